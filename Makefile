@@ -1,0 +1,77 @@
+# `make reproduce` and `make test` need git, make and Python 3.11 or 3.12 with venv, and nothing else.
+PY ?= $(firstword $(foreach python,python3.11 python3.12 python3,$(if $(shell command -v $(python)),$(python))))
+CORES ?= all
+VENV := .venv
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Every start is three times slower without bytecode, and some images switch it off.
+export UV_COMPILE_BYTECODE := 1
+export PYTHONDONTWRITEBYTECODE :=
+export UV_FIND_LINKS := $(PIP_FIND_LINKS)
+# No stage may ask a hub or report home behind the user's back.
+export HF_HUB_OFFLINE ?= 1
+export HF_DATASETS_OFFLINE ?= 1
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := 1
+
+.PHONY: help setup reproduce test test-all check format lock ui track embed parity serve clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.core ## the environment in .venv, from hashed requirements
+
+$(VENV)/.core: requirements/uv.txt requirements/core.txt bin/lemur
+	@$(PY) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else "Python 3.11 or 3.12 is needed, found %d.%d; name one: make PY=python3.12" % v)'
+	test -x $(VENV)/bin/python || $(PY) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -q --require-hashes -r requirements/uv.txt
+	$(VENV)/bin/uv pip install -q --python $(VENV)/bin/python --require-hashes -r requirements/core.txt
+	install -m 755 bin/lemur $(VENV)/bin/lemur
+	@touch $@
+
+reproduce: setup ## every artifact, from raw data to reports
+	snakemake --cores $(CORES)
+	@echo "Done. Read reports/summary/report.md, or run 'make ui' for MLflow."
+
+test: setup ## the tests, offline
+	python -m pytest -q
+
+test-all: setup ## the slow tests too
+	python -m pytest -q -m ""
+
+check: setup ## formatting, lint, types, and that dvc.yaml declares what the code uses
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile
+	mypy src/lemur
+	lemur check
+
+format: setup ## formats everything
+	ruff check --fix -q .
+	ruff format -q .
+	snakefmt -q Snakefile
+
+ui: setup ## the MLflow UI on 127.0.0.1:5000
+	lemur ui
+
+track: setup ## makes the MLflow run of this checkout's artifacts again
+	lemur track
+
+COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock: setup ## resolves the requirements files again from pyproject.toml
+	$(COMPILE) pyproject.toml --group dev -o requirements/core.txt
+	echo "uv==0.13.8" | $(COMPILE) - -o requirements/uv.txt
+	$(COMPILE) pyproject.toml --extra embed -c requirements/core.txt -o requirements/embed.txt
+
+# CPU torch: uv knows where it is; a machine with its own wheels names their folder in PIP_FIND_LINKS.
+TORCH = $(if $(PIP_FIND_LINKS),,--torch-backend=cpu)
+embed parity: setup ## CPU torch and sentence-transformers: INSTRUCTOR embeddings, parity tests
+	uv pip install -q $(TORCH) --python $(VENV)/bin/python --require-hashes -r requirements/embed.txt
+
+serve: setup ## vLLM in .venv-serve
+	test -x .venv-serve/bin/python || $(PY) -m venv .venv-serve
+	uv pip install -q --python .venv-serve/bin/python --no-deps --require-hashes -r requirements/serve.txt
+
+clean: ## removes what builds leave beside the artifacts
+	rm -rf .snakemake .lemur logs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,38 @@
+# One rule for every stage of dvc.yaml, which is the only definition of the DAG. DVC decides by content whether a
+# stage has to run and records it; Snakemake decides when and where. See docs/design.md.
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+from lemur.pipeline.rules import Rules
+
+rules_of = Rules(workflow)
+
+
+rule all:
+    default_target: True
+    input:
+        rules_of.outputs(),
+
+
+for stage in rules_of.stages():
+
+    rule:
+        name: stage.rule
+        message: f"{stage.desc} [{stage.name}]"
+        input: rules_of.inputs(stage)
+        output: rules_of.directories(stage, directory)
+        log: f"logs/{stage.rule}.log"
+        threads: stage.threads
+        resources:
+            mem_mb=stage.mem_mb,
+        params:
+            stage=stage.name,
+            force=rules_of.force(stage),
+        # `exec` and `setpriv` end the job with the snakemake that started it, also when that was killed.
+        shell:
+            "exec setpriv --pdeathsig TERM env LEMUR_WORKERS={threads} "
+            "dvc --wait-for-lock repro {params.force} --single-item {params.stage} >{log} 2>&1"

@@ -1,0 +1,98 @@
+"""The command line: `lemur COMMAND`; `lemur COMMAND --help` says what each one does."""
+
+import argparse
+from pathlib import Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="lemur", description="Lemur, rebuilt as a DAG of versioned artifacts.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run one stage; this is the command of every stage in dvc.yaml")
+    run.add_argument("stage", metavar="FOLDER.STAGE", help="the stage's module below lemur, e.g. corpus.pack_corpus")
+    run.add_argument("--params", metavar="BLOCK", help="its block of params.yaml, if not named as the stage")
+    run.add_argument("paths", nargs="+", metavar="NAME=PATH", help="inputs and outputs of the stage's function")
+
+    check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml declares what the code uses")
+    check.add_argument("--params-only", action="store_true", help="leave dvc.yaml out")
+
+    write = commands.add_parser("dependencies", help="code and library versions that each stage depends on")
+    write.add_argument("--write", action="store_true", help="write them into dvc.yaml and environment.yaml")
+
+    scale = commands.add_parser("scale", help="show or switch the scale of params.yaml (demo, tiny, mirror, small, paper)")
+    scale.add_argument("name", nargs="?", help="the scale to switch to; without it, the scales and how far each is away")
+    scale.add_argument("--dry-run", action="store_true", help="only show what would change")
+
+    pin = commands.add_parser("pin", help="download a source once and write its checksums into its manifest")
+    pin.add_argument("source", help="folder name below data/sources")
+    pin.add_argument("place", help="hub, mirror, package or bundled")
+
+    commands.add_parser("track", help="make the MLflow run of this checkout's artifacts again")
+    commands.add_parser("ui", help="open the MLflow UI on 127.0.0.1:5000")
+
+    arguments = parser.parse_args()
+    handlers = {
+        "run": _run,
+        "check": _check,
+        "dependencies": _dependencies,
+        "scale": _scale,
+        "pin": _pin,
+        "track": _track,
+        "ui": _ui,
+    }
+    handlers[arguments.command](arguments)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from lemur.pipeline.run import run
+
+    run(arguments.stage, arguments.params, arguments.paths)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from lemur.pipeline.dag import param_blocks
+    from lemur.pipeline.files import DAG, read_yaml
+    from lemur.pipeline.validation import validate_all
+
+    blocks = param_blocks(read_yaml(DAG))
+    validate_all(blocks)
+    print(f"params.yaml: {len(blocks)} blocks are valid")
+    if not arguments.params_only:
+        _dependencies(argparse.Namespace(write=False))
+
+
+def _dependencies(arguments: argparse.Namespace) -> None:
+    from lemur.pipeline.dependencies import write
+
+    differences = write(check=not arguments.write)
+    print("\n".join(differences) or "dvc.yaml and environment.yaml declare what the code uses")
+    if differences and not arguments.write:
+        raise SystemExit("`lemur dependencies --write` brings them up to date")
+
+
+def _scale(arguments: argparse.Namespace) -> None:
+    from lemur.pipeline.scale import show, switch
+
+    switch(arguments.name, arguments.dry_run) if arguments.name else show()
+
+
+def _pin(arguments: argparse.Namespace) -> None:
+    from lemur.sources.pin import pin
+
+    pin(Path("data/sources") / arguments.source, arguments.place)
+
+
+def _track(_: argparse.Namespace) -> None:
+    from lemur.tracking.project import project
+
+    project(Path.cwd())
+
+
+def _ui(_: argparse.Namespace) -> None:
+    from lemur.tracking.ui import ui
+
+    ui(Path.cwd())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""N-gram overlap with the benchmarks, for whatever data a model is trained on.
+
+Two views of a benchmark item, each cut into n-grams:
+
+* text: NFKC, case-folded words (runs of letters and digits; snake_case splits; a CJK character is a word of its own), so
+  that punctuation, line breaks, case and identifier style do not hide a copy. n = 13 is GPT-3's upper bound (Brown et al.
+  2020, appendix C).
+* code: lexical tokens (names, numbers, single operator characters), so that indentation and line breaks do not hide a copy.
+
+A part with fewer tokens than n is one n-gram of its own length if it has at least `shortest` (text) tokens, as GPT-3
+does with short items; below that it cannot be told from chance and is counted in `summary()["uncheckable"]`.
+"""
+
+import ast
+import csv
+import gzip
+import json
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from lemur.records import Record
+from lemur.sources.fetched import load
+
+View = Literal["text", "code"]
+SHORTEST_SHARE = 8 / 13  # GPT-3's bounds for n: items of 8 to 13 words count whole
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_CODE = re.compile(r"[^\W\d]\w*|\d+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One benchmark item: `parts` are alternative wordings, any of which gives the item away."""
+
+    benchmark: str
+    name: str
+    parts: tuple[tuple[View, str], ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A benchmark item found in a text. `share`: of the best matching part's distinct n-grams, in (0, 1]."""
+
+    benchmark: str
+    item: str
+    view: View
+    share: float
+    ngram: str
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def code_tokens(text: str) -> list[str]:
+    return _CODE.findall(text)
+
+
+_TOKENS: dict[View, Callable[[str], list[str]]] = {"text": words, "code": code_tokens}
+
+
+class BenchmarkIndex:
+    """All n-grams of the benchmarks' items. Build once, then `find` in each document."""
+
+    def __init__(self, items: Iterable[Item], *, ngram: int, code_ngram: int, unreadable: Counter[str] | None = None) -> None:
+        """`ngram` words, `code_ngram` tokens. `unreadable` counts items that the caller could not read."""
+        views: dict[View, _View] = {"text": _View(ngram), "code": _View(code_ngram)}
+        self._views = views
+        self._parts: list[tuple[Item, View, int]] = []  # item, view, distinct n-grams
+        self._items: Counter[str] = Counter()
+        self._uncheckable: Counter[str] = Counter()
+        self._unreadable = unreadable or Counter()
+        for item in items:
+            self._items[item.benchmark] += 1
+            added = 0
+            for view, text in item.parts:
+                grams = views[view].add(_TOKENS[view](text), len(self._parts))
+                if grams:
+                    self._parts.append((item, view, grams))
+                    added += 1
+            if not added:
+                self._uncheckable[item.benchmark] += 1
+        for view_index in views.values():
+            view_index.freeze()
+
+    @classmethod
+    def from_sources(cls, mmlu: Path, gsm8k: Path, humaneval: Path, *, ngram: int, code_ngram: int) -> "BenchmarkIndex":
+        """Index the fetched folders `data/raw/<benchmark>/`. A source left out (place none) has no items."""
+        unreadable: Counter[str] = Counter()
+
+        def items() -> Iterator[Item]:
+            for folder, parts in ((mmlu, _mmlu_parts), (gsm8k, _gsm8k_parts), (humaneval, _humaneval_parts)):
+                source = load(folder)
+                for file in source.files:
+                    if file.meta.get("split") == "train":
+                        continue  # published for training; only test and few-shot items are scored or shown
+                    for number, row in _rows(file.path):
+                        try:
+                            yield Item(source.name, f"{file.name}:{number}", tuple(parts(row)))
+                        except (KeyError, IndexError, TypeError, ValueError, SyntaxError):
+                            unreadable[source.name] += 1
+
+        return cls(items(), ngram=ngram, code_ngram=code_ngram, unreadable=unreadable)
+
+    def find(self, text: str) -> list[Match]:
+        """Every item of which `text` holds an n-gram, best share first, then by benchmark and item."""
+        best: dict[tuple[str, str], Match] = {}
+        for view, index in self._views.items():
+            for part, grams in index.find(_TOKENS[view](text)).items():
+                item, _, total = self._parts[part]
+                match = Match(item.benchmark, item.name, view, len(grams) / total, min(grams))
+                known = best.get((item.benchmark, item.name))
+                if known is None or (known.share, known.view) < (match.share, match.view):
+                    best[item.benchmark, item.name] = match
+        return sorted(best.values(), key=lambda match: (-match.share, match.benchmark, match.item))
+
+    def summary(self) -> Record:
+        """Per benchmark: items indexed, of these too short to check, and rows that could not be read."""
+        return {
+            name: {
+                "items": self._items[name],
+                "uncheckable": self._uncheckable[name],
+                "unreadable": self._unreadable[name],
+            }
+            for name in sorted(self._items | self._unreadable)
+        }
+
+
+class _View:
+    """n-grams of one view. Words become numbers, so a document costs one dictionary look-up a word plus numpy work."""
+
+    def __init__(self, ngram: int) -> None:
+        self._ngram = ngram
+        self._shortest = max(1, round(ngram * SHORTEST_SHARE))
+        self._vocabulary: dict[str, int] = {}
+        self._grams: dict[int, dict[bytes, list[int]]] = defaultdict(dict)
+        self._hashes: dict[int, np.ndarray] = {}
+
+    def add(self, tokens: list[str], part: int) -> int:
+        """Index one part; the number of its distinct n-grams, 0 if it is too short to check."""
+        if len(tokens) < self._shortest:
+            return 0
+        size = min(self._ngram, len(tokens))
+        ids = np.array([self._vocabulary.setdefault(token, len(self._vocabulary) + 1) for token in tokens], np.uint32)
+        grams = {ids[start : start + size].tobytes() for start in range(len(ids) - size + 1)}
+        for gram in sorted(grams):
+            self._grams[size].setdefault(gram, []).append(part)
+        return len(grams)
+
+    def freeze(self) -> None:
+        for size, grams in sorted(self._grams.items()):
+            rows = np.frombuffer(b"".join(grams), np.uint32).reshape(len(grams), size)
+            self._hashes[size] = np.unique(_window_hashes(rows, size)[:, 0])
+
+    def find(self, tokens: list[str]) -> dict[int, set[str]]:
+        """{part: the n-grams of it that stand in `tokens`}."""
+        get = self._vocabulary.get
+        ids = np.fromiter((get(token, 0) for token in tokens), np.uint32, len(tokens))
+        found: defaultdict[int, set[str]] = defaultdict(set)
+        for size, hashes in self._hashes.items():
+            if len(ids) < size:
+                continue
+            windows = _window_hashes(ids, size)
+            places = np.searchsorted(hashes, windows)
+            places[places == len(hashes)] = 0
+            for start in np.flatnonzero(hashes[places] == windows):
+                # The hash only preselects: equality of the n-gram itself decides.
+                for part in self._grams[size].get(ids[start : start + size].tobytes(), ()):
+                    found[part].add(" ".join(tokens[start : start + size]))
+        return found
+
+
+def _window_hashes(ids: np.ndarray, size: int) -> np.ndarray:
+    """Polynomial hash modulo 2^64 of every window of `size` ids along the last axis."""
+    count = ids.shape[-1] - size + 1
+    result = np.zeros((*ids.shape[:-1], count), np.uint64)
+    for offset in range(size):
+        result *= np.uint64(0x9E3779B97F4A7C15)
+        result += ids[..., offset : offset + count]
+    return result
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """(number, row) of a CSV or JSON lines file, gzipped or not; a line that is not JSON comes as None."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", errors="replace", newline="") as file:
+        if ".csv" in path.suffixes:
+            yield from enumerate(csv.reader(file), 1)
+            return
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line)
+                except ValueError:
+                    yield number, None
+
+
+def _mmlu_parts(row: list[str]) -> list[tuple[View, str]]:
+    """The question, and the question with its options: many MMLU questions are shorter than one n-gram."""
+    question, *options = row[:5]
+    if len(row) != 6:
+        raise ValueError(f"{len(row)} columns, 6 expected")
+    return [("text", question), ("text", " ".join([question, *options]))]
+
+
+def _gsm8k_parts(row: Record) -> list[tuple[View, str]]:
+    return [("text", str(row["question"])), ("text", str(row["answer"]))]
+
+
+def _humaneval_parts(row: Record) -> list[tuple[View, str]]:
+    """The docstring as text, the reference solution as code."""
+    solution = str(row["canonical_solution"])
+    module = ast.parse(str(row["prompt"]) + solution)
+    functions = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == row["entry_point"]]
+    docstring = ast.get_docstring(functions[-1]) or "" if functions else ""
+    return [("text", docstring), ("code", solution)]

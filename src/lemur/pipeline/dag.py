@@ -1,0 +1,115 @@
+"""dvc.yaml as the Snakefile needs it: one rule a stage, and which of them DVC says have to run."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dvc.dependency.param import ParamsDependency
+from dvc.exceptions import DvcException
+from dvc.lock import LockError
+from dvc.repo import Repo
+from dvc.rwlock import RWLockFileCorruptedError
+
+from lemur.pipeline.dependencies import stage_of
+from lemur.pipeline.files import ROOT, flatten, read_yaml
+
+LOCK_WAIT_S = 60
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of dvc.yaml; `name` is DVC's address of it, paths are relative to the root, directories end in a slash."""
+
+    name: str
+    desc: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    threads: int
+    mem_mb: int
+    accelerator: str
+
+    @property
+    def rule(self) -> str:
+        """The rule's name: Snakemake takes no `@`, so `fetch@stack` is `fetch_stack`."""
+        return self.name.replace("@", "_").replace("-", "_")
+
+
+class Dag:
+    """The stages, in DVC's own reading of dvc.yaml."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.repo = Repo(str(root))
+        loaded = [stage for stage in self.repo.index.stages if stage.cmd]
+        self.stages = {stage.addressing: _stage(stage) for stage in loaded}
+        self._producer = {out.rstrip("/"): stage.name for stage in self.stages.values() for out in stage.outputs}
+
+    def changed(self) -> set[str]:
+        """Stages that DVC finds changed: a dep, a param, the command, or a missing or other output.
+
+        Raises `SystemExit` that says who holds DVC's lock if it stays held.
+        """
+        for attempt in range(LOCK_WAIT_S):
+            try:
+                return {name for name in self.repo.status() if name in self.stages}
+            except (LockError, RWLockFileCorruptedError) as error:
+                if not attempt:
+                    print(f"Waiting for another build: {error}", flush=True)
+                if attempt == LOCK_WAIT_S - 1:
+                    raise SystemExit(f"Another build still holds DVC's lock after {LOCK_WAIT_S} s: {error}") from None
+                time.sleep(1)
+                self.repo.reset()
+            except DvcException as error:
+                raise SystemExit(f"dvc status: {error}") from None
+        raise AssertionError("not reached")
+
+    def descendants(self, names: Iterable[str]) -> set[str]:
+        """These stages and all that depend on them."""
+        found = set(names)
+        followers: dict[str, set[str]] = {}
+        for stage in self.stages.values():
+            for path in stage.inputs:
+                if producer := self.producer(path):
+                    followers.setdefault(producer, set()).add(stage.name)
+        waiting = list(found)
+        while waiting:
+            for follower in followers.get(waiting.pop(), set()) - found:
+                found.add(follower)
+                waiting.append(follower)
+        return found
+
+    def producer(self, path: str) -> str | None:
+        """The stage that writes a path, or None for a file of the repository."""
+        return self._producer.get(path.rstrip("/"))
+
+
+def _stage(stage: Any) -> Stage:
+    meta = stage.meta or {}
+    return Stage(
+        name=stage.addressing,
+        desc=stage.desc or stage.addressing,
+        inputs=tuple(dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)),
+        outputs=tuple(out.def_path for out in stage.outs),
+        threads=meta.get("threads", 1),
+        mem_mb=meta.get("mem_mb", 1000),
+        accelerator=meta.get("accelerator", ""),
+    )
+
+
+def param_blocks(dag: dict[str, Any]) -> dict[str, str]:
+    """Blocks of params.yaml that stages of dvc.yaml read, by dotted key, with the stage's `FOLDER.STAGE`."""
+    blocks = {}
+    for stage in dag["stages"].values():
+        [axis] = stage.get("matrix", {"": [""]}).items()
+        for item in axis[1]:
+            for key in stage["params"]:
+                if isinstance(key, str):
+                    blocks[key.replace(f"${{item.{axis[0]}}}", str(item))] = stage_of(stage["cmd"])
+    return blocks
+
+
+def undeclared_leaves(params: Path, blocks: dict[str, str]) -> list[str]:
+    """Leaves of params.yaml that lie in no block that a stage reads."""
+    leaves = flatten(read_yaml(params))
+    return sorted(leaf for leaf in leaves if not any(leaf == key or leaf.startswith(f"{key}.") for key in blocks))

@@ -1,0 +1,131 @@
+"""What a stage's code is made of: the project's modules it imports, lazily too, and the libraries they import."""
+
+import ast
+import io
+import re
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from lemur.pipeline.environment import installed
+from lemur.pipeline.files import DAG, ENVIRONMENT, PACKAGE, ROOT, flatten, read_yaml
+from lemur.pipeline.validation import stage_module
+
+# Libraries whose version cannot reach an artifact: they draw progress bars, check parameters or start processes.
+HARMLESS = {"tqdm", "pydantic", "mlflow", "mlflow-skinny", "mlflow-tracing", "PyYAML"}
+# What a library's own bits come from.
+BEHIND = {"jax": ["jaxlib"], "matplotlib": ["numpy"]}
+NUMERICS = "numerics"
+# A file that a module reads from beside itself, as it names it: "chat_template.jinja".
+DATA_FILE = re.compile(r"\w+\.\w+")
+
+
+def modules(dotted: str) -> list[str]:
+    """Files of the project that `lemur.DOTTED` imports, itself included, relative to the root and sorted."""
+    return sorted(str(path.relative_to(ROOT)) for path in _closure(PACKAGE.joinpath(*dotted.split("."))))
+
+
+def packages(dotted: str) -> list[str]:
+    """Distributions that decide the bytes of a stage: what its modules import, and what it names in `PACKAGES`."""
+    distributions = packages_distributions()
+    names = set(getattr(stage_module(dotted), "PACKAGES", ()))
+    for path in _closure(PACKAGE.joinpath(*dotted.split("."))):
+        if path.suffix == ".py":
+            for top in _imports(path)[1]:
+                names.update(distributions.get(top, [])[:1])
+    names.update(behind for name in list(names) for behind in BEHIND.get(name, []))
+    return sorted(name for name in names - HARMLESS if installed(name))
+
+
+def _closure(start: Path) -> set[Path]:
+    waiting, seen = [_file(start)], set()
+    while waiting:
+        path = waiting.pop()
+        if path is None or path in seen:
+            continue
+        seen.add(path)
+        own, _, files = _imports(path)
+        seen |= files
+        for parts in own:
+            waiting.append(_file(PACKAGE.joinpath(*parts)))
+            waiting.append(_file(PACKAGE.joinpath(*parts[:-1])))
+    # An empty __init__.py is imported with every module of its folder and can change nothing.
+    return {path for path in seen if path.stat().st_size}
+
+
+def _file(module: Path) -> Path | None:
+    for path in (module.with_suffix(".py"), module / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _imports(path: Path) -> tuple[frozenset[tuple[str, ...]], frozenset[str], frozenset[Path]]:
+    """What a file uses: the project's modules as parts below `lemur`, other top-level names, files beside it."""
+    own, others, files = set(), set(), set()
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and DATA_FILE.fullmatch(node.value):
+            files.update([path.with_name(node.value)] if path.with_name(node.value).is_file() else [])
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            raise SystemExit(f"{path}:{node.lineno}: relative import; write it from `lemur` on")
+        else:
+            continue
+        for name in names:
+            top, *rest = name.split(".")
+            own.add(tuple(rest)) if top == "lemur" else others.add(top)
+    return frozenset(own), frozenset(others), frozenset(files)
+
+
+def stage_of(cmd: str) -> str:
+    """`FOLDER.STAGE` out of a stage's command."""
+    words = cmd.split()
+    return words[words.index("run") + 1]
+
+
+def write(check: bool = False) -> list[str]:
+    """Write code deps and environment keys of every stage into dvc.yaml, and the versions into environment.yaml.
+
+    With `check`, writes nothing. Returns what differed, one line each.
+    """
+    yaml = YAML()
+    yaml.width = 120
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    dag = yaml.load(DAG.read_text())
+    used: set[str] = set()
+    for stage in dag["stages"].values():
+        dotted = stage_of(stage["cmd"])
+        names = packages(dotted)
+        used.update(names)
+        stage["deps"] = [dep for dep in stage["deps"] if not dep.startswith("src/")] + modules(dotted)
+        keys = [f"packages.{name}" for name in names] + ([NUMERICS] if "jax" in names else [])
+        stage["params"] = [entry for entry in stage["params"] if not isinstance(entry, dict)]
+        if keys:
+            stage["params"].append({"environment.yaml": keys})
+    text = io.StringIO()
+    yaml.dump(dag, text)
+    differences = _replace(DAG, text.getvalue(), check)
+    environment = yaml.load(ENVIRONMENT.read_text())
+    environment["packages"] = {name: installed(name) for name in sorted(used)}
+    text = io.StringIO()
+    yaml.dump(environment, text)
+    return differences + _replace(ENVIRONMENT, text.getvalue(), check)
+
+
+def _replace(path: Path, text: str, check: bool) -> list[str]:
+    old: dict[str, Any] = flatten(read_yaml(path))
+    if not check:
+        path.write_text(text)
+    new = flatten(YAML(typ="safe").load(text))
+    return [
+        f"{path.name}: {key}: {old.get(key)} -> {new.get(key)}"
+        for key in sorted(old | new)
+        if old.get(key) != new.get(key)
+    ]

@@ -1,0 +1,45 @@
+"""environment.yaml: the library versions and the numerics profile that decide bytes, and the check that they hold."""
+
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from lemur.pipeline.files import ENVIRONMENT, read_yaml
+
+# XLA reads NPROC as the size of its thread pool; JAX's bits on CPU depend on it (jax-ml/jax#39741 and design.md).
+# A numerics profile with 0 threads leaves the pool to XLA, as accelerators do.
+def apply_numerics(numerics: dict[str, Any]) -> None:
+    """Set what decides JAX's bits, before JAX is imported. Raises `RuntimeError` if it already was."""
+    if "jax" in sys.modules:
+        raise RuntimeError("JAX was imported before its numerics were set; import it inside the stage's function")
+    os.environ["JAX_PLATFORMS"] = numerics["platform"]
+    os.environ["XLA_FLAGS"] = numerics["xla_flags"]
+    os.environ["JAX_THREEFRY_PARTITIONABLE"] = "true"
+    if numerics["threads"]:
+        os.environ["NPROC"] = str(numerics["threads"])
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[threads] = str(numerics["threads"] or 1)
+
+
+def check_packages(names: list[str]) -> None:
+    """Compare installed versions with environment.yaml for these distributions. Raises `SystemExit` where they differ."""
+    recorded = read_yaml(ENVIRONMENT)["packages"]
+    problems = [
+        f"environment.yaml: packages.{name}: {recorded.get(name, 'nothing')} recorded, {installed(name)} installed"
+        for name in names
+        if recorded.get(name) != installed(name)
+    ]
+    if problems:
+        raise SystemExit(
+            "\n".join(problems) + "\nInstall what is recorded (`make setup`), or record what is installed "
+            "(`lemur environment --write`); only the stages that use these libraries will then run again."
+        )
+
+
+def installed(name: str) -> str | None:
+    """The installed version of a distribution, or None."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,84 @@
+"""What the Snakefile needs of each rule: inputs that make Snakemake plan exactly what DVC says has to run."""
+
+import uuid
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from snakemake.io import ancient
+
+from lemur.pipeline.dag import Dag, Stage, param_blocks
+from lemur.pipeline.files import DAG, read_yaml
+from lemur.pipeline.validation import validate_all
+
+MARKERS = Path(".lemur/changed")
+
+
+class Rules:
+    """The stages of dvc.yaml as rules of one Snakemake workflow.
+
+    Snakemake never judges staleness: a rule takes inputs as `ancient`, save those that a planned rule makes anew, and
+    one that is planned takes a marker file more, whose content is new at every parse (a constant one would pass as
+    unchanged by its checksum).
+    """
+
+    def __init__(self, workflow: Any) -> None:
+        self._workflow = workflow
+        if workflow.is_main_process:
+            validate_all(param_blocks(read_yaml(DAG)))
+        self._dag = Dag()
+        # A job on another machine parses the Snakefile too; what it runs was decided by the process that sent it.
+        self._changed = self._dag.changed() if workflow.is_main_process else set()
+
+    def stages(self) -> list[Stage]:
+        return list(self._dag.stages.values())
+
+    def outputs(self) -> list[str]:
+        return [path.rstrip("/") for stage in self.stages() for path in stage.outputs]
+
+    def directories(self, stage: Stage, directory: Callable[[str], Any]) -> list[Any]:
+        return [directory(path.rstrip("/")) if path.endswith("/") else path for path in stage.outputs]
+
+    def inputs(self, stage: Stage) -> Callable[[Any], list[Any]]:
+        """An input function, since `--forcerun` and its like are not yet known while the Snakefile is parsed."""
+
+        def paths(_wildcards: Any) -> list[Any]:
+            if stage.name not in self._planned:
+                return [ancient(path.rstrip("/")) for path in stage.inputs]
+            return [
+                path.rstrip("/") if self._dag.producer(path) in self._planned else ancient(path.rstrip("/"))
+                for path in stage.inputs
+            ] + [str(self._marker(stage))]
+
+        return paths
+
+    def force(self, stage: Stage) -> Callable[[Any], str]:
+        """DVC skips an unchanged stage without a word unless it is told to force it too."""
+        return lambda _wildcards: "--force" if stage.name in self._forced else ""
+
+    @cached_property
+    def _forced(self) -> set[str]:
+        settings = self._workflow.dag_settings
+        if not self._workflow.is_main_process:
+            return set()
+        if settings.forceall:
+            return set(self._dag.stages)
+        asked = {str(name).rstrip("/") for name in settings.forcerun}
+        if settings.forcetargets:
+            asked |= {str(name).rstrip("/") for name in settings.targets}
+        return {
+            stage.name
+            for stage in self.stages()
+            if stage.rule in asked or asked & {path.rstrip("/") for path in stage.outputs}
+        }
+
+    @cached_property
+    def _planned(self) -> set[str]:
+        return self._dag.descendants(self._changed | self._forced)
+
+    def _marker(self, stage: Stage) -> Path:
+        marker = MARKERS / stage.rule
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.write_text(uuid.uuid4().hex)
+        return marker

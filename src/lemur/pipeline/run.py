@@ -1,0 +1,89 @@
+"""Runs one stage: `lemur run FOLDER.STAGE [--params BLOCK] NAME=PATH...`, the command of every stage in dvc.yaml."""
+
+import ctypes
+import inspect
+import logging
+import shutil
+import signal
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lemur.pipeline.environment import apply_numerics, check_packages
+from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, read_yaml
+from lemur.pipeline.validation import block, stage_module, validate
+
+PR_SET_PDEATHSIG = 1
+
+
+def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
+    """Validate a stage's parameters and environment, run it on temporary paths and rename what it wrote.
+
+    Raises `SystemExit` with one message for everything that is wrong before the stage's own work starts.
+    """
+    # An orphaned stage would go on writing while a new build runs: die with the `dvc` that started it.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
+    name = dotted.rpartition(".")[2]
+    module = stage_module(dotted)
+    key = params_key or name
+    params = validate(module, key, block(read_yaml(PARAMS), key))
+    check_packages(declared_packages(dotted))
+    inputs, outputs = bind(module, name, bindings)
+    for argument, path in inputs.items():
+        if not path.exists():
+            raise SystemExit(f"{name}: input {argument}={path} is missing; `dvc repro {name}` builds what it needs")
+    partial = {argument: path.with_name(f".{path.name}.partial") for argument, path in outputs.items()}
+    for path in partial.values():
+        remove(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    getattr(module, name)(params, *inputs.values(), **partial)
+    for argument, path in outputs.items():
+        if not partial[argument].exists():
+            raise SystemExit(f"{name}: the stage did not write its output {argument}={path}")
+    for argument, path in outputs.items():
+        remove(path)
+        partial[argument].rename(path)
+
+
+def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
+    """NAME=PATH arguments as the stage function's inputs (positional) and outputs (keyword-only), in its order."""
+    paths: dict[str, Path] = {}
+    for binding in bindings:
+        argument, equals, path = binding.partition("=")
+        if not equals or not path:
+            raise SystemExit(f"{name}: {binding!r} is not NAME=PATH")
+        paths[argument] = Path(path)
+    parameters = list(inspect.signature(getattr(module, name)).parameters.values())[1:]
+    wanted = {parameter.name for parameter in parameters}
+    if wanted != set(paths):
+        raise SystemExit(
+            f"{name}: arguments {sorted(set(paths) ^ wanted)} are missing or unknown; it takes {sorted(wanted)}"
+        )
+    outputs = {p.name: paths[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
+    inputs = {p.name: paths[p.name] for p in parameters if p.kind is not p.KEYWORD_ONLY}
+    return inputs, outputs
+
+
+def declared_packages(dotted: str) -> list[str]:
+    """The distributions whose versions this stage declares in dvc.yaml as params of environment.yaml."""
+    for stage in read_yaml(DAG)["stages"].values():
+        if f" run {dotted} " in f" {stage['cmd']} ":
+            return [key.removeprefix("packages.") for key in environment_keys(stage) if key.startswith("packages.")]
+    raise SystemExit(f"dvc.yaml: no stage runs {dotted}")
+
+
+def environment_keys(stage: dict[str, Any]) -> list[str]:
+    """Keys of environment.yaml that a stage of dvc.yaml declares."""
+    files = [entry for entry in stage.get("params", []) if isinstance(entry, dict)]
+    return [key for entry in files for key in entry.get("environment.yaml", [])]
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a directory, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,55 @@
+"""`lemur scale NAME`: set the leaves of params.yaml that make up a scale, and show what that changes."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from lemur.pipeline.files import PARAMS, SCALES, flatten, read_yaml
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in SCALES.glob("*.yaml"))
+
+
+def show() -> None:
+    """Print every scale and in how many values params.yaml differs from it."""
+    for name in names():
+        away = len(differences(name))
+        print(f"{name:8} {'this is params.yaml now' if not away else f'{away} values differ'}")
+
+
+def differences(name: str, params: Path = PARAMS) -> dict[str, tuple[Any, Any]]:
+    """Leaves that switching to a scale would change, as {dotted key: (now, then)}."""
+    if name not in names():
+        raise SystemExit(f"scale {name!r} is not known; there are {', '.join(names())}")
+    now, then = flatten(read_yaml(params)), flatten(read_yaml(SCALES / f"{name}.yaml"))
+    unknown = sorted(set(then) - set(now))
+    if unknown:
+        raise SystemExit(f"scales/{name}.yaml: not in params.yaml: {', '.join(unknown)}")
+    return {key: (now[key], value) for key, value in then.items() if now[key] != value}
+
+
+def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
+    """Set params.yaml to a scale, comments kept, and print each value that changes."""
+    changes = differences(name, params)
+    for key, (now, then) in changes.items():
+        print(f"{key}: {now} -> {then}")
+    print(f"{len(changes)} values {'would change' if dry_run else 'changed'}; `snakemake -n` lists what will run")
+    if dry_run or not changes:
+        return
+    yaml = YAML()
+    yaml.width = 120
+    tree = yaml.load(params.read_text())
+    for key, (_, then) in changes.items():
+        *parents, leaf = key.split(".")
+        block = tree
+        for parent in parents:
+            block = block[parent]
+        block[leaf] = then
+    text = io.StringIO()
+    yaml.dump(tree, text)
+    partial = params.with_suffix(".partial")
+    partial.write_text(text.getvalue())
+    partial.rename(params)

@@ -1,0 +1,75 @@
+"""Checks params.yaml once, at the edge: by the Snakefile as a whole, by each stage its own block."""
+
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from lemur.pipeline.files import PARAMS, read_yaml
+from lemur.pipeline.params import StageParams
+
+
+def stage_module(dotted: str) -> ModuleType:
+    """The module `lemur.FOLDER.STAGE` of a stage named `FOLDER.STAGE`, as commands in dvc.yaml name it."""
+    return import_module(f"lemur.{dotted}")
+
+
+def block(tree: Any, key: str) -> Any:
+    """The block of params.yaml at a dotted key. Raises `SystemExit` where it is missing."""
+    for part in key.split("."):
+        if not isinstance(tree, dict) or part not in tree:
+            raise SystemExit(f"params.yaml: {key}: this block is missing; the stage that reads it is in dvc.yaml")
+        tree = tree[part]
+    return tree
+
+
+def validate(module: ModuleType, key: str, values: Any) -> StageParams:
+    """The block `key` as the stage's `Params`. Raises `SystemExit` with full key, what was found, what is allowed."""
+    try:
+        return module.Params.model_validate(values if values is not None else {})
+    except ValidationError as error:
+        raise SystemExit("\n".join(_explain(key, problem, module.Params) for problem in error.errors())) from None
+
+
+def _explain(key: str, problem: Any, model: type[BaseModel]) -> str:
+    path = ".".join([key, *map(str, problem["loc"])])
+    if problem["type"] == "extra_forbidden":
+        return f"params.yaml: {path}: unknown key; allowed here: {', '.join(model.model_fields)}"
+    if problem["type"] == "missing":
+        return f"params.yaml: {path}: missing; `git diff params.yaml` shows what was removed"
+    return f"params.yaml: {path}: found {problem['input']!r}; {problem['msg']}"
+
+
+def validate_all(stages: dict[str, str]) -> None:
+    """Check params.yaml as a whole: every block that a stage reads, and no key that none reads.
+
+    `stages` maps each block's dotted key to the stage's module, as `lemur.pipeline.dag.param_blocks` gives it.
+    Raises `SystemExit` that lists every problem.
+    """
+    tree = read_yaml(PARAMS) or {}
+    problems = []
+    for key, dotted in sorted(stages.items()):
+        try:
+            validate(stage_module(dotted), key, block(tree, key))
+        except SystemExit as error:
+            problems.append(str(error))
+    problems += [
+        f"params.yaml: {key}: no stage reads this key; known: {', '.join(sorted(stages))}"
+        for key in sorted(_unread(tree, set(stages)))
+    ]
+    if problems:
+        raise SystemExit("\n".join(problems))
+
+
+def _unread(tree: dict[str, Any], known: set[str], prefix: str = "") -> list[str]:
+    found = []
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        if path in known:
+            continue
+        if isinstance(value, dict) and any(other.startswith(f"{path}.") for other in known):
+            found += _unread(value, known, f"{path}.")
+        else:
+            found.append(path)
+    return found

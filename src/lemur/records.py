@@ -1,0 +1,59 @@
+"""JSON and JSON lines, written so that the same records always give the same bytes."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+Record = dict[str, Any]
+
+
+def dump(value: Any) -> str:
+    """One line of canonical JSON: sorted keys, UTF-8 characters as they are, no NaN."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(", ", ": "))
+
+
+def content_id(prefix: str, value: Any) -> str:
+    """An id made of a record's content, so that it does not depend on order or on the file it stood in."""
+    return f"{prefix}-{hashlib.sha256(dump(value).encode()).hexdigest()[:16]}"
+
+
+def read_jsonl(path: Path) -> Iterator[Record]:
+    """Records of a file that this project wrote. Raises `ValueError` with file and line if one is not JSON."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{path}:{number}: not JSON ({error}); run the stage that wrote it again") from None
+
+
+class Writer(Protocol):
+    def __call__(self, record: Record) -> None: ...
+
+
+@contextmanager
+def jsonl_writer(path: Path) -> Iterator[Writer]:
+    """`with jsonl_writer(path) as write: write(record)`, one canonical line a record."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        yield lambda record: print(dump(record), file=file)
+
+
+def write_jsonl(path: Path, records: Iterable[Record]) -> None:
+    with jsonl_writer(path) as write:
+        for record in records:
+            write(record)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Indented canonical JSON with a final newline."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_bytes())

@@ -1,0 +1,72 @@
+"""What the stage `fetch` leaves behind, as readers see it: files with their schema, licence and facts about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lemur.records import read_json
+
+
+@dataclass(frozen=True)
+class BadRecord:
+    """A record that a reader could not use; the stage counts it and keeps it among its rejects."""
+
+    where: str  # "name:line" or "name:index" in the fetched file
+    reason: str  # a short fixed word: not_json, missing_field, wrong_type, not_utf8, ...
+    detail: str  # what was found
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """One file of a source. `name` is its path under `root`, the same whichever machine fetched it."""
+
+    root: Path
+    name: str
+    schema: str
+    licence: str
+    meta: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.name
+
+    def companion(self, key: str) -> Path | None:
+        """The file that `meta[key]` names (a companion such as gold language labels), None without that key."""
+        return self.root / self.meta[key] if key in self.meta else None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A fetched source. Place `none` means that it was left out: there are no files."""
+
+    name: str
+    title: str
+    place: str
+    revision: str
+    licence: str
+    files: tuple[FetchedFile, ...]
+
+    def of_schema(self, *schemas: str) -> list[FetchedFile]:
+        """The files of these schemas, by name. Files of schema `companion` belong to another file's meta."""
+        return [file for file in self.files if file.schema in schemas]
+
+
+def load(folder: Path) -> Fetched:
+    """Read a folder that `fetch` wrote. Raises `FileNotFoundError` or `ValueError` that says how to mend it."""
+    index = folder / "source.json"
+    if not index.is_file():
+        raise FileNotFoundError(f"{index} is missing, so {folder} is not a fetched source; run: dvc repro fetch")
+    try:
+        source = read_json(index)
+        root = folder / "files"
+        files = tuple(
+            FetchedFile(root, file["path"], file["schema"], file["licence"], file["meta"]) for file in source["files"]
+        )
+        head = {key: source[key] for key in ("name", "title", "place", "revision", "licence")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{index} is damaged ({error!r}); remove {folder} and run: dvc repro fetch") from None
+    for file in files:
+        if not file.path.is_file():
+            raise FileNotFoundError(f"{file.path}, named by {index}, is missing; run: dvc checkout {folder}")
+    return Fetched(files=files, **head)
