@@ -58,11 +58,14 @@ ui: setup ## the MLflow UI on 127.0.0.1:5000
 track: setup ## makes the MLflow run of this checkout's artifacts again
 	lemur track
 
-COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+COMPILE = uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate --universal
+# CPU torch is one file for one platform, so whatever needs it cannot be resolved universally.
+COMPILE_CPU = $(subst --universal,--python-platform x86_64-manylinux_2_28,$(COMPILE))
 lock: setup ## resolves the requirements files again from pyproject.toml
 	$(COMPILE) pyproject.toml --group dev -o requirements/core.txt
 	echo "uv==0.13.8" | $(COMPILE) - -o requirements/uv.txt
-	$(COMPILE) pyproject.toml --extra embed -c requirements/core.txt -o requirements/embed.txt
+	$(COMPILE_CPU) pyproject.toml --extra embed -c requirements/core.txt -o requirements/embed.txt
+	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
 
 # CPU torch: uv knows where it is; a machine with its own wheels names their folder in PIP_FIND_LINKS.
 TORCH = $(if $(PIP_FIND_LINKS),,--torch-backend=cpu)

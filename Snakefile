@@ -32,7 +32,8 @@ for stage in rules_of.stages():
         params:
             stage=stage.name,
             force=rules_of.force(stage),
-        # `exec` and `setpriv` end the job with the snakemake that started it, also when that was killed.
+        # `exec` and `setpriv` end the job with the snakemake that started it, also when that was killed; `$$` is
+        # the process that becomes `dvc`, and the stage ends with that.
         shell:
-            "exec setpriv --pdeathsig TERM env LEMUR_WORKERS={threads} "
+            "LEMUR_JOB=$$ LEMUR_WORKERS={threads} exec setpriv --pdeathsig TERM "
             "dvc --wait-for-lock repro {params.force} --single-item {params.stage} >{log} 2>&1"

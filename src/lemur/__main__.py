@@ -27,6 +27,11 @@ def main() -> None:
     pin.add_argument("source", help="folder name below data/sources")
     pin.add_argument("place", help="hub, mirror, package or bundled")
 
+    remote = commands.add_parser("remote", help="show or set where `dvc pull` and `dvc push` go")
+    remote.add_argument("url", nargs="?", help="a folder, ssh://HOST/PATH, s3://BUCKET/PATH or gs://BUCKET/PATH")
+
+    commands.add_parser("pull", help="fetch the artifacts of dvc.lock instead of building them")
+
     commands.add_parser("track", help="make the MLflow run of this checkout's artifacts again")
     commands.add_parser("ui", help="open the MLflow UI on 127.0.0.1:5000")
 
@@ -37,6 +42,8 @@ def main() -> None:
         "dependencies": _dependencies,
         "scale": _scale,
         "pin": _pin,
+        "remote": _remote,
+        "pull": _pull,
         "track": _track,
         "ui": _ui,
     }
@@ -80,6 +87,18 @@ def _pin(arguments: argparse.Namespace) -> None:
     from lemur.sources.pin import pin
 
     pin(Path("data/sources") / arguments.source, arguments.place)
+
+
+def _remote(arguments: argparse.Namespace) -> None:
+    from lemur.pipeline.remote import remote
+
+    remote(arguments.url)
+
+
+def _pull(_: argparse.Namespace) -> None:
+    from lemur.pipeline.remote import pull
+
+    pull()
 
 
 def _track(_: argparse.Namespace) -> None:

@@ -1,6 +1,12 @@
-"""How many processes a stage may use. Never part of an artifact's identity: no count may change a byte."""
+"""How many processes a stage may use, and how they end. No count may ever change a byte of an artifact."""
 
+import ctypes
 import os
+import select
+import signal
+import threading
+
+PR_SET_PDEATHSIG = 1
 
 
 def count() -> int:
@@ -11,3 +17,22 @@ def count() -> int:
     if not asked.isdigit() or int(asked) < 1:
         raise SystemExit(f"LEMUR_WORKERS is {asked!r}; a whole number of at least 1 is allowed")
     return int(asked)
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to end this process when its parent ends; the initializer of every pool of workers."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def end_with(pid: int) -> None:
+    """End this process when another one does, an ancestor with shells in between too, or where it already has."""
+    try:
+        ancestor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise SystemExit("the process that started this stage is gone") from None
+
+    def wait() -> None:
+        select.select([ancestor], [], [])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -49,7 +49,7 @@ class Rules:
             return [
                 path.rstrip("/") if self._dag.producer(path) in self._planned else ancient(path.rstrip("/"))
                 for path in stage.inputs
-            ] + [str(self._marker(stage))]
+            ] + [str(MARKERS / stage.rule)]
 
         return paths
 
@@ -75,10 +75,9 @@ class Rules:
 
     @cached_property
     def _planned(self) -> set[str]:
-        return self._dag.descendants(self._changed | self._forced)
-
-    def _marker(self, stage: Stage) -> Path:
-        marker = MARKERS / stage.rule
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(uuid.uuid4().hex)
-        return marker
+        planned = self._dag.descendants(self._changed | self._forced)
+        # All at once: Snakemake looks into the folder once and believes that nothing appears in it later.
+        MARKERS.mkdir(parents=True, exist_ok=True)
+        for name in planned:
+            (MARKERS / self._dag.stages[name].rule).write_text(uuid.uuid4().hex)
+        return planned

@@ -1,20 +1,18 @@
 """Runs one stage: `lemur run FOLDER.STAGE [--params BLOCK] NAME=PATH...`, the command of every stage in dvc.yaml."""
 
-import ctypes
 import inspect
 import logging
+import os
 import shutil
-import signal
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lemur import workers
 from lemur.pipeline.environment import apply_numerics, check_packages
 from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, read_yaml
 from lemur.pipeline.validation import block, stage_module, validate
-
-PR_SET_PDEATHSIG = 1
 
 
 def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
@@ -22,8 +20,8 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
 
     Raises `SystemExit` with one message for everything that is wrong before the stage's own work starts.
     """
-    # An orphaned stage would go on writing while a new build runs: die with the `dvc` that started it.
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    # An orphaned stage would go on writing while a new build runs: it ends with the `dvc` that started it.
+    workers.end_with(int(os.environ.get("LEMUR_JOB", os.getppid())))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
     name = dotted.rpartition(".")[2]

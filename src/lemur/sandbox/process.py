@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -18,7 +18,8 @@ CHANNEL_BYTES = 65536
 
 @dataclass(frozen=True)
 class Completed:
-    """How a command ended. `returncode` is negative for a signal; `channel` is what it wrote to its private pipe."""
+    """How a command ended. `returncode` is 128 + the signal's number for a signal, as in a shell; `channel` is what
+    the command wrote to its private pipe; `truncated` says that some output was thrown away."""
 
     returncode: int
     timed_out: bool
@@ -30,20 +31,23 @@ class Completed:
 
 @dataclass
 class Launch:
-    """A command ready to start. `files` are closed after the start; `info` is bubblewrap's --info-fd, if used."""
+    """A command ready to start; its `pass_fds` are closed in this process once it has started."""
 
     argv: Sequence[str]
     env: dict[str, str]
-    pass_fds: list[int]
+    pass_fds: list[int] = field(default_factory=list)
     info: int | None = None
+    """Reading end of bubblewrap's --info-fd."""
+    release: int | None = None
+    """Writing end of bubblewrap's --block-fd."""
     started: Callable[[int], None] | None = None
-    """Called with the process id of the sandbox's first process before its command runs."""
+    """Called with the process id of the sandbox's first process before that is released."""
 
 
 @cache
 def adopt_orphans() -> None:
-    """Make the sandboxes' first processes children of ours when bubblewrap ends, so that we can reap them: a zombie
-    counts against the process limit of its user (facts: 60 runs left 60 zombies and later runs failed)."""
+    """Make a sandbox's first process a child of ours when bubblewrap ends, so that we can reap it: a zombie counts
+    against the process limit of its user (60 runs left 60 zombies, and later runs failed)."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -73,88 +77,95 @@ def execute(launch: Launch, *, stdin: bytes, channel: int, wall_s: float, output
             start_new_session=True,
         )
     finally:
-        os.close(stdin_fd)
-        for fd in launch.pass_fds:
+        for fd in (stdin_fd, *launch.pass_fds):
             os.close(fd)
-    first: int | None = None
+    assert process.stdout is not None and process.stderr is not None
+    tree = _Tree(process)
     try:
-        assert process.stdout is not None and process.stderr is not None
-        if launch.info is not None:
-            first = _first_process(launch.info)
-            if first is not None and launch.started is not None:
-                launch.started(first)
-        readers = {process.stdout.fileno(): output_bytes, process.stderr.fileno(): output_bytes, channel: CHANNEL_BYTES}
-        kept, truncated, timed_out = _read(readers, process, deadline)
+        _release(launch, tree)
+        caps = {process.stdout.fileno(): output_bytes, process.stderr.fileno(): output_bytes, channel: CHANNEL_BYTES}
+        kept, truncated, timed_out = _read(caps, tree, deadline)
     finally:
-        _end(process, first)
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        tree.end()
+        process.stdout.close()
+        process.stderr.close()
     out, err, private = kept.values()
-    return Completed(
-        process.returncode, timed_out, out.decode(errors="replace"), err.decode(errors="replace"), truncated, bytes(private)
-    )
+    code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+    text = (out.decode(errors="replace"), err.decode(errors="replace"))
+    return Completed(code, timed_out, *text, truncated, bytes(private))
 
 
-def _first_process(info: int) -> int | None:
-    """Process id in our namespace from bubblewrap's info pipe; `None` if bubblewrap failed before it had one."""
-    with open(info, "rb", closefd=False) as file:
-        text = file.read()
-    return int(json.loads(text)["child-pid"]) if text.strip() else None
+class _Tree:
+    """The command and, in namespaces, the first process inside: if that is killed the kernel kills all the others."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.process = process
+        self.first: int | None = None  # a pidfd: a number could be another process by the time it is used
+
+    def kill(self) -> None:
+        if self.first is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.first, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        self.kill()
+        self.process.wait()
+        if self.first is not None:
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PIDFD, self.first, os.WEXITED)
+            os.close(self.first)
 
 
-def _read(
-    caps: dict[int, int], process: "subprocess.Popen[bytes]", deadline: float
-) -> tuple[dict[int, bytearray], bool, bool]:
-    """Read all pipes until they close or the command has ended; keep at most each one's cap, throw the rest away."""
+def _release(launch: Launch, tree: _Tree) -> None:
+    """Learn the first process's id from bubblewrap, let `started` see it, and only then let the command begin."""
+    if launch.info is not None:
+        with open(launch.info, "rb") as file:
+            text = file.read()
+        if text.strip():  # empty: bubblewrap failed before it had a process
+            pid = int(json.loads(text)["child-pid"])
+            with contextlib.suppress(ProcessLookupError):
+                tree.first = os.pidfd_open(pid)
+                if launch.started is not None:
+                    launch.started(pid)
+    if launch.release is not None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(launch.release, b"1")
+        os.close(launch.release)
+
+
+def _read(caps: dict[int, int], tree: _Tree, deadline: float) -> tuple[dict[int, bytearray], bool, bool]:
+    """Read all pipes until the command has ended; keep at most each one's cap. Returns bytes, truncated, timed out."""
     kept = {fd: bytearray() for fd in caps}
-    truncated = False
+    truncated = ended = False
     with selectors.DefaultSelector() as selector:
         for fd in caps:
             os.set_blocking(fd, False)
             selector.register(fd, selectors.EVENT_READ)
-        ended = os.pidfd_open(process.pid)
-        selector.register(ended, selectors.EVENT_READ)
+        end = os.pidfd_open(tree.process.pid)
+        selector.register(end, selectors.EVENT_READ)
         try:
-            done = False
             while selector.get_map():
-                # When the command has ended, one pass without waiting empties the pipes that leftovers may hold open.
-                ready = selector.select(0 if done else max(0.0, deadline - time.monotonic()))
+                left = deadline - time.monotonic()
+                ready = selector.select(left) if left > 0 else []
                 if not ready:
-                    return kept, truncated, not done
+                    return kept, truncated, not ended
                 for key, _ in ready:
-                    if key.fd == ended:
-                        done = True
-                        selector.unregister(ended)
+                    if key.fd == end:
+                        ended = True
+                        tree.kill()  # leftovers may hold the pipes open, and they may write for ever
+                        selector.unregister(end)
                         continue
-                    chunk = _chunk(key.fd)
-                    if chunk == b"":
+                    try:
+                        chunk = os.read(key.fd, 65536)
+                    except BlockingIOError:
+                        continue
+                    if not chunk:
                         selector.unregister(key.fd)
-                    elif chunk is not None:
-                        room = caps[key.fd] - len(kept[key.fd])
-                        kept[key.fd] += chunk[:room]
-                        truncated |= len(chunk) > room
-                if not done and time.monotonic() >= deadline:
-                    return kept, truncated, True
+                    room = caps[key.fd] - len(kept[key.fd])
+                    kept[key.fd] += chunk[:room]
+                    truncated |= len(chunk) > room
         finally:
-            os.close(ended)
+            os.close(end)
     return kept, truncated, False
-
-
-def _chunk(fd: int) -> bytes | None:
-    try:
-        return os.read(fd, 65536)
-    except BlockingIOError:
-        return None
-
-
-def _end(process: "subprocess.Popen[bytes]", first: int | None) -> None:
-    """Kill the tree and wait for it. Killing a pid namespace's first process kills everything in the namespace."""
-    for pid in (first, -process.pid):
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-    process.wait()
-    if first is not None:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(first, 0)

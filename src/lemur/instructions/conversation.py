@@ -1,0 +1,43 @@
+"""The one conversation schema: {id, source, group, licence, language, messages: [{role, content}]}."""
+
+from typing import Literal
+
+from lemur.records import Record, content_id
+
+Group = Literal["text", "code"]
+
+GROUPS: dict[str, Group] = {
+    "oasst1": "text",
+    "openorca": "text",
+    "sharegpt": "text",
+    "chatlogs": "text",
+    "evol_code_80k": "code",
+    "evol_codealpaca": "code",
+    "verified_python": "code",
+}
+"""Group of each source. Semantic deduplication runs in each group by itself, as in the paper (appendix A.2.1)."""
+
+
+def conversation(source: str, messages: list[Record], *, licence: str, language: str | None) -> Record:
+    """A conversation; its id follows from source and messages only, so it is the same in whatever file or order."""
+    return {
+        "id": content_id(source, messages),
+        "source": source,
+        "group": GROUPS[source],
+        "licence": licence,
+        "language": language,
+        "messages": messages,
+    }
+
+
+def user_turns(record: Record) -> list[str]:
+    return [message["content"] for message in record["messages"] if message["role"] == "user"]
+
+
+def rounds(record: Record) -> int:
+    """Number of question and answer pairs."""
+    return sum(message["role"] == "assistant" for message in record["messages"])
+
+
+def characters(record: Record) -> int:
+    return sum(len(message["content"]) for message in record["messages"])

@@ -1,0 +1,200 @@
+"""Stage `english_filter`: keep conversations whose instructions are English (appendix A.2.1)."""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from lemur import workers
+from lemur.counts import Counts
+from lemur.instructions.conversation import conversation, user_turns
+from lemur.pipeline.params import StageParams
+from lemur.records import Record, jsonl_writer, read_jsonl
+
+PACKAGES = ("langdetect", "regex")
+BATCH = 2048
+MISTAKES = 40  # wrong verdicts that the report shows
+
+log = logging.getLogger(__name__)
+
+
+class Params(StageParams):
+    sources: dict[str, Literal["detect", "label", "none"]] = Field(
+        description="rule of each source: detect, label (the source's own language label decides), none"
+    )
+    seed: int = Field(ge=0, description="langdetect's seed, the same for every text")
+    undetermined: Literal["keep", "drop"] = Field(description="instructions in which langdetect finds nothing to judge")
+    foreign_run: int = Field(ge=1, description="consecutive non-English characters that make text foreign")
+    unit: Literal["conversation", "sentence"] = Field(description="what such a run removes")
+
+
+def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: Path, report: Path) -> None:
+    """Judge the instructions of each conversation: langdetect first, then runs of non-English characters."""
+    from tqdm import tqdm
+
+    from lemur.instructions.language import Detectors
+
+    gold = _Gold()
+    languages: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    sentences: Counter[str] = Counter()
+    with (
+        jsonl_writer(rejects) as reject,
+        jsonl_writer(kept) as write,
+        Detectors(params.seed, workers.count()) as detectors,
+        tqdm(desc="english_filter", unit=" conversations", disable=None) as progress,
+    ):
+        counts = Counts("english_filter", reject)
+        for batch in _batches(read_jsonl(conversations)):
+            for record in batch:
+                _rule(params, record)
+            texts = [judged_text(record) for record in batch]
+            asked = [index for index, record in enumerate(batch) if params.sources[record["source"]] != "none"]
+            verdicts = dict(zip(asked, detectors.verdicts([texts[index] for index in asked]), strict=True))
+            for index, record in enumerate(batch):
+                source = record["source"]
+                counts.entered(source)
+                verdict = verdicts.get(index)
+                result, reason, detail = _judge(params, record, verdict)
+                if verdict is not None:
+                    languages[source][verdict] += 1
+                    gold.add(record, texts[index], verdict, detected=_is_english(params, verdict), reason=reason)
+                if result is None:
+                    counts.dropped(source, reason, record, **detail)
+                    continue
+                sentences[source] += int(detail.get("removed_sentences", 0))
+                counts.left(source)
+                write(result)
+            progress.update(len(batch))
+    counts.write(
+        report,
+        languages={source: dict(sorted(found.items())) for source, found in sorted(languages.items())},
+        removed_sentences=dict(sorted(sentences.items())),
+        gold=gold.report(),
+    )
+    log.info("english_filter: %d of %d conversations kept", counts.report()["out"], counts.total_in())
+
+
+def judged_text(record: Record) -> str:
+    """The user's turns without fenced code, which langdetect would take for some language; with it if nothing else is there."""
+    from lemur.instructions.cleaning import without_fences
+
+    turns = user_turns(record)
+    prose = "\n".join(without_fences(turn) for turn in turns)
+    return prose if any(character.isalpha() for character in prose) else "\n".join(turns)
+
+
+def is_english_label(label: str) -> bool:
+    """Whether a source's label (`en`, `en-GB`, `English`) says English."""
+    return label.lower().replace("_", "-").split("-")[0] in ("en", "english")
+
+
+def _rule(params: Params, record: Record) -> str:
+    source = record["source"]
+    if source not in params.sources:
+        raise ValueError(
+            f"params.yaml: english_filter.sources has no {source!r}, of which conversation {record['id']} is; "
+            "add it with detect, label or none"
+        )
+    return params.sources[source]
+
+
+def _is_english(params: Params, verdict: str) -> bool:
+    from lemur.instructions.language import NO_FEATURES
+
+    return params.undetermined == "keep" if verdict in (NO_FEATURES, "unknown") else verdict == "en"
+
+
+def _judge(params: Params, record: Record, verdict: str | None) -> tuple[Record | None, str, Record]:
+    """(what is kept, or None; reason; detail)"""
+    from lemur.instructions.foreign import foreign_run
+
+    if verdict is None:
+        return record, "", {}
+    if _rule(params, record) == "label" and record["language"] is not None:
+        english = is_english_label(record["language"])
+        return (record, "", {}) if english else (None, "label_not_english", {"language": record["language"]})
+    if not _is_english(params, verdict):
+        return None, "not_english", {"language": verdict}
+    runs = [run for turn in user_turns(record) if (run := foreign_run(turn, params.foreign_run))]
+    if not runs:
+        return record, "", {}
+    if params.unit == "conversation":
+        return None, "foreign_characters", {"run": runs[0][:40]}
+    return _without_sentences(params, record, runs[0])
+
+
+def _without_sentences(params: Params, record: Record, run: str) -> tuple[Record | None, str, Record]:
+    """The conversation without foreign sentences in its instructions; it ends before an instruction that is emptied."""
+    from lemur.instructions.foreign import without_foreign_sentences
+
+    messages: list[Record] = []
+    removed = 0
+    for message in record["messages"]:
+        content = message["content"]
+        if message["role"] == "user":
+            content, count = without_foreign_sentences(content, params.foreign_run)
+            removed += count
+            if not content:
+                break
+        messages.append({**message, "content": content})
+    if not any(message["role"] == "assistant" for message in messages):
+        return None, "foreign_characters", {"run": run[:40]}
+    changed = conversation(
+        record["source"], messages, licence=record["licence"], language=record["language"]
+    )
+    return changed, "", {"removed_sentences": removed}
+
+
+class _Gold:
+    """How often the filter is right where the source says which language it is. Positive: English."""
+
+    def __init__(self) -> None:
+        self._detected: Counter[tuple[bool, bool]] = Counter()
+        self._kept: Counter[tuple[bool, bool]] = Counter()
+        self._by_language: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._mistakes: list[Record] = []
+
+    def add(self, record: Record, text: str, verdict: str, *, detected: bool, reason: str) -> None:
+        label = record["language"]
+        if label is None:
+            return
+        truth = is_english_label(label)
+        kept = detected and reason != "foreign_characters"
+        self._detected[truth, detected] += 1
+        self._kept[truth, kept] += 1
+        self._by_language[label]["kept" if kept else "dropped"] += 1
+        if truth != kept and len(self._mistakes) < MISTAKES:
+            self._mistakes.append(
+                {"id": record["id"], "label": label, "verdict": verdict, "kept": kept, "text": text[:160]}
+            )
+
+    def report(self) -> Record:
+        return {
+            "langdetect": _scores(self._detected),
+            "both_rules": _scores(self._kept),
+            "languages": {label: dict(sorted(found.items())) for label, found in sorted(self._by_language.items())},
+            "mistakes": self._mistakes,
+        }
+
+
+def _scores(confusion: Counter[tuple[bool, bool]]) -> Record:
+    hits, false_alarms, misses = confusion[True, True], confusion[False, True], confusion[True, False]
+    return {
+        "labelled": confusion.total(),
+        "true_positive": hits,
+        "false_positive": false_alarms,
+        "false_negative": misses,
+        "true_negative": confusion[False, False],
+        "precision": round(hits / (hits + false_alarms), 6) if hits + false_alarms else None,
+        "recall": round(hits / (hits + misses), 6) if hits + misses else None,
+    }
+
+
+def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    iterator = iter(records)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch

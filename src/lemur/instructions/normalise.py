@@ -1,0 +1,205 @@
+"""Stage `normalise`: bring every instruction source into one conversation schema."""
+
+import hashlib
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lemur.counts import Counts
+from lemur.pipeline.params import StageParams
+from lemur.records import Record, jsonl_writer
+
+PACKAGES = ("beautifulsoup4", "markdownify")
+MALFORMED = ("not_json", "missing_field", "wrong_type", "not_utf8")
+VERIFY_BATCH = 64
+
+log = logging.getLogger(__name__)
+
+
+class Params(StageParams):
+    system_turns: Literal["keep", "drop"] = Field(description="what becomes of system prompts")
+    html_sources: list[str] = Field(description="sources scraped from web pages, whose HTML becomes Markdown")
+    minimum_characters: int = Field(ge=0, description="characters of a whole conversation, below which it is dropped")
+    blocked_phrases: list[str] = Field(description="drop a conversation with one of these in any message, in any case")
+    oasst_reviewed_only: bool = Field(description="OASST1: only messages with a positive review result")
+    oasst_synthetic: bool = Field(description="OASST1: also messages that a model wrote")
+    verify: Literal["run", "drop", "keep"] = Field(description="Python problems: run the tests, or drop or keep them unrun")
+    verify_timeout_s: int = Field(gt=0, description="processor seconds for one program")
+    verify_memory_mb: int = Field(ge=16, description="megabytes for one program")
+    max_bad_share: float = Field(ge=0, le=1, description="share of a source's records that may be malformed")
+
+
+def normalise(
+    params: Params,
+    oasst1: Path,
+    openorca: Path,
+    sharegpt: Path,
+    chatlogs: Path,
+    evol_code_80k: Path,
+    evol_codealpaca: Path,
+    verified_python: Path,
+    *,
+    conversations: Path,
+    rejects: Path,
+    report: Path,
+) -> None:
+    """Read all sources, clean every message, order the turns and drop what is no conversation.
+
+    Raises `ValueError` if a source has more malformed records than allowed, and `lemur.sandbox.Unavailable` where
+    programs are to be run and no sandbox works: a verdict that depends on the machine must not reach the artifact.
+    """
+    folders = {
+        "oasst1": oasst1,
+        "openorca": openorca,
+        "sharegpt": sharegpt,
+        "chatlogs": chatlogs,
+        "evol_code_80k": evol_code_80k,
+        "evol_codealpaca": evol_codealpaca,
+        "verified_python": verified_python,
+    }
+    with jsonl_writer(rejects) as reject, jsonl_writer(conversations) as write:
+        run = _Run(params, Counts("normalise", reject))
+        for source, folder in folders.items():
+            for record in run.source(source, folder):
+                write(record)
+    run.counts.write(
+        report,
+        dropped_turns={source: dict(sorted(turns.items())) for source, turns in sorted(run.turns.items())},
+        places=run.places,
+        verify=params.verify,
+    )
+    log.info("normalise: %d records in, %d conversations out", run.counts.total_in(), run.written)
+
+
+class _Run:
+    def __init__(self, params: Params, counts: Counts) -> None:
+        self.params = params
+        self.counts = counts
+        self.turns: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.places: dict[str, Record] = {}
+        self.written = 0
+        self._ids: set[bytes] = set()
+        self._origins: set[bytes] = set()
+
+    def source(self, source: str, folder: Path) -> Iterator[Record]:
+        """The conversations of one fetched source, in the order of its files."""
+        from tqdm import tqdm
+
+        from lemur.sources.fetched import load
+
+        fetched = load(folder)
+        self.places[source] = {"place": fetched.place, "revision": fetched.revision}
+        entered = malformed = 0
+        for file in sorted(fetched.files, key=lambda file: file.name):
+            if file.schema == "companion":
+                continue
+            waiting: list[tuple[Record, str]] = []
+            for raw in tqdm(self._read(file), desc=f"normalise {file.name}", unit=" records", disable=None):
+                self.counts.entered(source)
+                entered += 1
+                found = self._convert(source, file, raw)
+                if found is None:
+                    malformed += getattr(raw, "reason", None) in MALFORMED
+                elif raw.program is None or self.params.verify == "keep":
+                    yield self._out(found)
+                elif self.params.verify == "drop":
+                    self.counts.dropped(source, "not_run", found, where=raw.where)
+                else:
+                    waiting.append((found, raw.program))
+                    if len(waiting) == VERIFY_BATCH:
+                        yield from self._verified(waiting)
+                        waiting = []
+            yield from self._verified(waiting)
+        if malformed > self.params.max_bad_share * entered:
+            raise ValueError(
+                f"{folder}: {malformed} of {entered} records are malformed (normalise.max_bad_share allows "
+                f"{self.params.max_bad_share}); look at the source, or raise that parameter if this is expected"
+            )
+
+    def _read(self, file: Any) -> Iterator[Any]:
+        from lemur.instructions.readers import oasst_trees, read
+
+        if file.schema == "oasst_trees":
+            return oasst_trees.read(
+                file, reviewed=self.params.oasst_reviewed_only, synthetic=self.params.oasst_synthetic
+            )
+        return read(file)
+
+    def _convert(self, source: str, file: Any, raw: Any) -> Record | None:
+        """The conversation, or None once it is counted among the dropped."""
+        from lemur.instructions.cleaning import clean
+        from lemur.instructions.conversation import characters, conversation
+        from lemur.instructions.turn_order import Unusable, messages
+        from lemur.sources.fetched import BadRecord
+
+        if isinstance(raw, BadRecord):
+            self.counts.dropped(source, raw.reason, None, where=raw.where, detail=raw.detail)
+            return None
+        html = source in self.params.html_sources
+        try:
+            found = messages(
+                raw,
+                lambda text: clean(text, html=html),
+                keep_system=self.params.system_turns == "keep",
+                dropped=self.turns[source],
+            )
+        except Unusable as error:
+            turns = [{"role": role, "content": content} for role, content in raw.turns]
+            self.counts.dropped(source, error.reason, {"messages": turns}, where=raw.where, detail=error.detail)
+            return None
+        record = conversation(source, found, licence=raw.licence or file.licence, language=raw.language)
+        reason = None
+        if characters(record) < self.params.minimum_characters:
+            reason = "too_short"
+        elif _blocked(record, self.params.blocked_phrases):
+            reason = "blocked_phrase"
+        elif _seen(self._ids, record["id"]):
+            reason = "duplicate"
+        elif raw.origin is not None and _seen(self._origins, f"{source} {file.name} {raw.origin}"):
+            reason = "duplicate_id"
+        if reason:
+            self.counts.dropped(source, reason, record, where=raw.where)
+            return None
+        return record
+
+    def _verified(self, waiting: list[tuple[Record, str]]) -> Iterator[Record]:
+        """The conversations whose program passes in the sandbox."""
+        from lemur.sandbox import run_python_programs
+
+        if not waiting:
+            return
+        results = run_python_programs(
+            [program for _, program in waiting],
+            timeout_s=self.params.verify_timeout_s,
+            memory_mb=self.params.verify_memory_mb,
+        )
+        for (record, _), result in zip(waiting, results, strict=True):
+            if result.status == "passed":
+                yield self._out(record)
+            else:
+                self.counts.dropped(record["source"], f"tests_{result.status}", record, detail=result.detail)
+
+    def _out(self, record: Record) -> Record:
+        self.counts.left(record["source"])
+        self.written += 1
+        return record
+
+
+def _blocked(record: Record, phrases: list[str]) -> bool:
+    if not phrases:
+        return False
+    text = "\n".join(message["content"] for message in record["messages"]).casefold()
+    return any(phrase.casefold() in text for phrase in phrases)
+
+
+def _seen(known: set[bytes], name: str) -> bool:
+    """Whether `name` was seen before. 12 bytes a name: a million conversations take some 80 MB."""
+    digest = hashlib.blake2b(name.encode(), digest_size=12).digest()
+    if digest in known:
+        return True
+    known.add(digest)
+    return False

@@ -1,0 +1,42 @@
+"""One module per schema of an instruction source; `read` picks by the schema that the source's manifest names."""
+
+from collections.abc import Iterator
+
+from lemur.instructions.readers import (
+    chatlogs,
+    evol_instruct,
+    messages,
+    oaast_history,
+    oasst_trees,
+    openorca,
+    openorca_pairs,
+    problems,
+    sharegpt,
+    single_turn,
+)
+from lemur.instructions.readers.turns import RawConversation
+from lemur.sources.fetched import BadRecord, FetchedFile
+
+_READERS = {
+    "alpaca": single_turn.alpaca,
+    "chatlogs": chatlogs.read,
+    "dolly": single_turn.dolly,
+    "evol_instruct": evol_instruct.read,
+    "gpteacher": single_turn.gpteacher,
+    "messages": messages.read,
+    "oaast_history": oaast_history.read,
+    "oasst_trees": oasst_trees.read,
+    "openorca": openorca.read,
+    "openorca_pairs": openorca_pairs.read,
+    "problems": problems.read,
+    "sharegpt": sharegpt.read,
+}
+
+
+def read(file: FetchedFile) -> Iterator[RawConversation | BadRecord]:
+    """Conversations of one file. Raises `ValueError` for a schema that no reader knows."""
+    if file.schema not in _READERS:
+        raise ValueError(
+            f"{file.path}: schema {file.schema!r} is not a conversation schema; the manifest may name {sorted(_READERS)}"
+        )
+    return _READERS[file.schema](file)

@@ -1,0 +1,105 @@
+"""What every reader gives: a conversation as the source has it, or a `BadRecord`."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lemur.instructions.readers.containers import records
+from lemur.records import Record, read_json
+from lemur.sources.fetched import BadRecord, FetchedFile
+
+
+@dataclass(frozen=True)
+class RawConversation:
+    """One conversation before normalisation: `turns` are (role as the source writes it, content)."""
+
+    where: str
+    turns: tuple[tuple[str, str], ...]
+    origin: str | None = None  # the source's own id
+    language: str | None = None  # the source's own label: ISO 639-1, or as the source writes it
+    licence: str | None = None  # where a record's differs from its file's
+    program: str | None = None  # solution and tests; keep the conversation only if this passes in the sandbox
+
+
+class FieldError(Exception):
+    """A field is missing or has another type: `reason` and `detail` of the `BadRecord`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def text(row: Record, field: str, default: str | None = None) -> str:
+    """`row[field]`, which must be a string; `default` if the field is absent or null."""
+    value = row.get(field)
+    if value is None:
+        if default is None:
+            raise FieldError("missing_field", f"no {field!r}; the record has {sorted(row)}")
+        return default
+    if not isinstance(value, str):
+        raise FieldError("wrong_type", f"{field!r} is {type(value).__name__}, a string is expected")
+    return value
+
+
+def rows(row: Record, field: str) -> list[Record]:
+    """`row[field]`, which must be a list of objects."""
+    if field not in row:
+        raise FieldError("missing_field", f"no {field!r}; the record has {sorted(row)}")
+    value = row[field]
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise FieldError("wrong_type", f"{field!r} is not a list of objects")
+    return value
+
+
+def origin(row: Record, field: str = "id") -> str | None:
+    """The source's own id as a string, None where it has none."""
+    value = row.get(field)
+    return None if value is None else str(value)
+
+
+def read_with(
+    file: FetchedFile, convert: Callable[[str, Record], RawConversation | Sequence[RawConversation | BadRecord]]
+) -> Iterator[RawConversation | BadRecord]:
+    """Convert every record of a file; whatever cannot be converted becomes a `BadRecord`."""
+    labels = _labels(file)
+    default = file.meta.get("language")
+    for item in records(file):
+        if isinstance(item, BadRecord):
+            yield item
+            continue
+        where, row = item
+        if not isinstance(row, dict):
+            yield BadRecord(where, "wrong_type", f"the record is {type(row).__name__}, an object is expected")
+            continue
+        try:
+            converted = convert(where, row)
+        except FieldError as error:
+            yield BadRecord(where, error.reason, error.detail)
+            continue
+        for conversation in [converted] if isinstance(converted, RawConversation) else converted:
+            if isinstance(conversation, BadRecord):
+                yield conversation
+            else:
+                yield _checked(_labelled(conversation, labels, default))
+
+
+def _labels(file: FetchedFile) -> dict[str, str]:
+    path = file.companion("languages")
+    return read_json(path) if path else {}
+
+
+def _labelled(conversation: RawConversation, labels: dict[str, str], default: Any) -> RawConversation:
+    label = conversation.language or labels.get(conversation.origin or "") or default
+    return replace(conversation, language=label) if label != conversation.language else conversation
+
+
+def _checked(conversation: RawConversation) -> RawConversation | BadRecord:
+    try:
+        for role, content in conversation.turns:
+            role.encode()
+            content.encode()
+    except UnicodeEncodeError as error:
+        found = error.object[max(0, error.start - 20) : error.end + 20]
+        return BadRecord(conversation.where, "not_utf8", f"byte or half of a surrogate pair in {found!r}")
+    return conversation

@@ -1,0 +1,117 @@
+"""The paper's Tables 1, 3 and 8, read from data/paper/tables.yaml with every field checked."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Slip(_Data):
+    """A printed number that the paper's other numbers contradict. `row` None: the whole column."""
+
+    column: str
+    printed: str
+    found: str
+    why: str
+    row: str | None = None
+
+
+class InstructionRow(_Data):
+    """A row of Table 1; `sources` are this project's sources that stand for it. Lengths are tokens a turn."""
+
+    name: str
+    sources: list[str] = Field(min_length=1)
+    query: str
+    response: str
+    instances: int = Field(gt=0)
+    rounds: float = Field(ge=1)
+    prompt: float = Field(gt=0)
+    completion: float = Field(gt=0)
+
+
+class Table1(_Data):
+    rows: list[InstructionRow]
+    slips: list[Slip]
+
+
+class Benchmark(_Data):
+    key: str
+    name: str
+    kind: Literal["text", "code"]
+    group: str
+    items: int | None
+
+
+class ScoreRow(_Data):
+    """A row of Table 3: `scores` in per cent, in the order of `Table3.benchmarks`."""
+
+    model: str
+    scores: list[float]
+    average: float
+
+
+class Table3(_Data):
+    benchmarks: list[Benchmark]
+    rows: list[ScoreRow]
+    slips: list[Slip]
+
+    @model_validator(mode="after")
+    def _one_score_a_benchmark(self) -> Self:
+        for row in self.rows:
+            if len(row.scores) != len(self.benchmarks):
+                raise ValueError(f"{row.model} has {len(row.scores)} scores; {len(self.benchmarks)} are needed")
+            if not all(0 <= score <= 100 for score in row.scores):
+                raise ValueError(f"{row.model} has a score outside 0 to 100: {row.scores}")
+        return self
+
+    def scores(self, model: str) -> dict[str, float]:
+        """Scores of one row by benchmark key."""
+        row = next(row for row in self.rows if row.model == model)
+        return {benchmark.key: score for benchmark, score in zip(self.benchmarks, row.scores, strict=True)}
+
+
+class CorpusRow(_Data):
+    """A row of Table 8: weight in per cent, effective tokens in billions, epochs over the source (text: not given)."""
+
+    source: str
+    name: str
+    group: Literal["code", "text"]
+    weight: float = Field(gt=0, le=100)
+    tokens: float = Field(gt=0)
+    epochs: float | None
+
+
+class CorpusGroup(_Data):
+    name: Literal["code", "text"]
+    weight: float = Field(gt=0, le=100)
+
+
+class Table8(_Data):
+    total_tokens: float
+    groups: list[CorpusGroup]
+    rows: list[CorpusRow]
+    slips: list[Slip]
+
+
+class PaperTables(_Data):
+    paper: str
+    table1: Table1
+    table3: Table3
+    table8: Table8
+
+
+def load(path: Path) -> PaperTables:
+    """The checked tables. Raises `ValueError` that names the file, the field and what was found."""
+    try:
+        return PaperTables.model_validate(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
+    except YAMLError as error:
+        raise ValueError(f"{path}: not YAML ({error})") from None
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r:.80}" for e in error.errors())
+        raise ValueError(f"{path}: " + "; ".join(faults)) from None

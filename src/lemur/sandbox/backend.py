@@ -1,0 +1,192 @@
+"""Chooses the strongest layer that really works here, by trying it, and runs commands in it."""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lemur.sandbox import bubblewrap, cgroup, landlock
+from lemur.sandbox.limits import Limits
+from lemur.sandbox.process import Completed, Launch, execute, memory_file
+
+MECHANISMS = ("bubblewrap-root", "bubblewrap", "bubblewrap-root-noproc", "bubblewrap-noproc", "landlock")
+"""Strongest first. `-root` needs root and no user namespace; `-noproc` is for containers that mask /proc."""
+
+PRIVATE_IN, PRIVATE_OUT = "LEMUR_PRIVATE_IN", "LEMUR_PRIVATE_OUT"
+"""Environment variables inside the sandbox: file descriptors of the bytes given to and taken from the command."""
+
+
+class Unavailable(RuntimeError):
+    """This machine offers no layer that holds; the message says what was tried."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What holds a sandboxed program here. `missing` names guarantees that this mechanism does not give."""
+
+    mechanism: str
+    python: str
+    memory_of_all_processes: bool
+    missing: tuple[str, ...]
+
+    def record(self) -> dict[str, object]:
+        return {
+            "mechanism": self.mechanism,
+            "python": self.python,
+            "memory_of_all_processes": self.memory_of_all_processes,
+            "missing": list(self.missing),
+        }
+
+
+@dataclass(frozen=True)
+class _Python:
+    """An interpreter: the host folder that it lives in, where that appears in a sandbox, and the command there."""
+
+    command: str
+    binds: dict[str, str]
+    env: dict[str, str]
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    files: Mapping[str, bytes] | None = None,
+    stdin: bytes = b"",
+    private: bytes = b"",
+    limits: Limits | None = None,
+    mechanism: str | None = None,
+) -> Completed:
+    """Run `argv` in a fresh sandbox with `files` (name: content) in its working folder /box.
+
+    The command may read `private` from the file descriptor in $LEMUR_PRIVATE_IN and write to the one in
+    $LEMUR_PRIVATE_OUT (`Completed.channel`). `mechanism` is for tests; else the strongest that holds is taken.
+    Raises `Unavailable` where none does: there is no unsandboxed way to run a program."""
+    return _run(mechanism or layers().mechanism, argv, files or {}, stdin, private, limits or Limits())
+
+
+def available() -> bool:
+    return why_unavailable() is None
+
+
+def why_unavailable() -> str | None:
+    """The reason why no program can be run here, or `None`."""
+    try:
+        layers()
+    except Unavailable as error:
+        return str(error)
+    return None
+
+
+@cache
+def layers() -> Layers:
+    """The strongest mechanism that passes a self-test here. Raises `Unavailable` with each one's failure."""
+    failures = []
+    for mechanism in MECHANISMS:
+        if (failure := probe(mechanism)) is None:
+            missing = []
+            if mechanism == "landlock":
+                missing = ["scratch folder (nothing can be written)", "child processes (none can be started)"]
+            elif mechanism.endswith("noproc"):
+                missing = ["/proc"]
+            everything = mechanism != "landlock" and cgroup.usable()
+            version = ".".join(map(str, sys.version_info[:2])) if python(mechanism).command != "/usr/bin/python3" else "system"
+            return Layers(mechanism, version, everything or mechanism == "landlock", tuple(missing))
+        failures.append(f"{mechanism}: {failure}")
+    raise Unavailable(
+        "no sandbox works on this machine, so no program of a model is run (docs/sandbox.md says how to allow one). "
+        + "; ".join(failures)
+    )
+
+
+def probe(mechanism: str) -> str | None:
+    """Why `mechanism` does not hold here, or `None`: a program inside tries the network, a foreign file and a write."""
+    if mechanism.startswith("bubblewrap-root") and os.geteuid() != 0:
+        return "needs root"
+    if mechanism in ("bubblewrap", "bubblewrap-noproc") and os.geteuid() == 0:
+        return "as root the process limit would not hold in a user namespace"
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
+        os.chmod(folder, 0o777)
+        secret = Path(folder, "secret")
+        secret.write_text("secret")
+        port = listener.getsockname()[1]
+        attacks = {
+            "network": f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)",
+            "a foreign file": f"open({str(secret)!r}).read()",
+            "writing outside": f"open({folder + '/written'!r}, 'w')",
+        }
+        tries = "".join(f"try:\n {code}\n print({name!r})\nexcept OSError:\n pass\n" for name, code in attacks.items())
+        try:
+            command = [python(mechanism).command, "-c", f"{tries}print('done')"]
+            done = _run(mechanism, command, {}, b"", b"", Limits(wall_s=10.0))
+        except (OSError, Unavailable) as error:
+            return str(error)
+    *leaks, last = done.stdout.split("\n")[:-1] or [""]
+    if done.returncode or last != "done":
+        return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    return f"lets through {', '.join(leaks)}" if leaks else None
+
+
+@cache
+def python(mechanism: str) -> _Python:
+    """The interpreter for programs: this one's base installation, so that a run's Python version is the project's.
+    If a dropped user cannot reach it (below /root, say) under Landlock, then Debian's."""
+    base = Path(sys.base_prefix).resolve()
+    command = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+    env = {"PYTHONHASHSEED": "0"}
+    if base == Path("/usr"):
+        return _Python(str(command), {}, env)
+    if mechanism != "landlock":
+        inside = Path("/python", command.relative_to(base))
+        return _Python(str(inside), {str(base): "/python"}, {**env, "LD_LIBRARY_PATH": "/python/lib"})
+    reachable = os.geteuid() != 0 or all(folder.stat().st_mode & 1 for folder in (base, *base.parents))
+    if reachable:
+        return _Python(str(command), {str(base): str(base)}, env)
+    if system := shutil.which("python3", path="/usr/bin"):
+        return _Python(system, {}, env)
+    raise Unavailable(f"{base} is closed to other users and there is no /usr/bin/python3")
+
+
+def _run(
+    mechanism: str, argv: Sequence[str], files: Mapping[str, bytes], stdin: bytes, private: bytes, limits: Limits
+) -> Completed:
+    for name in files:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"sandbox file {name!r} would lie outside /box; give a relative name without '..'")
+    home = python(mechanism)
+    channel, channel_end = os.pipe()
+    private_fd = memory_file(private)
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/box",
+        "LANG": "C.UTF-8",
+        **home.env,
+        PRIVATE_IN: str(private_fd),
+        PRIVATE_OUT: str(channel_end),
+    }
+    with ExitStack() as stack:
+        stack.callback(os.close, channel)
+        order: Launch
+        if mechanism == "landlock":
+            order = stack.enter_context(
+                landlock.launch(argv, files=files, env=env, limits=limits, readable=list(home.binds), python=home.command)
+            )
+            order.pass_fds = [private_fd, channel_end]
+        else:
+            order = bubblewrap.launch(
+                argv,
+                files=files,
+                env=env,
+                limits=limits,
+                binds=home.binds,
+                pass_fds=[private_fd, channel_end],
+                as_root="root" in mechanism,
+                with_proc=not mechanism.endswith("noproc"),
+            )
+            order.started = stack.enter_context(cgroup.group(limits.memory_mb + limits.scratch_mb, limits.processes))
+        return execute(order, stdin=stdin, channel=channel, wall_s=limits.wall_s, output_bytes=limits.output_bytes)

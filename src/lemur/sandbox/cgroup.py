@@ -1,0 +1,77 @@
+"""Limits on memory and processes of a whole sandbox, where this process may make control groups (v2 or v1)."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+@contextmanager
+def group(memory_mb: int, processes: int) -> Iterator[Callable[[int], None] | None]:
+    """`with group(...) as add`: `add(pid)` puts a process and its later children under the limits. `None` when this
+    machine lets us make no group, which `usable()` tells beforehand."""
+    if not usable():
+        yield None
+        return
+    folders = _make(f"lemur-{threading.get_native_id()}", memory_mb, processes)
+
+    def add(pid: int) -> None:
+        for folder in folders:
+            (folder / "cgroup.procs").write_text(str(pid))
+
+    try:
+        yield add
+    finally:
+        _remove(folders)
+
+
+@cache
+def usable() -> bool:
+    """Whether a group with a memory limit and a process limit can be made."""
+    try:
+        _remove(_make(f"lemur-probe-{threading.get_native_id()}", 64, 16))
+    except OSError:
+        return False
+    return True
+
+
+def _make(name: str, memory_mb: int, processes: int) -> list[Path]:
+    memory = str(memory_mb << 20)
+    if (ROOT / "cgroup.controllers").exists():
+        values = {ROOT / name: {"memory.max": memory, "memory.swap.max": "0", "pids.max": str(processes)}}
+    else:
+        values = {
+            ROOT / "memory" / name: {"memory.limit_in_bytes": memory, "memory.memsw.limit_in_bytes": memory},
+            ROOT / "pids" / name: {"pids.max": str(processes)},
+        }
+    made: list[Path] = []
+    try:
+        for folder, settings in values.items():
+            folder.mkdir(exist_ok=True)
+            made.append(folder)
+            for key, value in settings.items():
+                if "sw" in key and not (folder / key).exists():
+                    continue  # the kernel does not account swap
+                (folder / key).write_text(value)
+    except OSError:
+        _remove(made)
+        raise
+    return made
+
+
+def _remove(folders: list[Path]) -> None:
+    for folder in folders:
+        for _ in range(100):
+            try:
+                folder.rmdir()
+                break
+            except FileNotFoundError:
+                break
+            except OSError:  # its last process is still being taken down
+                with contextlib.suppress(InterruptedError):
+                    time.sleep(0.01)

@@ -1,0 +1,52 @@
+"""The layer for containers without namespaces: prepares `launcher.py`, which shuts itself in and runs the command."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from lemur.sandbox import seccomp
+from lemur.sandbox.bubblewrap import unused_user
+from lemur.sandbox.limits import Limits
+from lemur.sandbox.process import Launch
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/dev/null", "/dev/zero", "/dev/urandom")
+
+
+@contextmanager
+def launch(
+    argv: Sequence[str],
+    *,
+    files: Mapping[str, bytes],
+    env: Mapping[str, str],
+    limits: Limits,
+    readable: Sequence[str],
+    python: str,
+) -> Iterator[Launch]:
+    """A launch whose files lie in a folder of the host that is removed afterwards. The address space is always
+    limited, since shared memory does not count as data."""
+    with tempfile.TemporaryDirectory(prefix="lemur-") as folder:
+        os.chmod(folder, 0o755)
+        for name, content in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            path.chmod(0o644)
+        bounded = replace(limits, address_space_mb=limits.address_space_mb or limits.memory_mb + 256)
+        rlimits = bounded.rlimits()
+        del rlimits["nproc"]  # the filter refuses new processes; the limit would count the whole user's
+        order = {
+            "argv": list(argv),
+            "rlimits": rlimits,
+            "readable": [*SYSTEM, *readable, folder],
+            "folder": folder,
+            "user": unused_user() if os.geteuid() == 0 else None,
+            "filter": seccomp.program("bare").hex(),
+            "env": {**env, "HOME": folder},
+        }
+        quiet = {"LD_LIBRARY_PATH": env["LD_LIBRARY_PATH"]} if "LD_LIBRARY_PATH" in env else {}
+        yield Launch([python, "-I", "-S", "-B", "-c", LAUNCHER.read_text(), json.dumps(order)], quiet)

@@ -1,0 +1,68 @@
+"""The layer for containers that allow no namespaces: this file's text runs as `python -c`, shuts itself in with rlimits,
+Landlock and a system-call filter, and then becomes the command. Inside: read the system, write nothing, no sockets,
+no other process. It imports nothing of lemur, for it runs under the bare interpreter.
+
+Arguments: one JSON object {argv, rlimits, readable, folder, user, filter, env}.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import struct
+import sys
+
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446  # the same on every machine
+READ = 1 | 1 << 2 | 1 << 3  # execute, read file, read folder
+WRITE = 1 << 1
+# Access rights that exist from each Landlock version on.
+FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
+NETWORK_RIGHTS, SCOPES = 3, 3  # TCP bind and connect (version 4); abstract sockets and signals (version 6)
+
+
+def shut_in(readable: list[str], writable: list[str]) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    version = libc.syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
+    if version < 1:
+        sys.exit("lemur: this kernel has no Landlock")
+    handled = max(rights for since, rights in FILE_RIGHTS.items() if since <= version)
+    ruleset = struct.pack("=QQQ", handled, NETWORK_RIGHTS if version >= 4 else 0, SCOPES if version >= 6 else 0)
+    size = 8 if version < 4 else 16 if version < 6 else 24
+    fd = libc.syscall(LANDLOCK_CREATE_RULESET, ruleset, ctypes.c_size_t(size), 0)
+    for paths, rights in ((readable, READ), (writable, READ | WRITE)):
+        for path in paths:
+            try:
+                parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            allowed = rights if os.path.isdir(path) else rights & ~(1 << 3)
+            if libc.syscall(LANDLOCK_ADD_RULE, fd, 1, struct.pack("=Qi", allowed, parent), 0):
+                sys.exit(f"lemur: Landlock rule for {path}: {os.strerror(ctypes.get_errno())}")
+            os.close(parent)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.syscall(LANDLOCK_RESTRICT_SELF, fd, 0):
+        sys.exit(f"lemur: Landlock: {os.strerror(ctypes.get_errno())}")
+    os.close(fd)
+
+
+def filter_calls(program: bytes) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    text = ctypes.create_string_buffer(program, len(program))
+    header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(text)))
+    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0):
+        sys.exit(f"lemur: system-call filter: {os.strerror(ctypes.get_errno())}")
+
+
+if __name__ == "__main__":
+    order = json.loads(sys.argv[1])
+    for name, value in order["rlimits"].items():
+        hard = value + 1 if name == "cpu" else value
+        resource.setrlimit(getattr(resource, "RLIMIT_" + name.upper()), (value, hard))
+    os.chdir(order["folder"])
+    if order["user"] is not None:
+        os.setgroups([])
+        os.setresgid(order["user"], order["user"], order["user"])
+        os.setresuid(order["user"], order["user"], order["user"])
+    shut_in(order["readable"], ["/dev/null"])
+    filter_calls(bytes.fromhex(order["filter"]))
+    os.execve(order["argv"][0], order["argv"], order["env"])

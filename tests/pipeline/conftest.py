@@ -1,0 +1,122 @@
+"""A project of four toy stages with the real Snakefile, runner and profile, for tests that call the real tools."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+STAGE = '''from pathlib import Path
+from lemur.pipeline.params import StageParams
+
+
+class Params(StageParams):
+    value: int
+
+
+def {name}(params: Params, source: Path, *, out: Path) -> None:
+    text = source.read_text() if source.is_file() else (source / "text").read_text()
+    if params.value < 0:
+        raise ValueError("value is below zero")
+    {write}
+'''
+WRITE_FILE = 'out.write_text(f"{text[:5]} {params.value}")'
+WRITE_DIRECTORY = 'out.mkdir(); (out / "text").write_text(f"{text[:5]} {params.value}")'
+
+DAG = """stages:
+  first:
+    desc: The first stage
+    cmd: PYTHONPATH=src python -m lemur run toy.first source=in.txt out=data/first.txt
+    params: [first]
+    deps: [in.txt]
+    outs: [data/first.txt]
+  fork:
+    matrix: {side: [left, right]}
+    cmd: PYTHONPATH=src python -m lemur run toy.fork --params fork.${item.side}
+      source=data/first.txt out=data/fork_${item.side}/
+    params: ["fork.${item.side}"]
+    deps: [data/first.txt]
+    outs: ["data/fork_${item.side}/"]
+  last:
+    cmd: PYTHONPATH=src python -m lemur run toy.last source=data/fork_left/ out=data/last.txt
+    params: [last]
+    deps: [data/fork_left/]
+    outs: [data/last.txt]
+    meta: {threads: 2, mem_mb: 100}
+"""
+PARAMS = "first: {value: 1}\nfork: {left: {value: 2}, right: {value: 3}}\nlast: {value: 4}\n"
+NUMERICS = "packages: {}\nnumerics: {platform: cpu, threads: 1, xla_flags: ''}\n"
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Project:
+    """A checkout in which the tools can be called."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run(self, *command: str, ok: bool = True) -> str:
+        """Output of a command, both streams; fails the test where its exit status is not as expected."""
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        environment.pop("PYTHONPATH", None)
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert (done.returncode == 0) is ok, done.stdout
+        return done.stdout
+
+    def planned(self, *options: str) -> set[str]:
+        """The rules that `snakemake -n` plans, without `all`."""
+        lines = self.run("snakemake", "-n", *options).splitlines()
+        if "Job stats:" not in lines:
+            return set()
+        start = lines.index("Job stats:") + 3
+        return {line.split()[0] for line in lines[start : lines.index("", start)]} - {"all", "total"}
+
+    def set(self, old: str, new: str, name: str = "params.yaml") -> None:
+        path = self.root / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", "state")
+
+    def clone(self, to: Path) -> "Project":
+        self.run("git", "clone", "-q", str(self.root), str(to))
+        return Project(to)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for key, value in {"NAME": "toy", "EMAIL": "toy@example.org"}.items():
+        monkeypatch.setenv(f"GIT_AUTHOR_{key}", value)
+        monkeypatch.setenv(f"GIT_COMMITTER_{key}", value)
+    root = tmp_path / "project"
+    (root / "src/lemur/toy").mkdir(parents=True)
+    for name in ("Snakefile", "profiles", ".gitignore", ".dvcignore", "src/lemur/pipeline"):
+        source = ROOT / name
+        shutil.copytree(source, root / name) if source.is_dir() else shutil.copy(source, root / name)
+    for source in (ROOT / "src/lemur").glob("*.py"):
+        shutil.copy(source, root / "src/lemur")
+    (root / "src/lemur/toy/__init__.py").touch()
+    for name, write in {"first": WRITE_FILE, "fork": WRITE_DIRECTORY, "last": WRITE_FILE}.items():
+        (root / f"src/lemur/toy/{name}.py").write_text(STAGE.format(name=name, write=write))
+    for name, text in {"dvc.yaml": DAG, "params.yaml": PARAMS, "environment.yaml": NUMERICS, "in.txt": "hello"}.items():
+        (root / name).write_text(text)
+    project = Project(root)
+    project.run("git", "init", "-q")
+    project.run("dvc", "init", "-q")
+    shutil.copy(ROOT / ".dvc/config", root / ".dvc/config")
+    project.run("dvc", "remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
+    project.run("env", "PYTHONPATH=src", "python", "-m", "lemur", "dependencies", "--write")
+    project.commit()
+    return project

@@ -1,0 +1,88 @@
+"""dvc.yaml, params.yaml and the code agree: names, arguments, paths, declared keys. All in one process."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lemur.pipeline.dag import Dag, param_blocks, undeclared_leaves
+from lemur.pipeline.dependencies import stage_of, write
+from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
+from lemur.pipeline.run import bind, environment_keys
+from lemur.pipeline.scale import differences, names
+from lemur.pipeline.validation import stage_module, validate_all
+
+STAGES: dict[str, Any] = read_yaml(DAG)["stages"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_one_stage_one_file_one_name(name: str) -> None:
+    stage = STAGES[name]
+    folder, _, module_name = stage_of(stage["cmd"]).partition(".")
+    module = stage_module(f"{folder}.{module_name}")
+    assert module_name == name
+    assert inspect.isfunction(getattr(module, name))
+    assert (ROOT / f"tests/{folder}/test_{name}.py").is_file()
+    assert name in read_yaml(PARAMS)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_command_binds_the_arguments_of_the_function_to_declared_paths(name: str) -> None:
+    stage = STAGES[name]
+    bindings = [word for word in stage["cmd"].split() if "=" in word and not word.startswith("PYTHONPATH")]
+    inputs, outputs = bind(stage_module(stage_of(stage["cmd"])), name, bindings)
+    declared = [next(iter(entry)) if isinstance(entry, dict) else entry for kind in ("outs", "metrics", "plots")
+                for entry in stage.get(kind, [])]
+    assert {str(path) for path in outputs.values()} == {path.rstrip("/") for path in declared}
+    deps = [Path(dep) for dep in stage["deps"]]
+    for path in inputs.values():
+        assert path in deps or any(path in dep.parents for dep in deps), path
+
+
+def test_dvc_reads_fewer_than_a_hundred_stages_with_unique_rule_names() -> None:
+    stages = Dag().stages
+    assert len({stage.rule for stage in stages.values()}) == len(stages) < 100
+    assert all(stage.desc != stage.name for stage in stages.values())
+
+
+def test_no_stage_depends_on_a_file_inside_another_stages_directory() -> None:
+    dag = Dag()
+    folders = [Path(path) for stage in dag.stages.values() for path in stage.outputs if path.endswith("/")]
+    for stage in dag.stages.values():
+        for path in stage.inputs:
+            assert not any(folder in Path(path).parents for folder in folders), (stage.name, path)
+
+
+def test_params_are_valid_and_every_leaf_is_declared() -> None:
+    blocks = param_blocks(read_yaml(DAG))
+    validate_all(blocks)
+    assert not undeclared_leaves(PARAMS, blocks)
+
+
+def test_every_leaf_of_the_environment_is_declared() -> None:
+    declared = {key for stage in STAGES.values() for key in environment_keys(stage)}
+    for leaf in flatten(read_yaml(ENVIRONMENT)):
+        assert any(leaf == key or leaf.startswith(f"{key}.") for key in declared), leaf
+
+
+def test_declared_code_and_libraries_have_not_drifted() -> None:
+    assert write(check=True) == []
+
+
+def test_scales_set_the_same_leaves_and_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lemur.pipeline import scale, validation
+
+    leaves = {name: set(flatten(read_yaml(ROOT / f"scales/{name}.yaml"))) for name in names()}
+    assert set(leaves) >= {"demo", "tiny", "small", "paper", "mirror"}
+    assert all(keys == leaves["demo"] for keys in leaves.values())
+    assert differences("demo") == {}
+    params = tmp_path / "params.yaml"
+    monkeypatch.setattr(validation, "PARAMS", params)
+    for name in leaves:
+        params.write_bytes(PARAMS.read_bytes())
+        scale.switch(name, params=params)
+        validate_all(param_blocks(read_yaml(DAG)))
+        assert scale.differences(name, params) == {}
+    scale.switch("demo", params=params)
+    assert flatten(read_yaml(params)) == flatten(read_yaml(PARAMS))

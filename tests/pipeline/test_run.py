@@ -1,0 +1,63 @@
+"""The runner: what is wrong is said at once, and a stage that fails leaves nothing behind."""
+
+from pathlib import Path
+
+import pytest
+
+from lemur.pipeline import validation
+from lemur.pipeline.environment import apply_numerics, check_packages
+from lemur.pipeline.run import bind
+from lemur.pipeline.validation import validate_all
+from lemur.workers import count
+
+from .conftest import Project
+
+
+def test_missing_and_unknown_arguments_are_named() -> None:
+    module = validation.stage_module("corpus.split_corpus")
+    with pytest.raises(SystemExit, match=r"\['wrong'\]"):
+        bind(module, "split_corpus", ["documents=a", "train=b", "heldout=c", "report=d", "wrong=e"])
+    with pytest.raises(SystemExit, match="'train' is not NAME=PATH"):
+        bind(module, "split_corpus", ["train"])
+
+
+def test_other_library_version_stops_the_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment = tmp_path / "environment.yaml"
+    environment.write_text("packages: {numpy: 0.0.1}")
+    monkeypatch.setattr("lemur.pipeline.environment.ENVIRONMENT", environment)
+    with pytest.raises(SystemExit, match="packages.numpy: 0.0.1 recorded"):
+        check_packages(["numpy"])
+
+
+def test_numerics_come_before_jax(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "jax", object())
+    with pytest.raises(RuntimeError, match="before its numerics"):
+        apply_numerics({"platform": "cpu", "threads": 1, "xla_flags": ""})
+
+
+def test_params_that_are_no_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    params = tmp_path / "params.yaml"
+    params.write_text("fetch: {oasst1: [")
+    monkeypatch.setattr(validation, "PARAMS", params)
+    with pytest.raises(SystemExit, match="params.yaml is not YAML: .*line 1"):
+        validate_all({})
+
+
+def test_workers_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEMUR_WORKERS", "3")
+    assert count() == 3
+    monkeypatch.setenv("LEMUR_WORKERS", "none")
+    with pytest.raises(SystemExit, match="LEMUR_WORKERS is 'none'"):
+        count()
+
+
+def test_failing_stage_leaves_no_output(project: Project) -> None:
+    command = ["python", "-m", "lemur", "run", "toy.first", "source=in.txt", "out=data/first.txt"]
+    project.run("env", "PYTHONPATH=src", *command)
+    project.set("first: {value: 1}", "first: {value: -1}")
+    said = project.run("env", "PYTHONPATH=src", *command, ok=False)
+    assert "value is below zero" in said
+    assert (project.root / "data/first.txt").read_text() == "hello 1", "the last good output stays"
+    assert not list((project.root / "data").glob(".*.partial"))
+    (project.root / "in.txt").unlink()
+    assert "input source=in.txt is missing" in project.run("env", "PYTHONPATH=src", *command, ok=False)

@@ -1,0 +1,115 @@
+"""The Snakefile over DVC, with the real tools on a toy project. About 1 s for each call of a tool."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from .conftest import Project
+
+ALL = {"first", "fork_left", "fork_right", "last"}
+
+
+def test_build_then_nothing_to_do(project: Project) -> None:
+    assert project.planned() == ALL
+    project.run("snakemake", "--cores", "2")
+    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert project.planned() == set()
+    assert "up to date" in project.run("dvc", "status")
+    assert "didn't change, skipping" in project.run("dvc", "repro", "-v")
+
+
+def test_changed_parameter_reruns_what_it_touches(project: Project) -> None:
+    project.run("dvc", "repro", "-q")
+    assert project.planned() == set()
+    project.set("first: {value: 1}", "first: {value: 9}")
+    assert project.planned() == ALL
+    project.run("snakemake", "--cores", "2")
+    assert (project.root / "data/first.txt").read_text() == "hello 9"
+    # The fork reads five characters of it and writes the same as before: DVC stops there.
+    assert "> PYTHONPATH" in (project.root / "logs/fork_left.log").read_text()
+    assert "> PYTHONPATH" not in (project.root / "logs/last.log").read_text()
+    project.set("left: {value: 2}", "left: {value: 7}")
+    assert project.planned() == {"fork_left", "last"}
+    project.run("snakemake", "--cores", "2")
+    assert (project.root / "data/fork_left/text").read_text() == "hello 7"
+    project.set("left: {value: 7}", "left: {value: 2}")
+    project.run("snakemake", "--cores", "2")
+    assert "cached - skipping run" in (project.root / "logs/fork_left.log").read_text()
+
+
+def test_clone_and_pull_plan_nothing_and_see_each_change(project: Project, tmp_path: Path) -> None:
+    project.run("snakemake", "--cores", "2")
+    project.run("dvc", "push", "-q")
+    project.commit()
+    clone = project.clone(tmp_path / "clone")
+    clone.run("dvc", "pull", "-q")
+    assert clone.planned() == set()
+    clone.set("last: {value: 4}", "last: {value: 5}")
+    assert clone.planned() == {"last"}
+
+
+def test_edited_module_reruns_the_stages_that_use_it(project: Project) -> None:
+    project.run("dvc", "repro", "-q")
+    project.set("{params.value}", "{params.value + 1}", "src/lemur/toy/fork.py")
+    assert project.planned() == {"fork_left", "fork_right", "last"}
+
+
+def test_forced_stage_runs_and_plans_what_follows(project: Project) -> None:
+    project.run("dvc", "repro", "-q")
+    assert project.planned("--forcerun", "fork_left") == {"fork_left", "last"}
+    assert project.planned("--forceall") == ALL
+    project.run("snakemake", "--cores", "2", "--forcerun", "fork_left")
+    assert "> PYTHONPATH=src python" in (project.root / "logs/fork_left.log").read_text()
+
+
+def test_targets(project: Project) -> None:
+    assert project.planned("data/fork_left") == {"first", "fork_left"}
+    assert project.planned("--until", "fork_right") == {"first", "fork_right"}
+    rules = project.run("snakemake", "--list").split()
+    assert set(rules) >= ALL
+    assert "fork_left" in project.run("snakemake", "--dag")
+
+
+def test_failure_names_stage_log_and_command_and_keeps_going(project: Project) -> None:
+    project.set("left: {value: 2}", "left: {value: -1}")
+    said = project.run("snakemake", "--cores", "2", "--keep-going", ok=False)
+    assert "Error in rule fork_left" in said
+    assert "logs/fork_left.log" in said
+    assert "--single-item fork@left" in said
+    assert "value is below zero" in (project.root / "logs/fork_left.log").read_text()
+    assert (project.root / "data/fork_right/text").exists()
+    assert not (project.root / "data/fork_left").exists()
+    assert not list(project.root.rglob("*.partial"))
+
+
+def test_bad_parameter_stops_at_once_with_its_key(project: Project) -> None:
+    project.set("last: {value: 4}", "last: {value: four, wrong: 1}\nunread: 3")
+    said = project.run("snakemake", "-n", ok=False)
+    assert "params.yaml: last.value: found 'four'" in said
+    assert "params.yaml: last.wrong: unknown key; allowed here: value" in said
+    assert "params.yaml: unread: no stage reads this key" in said
+
+
+def test_killed_build_leaves_no_process_and_completes_when_run_again(project: Project) -> None:
+    stage = project.root / "src/lemur/toy/fork.py"
+    stage.write_text("import time\n" + stage.read_text().replace("    text =", "    time.sleep(3)\n    text =", 1))
+    build = subprocess.Popen(
+        ["snakemake", "--cores", "2"],
+        cwd=project.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    log = project.root / "logs/fork_left.log"
+    deadline = time.monotonic() + 60
+    while not (log.exists() and "lemur run toy.fork" in log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    build.send_signal(signal.SIGKILL)
+    build.wait()
+    time.sleep(1.5)
+    left = subprocess.run(["pgrep", "-f", str(project.root)], capture_output=True, text=True).stdout
+    running = subprocess.run(["pgrep", "-af", "lemur run toy"], capture_output=True, text=True).stdout
+    assert not left and not running, left + running
+    project.run("snakemake", "--cores", "2")
+    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert project.planned() == set()

@@ -1,0 +1,197 @@
+"""Programs that attack the machine or the verdict, in every layer that works here."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lemur import sandbox
+from lemur.sandbox import backend
+
+# The two without /proc differ from their neighbours in nothing else; the self-test of `probe` covers them.
+MECHANISMS = [name for name in ("bubblewrap-root", "bubblewrap", "landlock") if backend.probe(name) is None]
+SECRET = "planted-secret-value"
+
+# Name, program, verdicts that are right. A contained attack that goes on to its last line has "passed": it did no harm.
+EVIL: list[tuple[str, str, set[str]]] = [
+    ("fork bomb", "import os\nwhile True: os.fork()", {"failed", "timed_out", "ended"}),
+    ("quiet fork bomb", "import os\nwhile True:\n try: os.fork()\n except OSError: pass", {"timed_out", "ended"}),
+    ("memory bomb", "x = []\nwhile True: x.append(bytearray(1 << 24))", {"failed", "ended"}),
+    ("shared memory bomb", "import mmap\nx = []\nwhile True: x.append(mmap.mmap(-1, 1 << 26))", {"failed", "ended"}),
+    (
+        "disk fill",
+        "n = 0\nwhile True:\n f = open(f'/box/{n}', 'wb'); n += 1\n for _ in range(16): f.write(bytes(1 << 20))\n f.flush()",
+        {"failed"},
+    ),
+    ("endless output", "while True: print('x' * 65536)", {"timed_out"}),
+    ("closed outputs", "import os, sys\nsys.stdout.close()\nos.close(2)\nos.closerange(0, 3)", {"passed"}),
+    ("close every file", "import os\nos.closerange(0, 256)", {"ended"}),
+    ("sleep", "import time\ntime.sleep(100)", {"timed_out"}),
+    ("sleep, deaf to signals", "import signal, time\nfor n in (15, 2, 24): signal.signal(n, signal.SIG_IGN)\ntime.sleep(100)", {"timed_out"}),
+    ("blocks on stdin", "import sys\nassert sys.stdin.read() == ''", {"passed"}),
+    ("early exit", "import os\nos._exit(0)", {"ended"}),
+    ("system exit", "raise SystemExit(0)", {"failed"}),
+    ("prints the marker", "import os\nprint('passed')\nos.write(2, b'passed')\nos._exit(0)", {"ended"}),
+    ("forges the verdict", "import os\nfor n in range(3, 64):\n try: os.write(n, b'0 passed\\n')\n except OSError: pass\nos._exit(0)", {"ended"}),
+    ("deep recursion", "def f(n): return f(n + 1)\nf(0)", {"failed"}),
+    ("deeper recursion", "import sys\nsys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**6): x = [x]\nrepr(x)", {"failed", "ended"}),
+    ("huge exception", "raise ValueError('x' * (1 << 27))", {"failed"}),
+    ("evil exception", "class E(Exception):\n def __str__(self): raise self\nraise E", {"failed"}),
+    ("kills its parent", "import os, signal\ntry: os.kill(os.getppid(), signal.SIGKILL)\nexcept OSError: pass", {"passed", "ended"}),
+    ("kills everything", "import os, signal\ntry: os.kill(-1, signal.SIGKILL)\nexcept OSError: pass", {"passed", "ended"}),
+    ("a crash", "import ctypes\nctypes.string_at(0)", {"ended"}),
+    ("not Python", "def", {"failed"}),
+    ("null byte", "x = 1\0", {"failed"}),
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """After each program: no process of a sandbox user and no zombie child of ours."""
+    yield
+    for entry in sorted(Path("/proc").iterdir()):
+        if entry.name.isdigit():
+            try:
+                status = dict(line.split(":\t", 1) for line in (entry / "status").read_text().splitlines())
+            except (FileNotFoundError, ProcessLookupError, ValueError):
+                continue
+            assert not 20000 <= int(status["Uid"].split()[0]) < 60000, f"left behind: {status['Name']}"
+            assert status["PPid"] != str(os.getpid()) or not status["State"].startswith("Z"), "a zombie is left"
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize(("program", "right"), [pytest.param(p, r, id=n) for n, p, r in EVIL])
+def test_is_contained(mechanism: str, program: str, right: set[str]) -> None:
+    result = sandbox.run_python(program, timeout_s=1, wall_s=1.5, memory_mb=128, output_bytes=1000, mechanism=mechanism)
+    allowed = right | {"failed"} if mechanism == "landlock" else right  # there nothing can be written and nothing forked
+    assert result.status in allowed, (result.status, result.detail, result.stderr)
+    assert len(result.stdout) <= 1000 and len(result.detail) < 300
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_secrets_stay_outside(mechanism: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.name.startswith("pytest"):
+            folder.chmod(0o755)
+    monkeypatch.setenv("LEMUR_TEST_SECRET", SECRET)
+    program = f"""
+import glob, os
+found = str(os.environ)
+for name in [{str(secret)!r}, "/etc/shadow", "/etc/passwd", *glob.glob("/proc/*/environ"), *glob.glob("/proc/*/cmdline")]:
+    try:
+        found += name + open(name, errors="replace").read()
+    except OSError:
+        pass
+assert {SECRET[::-1]!r}[::-1] not in found and "root:" not in found and os.path.expanduser("~") != "/root", found
+"""
+    result = sandbox.run_python(program, timeout_s=2, memory_mb=128, mechanism=mechanism)
+    assert result.status == "passed", result.detail
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_nothing_outside_is_written_or_changed(mechanism: str, tmp_path: Path) -> None:
+    victim = Path("/var/tmp/lemur-sandbox-test")
+    victim.write_text("mine")
+    victim.chmod(0o666)
+    try:
+        program = """
+import os
+for attack in (lambda: open("/var/tmp/lemur-sandbox-test", "w"), lambda: os.chmod("/var/tmp/lemur-sandbox-test", 0o600),
+               lambda: os.truncate("/var/tmp/lemur-sandbox-test", 0), lambda: os.remove("/var/tmp/lemur-sandbox-test"),
+               lambda: os.utime("/var/tmp/lemur-sandbox-test", (1, 1)), lambda: open("/usr/lemur", "w"), lambda: os.mkdir("/lemur")):
+    try:
+        attack()
+    except OSError:
+        pass
+    else:
+        raise AssertionError("an attack went through")
+"""
+        before = victim.stat()
+        result = sandbox.run_python(program, timeout_s=2, memory_mb=128, mechanism=mechanism)
+        assert result.status == "passed", result.detail
+        after = victim.stat()
+        assert victim.read_text() == "mine"
+        assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+        assert not Path("/usr/lemur").exists() and not Path("/lemur").exists()
+    finally:
+        victim.unlink()
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_no_network_and_no_sockets_of_the_host(mechanism: str, tmp_path: Path) -> None:
+    path = Path("/var/tmp/lemur-sandbox.sock")
+    path.unlink(missing_ok=True)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX) as abstract,
+        socket.socket(socket.AF_UNIX) as named,
+    ):
+        abstract.bind("\0lemur-sandbox-test")
+        abstract.listen()
+        named.bind(str(path))
+        named.listen()
+        path.chmod(0o777)
+        try:
+            program = f"""
+import socket
+for family, address in ((socket.AF_INET, ("127.0.0.1", {tcp.getsockname()[1]})), (socket.AF_UNIX, "\\0lemur-sandbox-test"),
+                        (socket.AF_UNIX, {str(path)!r})):
+    try:
+        socket.socket(family).connect(address)
+    except OSError:
+        continue
+    raise AssertionError(address)
+"""
+            result = sandbox.run_python(program, timeout_s=2, memory_mb=128, mechanism=mechanism)
+        finally:
+            path.unlink()
+    assert result.status == "passed", result.detail
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_dangerous_calls_are_refused(mechanism: str) -> None:
+    program = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.unshare(0x10000000) == -1, "a nested user namespace"
+assert libc.ptrace(0, 0, 0, 0) == -1, "ptrace"
+assert libc.mount(b"none", b"/tmp", b"tmpfs", 0, None) == -1, "mount"
+assert os.getuid() != 0, "root"
+"""
+    result = sandbox.run_python(program, timeout_s=2, memory_mb=128, mechanism=mechanism)
+    assert result.status == "passed", result.detail
+
+
+@pytest.mark.parametrize("mechanism", [name for name in MECHANISMS if name != "landlock"])
+def test_a_daemon_dies_with_its_program(mechanism: str) -> None:
+    program = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        while True:
+            time.sleep(1)
+    os._exit(0)
+time.sleep(0.1)
+"""
+    assert sandbox.run_python(program, timeout_s=2, memory_mb=128, mechanism=mechanism).status == "passed"
+
+
+@pytest.mark.skipif(not backend.cgroup.usable(), reason="no memory cgroup can be made here")
+def test_memory_of_all_processes_together_is_limited() -> None:
+    program = """
+import os, time
+for _ in range(6):
+    if os.fork() == 0:
+        x = b"1" * (100 << 20)
+        time.sleep(1)
+        os._exit(0)
+alive = sum(os.wait()[1] == 0 for _ in range(6))
+assert alive < 4, alive
+"""
+    result = sandbox.run_python(program, timeout_s=2, memory_mb=128)
+    assert result.status in {"passed", "ended"}, result.detail

@@ -1,0 +1,151 @@
+"""What well-behaved programs get, and what `run` promises."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from lemur import sandbox
+from lemur.sandbox import backend, bubblewrap, seccomp
+
+pytestmark = pytest.mark.skipif(not sandbox.available(), reason=str(sandbox.why_unavailable()))
+
+
+def judge(program: str, **more: str) -> sandbox.Result:
+    return sandbox.run_python(program, timeout_s=5, memory_mb=256, **more)  # type: ignore[arg-type]
+
+
+def test_a_program_passes_or_fails_with_its_reason() -> None:
+    assert judge("print('hello')\nassert 1 + 1 == 2") == sandbox.Result("passed", "", "hello\n", "", False)
+    assert judge("assert False, 'one'").detail == "AssertionError: one"
+    assert judge("x = object()\nraise ValueError(x)").detail == "ValueError: <object object at 0x>"
+
+
+def test_programs_use_the_standard_library_files_threads_and_stdin() -> None:
+    program = """
+import collections, hashlib, json, math, re, sqlite3, sys, tempfile, threading
+assert sys.stdin.read() == "given"
+with tempfile.NamedTemporaryFile("w+") as file:
+    file.write("x")
+thread = threading.Thread(target=print, args=("from a thread",))
+thread.start()
+thread.join()
+"""
+    result = judge(program, stdin="given")
+    assert (result.status, result.stdout) == ("passed", "from a thread\n"), result.detail
+
+
+def test_the_hash_seed_is_fixed() -> None:
+    assert judge("print(hash('lemur'))").stdout == judge("print(hash('lemur'))").stdout
+
+
+def test_verdicts_keep_the_order_of_the_programs() -> None:
+    programs = [f"print({n})\nassert {n} % 3" for n in range(12)]
+    results = sandbox.run_python_programs(programs, timeout_s=5, memory_mb=256)
+    assert [r.stdout for r in results] == [f"{n}\n" for n in range(12)]
+    assert [r.status for r in results] == ["failed" if n % 3 == 0 else "passed" for n in range(12)]
+
+
+def test_run_gives_files_stdin_streams_and_exit_status() -> None:
+    done = sandbox.run(["sh", "-c", "cat a/b -; echo err >&2; exit 3"], files={"a/b": b"file "}, stdin=b"stdin")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "file stdin", "err\n")
+    assert sandbox.run(["sh", "-c", "kill -9 $$"]).returncode == 128 + 9
+
+
+def test_long_output_is_cut_and_said_so() -> None:
+    done = sandbox.run(["sh", "-c", "head -c 1000000 /dev/zero"], limits=sandbox.Limits(output_bytes=10))
+    assert (len(done.stdout), done.truncated) == (10, True)
+
+
+@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x"])
+def test_files_outside_the_box_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="outside /box"):
+        sandbox.run(["true"], files={name: b""})
+
+
+def test_a_machine_without_any_layer_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "probe", lambda mechanism: "not here")
+    backend.layers.cache_clear()
+    try:
+        assert not sandbox.available()
+        assert "landlock: not here" in str(sandbox.why_unavailable())
+        with pytest.raises(sandbox.Unavailable, match="no sandbox works"):
+            judge("x = 1")
+    finally:
+        backend.layers.cache_clear()
+
+
+def test_layers_say_what_holds() -> None:
+    record = sandbox.layers().record()
+    assert record["mechanism"] in backend.MECHANISMS and isinstance(record["missing"], list)
+
+
+def test_two_sandboxes_at_once_have_two_users() -> None:
+    users: list[int] = []
+    together = threading.Barrier(2)
+
+    def take() -> None:
+        together.wait()
+        users.append(bubblewrap.unused_user())
+        together.wait()
+
+    threads = [threading.Thread(target=take) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert users[0] != users[1]
+
+
+def test_stored_filters_are_those_that_libseccomp_makes() -> None:
+    pytest.importorskip("pyseccomp", reason="libseccomp is not installed", exc_type=(ImportError, RuntimeError, OSError))  # type: ignore[arg-type]
+    import platform
+
+    for name in ("namespaced", "bare"):
+        assert seccomp.build(name, platform.machine()) == seccomp.program(name)
+
+
+def in_another_process(code: str, **popen: object) -> str:
+    """Runs `code` under Debian's Python, which any user can reach, with this checkout's package."""
+    import subprocess
+    import sysconfig
+
+    root = Path(backend.__file__).parents[2]
+    path = f"{root}:{sysconfig.get_paths()['purelib']}"
+    done = subprocess.run(
+        ["/usr/bin/python3", "-B", "-c", code], env={"PYTHONPATH": path}, cwd="/", capture_output=True, text=True, **popen  # type: ignore[call-overload]
+    )
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout).strip()
+
+
+SHOW = """
+from lemur import sandbox
+print(sandbox.layers().mechanism if sandbox.available() else sandbox.why_unavailable(),
+      sandbox.run_python("assert 1", timeout_s=2, memory_mb=128).status,
+      sandbox.run_python("assert 0", timeout_s=2, memory_mb=128).status)
+"""
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists() or os.geteuid() != 0, reason="needs root and Debian's Python")
+def test_an_ordinary_user_gets_a_user_namespace() -> None:
+    assert in_another_process(SHOW, user=1001, group=1001, extra_groups=[]) in {"bubblewrap passed failed", "landlock passed failed"}
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs Debian's Python")
+@pytest.mark.skipif(backend.probe("landlock") is not None, reason="no Landlock here")
+def test_a_container_that_refuses_namespaces_gets_landlock() -> None:
+    """The filter does what Docker's default one does: no clone of namespaces, no unshare, no mount."""
+    pytest.importorskip("pyseccomp", exc_type=(ImportError, RuntimeError, OSError))  # type: ignore[arg-type]
+    refuse = """
+import errno, pyseccomp as s
+f = s.SyscallFilter(s.ALLOW)
+for call in ("unshare", "mount", "setns", "pivot_root", "umount2"):
+    f.add_rule(s.ERRNO(errno.EPERM), call)
+for flag in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000):
+    f.add_rule(s.ERRNO(errno.EPERM), "clone", s.Arg(0, s.MASKED_EQ, flag, flag))
+f.add_rule(s.ERRNO(errno.ENOSYS), "clone3")
+f.load()
+"""
+    assert in_another_process(refuse + SHOW) == "landlock passed failed"
