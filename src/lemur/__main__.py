@@ -102,9 +102,12 @@ def _pull(_: argparse.Namespace) -> None:
 
 
 def _track(_: argparse.Namespace) -> None:
+    import logging
+
     from lemur.tracking.project import project
 
-    project(Path.cwd())
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    raise SystemExit(0 if project(Path.cwd(), timeout=600) else 1)
 
 
 def _ui(_: argparse.Namespace) -> None:

@@ -2,13 +2,16 @@
 
 Two views of a benchmark item, each cut into n-grams:
 
-* text: NFKC, case-folded words (runs of letters and digits; snake_case splits; a CJK character is a word of its own), so
-  that punctuation, line breaks, case and identifier style do not hide a copy. n = 13 is GPT-3's upper bound (Brown et al.
+* text: NFKC, case-folded words (runs of letters and digits; snake_case splits; a CJK character is a word of its own):
+  punctuation, line breaks, case and identifier style hide no copy. n = 13 is GPT-3's upper bound (Brown et al.
   2020, appendix C).
-* code: lexical tokens (names, numbers, single operator characters), so that indentation and line breaks do not hide a copy.
+* code: lexical tokens (names, numbers, single operator characters): indentation and line breaks hide no copy.
 
-A part with fewer tokens than n is one n-gram of its own length if it has at least `shortest` (text) tokens, as GPT-3
-does with short items; below that it cannot be told from chance and is counted in `summary()["uncheckable"]`.
+A part with fewer tokens than n counts whole, as one n-gram, if it has at least 8/13 of n; a shorter one cannot be told
+from chance and an item of such parts only is counted in `summary()["uncheckable"]`.
+
+A single shared n-gram is weak evidence: 13 words of MMLU quote well-known texts, and 24 tokens of HumanEval's is_prime
+loop stand in thousands of programs. Users of `find` compare `Match.share` with a threshold (PaLM's was 70 %).
 """
 
 import ast
@@ -20,6 +23,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,14 +72,16 @@ _TOKENS: dict[View, Callable[[str], list[str]]] = {"text": words, "code": code_t
 class BenchmarkIndex:
     """All n-grams of the benchmarks' items. Build once, then `find` in each document."""
 
-    def __init__(self, items: Iterable[Item], *, ngram: int, code_ngram: int, unreadable: Counter[str] | None = None) -> None:
+    def __init__(
+        self, items: Iterable[Item], *, ngram: int, code_ngram: int, unreadable: Counter[str] | None = None
+    ) -> None:
         """`ngram` words, `code_ngram` tokens. `unreadable` counts items that the caller could not read."""
         views: dict[View, _View] = {"text": _View(ngram), "code": _View(code_ngram)}
         self._views = views
         self._parts: list[tuple[Item, View, int]] = []  # item, view, distinct n-grams
         self._items: Counter[str] = Counter()
         self._uncheckable: Counter[str] = Counter()
-        self._unreadable = unreadable or Counter()
+        self._unreadable = Counter() if unreadable is None else unreadable
         for item in items:
             self._items[item.benchmark] += 1
             added = 0
@@ -156,34 +162,57 @@ class _View:
     def freeze(self) -> None:
         for size, grams in sorted(self._grams.items()):
             rows = np.frombuffer(b"".join(grams), np.uint32).reshape(len(grams), size)
-            self._hashes[size] = np.unique(_window_hashes(rows, size)[:, 0])
+            self._hashes[size] = np.unique((rows * _powers(_FACTOR, size)).sum(axis=1))
 
     def find(self, tokens: list[str]) -> dict[int, set[str]]:
         """{part: the n-grams of it that stand in `tokens`}."""
         get = self._vocabulary.get
-        ids = np.fromiter((get(token, 0) for token in tokens), np.uint32, len(tokens))
+        ids = np.array([get(token, 0) for token in tokens], np.uint32)
+        hashed = _Hashes(ids)
+        unknown = np.concatenate([np.zeros(1, np.int64), np.cumsum(ids == 0)])
         found: defaultdict[int, set[str]] = defaultdict(set)
         for size, hashes in self._hashes.items():
             if len(ids) < size:
                 continue
-            windows = _window_hashes(ids, size)
+            # Most windows hold a word that no benchmark has; only the others are searched for.
+            starts = np.flatnonzero(unknown[size:] == unknown[:-size])
+            windows = hashed.windows(size)[starts]
             places = np.searchsorted(hashes, windows)
             places[places == len(hashes)] = 0
-            for start in np.flatnonzero(hashes[places] == windows):
+            for start in starts[hashes[places] == windows].tolist():
                 # The hash only preselects: equality of the n-gram itself decides.
                 for part in self._grams[size].get(ids[start : start + size].tobytes(), ()):
                     found[part].add(" ".join(tokens[start : start + size]))
         return found
 
 
-def _window_hashes(ids: np.ndarray, size: int) -> np.ndarray:
-    """Polynomial hash modulo 2^64 of every window of `size` ids along the last axis."""
-    count = ids.shape[-1] - size + 1
-    result = np.zeros((*ids.shape[:-1], count), np.uint64)
-    for offset in range(size):
-        result *= np.uint64(0x9E3779B97F4A7C15)
-        result += ids[..., offset : offset + count]
-    return result
+# The hash of tokens t_0, t_1, ... is the sum of t_j * FACTOR^j modulo 2^64. FACTOR is odd and so has an inverse: with
+# it the hashes of all windows of any size follow from one running sum.
+_FACTOR = 0x9E3779B97F4A7C15
+_INVERSE = pow(_FACTOR, -1, 1 << 64)
+
+
+class _Hashes:
+    """Hashes of the windows of one document."""
+
+    def __init__(self, ids: np.ndarray) -> None:
+        self._sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(ids * _powers(_FACTOR, len(ids)))])
+
+    def windows(self, size: int) -> np.ndarray:
+        count = len(self._sums) - size
+        return (self._sums[size:] - self._sums[:count]) * _powers(_INVERSE, count)
+
+
+@lru_cache(maxsize=64)
+def _power_table(base: int, length: int) -> np.ndarray:
+    table = np.full(length, base, np.uint64)
+    table[0] = 1
+    return np.cumprod(table)
+
+
+def _powers(base: int, length: int) -> np.ndarray:
+    """base^0 ... base^(length - 1) modulo 2^64; tables of doubling length serve all documents."""
+    return _power_table(base, max(1024, 1 << length.bit_length()))[:length]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Any]]:

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+
 from lemur.reporting.paper import PaperTables, load
 
 TABLES = Path(__file__).parents[2] / "data/paper/tables.yaml"

@@ -99,7 +99,9 @@ def test_two_sandboxes_at_once_have_two_users() -> None:
 
 
 def test_stored_filters_are_those_that_libseccomp_makes() -> None:
-    pytest.importorskip("pyseccomp", reason="libseccomp is not installed", exc_type=(ImportError, RuntimeError, OSError))  # type: ignore[arg-type]
+    pytest.importorskip(
+        "pyseccomp", reason="libseccomp is not installed", exc_type=(ImportError, RuntimeError, OSError)
+    )  # type: ignore[arg-type]
     import platform
 
     for name in ("namespaced", "bare"):
@@ -114,7 +116,12 @@ def in_another_process(code: str, **popen: object) -> str:
     root = Path(backend.__file__).parents[2]
     path = f"{root}:{sysconfig.get_paths()['purelib']}"
     done = subprocess.run(
-        ["/usr/bin/python3", "-B", "-c", code], env={"PYTHONPATH": path}, cwd="/", capture_output=True, text=True, **popen  # type: ignore[call-overload]
+        ["/usr/bin/python3", "-B", "-c", code],
+        env={"PYTHONPATH": path},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        **popen,  # type: ignore[call-overload]
     )
     assert done.returncode == 0, done.stderr
     return str(done.stdout).strip()
@@ -130,7 +137,10 @@ print(sandbox.layers().mechanism if sandbox.available() else sandbox.why_unavail
 
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists() or os.geteuid() != 0, reason="needs root and Debian's Python")
 def test_an_ordinary_user_gets_a_user_namespace() -> None:
-    assert in_another_process(SHOW, user=1001, group=1001, extra_groups=[]) in {"bubblewrap passed failed", "landlock passed failed"}
+    assert in_another_process(SHOW, user=1001, group=1001, extra_groups=[]) in {
+        "bubblewrap passed failed",
+        "landlock passed failed",
+    }
 
 
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs Debian's Python")

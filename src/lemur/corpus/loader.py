@@ -107,8 +107,10 @@ class Loader:
         differing = [key for key in ("fingerprint", "seed", "batch_size") if state[key] != mine[key]]
         if differing and not allow_other_data:
             details = ", ".join(f"{key} was {state[key]} and is {mine[key]}" for key in differing)
-            raise ValueError(f"{self.shards.folder}: the run to be resumed had other data: {details}; resume with the "
-                             "same data, or allow other data (allow_other_data) and accept a different order")
+            raise ValueError(
+                f"{self.shards.folder}: the run to be resumed had other data: {details}; resume with the "
+                "same data, or allow other data (allow_other_data) and accept a different order"
+            )
         self.seek(int(state["step"]))
 
 
@@ -125,11 +127,13 @@ def inspect(shards: Shards, *, seed: int, batch_size: int, step: int) -> list[di
         documents = []
         for segment in range(1, int(segments.max()) + 1):
             at = np.flatnonzero(segments == segment)
-            documents.append({
-                "source": shards.sources[record["sources"][at[0]]] if "sources" in record else None,
-                "first": int(at[0]),
-                "tokens": record["tokens"][at].tolist(),
-            })
+            documents.append(
+                {
+                    "source": shards.sources[record["sources"][at[0]]] if "sources" in record else None,
+                    "first": int(at[0]),
+                    "tokens": record["tokens"][at].tolist(),
+                }
+            )
         rows.append({"record": number, "documents": documents, "padding": int(np.count_nonzero(segments == 0))})
     return rows
 

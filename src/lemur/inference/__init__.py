@@ -1,0 +1,1 @@
+"""One small interface to a language model, and the back ends behind it (docs/evaluation.md)."""

@@ -1,7 +1,7 @@
 """Cleaning of one message: Unicode, and what the ShareGPT scrape left of the web page it came from.
 
-The rules follow FastChat's `clean_sharegpt` in what they remove; docs/instruction_data.md lists where they are narrower,
-so that code about HTML and fractions such as 3 / 4 survive.
+The rules follow FastChat's `clean_sharegpt` in what they remove; docs/instruction_data.md lists where they are
+narrower, so that code about HTML and fractions such as 3 / 4 survive.
 """
 
 import re
@@ -20,7 +20,9 @@ _TRAILING_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
 
 _FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,}).*?^(?P=fence)[ \t]*$|^(?P<open>`{3,}|~{3,}).*", re.MULTILINE | re.DOTALL)
 # The code block's header of the ChatGPT page: the language, then the label of its button.
-_COPY_AFTER_FENCE = re.compile(r"^(`{3,})[ \t]*\n?[ \t]*([A-Za-z0-9+#.\-]{0,20}?)[ \t]*Copy code[ \t]*\n?", re.MULTILINE)
+_COPY_AFTER_FENCE = re.compile(
+    r"^(`{3,})[ \t]*\n?[ \t]*([A-Za-z0-9+#.\-]{0,20}?)[ \t]*Copy code[ \t]*\n?", re.MULTILINE
+)
 _COPY_LINE = re.compile(r"^[ \t]*(?:[A-Za-z0-9+#.\-]{1,20})?Copy code[ \t]*$\n?", re.MULTILINE)
 _COPY_CHARS = re.compile(r"^[ \t]*Copy[ \t]*\d+ chars / \d+ words[ \t]*$\n?", re.MULTILINE)
 _PAGER = re.compile(r"^[ \t]*(\d{1,3}) / (\d{1,3})[ \t]*$\n?", re.MULTILINE)

@@ -2,8 +2,6 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +10,13 @@ from pydantic import Field
 from lemur import workers
 from lemur.counts import Counts
 from lemur.instructions.conversation import conversation, user_turns
+from lemur.instructions.streaming import batches
 from lemur.pipeline.params import StageParams
 from lemur.records import Record, jsonl_writer, read_jsonl
 
 PACKAGES = ("langdetect", "regex")
 BATCH = 2048
-MISTAKES = 40  # wrong verdicts that the report shows
+MISTAKES = 40  # different texts with a wrong verdict that the report shows
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
         tqdm(desc="english_filter", unit=" conversations", disable=None) as progress,
     ):
         counts = Counts("english_filter", reject)
-        for batch in _batches(read_jsonl(conversations)):
+        for batch in batches(read_jsonl(conversations), BATCH):
             for record in batch:
                 _rule(params, record)
             texts = [judged_text(record) for record in batch]
@@ -58,10 +57,13 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
                 source = record["source"]
                 counts.entered(source)
                 verdict = verdicts.get(index)
-                result, reason, detail = _judge(params, record, verdict)
+                run = None if verdict is None else _first_run(record, params.foreign_run)
+                result, reason, detail = _judge(params, record, verdict, run)
                 if verdict is not None:
                     languages[source][verdict] += 1
-                    gold.add(record, texts[index], verdict, detected=_is_english(params, verdict), reason=reason)
+                    gold.add(
+                        record, texts[index], verdict, english=_is_english(params, verdict), foreign=run is not None
+                    )
                 if result is None:
                     counts.dropped(source, reason, record, **detail)
                     continue
@@ -79,7 +81,7 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
 
 
 def judged_text(record: Record) -> str:
-    """The user's turns without fenced code, which langdetect would take for some language; with it if nothing else is there."""
+    """The user's turns without fenced code, which langdetect would take for a language; with it if that is all."""
     from lemur.instructions.cleaning import without_fences
 
     turns = user_turns(record)
@@ -108,10 +110,14 @@ def _is_english(params: Params, verdict: str) -> bool:
     return params.undetermined == "keep" if verdict in (NO_FEATURES, "unknown") else verdict == "en"
 
 
-def _judge(params: Params, record: Record, verdict: str | None) -> tuple[Record | None, str, Record]:
-    """(what is kept, or None; reason; detail)"""
+def _first_run(record: Record, length: int) -> str | None:
     from lemur.instructions.foreign import foreign_run
 
+    return next((run for turn in user_turns(record) if (run := foreign_run(turn, length))), None)
+
+
+def _judge(params: Params, record: Record, verdict: str | None, run: str | None) -> tuple[Record | None, str, Record]:
+    """(what is kept, or None; reason; detail)"""
     if verdict is None:
         return record, "", {}
     if _rule(params, record) == "label" and record["language"] is not None:
@@ -119,12 +125,11 @@ def _judge(params: Params, record: Record, verdict: str | None) -> tuple[Record 
         return (record, "", {}) if english else (None, "label_not_english", {"language": record["language"]})
     if not _is_english(params, verdict):
         return None, "not_english", {"language": verdict}
-    runs = [run for turn in user_turns(record) if (run := foreign_run(turn, params.foreign_run))]
-    if not runs:
+    if run is None:
         return record, "", {}
     if params.unit == "conversation":
-        return None, "foreign_characters", {"run": runs[0][:40]}
-    return _without_sentences(params, record, runs[0])
+        return None, "foreign_characters", {"run": run[:40]}
+    return _without_sentences(params, record, run)
 
 
 def _without_sentences(params: Params, record: Record, run: str) -> tuple[Record | None, str, Record]:
@@ -143,9 +148,7 @@ def _without_sentences(params: Params, record: Record, run: str) -> tuple[Record
         messages.append({**message, "content": content})
     if not any(message["role"] == "assistant" for message in messages):
         return None, "foreign_characters", {"run": run[:40]}
-    changed = conversation(
-        record["source"], messages, licence=record["licence"], language=record["language"]
-    )
+    changed = conversation(record["source"], messages, licence=record["licence"], language=record["language"])
     return changed, "", {"removed_sentences": removed}
 
 
@@ -156,28 +159,27 @@ class _Gold:
         self._detected: Counter[tuple[bool, bool]] = Counter()
         self._kept: Counter[tuple[bool, bool]] = Counter()
         self._by_language: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._mistakes: list[Record] = []
+        self._mistakes: dict[str, Record] = {}
 
-    def add(self, record: Record, text: str, verdict: str, *, detected: bool, reason: str) -> None:
+    def add(self, record: Record, text: str, verdict: str, *, english: bool, foreign: bool) -> None:
         label = record["language"]
         if label is None:
             return
         truth = is_english_label(label)
-        kept = detected and reason != "foreign_characters"
-        self._detected[truth, detected] += 1
+        kept = english and not foreign
+        self._detected[truth, english] += 1
         self._kept[truth, kept] += 1
         self._by_language[label]["kept" if kept else "dropped"] += 1
-        if truth != kept and len(self._mistakes) < MISTAKES:
-            self._mistakes.append(
-                {"id": record["id"], "label": label, "verdict": verdict, "kept": kept, "text": text[:160]}
-            )
+        shown = text[:160]
+        if truth != kept and len(self._mistakes) < MISTAKES and shown not in self._mistakes:
+            self._mistakes[shown] = {"id": record["id"], "label": label, "verdict": verdict, "kept": kept}
 
     def report(self) -> Record:
         return {
             "langdetect": _scores(self._detected),
             "both_rules": _scores(self._kept),
             "languages": {label: dict(sorted(found.items())) for label, found in sorted(self._by_language.items())},
-            "mistakes": self._mistakes,
+            "mistakes": [{"text": text, **mistake} for text, mistake in self._mistakes.items()],
         }
 
 
@@ -192,9 +194,3 @@ def _scores(confusion: Counter[tuple[bool, bool]]) -> Record:
         "precision": round(hits / (hits + false_alarms), 6) if hits + false_alarms else None,
         "recall": round(hits / (hits + misses), 6) if hits + misses else None,
     }
-
-
-def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    iterator = iter(records)
-    while batch := list(islice(iterator, BATCH)):
-        yield batch

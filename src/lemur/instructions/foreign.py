@@ -3,8 +3,8 @@
 A non-English character is a letter, or a vowel sign or tone mark of a script that writes them as characters of their
 own, other than A-Z and a-z. Not counted, and so allowed in English text: digits, punctuation, typographic quotes and
 dashes, symbols, emoji, mathematical alphabets, code; what compatibility folding (NFKC) makes ASCII (full-width Latin,
-ligatures, the ordinal signs); phonetic notation. Marks of no one script (combining accents, Arabic vowel points, joiners)
-neither count nor break a run.
+ligatures, the ordinal signs); phonetic notation. Marks of no one script (combining accents, Arabic vowel points,
+joiners) neither count nor break a run.
 """
 
 import re
@@ -17,7 +17,7 @@ _LETTER = regex.compile(
     r"[[\p{L}\p{M}\u30fc]--[[\p{Script=Common}\p{Script=Inherited}A-Za-z\u0250-\u02ff\u1d00-\u1dbf]--\u30fc]]", regex.V1
 )
 _TRANSPARENT = r"[\p{Script=Inherited}[\p{Script=Common}&&\p{Lm}]]*"
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])|\n+")
 
 
 def foreign_run(text: str, length: int) -> str | None:

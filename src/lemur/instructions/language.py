@@ -21,8 +21,8 @@ _SMALL = 64  # below so many texts a process costs more than it saves
 
 
 class Detector:
-    """One loaded set of language profiles. Every text starts the generator at the same `seed`, so neither order nor
-    the number of processes can change a verdict, and each equals `langdetect.detect` after `DetectorFactory.seed = seed`."""
+    """One loaded set of language profiles. Every text starts the generator at the same `seed`, so neither order nor the
+    number of processes can change a verdict, and each equals `langdetect.detect` with `DetectorFactory.seed = seed`."""
 
     def __init__(self, seed: int) -> None:
         self._factory = DetectorFactory()

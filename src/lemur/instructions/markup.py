@@ -8,8 +8,11 @@ from markdownify import MarkdownConverter
 
 _TAGS = "div|p|span|ul|ol|li|h[1-6]|table|pre|blockquote|br|strong|em|b|i|a|code|img|hr|section|article|details|svg"
 # A message is HTML only as a whole: a question that mentions <div> must keep it.
-_WHOLE = re.compile(rf"\s*<(?P<tag>{_TAGS})(?:\s[^<>]*)?/?>.*(?:</(?:{_TAGS})>|<(?:br|hr|img)\b[^<>]*>)"
-                    r"\s*(?:\d{1,3} / \d{1,3}\s*)?", re.DOTALL | re.IGNORECASE)
+_WHOLE = re.compile(
+    rf"\s*<(?P<tag>{_TAGS})(?:\s[^<>]*)?/?>.*(?:</(?:{_TAGS})>|<(?:br|hr|img)\b[^<>]*>)"
+    r"\s*(?:\d{1,3} / \d{1,3}\s*)?",
+    re.DOTALL | re.IGNORECASE,
+)
 _LANGUAGE = re.compile(r"(?:^|\s)(?:lang(?:uage)?-)([\w+#.-]+)")
 _HEADER = re.compile(r"^\s*([\w+#.-]{0,20}?)\s*Copy code\s*", re.DOTALL)
 
@@ -37,7 +40,7 @@ def html_to_markdown(text: str) -> str:
     ).convert_soup(soup)
 
 
-class _Converter(MarkdownConverter):  # type: ignore[misc]
+class _Converter(MarkdownConverter):
     """markdownify, but a line break stays a line break and is not two blanks and a newline."""
 
     def convert_br(self, el: Any, text: str, parent_tags: set[str]) -> str:

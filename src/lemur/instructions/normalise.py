@@ -27,7 +27,9 @@ class Params(StageParams):
     blocked_phrases: list[str] = Field(description="drop a conversation with one of these in any message, in any case")
     oasst_reviewed_only: bool = Field(description="OASST1: only messages with a positive review result")
     oasst_synthetic: bool = Field(description="OASST1: also messages that a model wrote")
-    verify: Literal["run", "drop", "keep"] = Field(description="Python problems: run the tests, or drop or keep them unrun")
+    verify: Literal["run", "drop", "keep"] = Field(
+        description="Python problems: run the tests, or drop or keep them unrun"
+    )
     verify_timeout_s: int = Field(gt=0, description="processor seconds for one program")
     verify_memory_mb: int = Field(ge=16, description="megabytes for one program")
     max_bad_share: float = Field(ge=0, le=1, description="share of a source's records that may be malformed")
@@ -95,8 +97,6 @@ class _Run:
         self.places[source] = {"place": fetched.place, "revision": fetched.revision}
         entered = malformed = 0
         for file in sorted(fetched.files, key=lambda file: file.name):
-            if file.schema == "companion":
-                continue
             waiting: list[tuple[Record, str]] = []
             for raw in tqdm(self._read(file), desc=f"normalise {file.name}", unit=" records", disable=None):
                 self.counts.entered(source)

@@ -106,7 +106,7 @@ def write(check: bool = False) -> list[str]:
         used.update(names)
         stage["deps"] = [dep for dep in stage["deps"] if not dep.startswith("src/")] + modules(dotted)
         keys = [f"packages.{name}" for name in names] + ([NUMERICS] if "jax" in names else [])
-        stage["params"] = [entry for entry in stage["params"] if not isinstance(entry, dict)]
+        stage["params"] = [entry for entry in stage["params"] if "environment.yaml" not in entry]
         if keys:
             stage["params"].append({"environment.yaml": keys})
     text = io.StringIO()

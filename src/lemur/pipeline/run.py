@@ -11,7 +11,7 @@ from typing import Any
 
 from lemur import workers
 from lemur.pipeline.environment import apply_numerics, check_packages
-from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, read_yaml
+from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.pipeline.validation import block, stage_module, validate
 
 
@@ -44,6 +44,8 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     for argument, path in outputs.items():
         remove(path)
         partial[argument].rename(path)
+    if afterwards := getattr(module, "afterwards", None):
+        afterwards(ROOT)
 
 
 def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -76,7 +78,7 @@ def declared_packages(dotted: str) -> list[str]:
 def environment_keys(stage: dict[str, Any]) -> list[str]:
     """Keys of environment.yaml that a stage of dvc.yaml declares."""
     files = [entry for entry in stage.get("params", []) if isinstance(entry, dict)]
-    return [key for entry in files for key in entry.get("environment.yaml", [])]
+    return [key for entry in files for key in entry.get("environment.yaml") or []]
 
 
 def remove(path: Path) -> None:

@@ -21,6 +21,9 @@ class Slip(_Data):
     why: str
     row: str | None = None
 
+    def sentence(self) -> str:
+        return f"printed {self.printed}, but {self.found}: {self.why}."
+
 
 class InstructionRow(_Data):
     """A row of Table 1; `sources` are this project's sources that stand for it. Lengths are tokens a turn."""

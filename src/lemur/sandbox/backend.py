@@ -95,7 +95,11 @@ def layers() -> Layers:
             elif mechanism.endswith("noproc"):
                 missing = ["/proc"]
             everything = mechanism != "landlock" and cgroup.usable()
-            version = ".".join(map(str, sys.version_info[:2])) if python(mechanism).command != "/usr/bin/python3" else "system"
+            version = (
+                ".".join(map(str, sys.version_info[:2]))
+                if python(mechanism).command != "/usr/bin/python3"
+                else "system"
+            )
             return Layers(mechanism, version, everything or mechanism == "landlock", tuple(missing))
         failures.append(f"{mechanism}: {failure}")
     raise Unavailable(
@@ -174,7 +178,9 @@ def _run(
         order: Launch
         if mechanism == "landlock":
             order = stack.enter_context(
-                landlock.launch(argv, files=files, env=env, limits=limits, readable=list(home.binds), python=home.command)
+                landlock.launch(
+                    argv, files=files, env=env, limits=limits, readable=list(home.binds), python=home.command
+                )
             )
             order.pass_fds = [private_fd, channel_end]
         else:

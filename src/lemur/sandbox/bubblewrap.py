@@ -1,7 +1,7 @@
 """The namespace layer: one bubblewrap command with its own users, processes, mounts, network and ipc.
 
 As root the sandbox is made without a user namespace and `setpriv` drops to an unused user inside it: the first
-process then belongs to root, so the program can neither kill it nor read its memory. Otherwise a user namespace is used.
+process then belongs to root, so the program can neither kill it nor read its memory. Others get a user namespace.
 """
 
 import importlib.util
@@ -81,8 +81,8 @@ def launch(
         fds.append(fd)
         command += ["--perms", "0644", "--file", str(fd), f"/box/{name}"]
     command += ["--remount-ro", "/", "--chdir", "/box"]
-    for key, value in env.items():
-        command += ["--setenv", key, value]
+    for variable, text in env.items():
+        command += ["--setenv", variable, text]
     command += ["--seccomp", str(filter_fd), "--info-fd", str(info_end), "--block-fd", str(block), "--"]
     if as_root:
         user = str(unused_user())

@@ -1,6 +1,5 @@
 """Limits on memory and processes of a whole sandbox, where this process may make control groups (v2 or v1)."""
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -66,12 +65,11 @@ def _make(name: str, memory_mb: int, processes: int) -> list[Path]:
 
 def _remove(folders: list[Path]) -> None:
     for folder in folders:
-        for _ in range(100):
+        for wait in (0.0005 * 2**n for n in range(12)):
             try:
                 folder.rmdir()
                 break
             except FileNotFoundError:
                 break
             except OSError:  # its last process is still being taken down
-                with contextlib.suppress(InterruptedError):
-                    time.sleep(0.01)
+                time.sleep(wait)

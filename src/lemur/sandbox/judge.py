@@ -4,27 +4,27 @@ The number that proves the end is read before the program starts and is in none 
 this process's frames can find it: that is inherent in tests that share a process with what they test.
 """
 
-import json
+import contextlib
 import os
-import re
+import site
 import sys
 
 
 def main() -> None:
     with open(int(os.environ.pop("LEMUR_PRIVATE_IN")), "rb") as file:
-        order = json.load(file)
-    channel = int(os.environ.pop("LEMUR_PRIVATE_OUT"))
-    nonce, process = order["nonce"], os.getpid()
+        nonce, program = file.readline().decode().strip(), file.read()
+    channel, process = int(os.environ.pop("LEMUR_PRIVATE_OUT")), os.getpid()
+    # Python starts without `site`, which would offer the host's installed packages; programs may use its `exit()`.
+    site.setquit()
+    site.sethelper()
     detail, verdict = "", "passed"
     try:
-        code = compile(order.pop("program"), "program.py", "exec")
+        code = compile(program.decode(), "program.py", "exec")
         exec(code, {"__name__": "__main__", "__builtins__": __builtins__})
     except BaseException as error:
         detail, verdict = describe(error), "failed"
-    try:
+    with contextlib.suppress(BaseException):
         sys.stdout.flush()
-    except BaseException:
-        pass
     if os.getpid() != process:
         os._exit(1)  # a forked child came to the end as well; the verdict is its parent's
     os.write(channel, f"{nonce} {verdict}\n{detail}".encode(errors="replace"))
@@ -34,6 +34,8 @@ def main() -> None:
 
 def describe(error: BaseException) -> str:
     """Type and first 200 characters of the message, without memory addresses, which differ from run to run."""
+    import re  # only here: importing it takes as long as Python's whole start
+
     try:
         text = str(error)[:200]
     except BaseException:
@@ -41,4 +43,5 @@ def describe(error: BaseException) -> str:
     return re.sub(r"0x[0-9a-f]+", "0x", f"{type(error).__name__}: {text}".rstrip(": "))
 
 
-main()
+if __name__ == "__main__":
+    main()

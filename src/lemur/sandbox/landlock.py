@@ -8,13 +8,24 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from lemur.sandbox import seccomp
+from lemur.sandbox import launcher, seccomp
 from lemur.sandbox.bubblewrap import unused_user
 from lemur.sandbox.limits import Limits
 from lemur.sandbox.process import Launch
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
-SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/dev/null", "/dev/zero", "/dev/urandom")
+# Imported for its place only; it runs as a program.
+_LAUNCHER = Path(launcher.__file__).read_text(encoding="utf-8")
+SYSTEM = (
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/bin",
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/urandom",
+)
 
 
 @contextmanager
@@ -49,4 +60,4 @@ def launch(
             "env": {**env, "HOME": folder},
         }
         quiet = {"LD_LIBRARY_PATH": env["LD_LIBRARY_PATH"]} if "LD_LIBRARY_PATH" in env else {}
-        yield Launch([python, "-I", "-S", "-B", "-c", LAUNCHER.read_text(), json.dumps(order)], quiet)
+        yield Launch([python, "-I", "-S", "-B", "-c", _LAUNCHER, json.dumps(order)], quiet)

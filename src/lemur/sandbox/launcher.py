@@ -1,6 +1,6 @@
-"""The layer for containers that allow no namespaces: this file's text runs as `python -c`, shuts itself in with rlimits,
-Landlock and a system-call filter, and then becomes the command. Inside: read the system, write nothing, no sockets,
-no other process. It imports nothing of lemur, for it runs under the bare interpreter.
+"""The layer for containers that allow no namespaces: this file's text runs as `python -c`, shuts itself in with
+rlimits, Landlock and a system-call filter, and then becomes the command. Inside: read the system, write nothing, no
+sockets, no other process. It imports nothing of lemur, for it runs under the bare interpreter.
 
 Arguments: one JSON object {argv, rlimits, readable, folder, user, filter, env}.
 """

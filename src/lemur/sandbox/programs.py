@@ -1,6 +1,5 @@
 """Judges Python programs: a program passes if it runs to its end without an exception."""
 
-import json
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from lemur import workers
-from lemur.sandbox import backend
+from lemur.sandbox import backend, judge
 from lemur.sandbox.limits import Limits
 
-JUDGE = Path(__file__).with_name("judge.py")
 DETAIL_CHARACTERS = 300
+# Imported for its place only, and so that what depends on this module depends on it; it runs inside the sandbox.
+_JUDGE = Path(judge.__file__).read_text(encoding="utf-8")
 SIGXCPU = 128 + 24
 WALL_PER_CPU = 4  # a program that only sleeps gets this many times its CPU limit by the clock
 
@@ -56,10 +56,10 @@ def run_python(
     )
     mechanism = mechanism or backend.layers().mechanism
     done = backend.run(
-        [backend.python(mechanism).command, "-s", "-P", "-B", "-c", JUDGE.read_text()],
+        [backend.python(mechanism).command, "-S", "-s", "-P", "-B", "-c", _JUDGE],
         files={},
         stdin=stdin.encode(),
-        private=json.dumps({"nonce": nonce, "program": program}).encode(),
+        private=f"{nonce}\n{program}".encode(errors="surrogatepass"),
         limits=limits,
         mechanism=mechanism,
     )

@@ -13,27 +13,10 @@ from pathlib import Path
 FILTERS = Path(__file__).with_name("filters")
 MACHINES = ("x86_64", "aarch64")
 
-# Kernel interfaces with a history of privilege bugs that no benchmark program needs.
-REFUSED = (
-    "ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd mount umount2 pivot_root chroot move_mount fsopen fsconfig "
-    "fsmount fspick open_tree mount_setattr unshare setns bpf perf_event_open keyctl add_key request_key io_uring_setup "
-    "io_uring_enter io_uring_register userfaultfd kexec_load kexec_file_load init_module finit_module delete_module "
-    "open_by_handle_at name_to_handle_at quotactl acct swapon swapoff reboot syslog settimeofday clock_settime "
-    "clock_adjtime adjtimex sethostname setdomainname personality lookup_dcookie vhangup fanotify_init"
-).split()
-
-# Without namespaces (the landlock layer) the filter alone keeps a program to its own process and off every socket.
-REFUSED_WITHOUT_NAMESPACES = (
-    "socket socketpair connect bind listen accept accept4 fork vfork setsid setpgid kill tkill rt_sigqueueinfo rt_tgsigqueueinfo "
-    "pidfd_open pidfd_send_signal memfd_create shmget shmat semget msgget mq_open setpriority sched_setaffinity sched_setscheduler "
-    "sched_setattr ioprio_set prlimit64 setrlimit truncate chmod fchmod fchmodat chown fchown lchown fchownat utime utimes "
-    "futimesat utimensat setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr"
-).split()
-
 CLONE_NEWUSER, CLONE_THREAD = 0x10000000, 0x00010000
 TIOCSTI = 0x5412
 
-# Calls from this number on (Linux 5.17; the same numbers on both machines) are younger than the lists above and answer
+# Calls from this number on (Linux 5.17; the same numbers on both machines) are younger than those lists and answer
 # "not implemented": else `fchmodat2`, for one, would be a way round `fchmodat`.
 FIRST_UNKNOWN = 450
 
@@ -48,17 +31,16 @@ def program(name: str) -> bytes:
 
 
 def build(name: str, machine: str) -> bytes:
-    """Make the filter with libseccomp. Everything is allowed but for the lists above."""
-    import pyseccomp as seccomp  # type: ignore[import-untyped]
+    """Make the filter with libseccomp. Everything is allowed but for the calls of `filters/*.txt`."""
+    import pyseccomp as seccomp
 
     rules = seccomp.SyscallFilter(defaction=seccomp.ALLOW)
     arch = {"x86_64": seccomp.Arch.X86_64, "aarch64": seccomp.Arch.AARCH64}[machine]
-    if arch != rules_native(seccomp):
+    if arch != _native(seccomp):
         rules.add_arch(arch)
-        rules.remove_arch(rules_native(seccomp))
+        rules.remove_arch(_native(seccomp))
     refuse = seccomp.ERRNO(errno.EPERM)
-    refused = REFUSED + (REFUSED_WITHOUT_NAMESPACES if name == "bare" else [])
-    for call in refused:
+    for call in _refused("namespaced") + (_refused("bare") if name == "bare" else []):
         if seccomp.resolve_syscall(arch, call) >= 0:  # negative: this machine never had the call
             rules.add_rule(refuse, call)
     rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER))
@@ -74,6 +56,11 @@ def build(name: str, machine: str) -> bytes:
         return _answer_unknown() + file.read()
 
 
+def _refused(name: str) -> list[str]:
+    lines = (FILTERS / f"{name}.txt").read_text().splitlines()
+    return [call for line in lines if not line.startswith("#") for call in line.split()]
+
+
 def _answer_unknown() -> bytes:
     """Three BPF instructions before the others: load the call's number; if it is unknown, return ENOSYS."""
     load, jump_if_not_less, answer = 0x20, 0x35, 0x06
@@ -85,7 +72,7 @@ def _answer_unknown() -> bytes:
     )
 
 
-def rules_native(seccomp: object) -> object:
+def _native(seccomp: object) -> object:
     return {"x86_64": seccomp.Arch.X86_64, "aarch64": seccomp.Arch.AARCH64}[platform.machine()]  # type: ignore[attr-defined]
 
 

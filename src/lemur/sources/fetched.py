@@ -7,6 +7,8 @@ from typing import Any
 
 from lemur.records import read_json
 
+COMPANION = "companion"  # schema of files that belong to others: gold labels, few-shot prompts, licence texts
+
 
 @dataclass(frozen=True)
 class BadRecord:
@@ -38,7 +40,10 @@ class FetchedFile:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A fetched source. Place `none` means that it was left out: there are no files."""
+    """A fetched source. Place `none` means that it was left out: there are no files.
+
+    `files` has what readers read, by name; companions are reached through `FetchedFile.companion`.
+    """
 
     name: str
     title: str
@@ -46,10 +51,6 @@ class Fetched:
     revision: str
     licence: str
     files: tuple[FetchedFile, ...]
-
-    def of_schema(self, *schemas: str) -> list[FetchedFile]:
-        """The files of these schemas, by name. Files of schema `companion` belong to another file's meta."""
-        return [file for file in self.files if file.schema in schemas]
 
 
 def load(folder: Path) -> Fetched:
@@ -69,4 +70,4 @@ def load(folder: Path) -> Fetched:
     for file in files:
         if not file.path.is_file():
             raise FileNotFoundError(f"{file.path}, named by {index}, is missing; run: dvc checkout {folder}")
-    return Fetched(files=files, **head)
+    return Fetched(files=tuple(file for file in files if file.schema != COMPANION), **head)

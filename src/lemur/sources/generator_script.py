@@ -5,8 +5,13 @@ import sys
 from pathlib import Path
 
 import numpy
+import sympy.core.random
 from absl import flags
 from mathematics_dataset import generate
+
+_randint = random.randint
+# The generator passes whole floats, which Python 3.12 refuses.
+random.randint = lambda a, b: _randint(int(a), int(b))
 
 
 def main(out: Path, seed: int, pairs: int, splits: list[str]) -> None:
@@ -18,6 +23,7 @@ def main(out: Path, seed: int, pairs: int, splits: list[str]) -> None:
             # A seed per file: its bytes do not depend on which others are made, nor on their order.
             random.seed(f"{seed}/{split}/{name}")
             numpy.random.seed(random.getrandbits(32))
+            sympy.core.random.seed(random.getrandbits(32))
             problems: dict[str, str] = {}
             # Some modules have only few different questions when easy (polynomials__add).
             for _ in range(4 * pairs):

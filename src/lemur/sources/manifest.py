@@ -4,14 +4,22 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
 Origin = Literal["bundled", "mirror", "hub"]
 PlaceName = Literal["bundled", "mirror", "hub", "package"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+def _relative(path: str) -> str:
+    if path.startswith("/") or "\\" in path or ".." in path.split("/"):
+        raise ValueError(f"must be a relative POSIX path without '..', found {path!r}")
+    return path
+
+
 # A relative POSIX path below its root; `*`, `**` and `{field}` make it a pattern (see patterns.py).
-RelativePath = Annotated[str, Field(pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\]+$")]
+RelativePath = Annotated[str, Field(min_length=1), AfterValidator(_relative)]
 
 
 class SourceError(Exception):

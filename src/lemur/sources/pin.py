@@ -30,6 +30,9 @@ def _pin(source: Path, manifest: Manifest, place_name: str) -> list[str]:
     path = source / "manifest.yaml"
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 1000
+    yaml.representer.add_representer(
+        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(path.read_text(encoding="utf-8"))
     found: dict[tuple[str, str], str] = {}

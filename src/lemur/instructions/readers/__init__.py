@@ -37,6 +37,6 @@ def read(file: FetchedFile) -> Iterator[RawConversation | BadRecord]:
     """Conversations of one file. Raises `ValueError` for a schema that no reader knows."""
     if file.schema not in _READERS:
         raise ValueError(
-            f"{file.path}: schema {file.schema!r} is not a conversation schema; the manifest may name {sorted(_READERS)}"
+            f"{file.path}: schema {file.schema!r} is no conversation schema; the manifest may name {sorted(_READERS)}"
         )
     return _READERS[file.schema](file)

@@ -1,4 +1,4 @@
-"""Chatlogs: JSON lines of ShareGPT's shape, some exports with `messages` in its place (winglian/chatlogs-en-cleaned)."""
+"""Chatlogs: JSON lines of ShareGPT's shape, in some exports of `messages`' (winglian/chatlogs-en-cleaned)."""
 
 from collections.abc import Iterator
 

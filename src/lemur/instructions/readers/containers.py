@@ -30,9 +30,9 @@ def records(file: FetchedFile) -> Iterator[tuple[str, Any] | BadRecord]:
 
 
 def _text(file: FetchedFile) -> io.TextIOWrapper:
-    raw = gzip.open(file.path, "rb") if file.name.endswith(".gz") else file.path.open("rb")
+    raw = gzip.open(file.path, "rb") if file.name.endswith(".gz") else file.path.open("rb")  # noqa: SIM115
     # newline="\n": a carriage return or U+2028 inside a string must not split a line.
-    return io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="\n")  # type: ignore[arg-type]
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="\n")
 
 
 def _json_lines(file: FetchedFile, text: io.TextIOWrapper) -> Iterator[tuple[str, Any] | BadRecord]:
@@ -67,7 +67,7 @@ def _json_list(file: FetchedFile, text: io.TextIOWrapper) -> Iterator[tuple[str,
             except ValueError as error:
                 if ended:
                     raise ValueError(
-                        f"{file.path}: record {index} is damaged or the file is cut off ({error.args[0]}); fetch it again"
+                        f"{file.path}: record {index} is damaged or the file cut off ({error.args[0]}); fetch it again"
                     ) from None
             else:
                 if ended:

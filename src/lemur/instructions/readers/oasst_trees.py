@@ -13,9 +13,7 @@ from lemur.sources.fetched import BadRecord, FetchedFile
 _ROLES = {"prompter": "user", "assistant": "assistant"}
 
 
-def read(
-    file: FetchedFile, *, reviewed: bool = True, synthetic: bool = False
-) -> Iterator[RawConversation | BadRecord]:
+def read(file: FetchedFile, *, reviewed: bool = True, synthetic: bool = False) -> Iterator[RawConversation | BadRecord]:
     """`reviewed`: only messages with a positive review result; `synthetic`: also messages that a model wrote."""
     return read_with(file, lambda where, row: list(_paths(where, row, reviewed=reviewed, synthetic=synthetic)))
 

@@ -35,7 +35,8 @@ def text(row: Record, field: str, default: str | None = None) -> str:
     value = row.get(field)
     if value is None:
         if default is None:
-            raise FieldError("missing_field", f"no {field!r}; the record has {sorted(row)}")
+            found = "is null" if field in row else f"is missing; the record has {sorted(row)}"
+            raise FieldError("missing_field", f"{field!r} {found}")
         return default
     if not isinstance(value, str):
         raise FieldError("wrong_type", f"{field!r} is {type(value).__name__}, a string is expected")
@@ -45,7 +46,7 @@ def text(row: Record, field: str, default: str | None = None) -> str:
 def rows(row: Record, field: str) -> list[Record]:
     """`row[field]`, which must be a list of objects."""
     if field not in row:
-        raise FieldError("missing_field", f"no {field!r}; the record has {sorted(row)}")
+        raise FieldError("missing_field", f"{field!r} is missing; the record has {sorted(row)}")
     value = row[field]
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise FieldError("wrong_type", f"{field!r} is not a list of objects")

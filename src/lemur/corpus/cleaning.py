@@ -1,0 +1,75 @@
+"""Rules that a document must pass; each gives the reason for which it drops one."""
+
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+_PARAGRAPHS = re.compile(r"\n[ \t]*\n\s*")
+_BROKEN = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
+_ALPHANUMERIC = re.compile(r"[^\W_]")
+_HEAD_LINES = 10  # where a generator's notice stands
+
+
+class Rules(Protocol):
+    """See `clean_corpus.GroupRules`, which describes them."""
+
+    min_chars: int
+    max_chars: int
+    min_alphanumeric_share: float
+    max_broken_share: float
+    max_line_chars: int | None
+    max_mean_line_chars: int | None
+    generated_markers: list[str]
+
+
+def tidy(text: str) -> str:
+    """One kind of line end, no byte-order mark, no spaces at the end, one final newline."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").strip("\n\x00 \t") + "\n"
+
+
+def fault(text: str, rules: Rules) -> tuple[str, str] | None:
+    """(reason, what was found) of the first rule that the text breaks; None if it passes."""
+    size = len(text)
+    if size < rules.min_chars:
+        return "too_short", f"{size} characters"
+    if size > rules.max_chars:
+        return "too_long", f"{size} characters"
+    broken = len(_BROKEN.findall(text)) / size
+    if broken > rules.max_broken_share:
+        return "broken_encoding", f"{broken:.4f} control and replacement characters"
+    longest = max(map(len, text.split("\n")))
+    if rules.max_line_chars is not None and longest > rules.max_line_chars:
+        return "long_line", f"{longest} characters"
+    mean = size / text.count("\n")
+    if rules.max_mean_line_chars is not None and mean > rules.max_mean_line_chars:
+        return "long_lines_on_average", f"{mean:.1f} characters"
+    share = len(_ALPHANUMERIC.findall(text)) / size
+    if share < rules.min_alphanumeric_share:
+        return "few_letters", f"{share:.3f} letters and digits"
+    head = "\n".join(text.split("\n", _HEAD_LINES)[:_HEAD_LINES]).casefold()
+    for marker in rules.generated_markers:
+        if marker.casefold() in head:
+            return "generated", repr(marker)
+    return None
+
+
+def split(text: str, max_chars: int) -> Iterator[str]:
+    """Parts of at most `max_chars`, as long as they get, cut between paragraphs, else lines, else anywhere."""
+    part = ""
+    for piece in _pieces(text, max_chars):
+        if part and len(part) + len(piece) > max_chars:
+            yield part
+            part = ""
+        part += piece
+    if part.strip():
+        yield part
+
+
+def _pieces(text: str, max_chars: int) -> Iterator[str]:
+    borders = [match.end() for match in _PARAGRAPHS.finditer(text)]
+    for start, end in zip([0, *borders], [*borders, len(text)], strict=True):
+        if end - start <= max_chars:
+            yield text[start:end]
+            continue
+        for line in text[start:end].splitlines(keepends=True):
+            yield from (line[at : at + max_chars] for at in range(0, len(line), max_chars))

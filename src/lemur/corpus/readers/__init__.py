@@ -1,0 +1,28 @@
+"""One module per schema of a corpus source; `read` picks by the schema that the source's manifest names."""
+
+from collections.abc import Iterator
+
+from lemur.corpus.readers import dm_mathematics, latex, markdown_play, plain, stack, text_jsonl, wikitext
+from lemur.corpus.readers.raw import RawDocument
+from lemur.sources.fetched import BadRecord, FetchedFile
+
+_READERS = {
+    "dm_mathematics": dm_mathematics.read,
+    "latex": latex.read,
+    "markdown_play": markdown_play.read,
+    "plain_text": plain.read_file,
+    "source_files": plain.read_file,
+    "stack": stack.read,
+    "text_jsonl": text_jsonl.read,
+    "text_lines": plain.read_lines,
+    "wikitext": wikitext.read,
+}
+
+
+def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
+    """Documents of one file. Raises `ValueError` for a schema that no reader knows."""
+    if file.schema not in _READERS:
+        raise ValueError(
+            f"{file.path}: schema {file.schema!r} is no document schema; the manifest may name {sorted(_READERS)}"
+        )
+    return _READERS[file.schema](file)

@@ -1,0 +1,22 @@
+"""LaTeX sources: the document's body without comments, as RedPajama prepared its ArXiv part."""
+
+import re
+from collections.abc import Iterator
+
+from lemur.corpus.readers.raw import RawDocument, whole_text
+from lemur.sources.fetched import BadRecord, FetchedFile
+
+_COMMENT_LINE = re.compile(r"^[ \t]*%.*\n?", re.MULTILINE)
+_COMMENT = re.compile(r"(?<!\\)%.*$", re.MULTILINE)
+_BODY = re.compile(r"\\begin\{document\}(.*?)(?:\\end\{document\}|\Z)", re.DOTALL)
+
+
+def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
+    text = whole_text(file)
+    if isinstance(text, BadRecord):
+        yield text
+        return
+    body = _BODY.search(text)
+    text = _COMMENT_LINE.sub("", body[1] if body else text)
+    # A % at a line's end joins it with the next one, so the sign stays and its text goes.
+    yield RawDocument(file.name, _COMMENT.sub("%", text).strip() + "\n")

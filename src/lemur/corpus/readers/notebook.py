@@ -1,0 +1,34 @@
+"""Jupyter notebooks as text: Markdown cells and code cells in their order, without outputs."""
+
+import json
+from typing import Any
+
+
+def notebook_text(content: str) -> str:
+    """Cells as `# %% [markdown]` and `# %%` blocks, the percent format that Jupytext and editors read.
+
+    Raises `TypeError` if `content` is no notebook. Outputs are left out: images, tracebacks and progress bars.
+    """
+    try:
+        notebook = json.loads(content)
+        # nbformat 3 keeps its cells in worksheets.
+        sheets = notebook.get("worksheets", [notebook])
+        cells = [cell for sheet in sheets for cell in sheet["cells"]]
+        parts = [part for cell in cells if (part := _cell(cell))]
+    except (ValueError, KeyError, AttributeError) as error:
+        raise TypeError(f"content is no notebook: {error!r}") from None
+    return "\n\n".join(parts) + "\n" if parts else ""
+
+
+def _cell(cell: dict[str, Any]) -> str | None:
+    source = cell.get("source", cell.get("input", ""))
+    text = ("".join(source) if isinstance(source, list) else str(source)).strip("\n")
+    if not text.strip():
+        return None
+    match cell["cell_type"]:
+        case "code":
+            return f"# %%\n{text}"
+        case "markdown" | "heading" | "raw":
+            return "# %% [markdown]\n" + "\n".join(f"# {line}".rstrip() for line in text.split("\n"))
+        case _:
+            return None

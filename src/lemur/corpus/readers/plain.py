@@ -1,0 +1,28 @@
+"""Plain files: one document a file (source files, books) or one document a line."""
+
+from collections.abc import Iterator
+
+from lemur.corpus.readers.raw import RawDocument, whole_text
+from lemur.sources.fetched import BadRecord, FetchedFile
+
+
+def read_file(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
+    """A source file's language is the manifest's `meta.language`; its licence that of its archive."""
+    text = whole_text(file)
+    if isinstance(text, BadRecord):
+        yield text
+        return
+    language = file.meta.get("language")
+    yield RawDocument(file.name, text, language, (file.licence,) if language else ())
+
+
+def read_lines(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
+    with file.path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            where = f"{file.name}:{number}"
+            try:
+                yield RawDocument(where, line.decode().strip("\r\n"))
+            except UnicodeDecodeError as error:
+                yield BadRecord(where, "not_utf8", str(error))

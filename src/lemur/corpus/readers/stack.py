@@ -1,0 +1,24 @@
+"""The Stack: {content, lang, max_stars_repo_path, max_stars_repo_name, max_stars_repo_licenses: [SPDX id, ...]}."""
+
+from collections.abc import Iterator
+
+from lemur.corpus.readers.notebook import notebook_text
+from lemur.corpus.readers.raw import RawDocument, field, rows
+from lemur.records import Record
+from lemur.sources.fetched import BadRecord, FetchedFile
+
+
+def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
+    return rows(file, lambda where, record: convert(where, record, file.meta.get("language")))
+
+
+def convert(where: str, record: Record, language: str | None = None) -> RawDocument:
+    """`language` is the record's `lang` unless the manifest says it for the whole file."""
+    language = language or field(record, "lang")
+    licences = record["max_stars_repo_licenses"]
+    if not isinstance(licences, list) or not all(isinstance(licence, str) for licence in licences):
+        raise TypeError(f"max_stars_repo_licenses is {licences!r}; a list of SPDX ids is allowed")
+    content = field(record, "content").replace("\r\n", "\n")
+    if language == "Jupyter Notebook":
+        content = notebook_text(content)
+    return RawDocument(where, content, language, tuple(licences))

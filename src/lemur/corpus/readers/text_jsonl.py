@@ -1,0 +1,11 @@
+"""Records with one field of text: RefinedWeb, Wikipedia, RedPajama, Dolma. `meta.text_field` names it."""
+
+from collections.abc import Iterator
+
+from lemur.corpus.readers.raw import RawDocument, field, rows
+from lemur.sources.fetched import BadRecord, FetchedFile
+
+
+def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
+    name = file.meta.get("text_field", "text")
+    return rows(file, lambda where, record: RawDocument(where, field(record, name)))

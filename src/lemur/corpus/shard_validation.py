@@ -1,0 +1,80 @@
+"""Checks a folder of token shards against its manifest and the rules of packed sequences."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lemur.corpus.shards import Arrays, Shards, open_shards
+
+SHOWN = 20  # faulty records that are reported
+
+
+def validate(folder: Path) -> list[str]:
+    """What is wrong, one line each; empty if the shards are sound. Reads everything once."""
+    try:
+        shards = open_shards(folder)
+    except ValueError as error:
+        return [str(error)]
+    problems = list(_files(shards))
+    if problems:
+        return problems
+    tokens: Counter[int] = Counter()
+    faulty = 0
+    for index in range(len(shards)):
+        record = shards[index]
+        for problem in _record(record, shards):
+            faulty += 1
+            if faulty <= SHOWN:
+                problems.append(f"{folder}: record {index}: {problem}")
+        if {"sources", "segments"} <= set(record):
+            tokens.update(record["sources"][record["segments"] > 0].tolist())
+    if faulty > SHOWN:
+        problems.append(f"{folder}: {faulty - SHOWN} more faults in records")
+    stated = shards.manifest["tokens"]
+    found = {name: tokens[number] for number, name in enumerate(shards.sources)}
+    if "sources" in {field["name"] for field in shards.manifest["fields"]} and stated != found:
+        problems.append(f"{folder}/manifest.json: tokens by source are {stated}; the records hold {found}")
+    return problems
+
+
+def _files(shards: Shards) -> Iterator[str]:
+    for shard in shards.manifest["shards"]:
+        path = shards.folder / shard["file"]
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != shard["sha256"]:
+            yield f"{path}: sha256 is {found}; manifest.json has {shard['sha256']}; `dvc checkout --force` restores it"
+    stated = {shard["file"] for shard in shards.manifest["shards"]}
+    for path in sorted(shards.folder.glob("*.arrayrecord")):
+        if path.name not in stated:
+            yield f"{path}: not in manifest.json; remove it or run the stage again"
+    total = sum(shard["records"] for shard in shards.manifest["shards"])
+    if total != len(shards):
+        yield f"{shards.folder}/manifest.json: {len(shards)} records, but its shards have {total}"
+
+
+def _record(record: Arrays, shards: Shards) -> Iterator[str]:
+    if (top := int(record["tokens"].max())) >= shards.manifest["vocab_size"]:
+        yield f"token id {top}; ids below {shards.manifest['vocab_size']} are allowed"
+    if "sources" in record and (top := int(record["sources"].max())) >= len(shards.sources):
+        yield f"source {top}; numbers below {len(shards.sources)} are allowed"
+    if "segments" not in record:
+        return
+    segments = record["segments"].astype(np.int64)
+    used = int(np.count_nonzero(segments))
+    begins = np.diff(segments[:used], prepend=0)
+    if segments[used:].any() or not used or set(np.unique(begins).tolist()) - {0, 1}:
+        yield "segments are not 1, 2, ... followed by padding"
+        return
+    starts = np.flatnonzero(begins)
+    expected = np.arange(used) - np.repeat(starts, np.diff(starts, append=used))
+    if "positions" in record and not np.array_equal(record["positions"][:used], expected):
+        yield "positions do not restart at 0 in each segment"
+    if "sources" in record and np.any(np.diff(record["sources"][:used].astype(int))[begins[1:] == 0]):
+        yield "a segment has tokens of two sources"
+    for name in set(record) - {"segments"}:
+        if record[name][used:].any():
+            yield f"field {name} is not zero in the padding"

@@ -1,0 +1,163 @@
+"""HumanEval: complete a Python function; its tests decide, in the sandbox (paper, Table 3; Chen et al. 2021)."""
+
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from lemur import sandbox
+from lemur.evaluation import harness
+from lemur.evaluation.pass_at_k import pass_at_k
+from lemur.inference.interface import Generation, Model
+from lemur.records import Record, write_jsonl
+from lemur.sources.fetched import BadRecord, FetchedFile, load
+
+STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
+EXTRACTIONS = ("paper", "strict")
+
+
+class Params(harness.AskParams):
+    max_new_tokens: int = Field(description="most tokens of a completion", gt=0)
+    samples: int = Field(description="completions of each problem", gt=0)
+    k: tuple[int, ...] = Field(description="which pass@k to report; none above `samples`", min_length=1, strict=False)
+    temperature: float = Field(description="of sampling; 0 is greedy, which allows one sample", ge=0)
+    timeout: int = Field(description="processor seconds that a program may take", gt=0)
+    memory: int = Field(description="MiB that a program may use", gt=0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if max(self.k) > self.samples or min(self.k) < 1:
+            raise ValueError(f"k is {self.k} and samples {self.samples}; each k from 1 to samples is allowed")
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError(f"{self.samples} greedy samples are all the same; take one, or a temperature above 0")
+        return self
+
+
+@dataclass(frozen=True)
+class Problem:
+    task_id: str
+    prompt: str
+    entry_point: str
+    test: str
+    canonical_solution: str
+
+    def program(self, completion: str) -> str:
+        return f"{self.prompt}{completion}\n{self.test}\ncheck({self.entry_point})"
+
+
+def humaneval(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
+    """Let `model` complete every chosen problem of the fetched `benchmark`, run the programs, and write the result and
+    one sample a completion. Without a sandbox nothing is run and the result is `skipped`."""
+    source = load(benchmark)
+    problems = [problem for file in source.files for problem in harness.readable(read(file))]
+    reason = None if problems else f"the source {source.name} is left out"
+    if (reason := reason or sandbox.why_unavailable()) is not None:
+        harness.write_skipped("humaneval", reason, params, result, samples)
+        return
+    origin = harness.origin(source)
+    evaluate(params, harness.open_model(model, params), problems, origin=origin, result=result, samples=samples)
+
+
+def evaluate(
+    params: Params, model: Model, problems: list[Problem], *, origin: Record, result: Path, samples: Path
+) -> None:
+    chosen = harness.choose(problems, params.limit, params.seed, lambda problem: problem.task_id)
+    in_chat = harness.asks_in_chat(model, params.chat)
+    prompts = [prompt(model, problem, in_chat) for problem in chosen]
+    rounds: list[list[Generation | None]] = [
+        harness.generate_fitting(
+            model,
+            prompts,
+            max_new_tokens=params.max_new_tokens,
+            stop=STOP,
+            temperature=params.temperature,
+            seed=params.seed + number,
+        )
+        for number in range(params.samples)
+    ]
+    report = harness.Report("humaneval", params, 1, 0, len(problems), len(chosen))
+    rows: list[Record] = []
+    for problem, text, *answers in zip(chosen, prompts, *rounds, strict=True):
+        for answer in answers:
+            output = answer.text if answer else ""
+            report.counts["prompt_too_long"] += answer is None
+            report.counts["truncated"] += answer is not None and answer.finish == "length"
+            report.counts["unanswered"] += not output.strip()
+            rows.append(
+                {
+                    "id": problem.task_id,
+                    "prompt": text,
+                    "output": output,
+                    "finish": answer.finish if answer else "prompt_too_long",
+                    "extraction": {"paper": until_last_return(output), "strict": without_fence(output)},
+                }
+            )
+    by_id = {problem.task_id: problem for problem in chosen}
+    programs = [by_id[row["id"]].program(row["extraction"][name]) for row in rows for name in EXTRACTIONS]
+    distinct = list(dict.fromkeys(programs))
+    judged = sandbox.run_python_programs(distinct, timeout_s=params.timeout, memory_mb=params.memory)
+    verdicts = dict(zip(distinct, judged, strict=True))
+    for row in rows:
+        found = {name: verdicts[by_id[row["id"]].program(row["extraction"][name])] for name in EXTRACTIONS}
+        row["verdict"] = {name: {"status": one.status, "detail": one.detail} for name, one in found.items()}
+        row["correct"] = {name: one.status == "passed" for name, one in found.items()}
+        report.counts["timed_out"] += found["strict"].status == "timed_out"
+    report.results["humaneval"] = scores(rows, params.k)
+    report.higher_is_better = {f"pass@{k}": True for k in params.k}
+    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": list(STOP)}
+    report.write(result, model.identity())
+    write_jsonl(samples, rows)
+
+
+def scores(rows: Sequence[Record], ks: Sequence[int]) -> Record:
+    """pass@k of each extraction, over problems."""
+    results: Record = {}
+    for name in EXTRACTIONS:
+        by_problem: dict[str, list[bool]] = {}
+        for row in rows:
+            by_problem.setdefault(row["id"], []).append(row["correct"][name])
+        for k in ks:
+            values = [pass_at_k(len(passed), sum(passed), k) for passed in by_problem.values()]
+            results |= harness.scored(f"pass@{k}", name, values)
+    return results
+
+
+def prompt(model: Model, problem: Problem, in_chat: bool) -> str:
+    if in_chat:
+        asked = f"Complete the following python function.\n\n\n{problem.prompt}"
+        return model.chat_prompt(
+            [{"role": "user", "content": asked}], prefill=f"Here is the completed function:\n\n\n{problem.prompt}"
+        )
+    return problem.prompt
+
+
+def until_last_return(completion: str) -> str:
+    """The paper's cut: up to the last line that starts with `return`, so nothing is left of a function without one
+    (known fault; it also breaks a return that goes on over several lines)."""
+    lines = completion.split("\n")
+    last = max((index for index, line in enumerate(lines) if line.strip().startswith("return")), default=-1)
+    return "\n".join(lines[: last + 1])
+
+
+def without_fence(completion: str) -> str:
+    """The completion as it is, up to the end of a Markdown code block, which chat models put after their code."""
+    return completion.partition("\n```")[0]
+
+
+def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
+    """Lines {task_id, prompt, entry_point, test, canonical_solution}, perhaps gzipped."""
+    content = file.path.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        content = gzip.decompress(content)
+    for number, line in enumerate(content.splitlines(), 1):
+        try:
+            record = json.loads(line)
+            yield Problem(**{key: str(record[key]) for key in Problem.__dataclass_fields__})
+        except ValueError as error:
+            yield BadRecord(f"{file.name}:{number}", "not_json", str(error))
+        except (KeyError, TypeError) as error:
+            yield BadRecord(f"{file.name}:{number}", "missing_field", repr(error))

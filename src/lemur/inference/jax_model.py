@@ -1,0 +1,226 @@
+"""The in-process back end: a model folder of this project (or any Llama in safetensors), computed by JAX."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from lemur.inference.interface import Generation, Score
+from lemur.inference.text import TextCodec, first_stop
+from lemur.inference.tiles import STEPS, Programs, Row, bucket, padded, tiles
+from lemur.model.llama import Llama
+from lemur.records import Record
+
+
+class JaxModel:
+    """A `lemur.inference.interface.Model`. Computes in float32."""
+
+    def __init__(self, model: Llama, codec: TextCodec, *, tile: int, context: int | None = None) -> None:
+        longest = model.config.max_position_embeddings
+        self.context_length: int = min(context or longest, longest)
+        self._tile = tile
+        self._codec = codec
+        self._programs = Programs(model)
+
+    @classmethod
+    def load(cls, folder: Path, *, tile: int, bos: bool, context: int | None = None) -> "JaxModel":
+        """`tile`: sequences computed together; `bos`: whether prompts begin with the beginning-of-text token;
+        `context`: most tokens of prompt and answer, if fewer than the model allows."""
+        from lemur.model import folder as model_folder
+
+        return cls(model_folder.load(folder)[1], TextCodec(folder, bos=bos), tile=tile, context=context)
+
+    @property
+    def chat(self) -> bool:
+        return self._codec.chat_template is not None
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._codec.encode_prompt(text))
+
+    def chat_prompt(self, messages: Sequence[dict[str, str]], *, prefill: str = "") -> str:
+        return self._codec.chat_prompt(messages, prefill)
+
+    def identity(self) -> Record:
+        digest = hashlib.sha256()
+        folder = self._codec.folder
+        for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        return {"backend": "jax", "model_hash": digest.hexdigest(), **self._codec.hashes()}
+
+    def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
+        # Continuations of one token after one context (the letters of a multiple choice) share one forward pass.
+        single: defaultdict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
+        several: list[_Window] = []
+        for index, (context, continuation) in enumerate(requests):
+            before, after = self._codec.encode_pair(context, continuation)
+            before = before or [self._codec.bos_id]
+            if len(after) == 1:
+                single[tuple(before[-self.context_length :])].append((index, after[0]))
+            else:
+                whole = (before + after)[-self.context_length :]
+                several.append(_Window(index, whole, min(len(after), len(whole) - 1)))
+        scores: dict[int, Score] = self._score_single(single)
+        for index, parts in self._score_windows(several).items():
+            scores[index] = _score(parts)
+        return [scores[index] for index in range(len(requests))]
+
+    def rolling_loglikelihood(self, texts: Sequence[str], *, overlap: int) -> list[Score]:
+        if not 1 <= overlap < self.context_length:
+            raise ValueError(f"overlap is {overlap}; 1 to {self.context_length - 1} tokens are allowed")
+        windows: list[_Window] = []
+        for index, text in enumerate(texts):
+            tokens = [self._codec.bos_id, *self._codec.encode(text)]
+            done = 1  # the beginning-of-text token is context, not scored
+            while done < len(tokens):
+                start = max(0, done - (overlap if done > 1 else 1))
+                stop = min(len(tokens), start + self.context_length)
+                windows.append(_Window(index, tokens[start:stop], stop - done))
+                done = stop
+        parts = self._score_windows(windows)
+        return [_score(parts.get(index, [])) for index in range(len(texts))]
+
+    def _score_single(self, contexts: dict[tuple[int, ...], list[tuple[int, int]]]) -> dict[int, Score]:
+        scores = {}
+        for length, group in self._grouped(sorted(contexts), len).items():
+            for rows in tqdm(list(tiles(group, self._tile)), f"context {length}", disable=None):
+                tokens, lengths = padded(rows, self._tile, length)
+                logprobs = self._programs.next_token(tokens, lengths)
+                for row, values in zip(rows, logprobs, strict=False):
+                    for index, token in contexts[row]:
+                        value = float(values[token])
+                        scores[index] = Score(value, (value,), bool(values.argmax() == token))
+        return scores
+
+    def _score_windows(self, windows: Sequence["_Window"]) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
+        """(log-probabilities, greedy) of each window's last `scored` tokens, by request, in the windows' order."""
+        parts: defaultdict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = defaultdict(dict)
+        order = sorted(range(len(windows)), key=lambda place: (len(windows[place].tokens), windows[place].tokens))
+        for length, group in self._grouped(order, lambda place: len(windows[place].tokens)).items():
+            for places in tqdm(list(tiles(group, self._tile)), f"context {length}", disable=None):
+                tokens, _ = padded([windows[place].tokens for place in places], self._tile, length)
+                logprobs, greedy = self._programs.each_token(tokens)
+                for row, place in enumerate(places):
+                    window = windows[place]
+                    new = slice(len(window.tokens) - 1 - window.scored, len(window.tokens) - 1)
+                    parts[window.request][place] = logprobs[row, new], greedy[row, new]
+        return {request: [found[place] for place in sorted(found)] for request, found in parts.items()}
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int,
+        stop: Sequence[str],
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[Generation]:
+        answers = []
+        for prompt in prompts:
+            tokens = self._codec.encode_prompt(prompt) or [self._codec.bos_id]
+            room = min(max_new_tokens, self.context_length - len(tokens))
+            if room < 1:
+                raise ValueError(f"a prompt has {len(tokens)} tokens and the model's context {self.context_length}")
+            answers.append(_Answer(tokens, room, _key(prompt, seed)))
+
+        def shape(answer: _Answer) -> tuple[int, int]:
+            # The cache's bucket follows from max_new_tokens as asked, so that `room` changes no program.
+            longest = min(len(answer.prompt) + max_new_tokens, self.context_length)
+            return bucket(len(answer.prompt), self.context_length), bucket(longest, self.context_length)
+
+        groups: defaultdict[tuple[int, int], list[_Answer]] = defaultdict(list)
+        for answer in sorted(answers, key=lambda answer: (len(answer.prompt), answer.prompt)):
+            groups[shape(answer)].append(answer)
+        for (length, cache_length), group in sorted(groups.items()):
+            for rows in tqdm(list(tiles(group, self._tile)), f"prompt {length}, cache {cache_length}", disable=None):
+                self._generate(rows, length, cache_length, stop, temperature)
+        return [Generation(answer.text, answer.tokens, "stop" if answer.stopped else "length") for answer in answers]
+
+    def _generate(
+        self, rows: Sequence["_Answer"], length: int, cache_length: int, stop: Sequence[str], temperature: float
+    ) -> None:
+        tokens, lengths = padded([row.prompt for row in rows], self._tile, length)
+        keys = np.zeros((self._tile, 2), np.uint32)
+        for index, row in enumerate(rows):
+            keys[index] = row.key
+        token, cache = self._programs.start(tokens, lengths, keys, temperature, cache_length=cache_length)
+        new, step = np.asarray(token)[:, None], 1
+        while True:
+            for row, tail in zip(rows, new, strict=False):
+                if not row.done:
+                    self._extend(row, tail.tolist(), stop)
+            if all(row.done for row in rows):
+                return
+            cache, token, new = self._programs.go_on(cache, token, keys, temperature, step)
+            step += STEPS
+
+    def _extend(self, row: "_Answer", tail: list[int], stop: Sequence[str]) -> None:
+        """Take new tokens up to the end of the text, a stop string or the room, whichever comes first."""
+        for token in tail:
+            if token in self._codec.eos_ids:
+                row.tokens, row.stopped, row.done = len(row.answer) + 1, True, True
+                row.text = self._codec.decode_answer(row.prompt, row.answer)
+                break
+            row.answer.append(token)
+            if len(row.answer) == row.room:
+                row.done = True
+                break
+        before = row.checked
+        text = self._codec.decode_answer(row.prompt, row.answer)
+        row.checked = len(row.answer)
+        cut = first_stop(text, stop)
+        if cut is not None:
+            # The token that completed the stop string, so that `tokens` does not depend on how many come at once.
+            count = next(
+                count
+                for count in range(before, len(row.answer) + 1)
+                if first_stop(self._codec.decode_answer(row.prompt, row.answer[:count]), stop) is not None
+            )
+            row.text, row.tokens, row.stopped, row.done = text[:cut], count, True, True
+        elif row.done and not row.stopped:
+            row.text, row.tokens = text, len(row.answer)
+
+    def _grouped(self, rows: Sequence[Row], length: Callable[[Row], int]) -> dict[int, list[Row]]:
+        groups: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in rows:
+            groups[bucket(length(row), self.context_length)].append(row)
+        return dict(sorted(groups.items()))
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Tokens that go through the model at once; the last `scored` of them belong to request number `request`."""
+
+    request: int
+    tokens: list[int]
+    scored: int
+
+
+@dataclass
+class _Answer:
+    """A row of a tile: what was asked, and the answer so far."""
+
+    prompt: list[int]
+    room: int
+    key: np.ndarray
+    answer: list[int] = field(default_factory=list)
+    text: str = ""
+    tokens: int = 0
+    checked: int = 0
+    stopped: bool = False
+    done: bool = False
+
+
+def _key(prompt: str, seed: int) -> np.ndarray:
+    """Two uint32 from seed and prompt: a sample depends on these and on nothing else."""
+    return np.frombuffer(hashlib.sha256(f"{seed}\n{prompt}".encode()).digest()[:8], "<u4")
+
+
+def _score(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Score:
+    values = [float(value) for logprobs, _ in parts for value in logprobs]
+    return Score(
+        float(np.sum(values, dtype=np.float64)) if values else 0.0, tuple(values), all(bool(g.all()) for _, g in parts)
+    )

@@ -1,0 +1,139 @@
+"""Text in and out of a model folder: tokenizer, chat template, stop strings."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jinja2 import nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from lemur.records import read_json
+
+# Tokens of the prompt that are decoded with an answer and cut off again: decoders treat a text's first token
+# differently (Llama's drops its space), which would break the indentation of code that goes on.
+ANCHOR = 8
+
+
+class _Generation(Extension):
+    """`{% generation %}` marks what an assistant says for training masks; here its body is plain template text."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+class TextCodec:
+    """The tokenizer and chat template of a model folder. Reads no network and runs no code of the folder."""
+
+    def __init__(self, folder: Path, *, bos: bool) -> None:
+        """`bos`: whether prompts begin with the beginning-of-text token (the paper's scripts leave it out)."""
+        path = folder / "tokenizer.json"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing, so {folder} is no model folder; build it with: dvc repro")
+        self.folder = folder
+        self.bos = bos
+        self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._config: dict[str, Any] = self._optional("tokenizer_config.json")
+
+    def _optional(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        return dict(read_json(path)) if path.is_file() else {}
+
+    @cached_property
+    def chat_template(self) -> str | None:
+        separate = self.folder / "chat_template.jinja"
+        if separate.is_file():
+            return separate.read_text(encoding="utf-8")
+        template = self._config.get("chat_template")
+        return template if isinstance(template, str) else None
+
+    @cached_property
+    def bos_id(self) -> int:
+        """The beginning-of-text token; the end-of-text token where a tokenizer has no other (GPT-2's kind)."""
+        for key in ("bos_token", "eos_token"):
+            text = self._special(key)
+            if text and (number := self._tokenizer.token_to_id(text)) is not None:
+                return int(number)
+        raise ValueError(
+            f"{self.folder / 'tokenizer_config.json'}: neither bos_token nor eos_token names a known token"
+        )
+
+    def _special(self, key: str) -> str:
+        token = self._config.get(key)
+        return str((token.get("content") if isinstance(token, dict) else token) or "")
+
+    @cached_property
+    def beginning(self) -> list[int]:
+        """What a prompt begins with. SmolLM2's chat models name `<|im_start|>` as bos_token, which their template
+        writes itself, so that one is never put before a prompt."""
+        return [self.bos_id] if self.bos and self._special("bos_token") != "<|im_start|>" else []
+
+    @cached_property
+    def eos_ids(self) -> frozenset[int]:
+        """Tokens that end an answer: eos_token_id of generation_config.json (and config.json), and `<|im_end|>`."""
+        ids: set[int] = set()
+        for name in ("config.json", "generation_config.json"):
+            value = self._optional(name).get("eos_token_id")
+            ids.update([value] if isinstance(value, int) else value or [])
+        if self.chat_template is not None and (end := self._tokenizer.token_to_id("<|im_end|>")) is not None:
+            ids.add(end)
+        return frozenset(ids)
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of `text` alone: no special token is added."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """Tokens of a prompt, after the beginning-of-text token if this codec gives one."""
+        return self.beginning + self.encode(text)
+
+    def encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        """Tokens of context and continuation, cut where the context's own tokens end; white space at the context's end
+        belongs to the continuation, as in lm-evaluation-harness: tokenizers keep a word with the space before it."""
+        spaces = len(context) - len(context.rstrip())
+        if spaces:
+            context, continuation = context[:-spaces], context[-spaces:] + continuation
+        cut = len(self.encode(context))
+        whole = self.encode(context + continuation)
+        return self.beginning + whole[:cut], whole[cut:]
+
+    def decode_answer(self, prompt: Sequence[int], answer: Sequence[int]) -> str:
+        """The text that `answer` adds to `prompt`, special tokens left out."""
+        anchor = list(prompt[-ANCHOR:])
+        before = self._tokenizer.decode(anchor)
+        return self._tokenizer.decode([*anchor, *answer])[len(before) :]
+
+    def chat_prompt(self, messages: Sequence[dict[str, str]], prefill: str) -> str:
+        if self.chat_template is None:
+            raise ValueError(f"{self.folder} has no chat template; ask it with plain prompts (chat: completion)")
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
+        rendered = environment.from_string(self.chat_template).render(
+            messages=list(messages),
+            add_generation_prompt=True,
+            bos_token="",  # `encode_prompt` decides on it
+            eos_token=self._special("eos_token"),
+        )
+        return rendered + prefill
+
+    def hashes(self) -> dict[str, str | None]:
+        """SHA-256 of the tokenizer file and of the chat template."""
+        template = self.chat_template
+        return {
+            "tokenizer_hash": hashlib.sha256((self.folder / "tokenizer.json").read_bytes()).hexdigest(),
+            "chat_template_sha": None if template is None else hashlib.sha256(template.encode()).hexdigest(),
+        }
+
+
+def first_stop(text: str, stop: Sequence[str]) -> int | None:
+    """Where the earliest stop string begins, or `None`."""
+    places = [place for place in (text.find(string) for string in stop) if place >= 0]
+    return min(places, default=None)

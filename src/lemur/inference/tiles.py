@@ -1,0 +1,175 @@
+"""The programs that run on the device, compiled for a fixed tile (sequences at once) and fixed length buckets.
+
+A sequence's bucket follows from its own length, never from its neighbours', and a tile that is not full is padded: so
+every sequence goes through the same program whatever it is grouped with, and its answer has the same bits.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property, partial
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from lemur.model.llama import Cache, Llama, decode_step, prefill
+
+SHORTEST_BUCKET = 128
+POSITIONS_AT_ONCE = 128  # logits of this many positions exist at a time: a whole tile's would not fit for 49,152 tokens
+STEPS = 16  # tokens decoded between two looks at the stop strings
+Row = TypeVar("Row")
+
+
+def buckets(longest: int) -> list[int]:
+    """Powers of two from 128 on, and `longest` itself."""
+    sizes = []
+    size = SHORTEST_BUCKET
+    while size < longest:
+        sizes.append(size)
+        size *= 2
+    return [*sizes, longest]
+
+
+def bucket(length: int, longest: int) -> int:
+    """The smallest bucket for `length` tokens."""
+    for size in buckets(longest):
+        if length <= size:
+            return size
+    raise ValueError(f"a sequence has {length} tokens; the model's context has {longest}")
+
+
+def tiles(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def padded(rows: Sequence[Sequence[int]], tile: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens int32 [tile, length], padded on the right, and lengths int32 [tile] (1 for rows that fill the tile up)."""
+    tokens = np.zeros((tile, length), np.int32)
+    lengths = np.ones(tile, np.int32)
+    for index, row in enumerate(rows):
+        tokens[index, : len(row)] = row
+        lengths[index] = len(row)
+    return tokens, lengths
+
+
+class Programs:
+    """The compiled programs of one model; shapes follow from their arguments."""
+
+    def __init__(self, model: Llama) -> None:
+        self._graph, self._params = nnx.split(model)
+
+    def next_token(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Log-probabilities float32 [B, V] of what follows each row of tokens [B, L]."""
+        return np.asarray(self._next_token(self._params, tokens, lengths))
+
+    def each_token(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For tokens [B, L]: log-probabilities float32 [B, L - 1] of all but the first, and which are likeliest."""
+        logprobs, greedy = self._each_token(self._params, tokens)
+        return np.asarray(logprobs), np.asarray(greedy)
+
+    def start(
+        self, tokens: np.ndarray, lengths: np.ndarray, keys: np.ndarray, temperature: float, *, cache_length: int
+    ) -> tuple[Array, Cache]:
+        """The first new token [B] of each row and the cache. `keys` uint32 [B, 2] decide the samples."""
+        first, cache = self._start(self._params, tokens, lengths, keys, temperature, cache_length, temperature > 0)
+        return first, cache
+
+    def go_on(
+        self, cache: Cache, token: Array, keys: np.ndarray, temperature: float, step: int
+    ) -> tuple[Cache, Array, np.ndarray]:
+        """`STEPS` tokens after `token` [B], the last of `step` so far: cache, last token, all new tokens [B, STEPS]."""
+        cache, last, new = self._go_on(self._params, cache, token, keys, temperature, step, temperature > 0)
+        return cache, last, np.asarray(new)
+
+    @cached_property
+    def _next_token(self) -> Any:
+        @jax.jit
+        def run(params: Any, tokens: Array, lengths: Array) -> Array:
+            logits, _ = prefill(nnx.merge(self._graph, params), tokens, lengths, cache_length=tokens.shape[1])
+            return jax.nn.log_softmax(logits)
+
+        return run
+
+    @cached_property
+    def _each_token(self) -> Any:
+        @jax.jit
+        def run(params: Any, tokens: Array) -> tuple[Array, Array]:
+            model = nnx.merge(self._graph, params)
+            hidden = _hidden(model, tokens)[:, :-1]
+            targets = tokens[:, 1:]
+            batch, length = targets.shape
+            chunks = -(-length // POSITIONS_AT_ONCE)
+            room = chunks * POSITIONS_AT_ONCE - length
+            hidden = jnp.pad(hidden, ((0, 0), (0, room), (0, 0))).reshape(batch, chunks, POSITIONS_AT_ONCE, -1)
+            targets = jnp.pad(targets, ((0, 0), (0, room))).reshape(batch, chunks, POSITIONS_AT_ONCE)
+
+            def score(part: tuple[Array, Array]) -> tuple[Array, Array]:
+                states, wanted = part
+                logits = model._logits(states)
+                chosen = jnp.take_along_axis(logits, wanted[..., None], axis=-1)[..., 0]
+                return chosen - jax.nn.logsumexp(logits, axis=-1), logits.argmax(-1) == wanted
+
+            logprobs, greedy = jax.lax.map(score, (hidden.swapaxes(0, 1), targets.swapaxes(0, 1)))
+            flat = (batch, chunks * POSITIONS_AT_ONCE)
+            return logprobs.swapaxes(0, 1).reshape(flat)[:, :length], greedy.swapaxes(0, 1).reshape(flat)[:, :length]
+
+        return run
+
+    @cached_property
+    def _start(self) -> Any:
+        @partial(jax.jit, static_argnums=(5, 6))
+        def run(
+            params: Any,
+            tokens: Array,
+            lengths: Array,
+            keys: Array,
+            temperature: Array,
+            cache_length: int,
+            sampled: bool,
+        ) -> tuple[Array, Cache]:
+            logits, cache = prefill(nnx.merge(self._graph, params), tokens, lengths, cache_length=cache_length)
+            return _choose(logits, keys, temperature, jnp.int32(0), sampled), cache
+
+        return run
+
+    @cached_property
+    def _go_on(self) -> Any:
+        @partial(jax.jit, static_argnums=6, donate_argnums=1)
+        def run(
+            params: Any, cache: Cache, token: Array, keys: Array, temperature: Array, step: Array, sampled: bool
+        ) -> tuple[Cache, Array, Array]:
+            model = nnx.merge(self._graph, params)
+
+            def one(state: tuple[Cache, Array], offset: Array) -> tuple[tuple[Cache, Array], Array]:
+                logits, after = decode_step(model, *state)
+                new = _choose(logits, keys, temperature, step + offset, sampled)
+                return (after, new), new
+
+            (cache, token), new = jax.lax.scan(one, (cache, token), jnp.arange(STEPS))
+            return cache, token, new.T
+
+        return run
+
+
+def _hidden(model: Llama, tokens: Array) -> Array:
+    """States [B, L, D] before the last norm and the head, so that logits need not exist for all positions at once."""
+
+    def attend(query: Array, key: Array, value: Array) -> Array:
+        return jax.nn.dot_product_attention(query, key, value, is_causal=True)
+
+    states, _, _ = model._run(tokens, None, attend, keep=False)
+    return states
+
+
+def _choose(logits: Array, keys: Array, temperature: Array, step: Array, sampled: bool) -> Array:
+    """The likeliest token [B], or one drawn with each row's own key."""
+    if not sampled:
+        return logits.argmax(-1)
+
+    def draw(row: Array, key: Array) -> Array:
+        return jax.random.categorical(jax.random.fold_in(jax.random.wrap_key_data(key), step), row / temperature)
+
+    return jax.vmap(draw)(logits, keys)

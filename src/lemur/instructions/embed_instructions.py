@@ -1,0 +1,87 @@
+"""Stage `embed_instructions`: one unit vector per conversation, of its instructions."""
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from lemur.instructions.conversation import user_turns
+from lemur.pipeline.params import StageParams
+from lemur.records import Record, read_jsonl, write_json
+
+PACKAGES = ("numpy", "tokenizers")
+BATCH = 1024
+
+log = logging.getLogger(__name__)
+
+
+class Params(StageParams):
+    kind: Literal["wordllama", "sentence_transformers"] = Field(description="library that embeds")
+    model: str = Field(description="sentence_transformers: hub name or folder; empty for wordllama")
+    revision: str | None = Field(description="sentence_transformers: commit of the hub repository")
+    prompt: str = Field(description="instruction put before each text (INSTRUCTOR); empty for none")
+    batch_size: int = Field(gt=0, description="texts at once in the model")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(description="precision of the model's weights")
+    text: Literal["first", "all"] = Field(description="the first instruction or all of a conversation's")
+    fold: bool = Field(description="fold case and white space before embedding")
+
+
+def embed_instructions(params: Params, conversations: Path, wordllama: Path, *, vectors: Path, report: Path) -> None:
+    """Write float32 [conversations, dimension], row i for line i, each of length 1."""
+    from numpy.lib.format import write_array_header_2_0
+    from tqdm import tqdm
+
+    model = _model(params, wordllama)
+    total = sum(1 for _ in read_jsonl(conversations))
+    empty = 0
+    with vectors.open("wb") as file:
+        # Written row by row, so that memory does not grow with the number of conversations.
+        header = {"descr": "<f4", "fortran_order": False, "shape": (total, model.dimension)}
+        write_array_header_2_0(file, header)
+        batch: list[str] = []
+        for record in tqdm(read_jsonl(conversations), total=total, desc="embed_instructions", disable=None):
+            batch.append(_text(params, record))
+            if len(batch) == BATCH:
+                empty += _write(file, model.encode(batch))
+                batch = []
+        if batch:
+            empty += _write(file, model.encode(batch))
+    write_json(
+        report,
+        {"stage": "embed_instructions", "conversations": total, "dimension": model.dimension, "zero_vectors": empty},
+    )
+    log.info("embed_instructions: %d vectors of %d dimensions", total, model.dimension)
+
+
+def _text(params: Params, record: Record) -> str:
+    turns = user_turns(record)
+    text = turns[0] if params.text == "first" else "\n".join(turns)
+    # WordLlama's tokens keep case and runs of blanks, so the same question typed in lower case would seem another.
+    return " ".join(text.casefold().split()) if params.fold else text
+
+
+def _write(file, rows: np.ndarray) -> int:  # type: ignore[no-untyped-def]
+    file.write(rows.astype("<f4").tobytes())
+    return int(np.count_nonzero(~rows.any(axis=1)))
+
+
+def _model(params: Params, wordllama: Path):  # type: ignore[no-untyped-def]
+    from lemur.instructions.vectors import SentenceTransformerModel, WordLlama
+    from lemur.sources.fetched import load
+
+    if params.kind == "sentence_transformers":
+        return SentenceTransformerModel(
+            params.model,
+            revision=params.revision,
+            prompt=params.prompt,
+            batch_size=params.batch_size,
+            dtype=params.dtype,
+        )
+    source = load(wordllama)
+    if not source.files:
+        raise ValueError(
+            f"{wordllama}: the source was left out (fetch.wordllama); embed_instructions.kind wordllama needs it"
+        )
+    return WordLlama(source)

@@ -1,0 +1,91 @@
+"""Exact greedy near-duplicate removal by cosine similarity, in blocks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lemur.instructions.vectors import row_sums
+
+DECIMALS = 6  # similarities are rounded to these before they are compared with the threshold
+# BLAS adds in an order of its own: 768 float32 products of unit vectors err by less than 768 * 2^-24 = 5e-5. Whatever
+# comes closer to a bound than this is computed again in a fixed order, so that no processor decides a verdict.
+MARGIN = 1e-4
+
+
+@dataclass
+class Duplicates:
+    """Verdicts by row number in the order given. `duplicate_of`: dropped row -> kept row and their similarity.
+
+    `near`: pairs (kept row, later row, similarity) whose similarity is within `near_margin` of the threshold."""
+
+    duplicate_of: dict[int, tuple[int, float]] = field(default_factory=dict)
+    near: list[tuple[int, int, float]] = field(default_factory=list)
+
+
+def similarity(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Cosine of corresponding rows of unit vectors [n, d], float64 in a fixed order of summation, rounded."""
+    return np.round(row_sums(left.astype(np.float64) * right.astype(np.float64)), DECIMALS)
+
+
+def find(
+    vectors: np.ndarray,
+    *,
+    threshold: float,
+    near_margin: float = 0.0,
+    block: int = 1024,
+    progress: Callable[[int], object] = lambda rows: None,
+) -> Duplicates:
+    """Walk through the rows of unit vectors [n, d] in order; a row is dropped if its similarity to a row kept before it
+    is above `threshold`. `block` decides memory (block * 8 * block floats) and speed, never the result.
+    """
+    result = Duplicates()
+    total = len(vectors)
+    kept_vectors = np.empty_like(vectors)
+    kept_rows = np.empty(total, np.int64)
+    kept = 0
+    lowest = min(threshold, threshold - near_margin) - MARGIN
+    for start in range(0, total, block):
+        rows = vectors[start : start + block]
+        best = _Best(result, rows, start, threshold, near_margin)
+        for first in range(0, kept, 8 * block):
+            last = min(first + 8 * block, kept)
+            products = rows @ kept_vectors[first:last].T
+            # One cheap pass over the matrix; almost every row of it is below the bound.
+            for row in np.flatnonzero(products.max(axis=1) >= lowest).tolist():
+                columns = first + np.flatnonzero(products[row] >= lowest)
+                best.compare(row, kept_vectors[columns], kept_rows[columns])
+        inside = rows @ rows.T
+        before = np.zeros(len(rows), bool)
+        for row in range(len(rows)):
+            columns = np.flatnonzero((inside[row] >= lowest) & before)
+            if len(columns):
+                best.compare(row, rows[columns], start + columns)
+            if start + row not in result.duplicate_of:
+                before[row] = True
+                kept_vectors[kept] = rows[row]
+                kept_rows[kept] = start + row
+                kept += 1
+        progress(len(rows))
+    return result
+
+
+class _Best:
+    """Compares rows of one block with rows kept before them."""
+
+    def __init__(self, result: Duplicates, rows: np.ndarray, start: int, threshold: float, near_margin: float) -> None:
+        self._result = result
+        self._rows = rows
+        self._start = start
+        self._threshold = threshold
+        self._near_margin = near_margin
+
+    def compare(self, row: int, kept_vectors: np.ndarray, kept_rows: np.ndarray) -> None:
+        here = self._start + row
+        values = similarity(np.broadcast_to(self._rows[row], kept_vectors.shape), kept_vectors)
+        for other, value in zip(kept_rows.tolist(), values.tolist(), strict=True):
+            if round(abs(value - self._threshold), DECIMALS) <= self._near_margin and self._near_margin > 0:
+                self._result.near.append((other, here, value))
+            # The first row in order above the threshold is named, whichever is most similar.
+            if value > self._threshold and here not in self._result.duplicate_of:
+                self._result.duplicate_of[here] = (other, value)

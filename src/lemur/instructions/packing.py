@@ -1,0 +1,79 @@
+"""Best-fit packing of whole conversations into sequences of one length, in one pass with bounded memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Tokens of one conversation: `ids` uint32 [n], `loss` uint8 [n], `source` index."""
+
+    ids: np.ndarray
+    loss: np.ndarray
+    source: int
+
+
+@dataclass
+class _Sequence:
+    number: int
+    room: int
+    pieces: list[Piece] = field(default_factory=list)
+
+
+class Packer:
+    """`add` pieces, then `finish`; both yield filled sequences as records of the token shards.
+
+    A piece goes where it leaves the least room, among at most `open_sequences` sequences that are not full; when none
+    has room and all are in use, the fullest is closed. No piece is cut and none attends to another: `segments` and
+    `positions` start anew with each.
+    """
+
+    def __init__(self, length: int, open_sequences: int, *, pack: bool = True) -> None:
+        self._length = length
+        self._limit = open_sequences if pack else 0
+        self._open: list[_Sequence] = []
+        self._made = 0
+
+    def add(self, piece: Piece) -> Iterator[dict[str, np.ndarray]]:
+        size = len(piece.ids)
+        if not 0 < size <= self._length:
+            raise ValueError(f"a conversation has {size} tokens; 1 to {self._length} (sequence_length) are allowed")
+        fitting = [sequence for sequence in self._open if sequence.room >= size]
+        if fitting:
+            target = min(fitting, key=lambda sequence: (sequence.room, sequence.number))
+        else:
+            if self._open and len(self._open) >= self._limit:
+                yield self._close(min(self._open, key=lambda sequence: (sequence.room, sequence.number)))
+            target = _Sequence(self._made, self._length)
+            self._made += 1
+            self._open.append(target)
+        target.pieces.append(piece)
+        target.room -= size
+        if target.room == 0 or self._limit == 0:
+            yield self._close(target)
+
+    def finish(self) -> Iterator[dict[str, np.ndarray]]:
+        for sequence in sorted(self._open, key=lambda sequence: sequence.number):
+            yield self._close(sequence)
+
+    def _close(self, sequence: _Sequence) -> dict[str, np.ndarray]:
+        self._open.remove(sequence)
+        record: dict[str, np.ndarray] = {
+            "tokens": np.zeros(self._length, np.uint32),
+            "segments": np.zeros(self._length, np.uint16),
+            "positions": np.zeros(self._length, np.uint32),
+            "sources": np.zeros(self._length, np.uint8),
+            "loss": np.zeros(self._length, np.uint8),
+        }
+        start = 0
+        for segment, piece in enumerate(sequence.pieces, 1):
+            place = slice(start, start + len(piece.ids))
+            record["tokens"][place] = piece.ids
+            record["segments"][place] = segment
+            record["positions"][place] = np.arange(len(piece.ids))
+            record["sources"][place] = piece.source
+            record["loss"][place] = piece.loss
+            start = place.stop
+        return record

@@ -1,0 +1,134 @@
+"""Stage `semantic_dedup`: remove conversations whose instructions say what another's already say (appendix A.2.1)."""
+
+import logging
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from pydantic import Field
+
+from lemur.counts import Counts
+from lemur.instructions.conversation import GROUPS, characters, rounds, user_turns
+from lemur.instructions.streaming import read_at, scan
+from lemur.pipeline.params import StageParams
+from lemur.records import Record, jsonl_writer
+
+SHOWN = 20  # pairs near the threshold that the report shows
+
+log = logging.getLogger(__name__)
+
+
+class Params(StageParams):
+    sources: list[str] = Field(
+        min_length=1, description="sources that are compared; the group's others pass as they are"
+    )
+    threshold: float = Field(gt=-1, le=1, description="cosine similarity above which a conversation is dropped")
+    near_margin: float = Field(ge=0, le=0.1, description="pairs within this distance of the threshold are reported")
+    block: int = Field(ge=16, description="rows compared at once; decides memory, never the result")
+
+
+def semantic_dedup(
+    params: Params, conversations: Path, vectors: Path, *, kept: Path, rejects: Path, report: Path
+) -> None:
+    """Compare the conversations of one group and keep one of each set of near-duplicates.
+
+    Of two near-duplicates that with more rounds stays, then that with more characters, then that with the smaller id:
+    a rule of the content alone, so the result is the same for any order of the input. Output is sorted by source, id.
+    """
+    from tqdm import tqdm
+
+    from lemur.instructions.near_duplicates import find
+
+    groups = {GROUPS.get(source) for source in params.sources}
+    if len(groups) != 1 or None in groups:
+        raise ValueError(f"semantic_dedup: sources {params.sources} are not of one group; the groups are {GROUPS}")
+    group = groups.pop()
+    entries = _Entries(conversations, str(group))
+    matrix = np.load(vectors, mmap_mode="r")
+    if len(matrix) != entries.lines:
+        raise ValueError(f"{vectors} has {len(matrix)} rows, {conversations} {entries.lines} lines; embed again")
+    compared = sorted(
+        (entry for entry in entries.found if entry.source in params.sources), key=lambda entry: entry.rank
+    )
+    with tqdm(total=len(compared), desc=f"semantic_dedup {group}", disable=None) as progress:
+        duplicates = find(
+            np.asarray(matrix[[entry.line for entry in compared]], np.float32).reshape(len(compared), matrix.shape[1]),
+            threshold=params.threshold,
+            near_margin=params.near_margin,
+            block=params.block,
+            progress=progress.update,
+        )
+    dropped = {compared[row].line: (compared[other], value) for row, (other, value) in duplicates.duplicate_of.items()}
+    with jsonl_writer(rejects) as reject, jsonl_writer(kept) as write, conversations.open("rb") as file:
+        counts = Counts("semantic_dedup", reject)
+        for entry in sorted(entries.found, key=lambda entry: (entry.source, entry.identifier)):
+            counts.entered(entry.source)
+            record = entry.read(file)
+            if entry.line in dropped:
+                other, value = dropped[entry.line]
+                counts.dropped(
+                    entry.source,
+                    "near_duplicate",
+                    record,
+                    duplicate_of=other.identifier,
+                    similarity=value,
+                    kept_instruction=_instruction(other.read(file)),
+                )
+            else:
+                counts.left(entry.source)
+                write(record)
+        near = sorted(
+            duplicates.near,
+            key=lambda pair: (
+                round(abs(pair[2] - params.threshold), 6),
+                compared[pair[0]].identifier,
+                compared[pair[1]].identifier,
+            ),
+        )
+        shown = [
+            {
+                "similarity": value,
+                "kept": {"id": compared[row].identifier, "instruction": _instruction(compared[row].read(file))},
+                "other": {"id": compared[other].identifier, "instruction": _instruction(compared[other].read(file))},
+                "dropped": value > params.threshold,
+            }
+            for row, other, value in near[:SHOWN]
+        ]
+    counts.write(
+        report,
+        group=group,
+        compared=len(compared),
+        passed_without_comparison=len(entries.found) - len(compared),
+        near_threshold={"pairs": len(near), "within": params.near_margin, "closest": shown},
+    )
+    log.info("semantic_dedup: %d of %d conversations are near-duplicates", len(dropped), len(compared))
+
+
+class _Entry:
+    """What of a conversation is needed to rank it, and where to find the rest."""
+
+    __slots__ = ("identifier", "line", "offset", "rank", "source")
+
+    def __init__(self, record: Record, line: int, offset: int) -> None:
+        self.identifier: str = record["id"]
+        self.source: str = record["source"]
+        self.line = line
+        self.offset = offset
+        self.rank = (-rounds(record), -characters(record), self.identifier)
+
+    def read(self, file: BinaryIO) -> Record:
+        return read_at(file, self.offset)
+
+
+class _Entries:
+    def __init__(self, conversations: Path, group: str) -> None:
+        self.lines = 0
+        self.found: list[_Entry] = []
+        for offset, record in scan(conversations):
+            if record["group"] == group:
+                self.found.append(_Entry(record, self.lines, offset))
+            self.lines += 1
+
+
+def _instruction(record: Record) -> str:
+    return "\n".join(user_turns(record))[:200]

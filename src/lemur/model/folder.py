@@ -1,0 +1,169 @@
+"""Model folders in the Hugging Face layout of `LlamaForCausalLM`: the same model always gives the same bytes."""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from lemur.model.config import LlamaConfig, config_json, read_config
+from lemur.model.llama import Llama
+from lemur.model.weights import build, tensor_names, tensors
+from lemur.records import read_json, write_json
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "tokenizer.model",
+    "chat_template.jinja",
+)
+# Buffers that older exports hold; they follow from config.json.
+_DERIVED = ("rotary_emb.inv_freq", "masked_bias")
+
+
+class TensorReader:
+    """Tensors of `model.safetensors`, or of the files that `model.safetensors.index.json` names, read one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        index = folder / "model.safetensors.index.json"
+        if (folder / "model.safetensors").is_file():
+            files = ["model.safetensors"]
+        elif index.is_file():
+            files = sorted(set(read_json(index)["weight_map"].values()))
+        else:
+            raise FileNotFoundError(
+                f"{folder}: neither model.safetensors nor model.safetensors.index.json; is this a model folder?"
+            )
+        self.folder = folder
+        self._handles: dict[str, Any] = {}
+        for file in files:
+            path = folder / file
+            try:
+                handle = safe_open(path, framework="np")
+            except FileNotFoundError:
+                raise FileNotFoundError(f"{path} is named by {index.name} but missing; fetch it again") from None
+            except (SafetensorError, OSError) as error:
+                raise ValueError(
+                    f"{path}: not readable as safetensors ({error}); it is probably truncated: fetch it again"
+                ) from None
+            self._handles |= dict.fromkeys(handle.keys(), handle)
+
+    def __call__(self, name: str) -> np.ndarray:
+        if name not in self._handles:
+            raise ValueError(f"{self.folder}: tensor {name} is missing; config.json asks for it")
+        return self._handles[name].get_tensor(name)
+
+    def names(self) -> set[str]:
+        return set(self._handles)
+
+
+def load(
+    folder: Path, *, dtype: str = "float32", param_dtype: str = "float32", remat: str = "none"
+) -> tuple[LlamaConfig, Llama]:
+    """Read a model folder, tensor by tensor. Raises `ValueError` that names the tensor, file or key at fault.
+
+    dtype: of the computation. param_dtype: in which weights are held. remat: see `llama.REMAT_POLICIES`.
+    """
+    config = read_config(folder / "config.json")
+    read = TensorReader(folder)
+    derived = {name for name in read.names() if name.endswith(_DERIVED)}
+    derived |= {"lm_head.weight"} if config.tie_word_embeddings else set()
+    if unknown := sorted(read.names() - set(tensor_names(config)) - derived):
+        raise ValueError(f"{folder}: tensors {unknown[:5]} ({len(unknown)} in all) are not part of this Llama model")
+    try:
+        return config, build(config, read, dtype=dtype, param_dtype=param_dtype, remat=remat)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+
+
+def save(folder: Path, model: Llama, tokenizer: Path, *, dtype: str, shard_bytes: int = 5_000_000_000) -> None:
+    """Write config, generation config, weights in `dtype` and the files of the folder `tokenizer`.
+
+    Above `shard_bytes` the weights go to several files with an index, so that only one file's worth is held twice.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = model.config
+    ids = {name: getattr(config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    write_json(folder / "config.json", config_json(config, dtype))
+    known = {name: value for name, value in ids.items() if value is not None}
+    write_json(folder / "generation_config.json", {"do_sample": False, **known})
+    copied = [name for name in TOKENIZER_FILES if (tokenizer / name).is_file()]
+    if "tokenizer.json" not in copied:
+        raise FileNotFoundError(f"{tokenizer}/tokenizer.json is missing; the model folder needs its tokenizer")
+    for name in copied:
+        shutil.copyfile(tokenizer / name, folder / name)
+    _save_weights(folder, model, dtype, shard_bytes)
+
+
+def _save_weights(folder: Path, model: Llama, dtype: str, shard_bytes: int) -> None:
+    shards: list[list[str]] = []
+    held: dict[str, np.ndarray] = {}
+    total = size = 0
+
+    def flush() -> None:
+        nonlocal held, size
+        shards.append(list(held))
+        # "format" is what transformers asks for; safetensors itself sorts the names.
+        save_file(held, folder / f"part-{len(shards)}", metadata={"format": "pt"})
+        held, size = {}, 0
+
+    for name, tensor in tensors(model, dtype):
+        if held and size + tensor.nbytes > shard_bytes:
+            flush()
+        held[name] = tensor
+        size += tensor.nbytes
+        total += tensor.nbytes
+    flush()
+    if len(shards) == 1:
+        (folder / "part-1").rename(folder / "model.safetensors")
+        return
+    weight_map: dict[str, str] = {}
+    for number, names in enumerate(shards, 1):
+        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        (folder / f"part-{number}").rename(folder / file)
+        weight_map |= dict.fromkeys(names, file)
+    write_json(folder / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": weight_map})
+
+
+def tokenizer_size(folder: Path) -> int:
+    """1 + the highest id of `tokenizer.json`: the smallest vocabulary that a model of this tokenizer has."""
+    return 1 + max(_vocabulary(folder).values())
+
+
+def token_id(folder: Path, token: str) -> int:
+    """Id of a token of `tokenizer.json`. Raises `ValueError` if it has none."""
+    found = _vocabulary(folder).get(token)
+    if found is None:
+        raise ValueError(f"{folder}/tokenizer.json has no token {token!r}")
+    return found
+
+
+def special_ids(folder: Path) -> tuple[int, int]:
+    """Ids of the beginning-of-text and the end-of-text token by `tokenizer_config.json`."""
+    named = read_json(folder / "tokenizer_config.json")
+    tokens = [named[kind] for kind in ("bos_token", "eos_token")]
+    bos, eos = (token_id(folder, token["content"] if isinstance(token, dict) else token) for token in tokens)
+    return bos, eos
+
+
+def sha256(folder: Path) -> str:
+    """Hash of config and weights: what the model computes."""
+    digest = hashlib.sha256()
+    for path in [folder / "config.json", *sorted(folder.glob("model*.safetensors"))]:
+        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _vocabulary(folder: Path) -> dict[str, int]:
+    content = read_json(folder / "tokenizer.json")
+    added = {token["content"]: token["id"] for token in content.get("added_tokens", [])}
+    return {**content["model"]["vocab"], **added}

@@ -1,0 +1,87 @@
+"""What went into each stage, what came out, and what was dropped for which reason."""
+
+from pathlib import Path
+
+from lemur.records import Record
+from lemur.reporting.blocks import Cell, Column, Table, number
+from lemur.reporting.figures import BLUE, ORANGE, ordinal, picture, says
+
+ORDER = (  # noqa: SIM905
+    "normalise english_filter embed_instructions semantic_dedup_text semantic_dedup_code mix_instructions "
+    "encode_instructions clean_corpus dedup_corpus decontaminate_corpus split_corpus tokenizer tokenize_corpus "
+    "mix_corpus_base mix_corpus_lemur pack_corpus_base pack_corpus_lemur"
+).split()
+"""Stages as the data passes them; a stage that is not named here comes after these."""
+
+
+def counted(stages: dict[str, Record]) -> dict[str, Record]:
+    """The reports that count records, in the order of the DAG."""
+    names = sorted(stages, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    return {
+        name: stages[name] for name in names if {"in", "out", "dropped"} <= stages[name].keys() and stages[name]["in"]
+    }
+
+
+def table(stages: dict[str, Record]) -> Table:
+    columns = [
+        Column("stage", "Stage"),
+        Column("in", "In"),
+        Column("dropped", "Dropped"),
+        Column("out", "Out"),
+        Column("reasons", "Dropped because"),
+    ]
+    rows: list[dict[str, Cell]] = [
+        {
+            "stage": name,
+            "in": report["in"],
+            "dropped": sum(report["dropped"].values()),
+            "out": report["out"],
+            "reasons": ", ".join(f"{reason} {number(count)}" for reason, count in _by_size(report)) or None,
+        }
+        for name, report in counted(stages).items()
+    ]
+    return Table(
+        columns,
+        rows,
+        [
+            "Records: conversations or documents. In = dropped + out in every row; "
+            "the stage's report has the counts a source."
+        ],
+    )
+
+
+def draw(stages: dict[str, Record], path: Path) -> None:
+    """A bar a stage: the share that was kept and the share that was dropped, with the largest reasons."""
+    rows = counted(stages)
+    with picture(
+        path, 10, 1.2 + 0.34 * max(len(rows), 3), "What each stage kept and dropped, % of its records"
+    ) as figure:
+        kept_axes, reason_axes = figure.subplots(1, 2, width_ratios=[3, 2], sharey=True)
+        if not rows:
+            says(kept_axes, "no stage has reported counts")
+            reason_axes.set_axis_off()
+            return
+        ordinal(kept_axes, list(rows))
+        kept_axes.set_xlim(0, 100)
+        reason_axes.set_xlim(0, 1)
+        for y, report in enumerate(rows.values()):
+            kept = 100 * report["out"] / report["in"]
+            kept_axes.barh(y, kept, 0.7, color=BLUE)
+            kept_axes.barh(y, 100 - kept, 0.7, left=kept, color=ORANGE)
+            reasons = [f"{reason} {number(count)}" for reason, count in _by_size(report)]
+            shown = ", ".join(reasons[:2]) + (f", +{len(reasons) - 2} more" if len(reasons) > 2 else "")
+            reason_axes.text(
+                0,
+                y,
+                f"{number(report['in'])} in, {number(report['out'])} out" + (f": {shown}" if shown else ""),
+                va="center",
+                fontsize=7.5,
+            )
+        kept_axes.set_xlabel("kept (blue), dropped (orange)")
+        reason_axes.set_axis_off()
+
+
+def _by_size(report: Record) -> list[tuple[str, int]]:
+    return sorted(
+        ((reason, count) for reason, count in report["dropped"].items() if count), key=lambda item: (-item[1], item[0])
+    )

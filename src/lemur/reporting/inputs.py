@@ -1,0 +1,79 @@
+"""What the report and the tracking read: stage reports, training curves and evaluation results, checked once."""
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lemur.records import Record, read_json
+
+MODELS = {"base": "Base", "lemur": "Lemur", "lemur_chat": "Lemur-Chat"}
+"""The three models of the chain, in the order in which each continues the one before: file name to title."""
+
+Curve = dict[str, list[float | None]]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """stages: stage to its report. curves: model to columns. results: model to benchmark to result JSON."""
+
+    stages: dict[str, Record]
+    curves: dict[str, Curve]
+    results: dict[str, dict[str, Record]]
+
+
+def load(stages: Path, curves: Path, results: Path) -> Inputs:
+    """Everything in the three folders; a folder or file that is not there is left out.
+
+    Raises `ValueError` naming the file that is not a JSON object, or the curve's file, line and column.
+    """
+    return Inputs(
+        stages={path.stem: read_object(path) for path in sorted(stages.glob("*.json"))},
+        curves={path.stem: read_curve(path) for path in sorted(curves.glob("*.csv"))},
+        results={
+            folder.name: {path.stem: read_object(path) for path in sorted(folder.glob("*.json"))}
+            for folder in sorted(results.glob("*/"))
+        },
+    )
+
+
+def read_object(path: Path) -> Record:
+    try:
+        value: Any = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error}); run the stage that wrote it again") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: a JSON {type(value).__name__} where an object is needed; run its stage again")
+    return value
+
+
+def read_curve(path: Path) -> Curve:
+    """Columns of a training curve as floats, None where a cell is empty or not finite. There must be a `step`."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        names = reader.fieldnames or []
+        if "step" not in names:
+            raise ValueError(f"{path}:1: columns {list(names)}; one of them must be step")
+        columns: Curve = {name: [] for name in names}
+        for row in reader:
+            for name in names:
+                columns[name].append(_number(row[name], f"{path}:{reader.line_num}: {name}"))
+    return columns
+
+
+def points(curve: Curve, column: str, over: str = "step") -> tuple[list[float], list[float]]:
+    """(over, column) where both were measured; empty if the curve has no such column."""
+    pairs = zip(curve.get(over, []), curve.get(column, []), strict=False)
+    found = [(x, y) for x, y in pairs if x is not None and y is not None]
+    return [x for x, _ in found], [y for _, y in found]
+
+
+def _number(cell: str | None, where: str) -> float | None:
+    if cell is None or cell == "":
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        raise ValueError(f"{where} is {cell!r}; a number or an empty cell is allowed") from None
+    return value if math.isfinite(value) else None

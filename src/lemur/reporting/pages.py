@@ -1,0 +1,160 @@
+"""The report's text: which numbers these are, and the tables and pictures in reading order."""
+
+from lemur.records import Record
+from lemur.reporting.blocks import Block, Cell, Column, Heading, Picture, Table, Text
+from lemur.reporting.inputs import MODELS, Inputs
+from lemur.reporting.paper import PaperTables
+
+TOLD = (  # noqa: SIM905
+    "in out dropped sources stage places gold languages table_1 mixture mistakes dropped_turns removed_sentences pairs "
+    "overlaps benchmarks verify"
+).split()
+"""Keys of stage reports that stand elsewhere in the report, or are too long for it."""
+
+
+def pages(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table]) -> list[Block]:
+    blocks: list[Block] = [
+        Heading("Results", 1),
+        Text(_introduction(scale, paper)),
+        *places(inputs),
+        Heading("Table 1: instruction data"),
+        tables["table1"],
+        Picture(
+            "table1.png",
+            "Instances, rounds, prompt and completion lengths of the instruction sources, ours and the paper's",
+        ),
+        *gold(inputs.stages),
+        Heading("Table 8: pre-training corpus"),
+        tables["table8"],
+        Picture("table8.png", "Weight and epochs of the sixteen corpus sources, ours and the paper's"),
+        Heading("Training"),
+        tables["curves"],
+        Picture("curves.png", "Loss, held-out loss on code and text, and learning rate of the three trainings"),
+        Heading("Bits per byte"),
+        tables["bits_per_byte"],
+        Picture("bits_per_byte.png", "Bits per byte of base, Lemur and Lemur-Chat on held-out code and text"),
+        Heading("Table 3: text and code benchmarks"),
+        tables["table3"],
+        Picture("table3.png", "MMLU, GSM8K and HumanEval of the paper's nine models and our three"),
+        tables["table3_ours"],
+        Heading("What each stage kept"),
+        tables["counts"],
+        Picture("counts.png", "Share of records that each stage kept and dropped"),
+        *facts(inputs.stages),
+    ]
+    return blocks
+
+
+SIZES = {
+    "paper": "These are the paper's own sizes.",
+    "small": "The base model is a real small one the data a fraction of the paper's: only the method compares.",
+}
+
+
+def _introduction(scale: str, paper: PaperTables) -> str:
+    tiny = (
+        "Models and data are thousands of times smaller than the paper's: these numbers show that the pipeline works, "
+        "not how good Lemur is."
+    )
+    return (
+        f"Numbers of this build (scale: {scale}) beside those printed in the paper ({paper.paper}). "
+        f"{SIZES.get(scale, tiny)}\n\n"
+        f"Models: {', '.join(MODELS.values())}; each continues the one before. A dash means that there is no number; "
+        "where a reason is known, the note under the table gives it. A dagger marks what the paper itself contradicts."
+    )
+
+
+def places(inputs: Inputs) -> list[Block]:
+    """Where the sources came from, out of the stage reports and evaluation results that say so."""
+    found: dict[str, Record] = {}
+    for report in inputs.stages.values():
+        if isinstance(report.get("places"), dict):
+            found |= report["places"]
+    for results in inputs.results.values():
+        for benchmark, result in results.items():
+            origin = result.get("configs", {}).get(benchmark, {}).get("data")
+            if isinstance(origin, dict):
+                found[benchmark] = origin
+    if not found:
+        return []
+    rows: list[dict[str, Cell]] = []
+    for source, place in sorted(found.items()):
+        entry = place if isinstance(place, dict) else {"place": place}
+        revision = entry.get("revision")
+        rows.append(
+            {
+                "source": source,
+                "place": str(entry.get("place")),
+                "revision": None if revision is None else str(revision),
+            }
+        )
+    columns = [Column("source", "Source"), Column("place", "Place"), Column("revision", "Revision")]
+    notes = [
+        "Place: package (from a pinned archive of the Python index), bundled (a small sample written for "
+        "this project), mirror or hub (the original files), none (left out)."
+    ]
+    return [Heading("Sources of this build"), Table(columns, rows, notes)]
+
+
+def gold(stages: dict[str, Record]) -> list[Block]:
+    """Precision and recall of the English filter where sources carry language labels."""
+    report = stages.get("english_filter", {}).get("gold", {})
+    rules = {"langdetect": "langdetect alone", "both_rules": "with runs of foreign characters"}
+    rows: list[dict[str, Cell]] = [
+        {
+            "rule": title,
+            **{
+                key: report[rule][key]
+                for key in ("labelled", "true_positive", "false_positive", "false_negative", "true_negative")
+            },
+            **{key: None if report[rule][key] is None else 100 * report[rule][key] for key in ("precision", "recall")},
+        }
+        for rule, title in rules.items()
+        if report.get(rule, {}).get("labelled")
+    ]
+    heading = Heading("English filter against gold labels", 3)
+    if not rows:
+        return [heading, Text("No source of this build says which language its conversations are in.")]
+    columns = [
+        Column("rule", "Rule"),
+        Column("labelled", "Labelled"),
+        Column("true_positive", "English kept"),
+        Column("false_negative", "English dropped"),
+        Column("false_positive", "Other kept"),
+        Column("true_negative", "Other dropped"),
+        Column("precision", "Precision, %", 2),
+        Column("recall", "Recall, %", 2),
+    ]
+    return [heading, Table(columns, rows)]
+
+
+def facts(stages: dict[str, Record]) -> list[Block]:
+    """What else the stages report: plain numbers and names."""
+    rows: list[dict[str, Cell]] = []
+    for name, report in stages.items():
+        for key, value in sorted(report.items()):
+            if key in TOLD:
+                continue
+            if isinstance(value, dict):
+                inner = {k: v for k, v in sorted(value.items()) if _plain(v)}
+                shown = ", ".join(f"{k} {_show(v)}" for k, v in inner.items()) if len(inner) <= 12 else ""
+            else:
+                shown = _show(value) if _plain(value) else ""
+            if shown:
+                rows.append({"stage": name, "fact": key, "value": shown})
+    if not rows:
+        return []
+    return [
+        Heading("Stage facts"),
+        Table([Column("stage", "Stage"), Column("fact", "Fact"), Column("value", "Value")], rows),
+    ]
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= 120)
+
+
+def _show(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"

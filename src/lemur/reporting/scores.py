@@ -1,0 +1,78 @@
+"""Scores of our models out of the evaluation results, or the reason why there is none."""
+
+from dataclasses import dataclass
+
+from lemur.records import Record
+from lemur.reporting.blocks import Missing
+from lemur.reporting.inputs import MODELS, Inputs
+
+METRICS = {"mmlu": "acc", "gsm8k": "exact_match", "humaneval": "pass@1"}
+"""The metric of each benchmark that stands in Table 3."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """In per cent. `asked` of `items` items were asked. `strict`: by the strict rule, where that is another one."""
+
+    value: float
+    error: float | None
+    asked: int
+    items: int
+    shots: int | None
+    strict: float | None
+    place: str | None
+    sample: bool
+    """Whether the items were written for this project and only look like the benchmark's."""
+
+    @property
+    def data(self) -> str | None:
+        return f"{self.place}, a sample" if self.sample else self.place
+
+
+def score(inputs: Inputs, model: str, benchmark: str) -> Score | Missing:
+    """What `model` scored by the paper's own rule (`metric,paper`; `metric,none` where there is one rule only)."""
+    result = inputs.results.get(model, {}).get(benchmark)
+    if result is None:
+        return Missing("not run yet")
+    found = result.get("results", {}).get(benchmark, {})
+    if "skipped" in found:
+        return Missing(f"{benchmark} of {MODELS.get(model, model)} skipped: {found['skipped']}")
+    metric = METRICS[benchmark]
+    rule = next((name for name in ("paper", "none") if f"{metric},{name}" in found), None)
+    if rule is None or found[f"{metric},{rule}"] is None:
+        return Missing(f"{benchmark} of {MODELS.get(model, model)}: its result file has no {metric}")
+    samples = result.get("n-samples", {}).get(benchmark, {})
+    origin = result.get("configs", {}).get(benchmark, {}).get("data", {})
+    strict = found.get(f"{metric},strict")
+    return Score(
+        value=100 * found[f"{metric},{rule}"],
+        error=_percent(found.get(f"{metric}_stderr,{rule}")),
+        asked=samples.get("effective", 0),
+        items=samples.get("original", 0),
+        shots=result.get("n-shot", {}).get(benchmark),
+        strict=_percent(strict),
+        place=origin.get("place"),
+        sample=bool(origin.get("sample")),
+    )
+
+
+def bits(inputs: Inputs, model: str) -> dict[str, Record] | Missing:
+    """Bits per byte by `code`, `text` and source: {"bits_per_byte": x, "unigram": y or None, "bytes": n or None}."""
+    result = inputs.results.get(model, {}).get("bits_per_byte")
+    if result is None:
+        return Missing("not run yet")
+    found = result.get("results", {}).get("bits_per_byte", {})
+    if "skipped" in found:
+        return Missing(f"bits per byte of {MODELS.get(model, model)} skipped: {found['skipped']}")
+    unigram = found.get("unigram", {})
+    sizes = result.get("configs", {}).get("bits_per_byte", {}).get("sources", {})
+    rows = {
+        name: {"bits_per_byte": value, "unigram": unigram.get(name), "bytes": sizes.get(name, {}).get("bytes")}
+        for name, value in sorted(found.items())
+        if isinstance(value, float)
+    }
+    return rows or Missing(f"bits per byte of {MODELS.get(model, model)}: its result file has no scores")
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share

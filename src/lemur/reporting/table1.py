@@ -1,0 +1,101 @@
+"""Table 1: instances, rounds and lengths of the instruction sources, ours beside the paper's."""
+
+from pathlib import Path
+
+from lemur.records import Record
+from lemur.reporting.blocks import Column, Missing, Table, number
+from lemur.reporting.paper import InstructionRow, PaperTables
+
+MEASURES = {
+    "instances": ("Instances", 0),
+    "rounds": ("Rounds", 1),
+    "prompt": ("Prompt (tokens)", 1),
+    "completion": ("Completion (tokens)", 1),
+}
+
+
+def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
+    """One row a dataset of the paper; `ours_*` are sums and averages over the sources that stand for it."""
+    columns = [Column("dataset", "Dataset")]
+    for key, (head, digits) in MEASURES.items():
+        columns += [Column(f"ours_{key}", head, digits), Column(f"paper_{key}", "paper", digits)]
+    statistics = stages.get("encode_instructions", {}).get("table_1", {})
+    rows = [{"dataset": row.name, **_ours(row, statistics.get("sources")), **_paper(row)} for row in paper.table1.rows]
+    counted = [row["ours_instances"] for row in rows if isinstance(row["ours_instances"], int)]
+    total = sum(counted) if counted else Missing("no instruction data")
+    rows.append(
+        {"dataset": "Total", "ours_instances": total, "paper_instances": sum(r.instances for r in paper.table1.rows)}
+    )
+    notes = [f"Ours: {statistics.get('definition', 'tokens a round')} The paper does not name its tokenizer."]
+    names = [*(row.name for row in paper.table1.rows), None]  # None: the row of totals
+    slips = [
+        (names.index(slip.row), f"paper_{slip.column}", f"{slip.row or 'Total'}: {slip.sentence()}")
+        for slip in paper.table1.slips
+    ]
+    return Table(columns, rows, notes, slips)
+
+
+def _paper(row: InstructionRow) -> Record:
+    return {f"paper_{key}": getattr(row, key) for key in MEASURES}
+
+
+def _ours(row: InstructionRow, sources: Record | None) -> Record:
+    if sources is None:
+        return {f"ours_{key}": Missing("no report of encode_instructions") for key in MEASURES}
+    found = [sources[name] for name in row.sources if name in sources]
+    instances, rounds = (sum(entry[key] for entry in found) for key in ("instances", "rounds"))
+    if not instances:
+        return {f"ours_{key}": Missing("nothing of this source reached the mix") for key in MEASURES}
+    return {
+        "ours_instances": instances,
+        "ours_rounds": rounds / instances,
+        "ours_prompt": sum(entry["prompt_tokens"] for entry in found) / rounds,
+        "ours_completion": sum(entry["completion_tokens"] for entry in found) / rounds,
+    }
+
+
+def draw(table: Table, path: Path) -> None:
+    """One panel a measure: ours and the paper's on one axis."""
+    from lemur.reporting.figures import OURS, PAPER, ordinal, picture
+
+    rows = table.rows[:-1]
+    with picture(path, 10, 2.9, "Table 1: instruction data, ours and the paper's") as figure:
+        panels = figure.subplots(1, len(MEASURES), sharey=True)
+        for axes, (key, (head, digits)) in zip(panels, MEASURES.items(), strict=True):
+            ordinal(axes, [str(row["dataset"]) for row in rows])
+            axes.set_title(head)
+            for shift, owner, color in ((-0.19, "ours", OURS), (0.19, "paper", PAPER)):
+                for y, row in enumerate(rows):
+                    value = row[f"{owner}_{key}"]
+                    if isinstance(value, int | float):
+                        axes.barh(y + shift, value, 0.36, color=color, label=owner if y == 0 else None)
+                        axes.annotate(
+                            number(value, digits),
+                            (value, y + shift),
+                            (3, 0),
+                            textcoords="offset points",
+                            va="center",
+                            fontsize=7.5,
+                        )
+                    else:
+                        axes.annotate(
+                            "none",
+                            (0 if key != "instances" else 1, y + shift),
+                            (3, 0),
+                            textcoords="offset points",
+                            va="center",
+                            fontsize=7.5,
+                        )
+            if key == "instances":
+                axes.set_xscale("log")  # ours and the paper's differ by orders of magnitude below paper scale
+                axes.set_xlim(1, 1e7)
+                axes.set_xticks([1, 1e2, 1e4, 1e6])
+            else:
+                axes.set_xlim(0, axes.get_xlim()[1] * 1.3)
+        figure.legend(*_legend(OURS, PAPER), loc="upper right", ncols=2)
+
+
+def _legend(ours: str, paper: str) -> tuple[list, list[str]]:
+    from matplotlib.patches import Patch
+
+    return [Patch(color=ours), Patch(color=paper)], ["ours", "paper"]

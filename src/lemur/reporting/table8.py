@@ -1,0 +1,129 @@
+"""Table 8: weight, effective tokens and epochs of each corpus source in the Lemur mixture, ours beside the paper's."""
+
+from pathlib import Path
+
+from lemur.records import Record
+from lemur.reporting.blocks import Cell, Column, Missing, Table, number
+from lemur.reporting.paper import PaperTables
+
+
+def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
+    """One row a source and one a group. Our weight is the share of tokens that the plan reaches, in %."""
+    columns = [
+        Column("source", "Source"),
+        Column("group", "Type"),
+        Column("ours_weight", "Weight, %", 2),
+        Column("ours_asked", "asked", 2),
+        Column("paper_weight", "paper", 2),
+        Column("ours_tokens", "Effective tokens", 0),
+        Column("paper_tokens", "paper, B", 2),
+        Column("ours_epochs", "Epochs", 2),
+        Column("paper_epochs", "paper", 2),
+    ]
+    plan = stages.get("mix_corpus_lemur", {}).get("sources")
+    rows: list[dict[str, Cell]] = []
+    for row in paper.table8.rows:
+        printed: dict[str, Cell] = {"paper_weight": row.weight, "paper_tokens": row.tokens, "paper_epochs": row.epochs}
+        rows.append({"source": row.name, "group": row.group, **_ours(plan, row.source), **printed})
+    for group in paper.table8.groups:
+        printed = {
+            "paper_weight": group.weight,
+            "paper_tokens": sum(r.tokens for r in paper.table8.rows if r.group == group.name),
+        }
+        rows.append({"source": f"All {group.name}", "group": group.name, **_sum(rows, group.name), **printed})
+    rows.append(
+        {
+            "source": "Total",
+            "group": "",
+            **_sum(rows[:-2], None),
+            "paper_weight": 100.0,
+            "paper_tokens": paper.table8.total_tokens,
+        }
+    )
+    notes = [
+        "Weight: our share of planned tokens; asked: the weight in params.yaml. They differ by whole documents, and "
+        "where a source is at its most epochs."
+    ]
+    found = plan or {}
+    capped = [r.name for r in paper.table8.rows if found.get(r.source, {}).get("capped") and found[r.source]["tokens"]]
+    if capped:
+        notes.append(f"At their most epochs, so that others of their group give more: {', '.join(capped)}.")
+    total = len(rows) - 1
+    slips = [(total, f"paper_{slip.column}", f"Total: {slip.sentence()}") for slip in paper.table8.slips]
+    return Table(columns, rows, notes, slips)
+
+
+def _ours(plan: Record | None, source: str) -> dict[str, Cell]:
+    asked: Cell = None
+    if plan is None:
+        reason = Missing("no report of mix_corpus_lemur")
+    elif source not in plan or not plan[source]["weight"]:
+        reason = Missing("left out: its weight is 0")
+    elif not plan[source]["available_tokens"]:
+        reason = Missing("no documents of this source in this build")
+        asked = float(plan[source]["weight"])
+    else:
+        row = plan[source]
+        return {
+            "ours_weight": float(row["share"]),
+            "ours_asked": float(row["weight"]),
+            "ours_tokens": row["tokens"],
+            "ours_epochs": float(row["epochs"]),
+        }
+    return {"ours_asked": asked, **{f"ours_{key}": reason for key in ("weight", "tokens", "epochs")}}
+
+
+def _sum(rows: list[dict[str, Cell]], group: str | None) -> dict[str, Cell]:
+    found = [row for row in rows if group in (None, row["group"])]
+    weights = [cell for row in found if isinstance(cell := row["ours_weight"], float)]
+    tokens = [cell for row in found if isinstance(cell := row["ours_tokens"], int)]
+    if not tokens:
+        return {"ours_weight": Missing("nothing to sum"), "ours_tokens": Missing("nothing to sum")}
+    return {"ours_weight": sum(weights), "ours_tokens": sum(tokens)}
+
+
+def draw(table: Table, path: Path) -> None:
+    """Weights and epochs of every source on logarithmic axes: ours a filled point, the paper's an open one."""
+    from matplotlib.lines import Line2D
+
+    from lemur.reporting.figures import OURS, PAPER, ordinal, picture
+
+    rows = [row for row in table.rows if row["group"] and not str(row["source"]).startswith("All ")]
+    with picture(path, 9, 4.6, "Table 8: the Lemur mixture, ours and the paper's") as figure:
+        panels = figure.subplots(1, 2, sharey=True)
+        heads = {"weight": "Weight, % of effective tokens", "epochs": "Epochs (the paper gives none for text)"}
+        for axes, (key, head) in zip(panels, heads.items(), strict=True):
+            ordinal(axes, [f"{row['source']} ({row['group']})" for row in rows])
+            axes.set_title(head)
+            axes.set_xscale("log")
+            values = [
+                v
+                for row in rows
+                for o in ("ours", "paper")
+                if isinstance(v := row[f"{o}_{key}"], int | float) and v > 0
+            ]
+            axes.set_xlim(min(values, default=0.1) / 2, max(values, default=100) * 3)
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            for y, row in enumerate(rows):
+                ours, printed = row[f"ours_{key}"], row[f"paper_{key}"]
+                if isinstance(printed, int | float):
+                    axes.plot(printed, y, "o", markersize=8, markerfacecolor="none", markeredgecolor="#444444")
+                if isinstance(ours, int | float) and ours > 0:
+                    axes.plot(ours, y, "o", markersize=5, color=OURS)
+                    near = isinstance(printed, int | float) and ours < printed < 3 * ours  # the label would lie on it
+                    place = (printed if near else ours, y)
+                    axes.annotate(
+                        number(ours, 2),
+                        place,
+                        (8, 0),
+                        textcoords="offset points",
+                        va="center",
+                        fontsize=7.5,
+                        color=OURS,
+                    )
+            axes.axhline(9.5, color=PAPER, linewidth=0.8)
+        points = [
+            Line2D([], [], marker="o", linestyle="", color=OURS, markersize=5),
+            Line2D([], [], marker="o", linestyle="", markerfacecolor="none", markeredgecolor="#444444", markersize=8),
+        ]
+        figure.legend(points, ["ours (with number)", "paper"], loc="upper right", ncols=2)

@@ -1,0 +1,54 @@
+"""Puts a checkout's artifacts into MLflow, in a process of its own: slow or unreachable, it costs a warning."""
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+STAGE_TIMEOUT = 60.0
+"""Seconds that the `track` stage waits for MLflow."""
+
+# MLflow by itself asks an unreachable server for some minutes, and reports home.
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def project(root: Path, timeout: float = STAGE_TIMEOUT) -> bool:
+    """Make the MLflow run of the variant below `root`, unless there is one. False, with one warning line, on failure.
+
+    Where it goes: MLFLOW_TRACKING_URI if set, else mlflow.db in the checkout (lemur.tracking.store). Nothing is raised.
+    """
+    source = str(Path(__file__).parents[2])
+    environment = {**_ENVIRONMENT, **os.environ, "PYTHONPATH": os.pathsep.join([source, *_python_path(source)])}
+    command = [sys.executable, "-m", "lemur.tracking.store", str(root)]
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, errors="replace", timeout=timeout
+        )
+    except subprocess.TimeoutExpired:
+        return _failed(f"no answer within {timeout:g} s")
+    except OSError as error:
+        return _failed(str(error))
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        return _failed(lines[-1] if lines else f"exit status {done.returncode}")
+    log.info("%s", done.stdout.strip())
+    return True
+
+
+def _python_path(source: str) -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != source]
+
+
+def _failed(reason: str) -> bool:
+    shown = re.sub(r"//[^/@\s]*@", "//", reason)  # a password in the store's address is for no log
+    log.warning("MLflow: not written (%.300s); the artifacts are complete, `make track` tries again", shown)
+    return False

@@ -1,0 +1,67 @@
+"""Tags that say where a run's artifacts come from: Git commit, DVC hashes, experiment. Never part of its key."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from lemur.pipeline.files import flatten, read_yaml
+
+LOCK = "dvc.lock"
+TRACKED = ("data/", "models/")
+
+
+def tags(root: Path) -> dict[str, str]:
+    return {**git(root), **hashes(root), **numerics(root), **experiment()}
+
+
+def git(root: Path) -> dict[str, str]:
+    """`mlflow.source.git.commit` and whether files differ from it. dvc.lock does not count: every build writes it."""
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit is None:
+        return {"lemur.git.commit": "none: not a Git checkout with a commit"}
+    changed = _git(root, "status", "--porcelain", "--", ".", f":!{LOCK}") or ""
+    return {
+        "mlflow.source.git.commit": commit,
+        "lemur.git.commit": commit,
+        "lemur.git.dirty": str(bool(changed)).lower(),
+    }
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """`dvc/<path>`: the hash that dvc.lock records for each output below data/ and models/."""
+    path = root / LOCK
+    if not path.exists():
+        return {}
+    outs = [out for stage in read_yaml(path).get("stages", {}).values() for out in stage.get("outs", [])]
+    return {f"dvc/{out['path']}": str(out["md5"]) for out in outs if out["path"].startswith(TRACKED) and "md5" in out}
+
+
+def numerics(root: Path) -> dict[str, str]:
+    """The entries of environment.yaml: library versions and the numerics profile."""
+    path = root / "environment.yaml"
+    return (
+        {f"environment/{key}": str(value) for key, value in flatten(read_yaml(path)).items()} if path.exists() else {}
+    )
+
+
+def experiment() -> dict[str, str]:
+    """Name and baseline commit of the `dvc exp run` that runs this, from the variables that DVC sets for its stages."""
+    names = {"lemur.experiment": "DVC_EXP_NAME", "lemur.experiment.baseline": "DVC_EXP_BASELINE_REV"}
+    return {tag: os.environ[name] for tag, name in names.items() if os.environ.get(name)}
+
+
+def original_checkout(root: Path) -> Path:
+    """The checkout that a queued or temporary DVC experiment below `.dvc/tmp/exps` belongs to, else `root` itself."""
+    root = root.resolve()
+    for parent in root.parents:
+        if parent.name == "exps" and parent.parts[-3:] == (".dvc", "tmp", "exps"):
+            return parent.parents[2]
+    return root
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,108 @@
+"""One variant of the pipeline as data: its parameters, metrics, curves and files, and the key made of their content."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lemur.pipeline.files import flatten, read_yaml
+from lemur.records import Record, dump, read_json
+from lemur.reporting.inputs import MODELS, Inputs, load
+
+PARAMS = Path("params.yaml")
+STAGES, CURVES, RESULTS = Path("reports/stages"), Path("reports/training"), Path("reports/eval")
+VARIANT, SUMMARY = Path("reports/variant.json"), Path("reports/summary")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """`params` by dotted key; `metrics` by name; `curves`: training to (metric, value, step) triples in step order."""
+
+    key: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+    curves: dict[str, list[tuple[str, float, int]]]
+    files: list[Path]
+
+
+def identity(params: Path, folders: dict[str, Path]) -> Record:
+    """The content of reports/variant.json: `key`, and the hashes that it is made of, by file.
+
+    Neither the Git commit nor the clock is part of it: the same parameters and results are the same variant. The
+    models are in it through the `model_hash` of the evaluation results, the data through the stages' reports.
+    """
+    hashes = {"params.yaml": _sha256(dump(flatten(read_yaml(params))).encode())}
+    for name, folder in folders.items():
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            relative = path.relative_to(folder)
+            if not any(part.startswith(".") for part in relative.parts):
+                hashes[f"{name}/{relative.as_posix()}"] = _sha256(path.read_bytes())
+    models = {}
+    for model, title in MODELS.items():
+        result = folders["results"] / model / "bits_per_byte.json"
+        if result.exists():
+            models[title] = read_json(result).get("model_hash")
+    return {"key": _sha256(dump(hashes).encode()), "hashes": hashes, "models": models}
+
+
+def read(root: Path) -> Variant:
+    """The variant whose artifacts lie below `root`. Raises `FileNotFoundError` if `track` has not run there."""
+    path = root / VARIANT
+    if not path.exists():
+        raise FileNotFoundError(f"{VARIANT} is missing; `snakemake --cores all` or `dvc repro` builds it")
+    inputs = load(root / STAGES, root / CURVES, root / RESULTS)
+    pictures = sorted((root / SUMMARY).glob("*.png"))
+    return Variant(
+        key=read_json(path)["key"],
+        params={key: _text(value) for key, value in sorted(flatten(read_yaml(root / PARAMS)).items())},
+        metrics=metrics(inputs),
+        curves={model: triples(inputs, model) for model in inputs.curves},
+        files=[
+            file
+            for file in [root / SUMMARY / "report.md", root / SUMMARY / "report.html", *pictures, root / PARAMS, path]
+            if file.exists()
+        ],
+    )
+
+
+def metrics(inputs: Inputs) -> dict[str, float]:
+    """Final numbers: `mmlu/lemur/acc`, `counts/english_filter/out`...; what was skipped is left out."""
+    found: dict[str, float] = {}
+    for model, results in inputs.results.items():
+        for benchmark, result in results.items():
+            for name, value in result.get("results", {}).get(benchmark, {}).items():
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    metric = name.removesuffix(",none").replace(",", "_").replace("@", "_at_")
+                    found[f"{benchmark}/{model}/{metric}"] = float(value)
+    for stage, report in inputs.stages.items():
+        for name in ("in", "out"):
+            if isinstance(report.get(name), int):
+                found[f"counts/{stage}/{name}"] = float(report[name])
+        for reason, count in report.get("dropped", {}).items():
+            found[f"counts/{stage}/dropped/{reason}"] = float(count)
+    for model, curve in inputs.curves.items():
+        for name, column in curve.items():
+            last = next((value for value in reversed(column) if value is not None), None)
+            if last is not None and name not in ("step", "learning_rate"):
+                found[f"training/{model}/{name}"] = last
+    return dict(sorted(found.items()))
+
+
+def triples(inputs: Inputs, model: str) -> list[tuple[str, float, int]]:
+    curve = inputs.curves[model]
+    return [
+        (name, value, int(step))
+        for row, step in enumerate(curve["step"])
+        if step is not None
+        for name, column in curve.items()
+        if name != "step" and (value := column[row]) is not None
+    ]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

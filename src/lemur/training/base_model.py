@@ -1,0 +1,137 @@
+"""Stage `base_model`: the model that continued pre-training starts from; imported, or a small one from scratch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from lemur.pipeline.params import StageParams
+from lemur.training.params import EvaluatedParams
+
+if TYPE_CHECKING:
+    from lemur.model.llama import Llama
+
+
+class ModelParams(StageParams):
+    """Shape of the model, named as in its config.json."""
+
+    hidden_size: int = Field(gt=0, description="width of the residual stream")
+    intermediate_size: int = Field(gt=0, description="width of the SwiGLU MLP")
+    num_hidden_layers: int = Field(gt=0, description="layers")
+    num_attention_heads: int = Field(gt=0, description="query heads; hidden_size is a multiple of it")
+    num_key_value_heads: int = Field(gt=0, description="key and value heads; divides the number of query heads")
+    max_position_embeddings: int = Field(gt=0, description="tokens of context")
+    rms_norm_eps: float = Field(gt=0, description="added to the mean square in the norms")
+    rope_theta: float = Field(gt=0, description="base of the rotary frequencies")
+    tie_word_embeddings: bool = Field(description="the output layer is the embedding")
+    initializer_range: float = Field(gt=0, description="standard deviation of the initial weights")
+
+
+class Params(EvaluatedParams):
+    init: Literal["scratch", "gguf", "safetensors"] = Field(
+        description="draw the weights, or import those of data/raw/base_weights/ in this format"
+    )
+    model: ModelParams = Field(description="shape of a model from scratch; an imported one brings its own")
+
+
+def base_model(
+    params: Params,
+    tokenizer: Path,
+    shards: Path,
+    heldout: Path,
+    base_weights: Path,
+    *,
+    model: Path,
+    curve: Path,
+    report: Path,
+) -> None:
+    """Write a model folder whose vocabulary is the tokenizer's, after `steps` steps on the base mixture."""
+    from lemur.corpus.shards import open_shards
+    from lemur.model import folder
+    from lemur.records import write_json
+    from lemur.training.heldout import Heldout
+    from lemur.training.loop import train
+
+    packed = open_shards(shards)
+    start, origin = _scratch(params, tokenizer) if params.init == "scratch" else _imported(params, base_weights)
+    if (needed := folder.tokenizer_size(tokenizer)) > start.config.vocab_size:
+        raise ValueError(
+            f"{tokenizer}: the tokenizer has {needed} tokens, the imported model only {start.config.vocab_size}; "
+            "set params.yaml: tokenizer to take the base model's"
+        )
+    documents = Heldout(
+        heldout,
+        tokenizer,
+        bos=start.config.bos_token_id,
+        length=packed.sequence_length,
+        bytes_per_group=params.heldout_bytes,
+    )
+    trained = train(
+        start,
+        packed,
+        params,
+        steps=params.steps,
+        origin=origin,
+        curve=curve,
+        heldout=documents,
+        eval_every=params.eval_every,
+    )
+    folder.save(model, trained.model, tokenizer, dtype=params.export_dtype)
+    write_json(report, {"stage": "base_model", "init": params.init, "weights": folder.sha256(model), **trained.summary})
+    trained.done()
+
+
+def _scratch(params: Params, tokenizer: Path) -> "tuple[Llama, str]":
+    import jax
+    from flax import nnx
+
+    from lemur.model.config import LlamaConfig
+    from lemur.model.folder import special_ids, tokenizer_size
+    from lemur.model.llama import Llama
+
+    shape = params.model
+    if shape.hidden_size % shape.num_attention_heads:
+        raise ValueError(
+            f"params.yaml: base_model.model.hidden_size: found {shape.hidden_size}, which is not a multiple of "
+            f"num_attention_heads ({shape.num_attention_heads})"
+        )
+    bos, eos = special_ids(tokenizer)
+    config = LlamaConfig(
+        **shape.model_dump(),
+        head_dim=shape.hidden_size // shape.num_attention_heads,
+        vocab_size=tokenizer_size(tokenizer),
+        bos_token_id=bos,
+        eos_token_id=eos,
+    )
+
+    # Compiled as one program: drawing array by array takes three times as long [measured: 2.4 s against 0.8 s].
+    @jax.jit
+    def weights() -> nnx.State:
+        return nnx.state(Llama(config, rngs=nnx.Rngs(params.seed)))
+
+    graph = nnx.graphdef(
+        nnx.eval_shape(
+            lambda: Llama(config, rngs=nnx.Rngs(0), dtype=params.compute_dtype, remat=params.remat),
+        )
+    )
+    return nnx.merge(graph, weights()), "scratch"
+
+
+def _imported(params: Params, base_weights: Path) -> "tuple[Llama, str]":
+    from lemur.model import folder
+    from lemur.model.gguf_import import import_gguf
+    from lemur.sources import fetched
+
+    source = fetched.load(base_weights)
+    wanted = {"gguf": "gguf", "safetensors": "safetensors_folder"}[params.init]
+    files = [file for file in source.files if file.schema == wanted]
+    if not files:
+        raise ValueError(
+            f"{base_weights}: no file of schema {wanted} (place {source.place}), but params.yaml: base_model.init is "
+            f"{params.init!r}; set fetch.base_weights to a place that has it, or init to 'scratch'"
+        )
+    options = {"dtype": params.compute_dtype, "remat": params.remat}
+    if params.init == "gguf":
+        return import_gguf(files[0].path, **options)[1], folder.file_sha256(files[0].path)
+    parent = next((file.path.parent for file in files if file.path.name == "config.json"), files[0].path.parent)
+    return folder.load(parent, **options)[1], folder.sha256(parent)

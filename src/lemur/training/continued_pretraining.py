@@ -1,0 +1,43 @@
+"""Stage `continued_pretraining`: Lemur, the base model trained on with the code-heavy mixture (paper, A.1.2)."""
+
+from pathlib import Path
+
+from lemur.training.params import EvaluatedParams
+
+
+class Params(EvaluatedParams):
+    pass
+
+
+def continued_pretraining(
+    params: Params, base: Path, shards: Path, heldout: Path, *, model: Path, curve: Path, report: Path
+) -> None:
+    """Write the model folder after `steps` steps from the folder `base`, with its config and tokenizer."""
+    from lemur.corpus.shards import open_shards
+    from lemur.model import folder
+    from lemur.records import write_json
+    from lemur.training.heldout import Heldout
+    from lemur.training.loop import train
+
+    packed = open_shards(shards)
+    config, start = folder.load(base, dtype=params.compute_dtype, remat=params.remat)
+    documents = Heldout(
+        heldout,
+        base,
+        bos=config.bos_token_id,
+        length=packed.sequence_length,
+        bytes_per_group=params.heldout_bytes,
+    )
+    trained = train(
+        start,
+        packed,
+        params,
+        steps=params.steps,
+        origin=folder.sha256(base),
+        curve=curve,
+        heldout=documents,
+        eval_every=params.eval_every,
+    )
+    folder.save(model, trained.model, base, dtype=params.export_dtype)
+    write_json(report, {"stage": "continued_pretraining", "weights": folder.sha256(model), **trained.summary})
+    trained.done()

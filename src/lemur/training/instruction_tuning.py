@@ -1,0 +1,53 @@
+"""Stage `instruction_tuning`: Lemur-Chat, Lemur tuned on the assistant's turns of the instructions (paper, A.2.2)."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import Field
+
+from lemur.training.params import TrainingParams
+
+
+class Params(TrainingParams):
+    epochs: float = Field(ge=0, description="passes over the instructions")
+
+
+def instruction_tuning(params: Params, lemur: Path, shards: Path, *, model: Path, curve: Path, report: Path) -> None:
+    """Write the model folder after `epochs` epochs. Vocabulary, chat template and the tokens that end an answer are
+    those of the tokenizer beside the shards."""
+    from lemur.corpus.shards import open_shards
+    from lemur.instructions.chatml import END, PAD
+    from lemur.model import folder
+    from lemur.model.resize import resize_vocabulary
+    from lemur.records import write_json
+    from lemur.training.loop import train
+
+    packed = open_shards(shards)
+    tokenizer = shards / "tokenizer"
+    config, start = folder.load(lemur, dtype=params.compute_dtype, remat=params.remat)
+    # An imported model may have rows to spare beyond its tokenizer.
+    start = resize_vocabulary(start, max(config.vocab_size, folder.tokenizer_size(tokenizer)))
+    start.config = replace(
+        start.config, eos_token_id=folder.token_id(tokenizer, END), pad_token_id=folder.token_id(tokenizer, PAD)
+    )
+    trained = train(
+        start,
+        packed,
+        params,
+        steps=math.ceil(params.epochs * len(packed) / params.batch_size),
+        origin=folder.sha256(lemur),
+        curve=curve,
+    )
+    folder.save(model, trained.model, tokenizer, dtype=params.export_dtype)
+    added = trained.model.config.vocab_size - config.vocab_size
+    write_json(
+        report,
+        {
+            "stage": "instruction_tuning",
+            "weights": folder.sha256(model),
+            "added_tokens": added,
+            **trained.summary,
+        },
+    )
+    trained.done()

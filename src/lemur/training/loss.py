@@ -1,0 +1,49 @@
+"""Cross entropy over packed sequences."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from lemur.corpus.shards import Arrays
+from lemur.model.llama import Llama
+
+Normalisation = Literal["tokens", "sequences"]
+
+
+def prepare(batch: Arrays, microbatches: int, normalisation: Normalisation) -> Arrays:
+    """What a step reads, each of shape [microbatches, rows, L - 1].
+
+    `weights` (float32) sum to 1 over the whole batch, so that adding up gradients of microbatches gives the gradient of
+    the batch's mean loss. A target counts if its `loss` is 1 and it continues the segment of the token before it.
+    normalisation: mean over all targets of the batch, or ("sequences", EasyLM: facts 3.2) of each sequence's mean.
+    """
+    segments = batch["segments"]
+    inside = (segments[:, 1:] == segments[:, :-1]) & (segments[:, 1:] > 0)
+    weights = (batch["loss"][:, 1:].astype(bool) & inside).astype(np.float32)
+    if normalisation == "sequences":
+        weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1)
+    weights /= max(float(weights.sum()), 1.0 if normalisation == "tokens" else 1e-6)
+    arrays = {
+        "tokens": batch["tokens"][:, :-1].astype(np.int32),
+        "targets": batch["tokens"][:, 1:].astype(np.int32),
+        "segments": segments[:, :-1].astype(np.int32),
+        "positions": batch["positions"][:, :-1].astype(np.int32),
+        "weights": weights,
+    }
+    return {name: array.reshape(microbatches, -1, array.shape[1]) for name, array in arrays.items()}
+
+
+def weighted_loss(model: Llama, batch: dict[str, Array]) -> Array:
+    """Sum of weight times cross entropy in nats, float32, over arrays of shape [rows, L]."""
+    logits = model(batch["tokens"], batch["segments"], batch["positions"])
+    nats = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), batch["targets"])
+    return jnp.sum(nats * batch["weights"], dtype=jnp.float32)
+
+
+def token_losses(model: Llama, tokens: Array, targets: Array) -> Array:
+    """Cross entropy in nats, float32 [rows, L], of sequences that hold one document each."""
+    return jax.lax.stop_gradient(optax.softmax_cross_entropy_with_integer_labels(model(tokens), targets))

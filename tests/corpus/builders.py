@@ -1,0 +1,83 @@
+"""Small corpora, token stores and shards for the tests of this folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lemur.corpus.documents import documents_writer
+from lemur.corpus.shards import ShardWriter, Shards, open_shards, token_fields
+from lemur.corpus.sources import SOURCES, group
+from lemur.corpus.token_store import write_manifest, write_source
+from lemur.records import Record, content_id, read_jsonl
+
+
+def fetched(folder: Path, files: Mapping[str, tuple[bytes, str, str, dict[str, Any]]]) -> Path:
+    """A folder as the stage `fetch` leaves it: name -> (bytes, schema, licence, meta)."""
+    rows = []
+    for name, (data, schema, licence, meta) in sorted(files.items()):
+        path = folder / "files" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        rows.append({"path": name, "schema": schema, "licence": licence, "meta": meta, "sha256": "", "bytes": len(data)})
+    folder.mkdir(parents=True, exist_ok=True)
+    head = {"name": folder.name, "title": folder.name, "place": "bundled", "revision": "1", "licence": "MIT"}
+    (folder / "source.json").write_text(json.dumps({**head, "files": rows}))
+    return folder
+
+
+def jsonl(*records: Any) -> bytes:
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+
+def document(source: str, text: str, identifier: str | None = None) -> Record:
+    identifier = identifier or content_id(source, text)
+    return {"id": identifier, "source": source, "group": group(source), "licence": "MIT", "text": text}
+
+
+def corpus(folder: Path, documents: Sequence[Record]) -> Path:
+    with documents_writer(folder) as write:
+        for record in documents:
+            write(record)
+    return folder
+
+
+def read_corpus(folder: Path) -> list[Record]:
+    return [record for source in SOURCES for record in read_jsonl(folder / f"{source}.jsonl")]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def token_store(folder: Path, lengths: Mapping[str, Sequence[int]], *, vocab_size: int = 1000) -> Path:
+    """A token store: document d of source s holds ids that tell both apart, with begin marker 1."""
+    folder.mkdir(parents=True)
+    sources = {}
+    for number, source in enumerate(SOURCES):
+        rng = np.random.default_rng(number)
+        documents = [rng.integers(3, vocab_size, length) for length in lengths.get(source, ())]
+        for ids in documents:
+            ids[:1] = 1
+        count, tokens = write_source(folder, source, vocab_size, documents)
+        sources[source] = {"documents": count, "tokens": tokens}
+    write_manifest(folder, vocab_size, 1, 2, sources)
+    return folder
+
+
+def shards(folder: Path, records: int, *, length: int = 8, per_shard: int = 7) -> Shards:
+    """Record i holds the token i at all places."""
+    fields = token_fields(max(records, 10), length)
+    with ShardWriter(
+        folder, sequence_length=length, vocab_size=max(records, 10), fields=fields, sources=["a", "b"],
+        records_per_shard=per_shard,
+    ) as writer:
+        for index in range(records):
+            ones = np.ones(length, np.uint16)
+            writer.write({
+                "tokens": np.full(length, index), "segments": ones, "positions": np.arange(length),
+                "sources": ones * (index % 2), "loss": ones,
+            })
+    return open_shards(folder)

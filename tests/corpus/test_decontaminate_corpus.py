@@ -1,0 +1,50 @@
+import pytest
+
+from lemur.corpus.decontaminate_corpus import Params, decontaminate_corpus
+from lemur.records import read_json, read_jsonl
+from tests.corpus.builders import corpus, document, fetched, jsonl, read_corpus
+
+QUESTION = (
+    "Janet's ducks lay sixteen eggs per day and she eats three for breakfast every morning, then bakes muffins "
+    "for her friends with four; how much does she make when she sells the remainder at two dollars an egg?"
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    benchmarks = [fetched(tmp_path / name, {}) for name in ("mmlu", "humaneval")]
+    gsm8k = fetched(
+        tmp_path / "gsm8k", {"test.jsonl": (jsonl({"question": QUESTION, "answer": "18"}), "gsm8k", "MIT", {})}
+    )
+
+    def decontaminate(documents, action="remove"):
+        source = corpus(tmp_path / "in", documents)
+        params = Params.model_validate(
+            {"ngram": 13, "code_ngram": 24, "minimum_share": 0.5, "benchmarks": {"gsm8k": action}}
+        )
+        decontaminate_corpus(
+            params, source, benchmarks[0], gsm8k, benchmarks[1],
+            kept=tmp_path / "k", rejects=tmp_path / "r.jsonl", report=tmp_path / "r.json",
+        )
+        return read_corpus(tmp_path / "k"), list(read_jsonl(tmp_path / "r.jsonl")), read_json(tmp_path / "r.json")
+
+    return decontaminate
+
+
+DOCUMENTS = [
+    document("books", "Nothing of the kind is here, only ducks and eggs.\n"),
+    document("python", f'"""\n{QUESTION.upper()}\n"""\nprint(18)\n'),
+]
+
+
+def test_a_document_with_a_benchmark_item_goes(run):
+    kept, rejects, report = run(DOCUMENTS)
+    assert [record["source"] for record in kept] == ["books"]
+    assert (rejects[0]["reason"], rejects[0]["benchmark"]) == ("benchmark_overlap", "gsm8k")
+    assert report["items"] == {"gsm8k": 1} and report["benchmarks"]["gsm8k"]["items"] == 1
+
+
+@pytest.mark.parametrize(("action", "items"), [("report", {"gsm8k": 1}), ("ignore", {})])
+def test_it_stays_where_overlap_is_only_reported_or_ignored(run, action, items):
+    kept, _, report = run(DOCUMENTS, action)
+    assert len(kept) == 2 and report["items"] == items

@@ -1,0 +1,133 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from lemur.evaluation import gsm8k as stage
+from lemur.records import read_json, read_jsonl
+from tests.evaluation.conftest import Oracle, fetched, file
+
+PARAMS = {
+    "shots": 2,
+    "limit": None,
+    "seed": 0,
+    "bos": False,
+    "chat": "auto",
+    "context": None,
+    "tile": 4,
+    "max_new_tokens": 64,
+}
+
+
+def lines(split: str, count: int) -> str:
+    answers = [f"It is {n}*1000=<<{n}*1000={n}000>>{n},000.\nDone.\n#### {n},000" for n in range(1, count + 1)]
+    return "".join(json.dumps({"question": f"{split} {n + 1}?", "answer": a}) + "\n" for n, a in enumerate(answers))
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Path:
+    files = {f"{split}.jsonl": (lines(split, count), {"split": split}) for split, count in (("train", 8), ("test", 5))}
+    return fetched(tmp_path / "gsm8k", "gsm8k", files)
+
+
+def number(prompt: str) -> int:
+    return int(prompt.rpartition("test ")[2].partition("?")[0])
+
+
+def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
+    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
+    stage.gsm8k(stage.Params(**{**PARAMS, **changed}), Path("model"), benchmark, result=result, samples=samples)  # type: ignore[arg-type]
+    return read_json(result), list(read_jsonl(samples))
+
+
+def test_the_truth_scores_one_and_garbage_zero(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Oracle(lambda prompt: f" Steps. So the answer is {number(prompt)},000.\nQuestion: 7")
+    result, samples = run(benchmark, model, monkeypatch)
+    scores = result["results"]["gsm8k"]
+    assert scores["exact_match,paper"] == scores["exact_match,strict"] == 1.0
+    assert samples[0]["output"] == " Steps. So the answer is 1,000."
+    result, _ = run(benchmark, Oracle(lambda prompt: "no idea"), monkeypatch)
+    assert result["results"]["gsm8k"]["exact_match,paper"] == result["results"]["gsm8k"]["exact_match,strict"] == 0.0
+    assert result["counts"]["gsm8k"] == {"fewer_shots": 0, "prompt_too_long": 0, "truncated": 5, "unanswered": 5}
+
+
+def test_the_prompt(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Oracle(lambda prompt: "")
+    run(benchmark, model, monkeypatch, limit=1)
+    assert model.prompts[0].startswith(
+        "Answer the following questions.\n\n"
+        "Question: train 1?\nAnswer: It is 1*1000=1,000. Done. So the answer is 1000.\n\n"
+        "Question: train 2?\nAnswer: It is 2*1000=2,000. Done. So the answer is 2000.\n\nQuestion: test "
+    )
+    assert model.prompts[0].endswith("?\nAnswer:")
+    model.chat = True
+    run(benchmark, model, monkeypatch, limit=1)
+    assert model.prompts[-1].startswith("[user]Answer the") and model.prompts[-1].endswith("?[assistant]Answer:")
+
+
+def test_more_shots_than_examples_are_refused(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"gsm8k\.shots is 9"):
+        run(benchmark, Oracle(str), monkeypatch, shots=9)
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "paper", "strict"),
+    [
+        ("5 + 3 = 8. So the answer is 8.", "8", True, True),
+        ("So the answer is $1,234.50.", "1234.5", False, True),
+        ("So the answer is 18.0", "180", True, False),  # without punctuation 18.0 is 180
+        ("So the answer is 18.0", "18", False, True),
+        ("So the answer is -5.", "5", True, False),  # an integer loses its sign
+        ("So the answer is -5.", "-5", True, True),  # and so does the target
+        ("8 is what I think", "8", True, False),
+        ("So the answer is 8, or 9", "8", False, True),
+        ("#### 1,000,000", "1000000", True, True),
+        ("", "8", False, False),
+        ("no number", "8", False, False),
+        ("the answer is .5", "0.5", False, True),
+    ],
+)
+def test_two_rules(output: str, target: str, paper: bool, strict: bool) -> None:
+    assert (stage.plain(stage.last_number(output)) == stage.plain(target)) is paper
+    assert stage.same_number(stage.stated_number(output), target) is strict
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"), [("{", "not_json"), ("{}", "missing_field"), ('{"question":"","answer":"4"}', "missing_field")]
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
+    path = tmp_path / "test.jsonl"
+    path.write_text(lines("test", 1) + line + "\n")
+    bad = list(stage.read(file(path, "gsm8k")))[1]
+    assert (bad.where, bad.reason) == ("test.jsonl:2", reason)  # type: ignore[union-attr]
+
+
+def test_the_examples_of_wei_et_al(mirror: Path) -> None:
+    shots = stage.read_fewshot(mirror / "fewshot" / "gsm8k-cot.yaml")
+    assert [shot.answer for shot in shots] == ["6", "5", "39", "8", "9", "29", "33", "8"]
+    assert shots[0].shot().endswith("So there must have been 21 - 15 = 6. So the answer is 6.\n\n")
+
+
+def test_the_original_scores_one_on_its_own_answers(mirror: Path) -> None:
+    problems = stage.harness.readable(stage.read(file(mirror / "gsm8k" / "test.jsonl", "gsm8k")))
+    assert len(problems) == 1319
+    for problem in problems:
+        output = f" {problem.solution} So the answer is {problem.answer}."
+        assert stage.same_number(stage.stated_number(output), problem.answer), problem
+        assert stage.plain(stage.last_number(output)) == stage.plain(problem.answer), problem
+
+
+def test_recorded_generations_get_their_recorded_verdicts(mirror: Path) -> None:
+    """OpenAI's own generations with OpenAI's verdicts."""
+    disagreements = total = 0
+    for record in read_jsonl(mirror / "gsm8k" / "example_model_solutions.jsonl"):
+        target = stage.without_commas(record["ground_truth"].rpartition("\nA:")[2].strip())
+        for answer in record.values():
+            if isinstance(answer, dict):
+                total += 1
+                steps, _, last = answer["solution"].rpartition("\nA:")  # this file's spelling of `####`
+                said = stage.stated_number(f"{steps}\n#### {last}")
+                disagreements += stage.same_number(said, target) != answer["is_correct"]
+    assert total == 4 * 1319
+    assert disagreements == 0

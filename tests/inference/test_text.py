@@ -1,0 +1,70 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lemur.inference.replay import ReplayModel
+from lemur.inference.text import TextCodec, first_stop
+from lemur.records import write_jsonl
+
+
+@pytest.fixture(scope="module")
+def codec(tokenizer_folder: Path) -> TextCodec:
+    return TextCodec(tokenizer_folder, bos=True)
+
+
+def test_an_answer_keeps_its_first_space(codec: TextCodec) -> None:
+    prompt = codec.encode_prompt("def add(a, b):")
+    assert codec.decode_answer(prompt, codec.encode("\n    return a + b")) == "\n    return a + b"
+
+
+@given(st.text(max_size=40), st.text(min_size=1, max_size=20))
+def test_pairs_hold_every_token_of_the_whole(tokenizer_folder: Path, context: str, continuation: str) -> None:
+    codec = TextCodec(tokenizer_folder, bos=False)
+    before, after = codec.encode_pair(context, continuation)
+    assert before + after == codec.encode(context + continuation)
+
+
+def test_white_space_at_the_end_of_a_context_goes_to_the_continuation(codec: TextCodec) -> None:
+    assert codec.encode_pair("Answer: ", "A") == codec.encode_pair("Answer:", " A")
+
+
+def test_the_beginning_of_text_is_a_choice(tokenizer_folder: Path, codec: TextCodec) -> None:
+    assert codec.encode_prompt("x") == [1, *TextCodec(tokenizer_folder, bos=False).encode_prompt("x")]
+
+
+def test_chat_prompts_end_where_the_assistant_answers(codec: TextCodec) -> None:
+    prompt = codec.chat_prompt([{"role": "user", "content": "Hi"}], "Answer:")
+    assert prompt == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nAnswer:"
+    assert codec.eos_ids == {2, 4}
+
+
+def test_a_folder_without_template_or_tokenizer_says_so(tokenizer_folder: Path, tmp_path: Path) -> None:
+    shutil.copy(tokenizer_folder / "tokenizer.json", tmp_path)
+    plain = TextCodec(tmp_path, bos=True)
+    with pytest.raises(ValueError, match="no chat template"):
+        plain.chat_prompt([], "")
+    with pytest.raises(ValueError, match="bos_token"):
+        plain.encode_prompt("x")
+    with pytest.raises(FileNotFoundError, match=r"tokenizer\.json"):
+        TextCodec(tmp_path / "nothing", bos=True)
+
+
+def test_the_earliest_stop_wins() -> None:
+    assert first_stop("a\nb\n\nc", ["\n\n", "\n"]) == 1
+    assert first_stop("abc", ["x"]) is None
+
+
+def test_recorded_outputs_are_replayed_and_others_refused(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    write_jsonl(path, [{"prompt": "p", "output": "o"}, {"prompt": "q", "logprobs": {" A": -1.0}}])
+    model = ReplayModel.from_samples(path)
+    assert model.generate(["p"], max_new_tokens=1, stop=[])[0].text == "o"
+    assert model.loglikelihood([("q", " A")])[0].logprob == -1.0
+    with pytest.raises(KeyError, match="not among the recorded"):
+        model.generate(["q"], max_new_tokens=1, stop=[])
+    write_jsonl(path, [{"prompt": "p"}])
+    with pytest.raises(ValueError, match=r"samples\.jsonl:1"):
+        ReplayModel.from_samples(path)

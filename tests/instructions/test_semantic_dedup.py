@@ -1,0 +1,114 @@
+"""Stage `semantic_dedup` and the exact search below it."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lemur.instructions.near_duplicates import find, similarity
+from lemur.instructions.semantic_dedup import Params, semantic_dedup
+from lemur.instructions.vectors import unit
+from lemur.records import read_json, read_jsonl, write_jsonl
+from tests.instructions.builders import chat
+
+BASE: dict[str, Any] = {"sources": ["sharegpt", "chatlogs"], "threshold": 0.95, "near_margin": 0.01, "block": 16}
+
+
+def planted(count: int, dimension: int, seed: int) -> np.ndarray:
+    """Unit vectors in clusters whose similarities scatter about 0.95."""
+    generator = np.random.default_rng(seed)
+    centres = generator.normal(size=(max(1, count // 6), dimension))
+    noise = generator.uniform(0.05, 0.5, size=(count, 1)) * generator.normal(size=(count, dimension))
+    return unit(centres[generator.integers(len(centres), size=count)] + noise)
+
+
+def brute_force(vectors: np.ndarray, threshold: float) -> dict[int, int]:
+    kept: list[int] = []
+    dropped: dict[int, int] = {}
+    for row in range(len(vectors)):
+        for other in kept:
+            if similarity(vectors[row : row + 1], vectors[other : other + 1])[0] > threshold:
+                dropped[row] = other
+                break
+        else:
+            kept.append(row)
+    return dropped
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 120), st.integers(0, 10_000), st.sampled_from([1, 3, 16, 64, 500]))
+def test_equal_to_brute_force_for_any_block(count: int, seed: int, block: int) -> None:
+    vectors = planted(count, 24, seed)
+    found = find(vectors, threshold=0.95, near_margin=0.01, block=block)
+    assert {row: other for row, (other, _) in found.duplicate_of.items()} == brute_force(vectors, 0.95)
+    assert all(0.94 <= value <= 0.96 for _, _, value in found.near)
+    assert sorted(found.near) == sorted(find(vectors, threshold=0.95, near_margin=0.01, block=1000).near)
+
+
+def test_the_threshold_itself_stays() -> None:
+    vectors = np.array([[1, 0], [0.95, np.sqrt(1 - 0.95**2)], [0.950002, np.sqrt(1 - 0.950002**2)]], np.float32)
+    assert set(find(vectors, threshold=0.95, block=16).duplicate_of) == {2}
+
+
+def test_zero_vectors_are_no_duplicates() -> None:
+    assert not find(np.zeros((3, 8), np.float32), threshold=0.5).duplicate_of
+
+
+def run(tmp_path: Path, records: list[Any], vectors: np.ndarray, **changes: Any) -> tuple[list[Any], list[Any], Any]:
+    tmp_path.mkdir(exist_ok=True)
+    write_jsonl(tmp_path / "in.jsonl", records)
+    np.save(tmp_path / "vectors.npy", vectors)
+    out = {name: tmp_path / f"{name}.out" for name in ("kept", "rejects", "report")}
+    semantic_dedup(Params.model_validate({**BASE, **changes}), tmp_path / "in.jsonl", tmp_path / "vectors.npy", **out)
+    return list(read_jsonl(out["kept"])), list(read_jsonl(out["rejects"])), read_json(out["report"])
+
+
+def test_the_richest_conversation_stays(tmp_path: Path) -> None:
+    records = [
+        chat("q", "short"),
+        chat("q", "a longer answer"),
+        chat("q", "a", "q", "b", source="chatlogs"),
+        chat("other", "x"),
+        chat("q", "x", source="oasst1"),
+        chat("q", "x", source="evol_codealpaca"),
+    ]
+    vectors = unit(np.array([[1, 0], [1, 0.01], [1, 0.02], [0, 1], [1, 0], [1, 0]], np.float32))
+    kept, rejects, report = run(tmp_path, records, vectors)
+    assert kept == [records[2], records[4], records[3]]  # by source and id; oasst1 is not compared
+    assert {reject["duplicate_of"] for reject in rejects} == {records[2]["id"]}
+    assert (report["in"], report["compared"], report["passed_without_comparison"]) == (5, 4, 1)
+
+
+def test_order_and_block_change_no_byte(tmp_path: Path) -> None:
+    records = [
+        chat(f"question {i % 37}", "answer " * (i % 5), source=("sharegpt", "chatlogs")[i % 2]) for i in range(150)
+    ]
+    vectors = planted(150, 16, 5)
+    outputs = []
+    for run_number, block in enumerate((16, 64, 1000)):
+        order = list(range(150))
+        random.Random(run_number).shuffle(order)
+        folder = tmp_path / str(run_number)
+        _, rejects, _ = run(folder, [records[i] for i in order], vectors[order], block=block)
+        assert rejects
+        outputs.append([path.read_bytes() for path in sorted(folder.glob("*.out"))])
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_identical_conversations_leave_one(tmp_path: Path) -> None:
+    kept, rejects, _ = run(tmp_path, [chat("q", "a")] * 3, np.ones((3, 1), np.float32))
+    assert (len(kept), len(rejects)) == (1, 2)
+
+
+def test_vectors_of_another_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has 2 rows"):
+        run(tmp_path, [chat("q", "a")], np.ones((2, 1), np.float32))
+
+
+def test_sources_of_two_groups(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not of one group"):
+        run(tmp_path, [], np.ones((0, 1), np.float32), sources=["sharegpt", "evol_code_80k"])

@@ -1,0 +1,115 @@
+"""Inputs of the report as the other stages write them, small and plausible."""
+
+import math
+from pathlib import Path
+
+from lemur.counts import Counts
+from lemur.evaluation.harness import Report, scored
+from lemur.pipeline.params import StageParams
+from lemur.records import Record, write_json
+from lemur.reporting.inputs import MODELS
+from lemur.reporting.paper import load
+
+PAPER = Path(__file__).parents[2] / "data/paper/tables.yaml"
+BITS = {"base": (1.9, 2.1), "lemur": (1.4, 2.2), "lemur_chat": (1.5, 2.3)}
+
+
+def build(reports: Path, *, code_loss: float = 2.0) -> Path:
+    """Stage reports, curves and results below `reports`, which is returned."""
+    stages, curves, results = reports / "stages", reports / "training", reports / "eval"
+    _counts("normalise", {"oasst1": (40, {"bad_record": 3}), "openorca": (60, {})}).write(
+        stages / "normalise.json", places={"oasst1": {"place": "bundled", "revision": "1"}}
+    )
+    _counts(
+        "english_filter", {"oasst1": (37, {"language": 9, "foreign_run": 2}), "openorca": (60, {"language": 1})}
+    ).write(
+        stages / "english_filter.json",
+        gold={
+            rule: {
+                "labelled": 37,
+                "true_positive": 25,
+                "false_positive": 1,
+                "false_negative": 1,
+                "true_negative": 10,
+                "precision": 25 / 26,
+                "recall": 25 / 26,
+            }
+            for rule in ("langdetect", "both_rules")
+        },
+    )
+    row = {"instances": 20, "rounds": 30, "prompt_tokens": 900, "completion_tokens": 6000, "truncated": 0}
+    _counts("encode_instructions", {"oasst1": (20, {}), "openorca": (50, {})}).write(
+        stages / "encode_instructions.json",
+        sequences=12,
+        table_1={
+            "definition": "Tokens.",
+            "sources": {"oasst1": row, "openorca": {**row, "instances": 50, "rounds": 50}},
+        },
+    )
+    plan = {
+        row.source: {
+            "weight": row.weight,
+            "share": row.weight,
+            "tokens": round(row.weight * 10_000),
+            "available_tokens": round(row.weight * 20_000),
+            "epochs": 0.5,
+            "capped": row.source == "sql",
+        }
+        for row in load(PAPER).table8.rows
+    }
+    plan["books"] = {"weight": 0.41, "share": 0.0, "tokens": 0, "available_tokens": 0, "epochs": 0.0, "capped": True}
+    write_json(stages / "mix_corpus_lemur.json", {"stage": "mix_corpus", "code_share": 90.9, "sources": plan})
+    curves.mkdir(parents=True)
+    for model in MODELS:
+        (curves / f"{model}.csv").write_text(_curve(code_loss, chat=model == "lemur_chat"), encoding="utf-8")
+        for benchmark, metric, items in (
+            ("mmlu", "acc", 60),
+            ("gsm8k", "exact_match", 24),
+            ("humaneval", "pass@1", 20),
+        ):
+            values = [float(i % 4 == 0) for i in range(items)]
+            rules = ("none",) if benchmark == "mmlu" else ("paper", "strict")
+            _result(
+                results, model, benchmark, {k: v for rule in rules for k, v in scored(metric, rule, values).items()}
+            )
+        code, text = BITS[model]
+        _result(
+            results,
+            model,
+            "bits_per_byte",
+            {"code": code, "text": text, "python": code, "unigram": {"code": 3.5, "text": 3.2, "python": 3.5}},
+        )
+    return reports
+
+
+def skip(reports: Path, model: str, benchmark: str, reason: str) -> None:
+    write_json(
+        reports / "eval" / model / f"{benchmark}.json", {"results": {benchmark: {"skipped": reason}}, "configs": {}}
+    )
+
+
+def _counts(stage: str, sources: dict[str, tuple[int, dict[str, int]]]) -> Counts:
+    counts = Counts(stage)
+    for source, (entered, dropped) in sources.items():
+        counts.entered(source, entered)
+        counts.left(source, entered - sum(dropped.values()))
+        for reason, count in dropped.items():
+            for _ in range(count):
+                counts.dropped(source, reason)
+    return counts
+
+
+def _curve(code_loss: float, *, chat: bool) -> str:
+    lines = ["step,tokens,loss,learning_rate,gradient_norm,update_norm,heldout_code_loss,heldout_text_loss"]
+    for step in range(1, 121):
+        loss = code_loss + 4 * math.exp(-step / 30)
+        held = "," if chat or step % 20 else f"{loss + 0.1},{loss + 0.4}"
+        lines.append(f"{step},{step * 4096},{loss},{4e-5 * min(1, step / 20)},1.0,0.01,{held}")
+    return "\n".join(lines) + "\n"
+
+
+def _result(results: Path, model: str, benchmark: str, row: Record) -> None:
+    report = Report(benchmark, StageParams(), 1, 5, 200, 60, results={benchmark: row})
+    if benchmark == "gsm8k":
+        report.config = {"data": {"place": "bundled", "revision": "1", "sample": True}}
+    report.write(results / model / f"{benchmark}.json", {"model_hash": f"sha256:{model}"})

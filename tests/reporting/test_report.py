@@ -1,0 +1,159 @@
+"""The report: same bytes for same inputs, reasons instead of zeros, and numbers that can be traced to their files."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from lemur.reporting.report import Params, report
+from tests.reporting.example import PAPER, build, skip
+
+ROOT = Path(__file__).parents[2]
+PICTURES = {"table1.png", "table3.png", "table8.png", "curves.png", "bits_per_byte.png", "counts.png"}
+
+
+def make(reports: Path, tables: Path) -> Path:
+    report(Params(scale="demo"), PAPER, reports / "stages", reports / "training", reports / "eval", tables=tables)
+    return tables
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = build(tmp_path_factory.mktemp("inputs"))
+    skip(found, "base", "humaneval", "no sandbox layer holds on this machine")
+    (found / "eval/lemur/gsm8k.json").unlink()
+    return found
+
+
+@pytest.fixture(scope="module")
+def summary(reports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(reports, tmp_path_factory.mktemp("made") / "summary")
+
+
+def rows(summary: Path, name: str) -> list[dict[str, str]]:
+    with (summary / f"{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_another_process_writes_the_same_bytes(reports: Path, summary: Path, tmp_path: Path) -> None:
+    # Another hash seed, time zone, locale, folder and user's matplotlib settings.
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 33\nbackend: svg\n")
+    code = (
+        "import sys; from pathlib import Path; from tests.reporting.test_report import make; "
+        "make(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    environment = {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C", "MPLCONFIGDIR": str(tmp_path)}
+    subprocess.run(
+        [sys.executable, "-c", code, str(reports), str(tmp_path / "again")],
+        env={**os.environ, **environment, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+        cwd=tmp_path,
+        check=True,
+    )
+    ours, theirs = (
+        {path.name: sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+        for folder in (summary, tmp_path / "again")
+    )
+    assert ours == theirs
+    assert set(ours) >= PICTURES | {"report.md", "report.html"}
+
+
+def test_pictures_carry_no_date_or_software(summary: Path) -> None:
+    for name in PICTURES:
+        data = (summary / name).read_bytes()
+        assert data.startswith(b"\x89PNG")
+        assert not any(mark in data for mark in (b"tEXt", b"tIME", b"Software"))
+
+
+def test_a_skipped_or_missing_score_shows_its_reason_and_never_zero(summary: Path) -> None:
+    table = {row["model"]: row for row in rows(summary, "table3")}
+    assert table["Base (ours)"]["humaneval"] == ""
+    assert "no sandbox layer holds" in table["Base (ours)"]["missing"]
+    assert table["Lemur (ours)"]["gsm8k"] == ""
+    assert "gsm8k: not run yet" in table["Lemur (ours)"]["missing"]
+    found = {row["model"]: row for row in json.loads((summary / "table3.json").read_text())["rows"]}
+    assert found["Base (ours)"]["humaneval"] == {
+        "missing": "humaneval of Base skipped: no sandbox layer holds on this machine"
+    }
+    line = next(line for line in (summary / "report.md").read_text().splitlines() if line.startswith("| Base (ours)"))
+    assert "0.0" not in line
+    assert "skipped: no sandbox layer holds" in (summary / "report.md").read_text()
+
+
+def test_table_3_has_nine_rows_of_the_paper_and_three_of_ours(summary: Path) -> None:
+    table = rows(summary, "table3")
+    assert [row["model"] for row in table[-3:]] == ["Base (ours)", "Lemur (ours)", "Lemur-Chat (ours)"]
+    assert len(table) == 12
+    assert float(table[-1]["mmlu"]) == 25.0
+    assert table[-1]["average"] == ""  # five benchmarks are not run yet
+    assert "| 55.0 † |" in (summary / "report.md").read_text()
+
+
+def test_table_1_adds_up_over_the_sources_that_stand_for_a_dataset(summary: Path) -> None:
+    table = {row["dataset"]: row for row in rows(summary, "table1")}
+    oasst = table["Open Assistant 1"]
+    assert (oasst["ours_instances"], oasst["ours_rounds"], oasst["ours_prompt"]) == ("20", "1.5", "30.0")
+    assert table["Total"]["ours_instances"] == "70"
+    assert "nothing of this source reached the mix" in table["Evol-CodeAlpaca"]["missing"]
+
+
+def test_table_8_has_sixteen_sources_and_their_sums(summary: Path) -> None:
+    table = {row["source"]: row for row in rows(summary, "table8")}
+    assert len(table) == 19
+    assert float(table["Python"]["ours_weight"]) == pytest.approx(72.73)
+    assert float(table["Total"]["ours_weight"]) == pytest.approx(99.49)
+    assert table["Books"]["ours_tokens"] == ""
+    assert "no documents of this source in this build" in table["Books"]["missing"]
+    assert "so that others of their group give more: SQL." in (summary / "report.md").read_text()
+    assert table["Python"]["paper_epochs"] == "2.98"
+
+
+def test_counts_are_those_of_the_stage_reports(summary: Path) -> None:
+    table = {row["stage"]: row for row in rows(summary, "counts")}
+    assert list(table) == ["normalise", "english_filter", "encode_instructions"]  # as the data passes them
+    assert table["english_filter"]["reasons"] == "language 10, foreign_run 2"
+    for row in table.values():
+        assert int(row["in"]) == int(row["out"]) + int(row["dropped"])
+
+
+def test_precision_and_recall_of_the_english_filter_are_shown(summary: Path) -> None:
+    assert "| langdetect alone | 37 | 25 | 1 | 1 | 10 | 96.15 | 96.15 |" in (summary / "report.md").read_text()
+
+
+def test_pages_name_only_files_that_are_there_and_no_outside_address(summary: Path) -> None:
+    page = (summary / "report.md").read_text()
+    assert set(re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)) == PICTURES
+    html = (summary / "report.html").read_text()
+    assert "http" not in html
+    assert html.count('src="data:image/png;base64,') == len(PICTURES)
+
+
+def test_with_nothing_there_it_still_says_why(tmp_path: Path) -> None:
+    for name in ("stages", "training", "eval"):
+        (tmp_path / name).mkdir()
+    summary = make(tmp_path, tmp_path / "summary")
+    page = (summary / "report.md").read_text()
+    assert "not run yet" in page
+    assert "no report of encode_instructions" in page
+    assert {path.name for path in summary.glob("*.png")} == PICTURES
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        ("stages/normalise.json", "{", r"normalise\.json: not JSON"),
+        ("eval/base/mmlu.json", "[]", r"mmlu\.json: a JSON list where an object is needed"),
+        ("training/base.csv", "tokens,loss\n1,2\n", r"base\.csv:1: columns .* one of them must be step"),
+        ("training/base.csv", "step,loss\n1,low\n", r"base\.csv:2: loss is 'low'; a number or an empty cell"),
+    ],
+)
+def test_broken_input_is_named(tmp_path: Path, path: str, content: str, message: str) -> None:
+    reports = build(tmp_path / "reports")
+    (reports / path).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        make(reports, tmp_path / "summary")

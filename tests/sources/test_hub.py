@@ -1,0 +1,75 @@
+"""The hub's code against copies of a repository behind other fsspec file systems."""
+
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from ruamel.yaml import YAML
+
+from lemur.records import read_json
+from lemur.sources import hub
+from lemur.sources.fetch import Params, fetch
+from lemur.sources.manifest import Place
+from lemur.sources.pin import pin
+from tests.sources.conftest import SourceFolder
+
+DATA = {"data/part-0.jsonl": b"{}\n", "data/part-1.jsonl": b"[]\n", "README.md": b"card"}
+
+
+@pytest.fixture(params=["file", "memory"])
+def repo(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr("datasets.config.DOWNLOADED_DATASETS_PATH", tmp_path / "cache")
+    url = f"{request.param}://{tmp_path if request.param == 'file' else ''}/hub-copy"
+    for name, content in DATA.items():
+        with fsspec.open(f"{url}/{name}", "wb", auto_mkdir=True) as file:
+            file.write(content)
+    return url
+
+
+def place(repo: str, path: str) -> dict[str, Any]:
+    return {"repo": repo, "revision": None, "licence": "MIT", "files": [{"path": path, "sha256": None}]}
+
+
+def test_pin_then_fetch(source_folder: SourceFolder, repo: str, tmp_path: Path) -> None:
+    source = source_folder({"hub": place(repo, "data/part-{part}.jsonl")})
+    changed = pin(source, "hub")
+    assert [line.partition(":")[0] for line in changed] == ["places.hub.revision", "places.hub.files[0].sha256"]
+    assert pin(source, "hub") == []
+    fetch(Params(place="hub"), source, files=tmp_path / "out")
+    assert (tmp_path / "out/files/data/part-1.jsonl").read_bytes() == b"[]\n"
+    assert [row["meta"] for row in read_json(tmp_path / "out/source.json")["files"]] == [{"part": "0"}, {"part": "1"}]
+
+
+def test_a_changed_file_is_refused(source_folder: SourceFolder, repo: str, tmp_path: Path) -> None:
+    source = source_folder({"hub": place(repo, "README.md")})
+    pin(source, "hub")
+    document = YAML(typ="safe", pure=True).load(source / "manifest.yaml")
+    document["places"]["hub"]["files"][0]["sha256"] = "0" * 64
+    with (source / "manifest.yaml").open("w") as file:
+        YAML(typ="safe", pure=True).dump(document, file)
+    with pytest.raises(SystemExit, match=r"sha256 is .* the manifest says 0000"):
+        fetch(Params(place="hub"), source, files=tmp_path / "out")
+
+
+@pytest.mark.parametrize(("path", "message"), [("gone.txt", "could not be downloaded"), ("gone/*", "matches gone/")])
+def test_what_is_not_there(source_folder: SourceFolder, repo: str, path: str, message: str) -> None:
+    with pytest.raises(SystemExit, match=message):
+        pin(source_folder({"hub": place(repo, path)}), "hub")
+
+
+def test_urls_of_real_repositories() -> None:
+    files = [{"path": "a", "sha256": None}]
+    data = Place.model_validate({"repo": "o/n", "revision": "abc", "licence": "MIT", "files": files})
+    model = data.model_copy(update={"repo": "models/o/n"})
+    assert hub.root_url(data) == "hf://datasets/o/n@abc"
+    assert hub.root_url(model) == "hf://o/n@abc"
+
+
+def test_an_unreachable_hub_says_what_to_do(source_folder: SourceFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any, **keys: Any) -> None:
+        raise ConnectionError("no route to host\nmore")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", refuse)
+    with pytest.raises(SystemExit, match=r"o/n could not be downloaded \(ConnectionError: no route to host\).*gated"):
+        pin(source_folder({"hub": place("o/n", "a")}), "hub")

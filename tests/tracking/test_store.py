@@ -1,0 +1,160 @@
+"""MLflow as a projection of the artifacts, against real SQLite stores. Starting mlflow takes seconds: few starts."""
+
+import json
+import logging
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+
+from lemur.tracking.project import project
+from lemur.tracking.store import KEY, UNFINISHED, put
+from tests.tracking.test_track import PARAMS, checkout, run
+
+LOCK = """
+schema: '2.0'
+stages:
+  pack: {cmd: x, outs: [{path: data/corpus/packed_lemur, hash: md5, md5: 0a1b.dir}, {path: reports/x.json, md5: ff}]}
+  train: {cmd: x, outs: [{path: models/lemur, hash: md5, md5: 2c3d.dir}]}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _default_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Git checkout with artifacts, projected by two processes at the same time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        found = checkout(tmp_path_factory.mktemp("checkout"))
+        (found / "dvc.lock").write_text(LOCK)
+        (found / ".gitignore").write_text("mlflow.db*\nmlruns/\n")
+        git = ["git", "-C", str(found), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+        for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+            subprocess.run([*git, *arguments], check=True)
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(project, [found, found])) == [True, True]
+        yield found
+
+
+def client(root: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
+
+
+def runs(root: Path, condition: str = "", view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+    store = client(root)
+    experiment = store.get_experiment_by_name("lemur")
+    return list(store.search_runs([experiment.experiment_id], condition, run_view_type=view))
+
+
+def test_processes_at_the_same_time_make_one_run(root: Path) -> None:
+    assert len(runs(root, f"tags.`{KEY}` != ''")) == 1
+    assert len(runs(root, view=ViewType.ALL)) == 4
+
+
+def test_one_run_with_params_metrics_tags_artifacts_and_a_child_a_training(root: Path) -> None:
+    (parent,) = runs(root, f"tags.`{KEY}` != ''")
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["base_model.steps"] == "120"
+    assert parent.data.params["mmlu.shots"] == "[1, 2]"
+    assert parent.data.metrics["mmlu/lemur/acc"] == 0.25
+    assert parent.data.tags["dvc/models/lemur"] == "2c3d.dir"
+    assert "dvc/reports/x.json" not in parent.data.tags
+    assert parent.data.tags["lemur.git.dirty"] == "false"
+    assert len(parent.data.tags["mlflow.source.git.commit"]) == 40
+    assert {file.path for file in client(root).list_artifacts(parent.info.run_id)} == {
+        "report.md",
+        "params.yaml",
+        "variant.json",
+    }
+    children = runs(root, f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+    assert {child.data.tags["lemur.training"] for child in children} == {"base", "lemur", "lemur_chat"}
+    base = next(child for child in children if child.data.tags["lemur.training"] == "base")
+    history = client(root).get_metric_history(base.info.run_id, "loss")
+    assert [point.step for point in history] == list(range(1, 121))
+    assert len(client(root).get_metric_history(base.info.run_id, "heldout_code_loss")) == 6
+    assert base.data.params == {"base_model.steps": "120"}
+    assert (root / "mlruns").is_dir()
+
+
+def test_a_no_op_adds_nothing_whatever_the_commit(root: Path) -> None:
+    before = [(run.info.run_id, run.info.end_time) for run in runs(root, view=ViewType.ALL)]
+    git = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "y"], check=True)
+    assert "has its run already" in put(root)
+    assert [(run.info.run_id, run.info.end_time) for run in runs(root, view=ViewType.ALL)] == before
+
+
+def test_an_experiments_variant_can_be_compared_in_the_same_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "more-steps")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "abc")
+    queued = checkout(root / ".dvc/tmp/exps/tmpabc", PARAMS.replace("120", "240"), code_loss=1.5)
+    assert "new run" in put(queued)
+    assert not (queued / "mlflow.db").exists()
+    new, old = runs(root, f"tags.`{KEY}` != ''")
+    assert (new.data.params["base_model.steps"], old.data.params["base_model.steps"]) == ("240", "120")
+    assert new.data.params.keys() == old.data.params.keys()
+    assert new.data.metrics.keys() == old.data.metrics.keys()
+    assert new.info.run_name == new.data.tags["lemur.experiment"] == "more-steps"
+
+
+def test_an_interrupted_run_is_replaced_and_the_deleted_one_made_again(root: Path) -> None:
+    key = json.loads((root / "reports/variant.json").read_text())["key"]
+    (whole,) = runs(root, f"tags.`{KEY}` = '{key}'")
+    client(root).delete_tag(whole.info.run_id, KEY)
+    client(root).set_tag(whole.info.run_id, UNFINISHED, key)
+    assert "new run" in put(root)
+    (made,) = runs(root, f"tags.`{KEY}` = '{key}'")
+    assert made.info.run_id != whole.info.run_id
+    assert not runs(root, f"tags.mlflow.parentRunId = '{whole.info.run_id}'")
+    assert not runs(root, f"tags.`{UNFINISHED}` = '{key}'")
+    client(root).delete_run(made.info.run_id)
+    assert "new run" in put(root)
+
+
+@pytest.mark.parametrize(
+    ("uri", "timeout", "reason"),
+    [
+        ("http://127.0.0.1:9", 60.0, "127.0.0.1"),
+        ("sqlite:////proc/nowhere/mlflow.db", 60.0, "nowhere"),
+        ("http://127.0.0.1:9", 0.05, "no answer within 0.05 s"),
+    ],
+)
+def test_a_store_out_of_reach_costs_one_warning_and_changes_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    uri: str,
+    timeout: float,
+    reason: str,
+) -> None:
+    root = checkout(tmp_path / "checkout")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    with caplog.at_level(logging.INFO):
+        assert not project(root, timeout)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert reason in record.message
+    assert "`make track` tries again" in record.message
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_the_store_can_be_made_again_from_the_artifacts(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (before,) = runs(root, f"tags.`{KEY}` != '' and params.`base_model.steps` = '120'")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert "new run" in put(root)
+    (after,) = runs(tmp_path, f"tags.`{KEY}` != ''")
+    assert after.data.params == before.data.params
+    assert after.data.metrics == before.data.metrics
+    assert run(root) == after.data.tags[KEY]
