@@ -19,8 +19,12 @@ def main() -> None:
     write = commands.add_parser("dependencies", help="code and library versions that each stage depends on")
     write.add_argument("--write", action="store_true", help="write them into dvc.yaml and environment.yaml")
 
-    scale = commands.add_parser("scale", help="show or switch the scale of params.yaml (demo, tiny, mirror, small, paper)")
-    scale.add_argument("name", nargs="?", help="the scale to switch to; without it, the scales and how far each is away")
+    scale = commands.add_parser(
+        "scale", help="show or switch the scale of params.yaml (demo, tiny, mirror, small, paper)"
+    )
+    scale.add_argument(
+        "name", nargs="?", help="the scale to switch to; without it, the scales and how far each is away"
+    )
     scale.add_argument("--dry-run", action="store_true", help="only show what would change")
 
     pin = commands.add_parser("pin", help="download a source once and write its checksums into its manifest")

@@ -37,15 +37,16 @@ class Counts:
     def report(self) -> Record:
         """Totals and one row per source. Raises `AssertionError` if in differs from out plus dropped."""
         sources = {}
-        for source in sorted(self._in | self._out | Counter(self._dropped.keys())):
-            row = {"in": self._in[source], "out": self._out[source], "dropped": dict(sorted(self._dropped[source].items()))}
-            missing = row["in"] - row["out"] - sum(row["dropped"].values())
+        for source in sorted({*self._in, *self._out, *self._dropped}):
+            reasons = self._dropped[source]
+            row = {"in": self._in[source], "out": self._out[source], "dropped": dict(sorted(reasons.items()))}
+            missing = self._in[source] - self._out[source] - reasons.total()
             if missing:
                 raise AssertionError(f"{self.stage}: {missing} records of {source} are neither kept nor dropped: {row}")
             sources[source] = row
         dropped: Counter[str] = Counter()
-        for reasons in self._dropped.values():
-            dropped.update(reasons)
+        for counter in self._dropped.values():
+            dropped.update(counter)
         return {
             "stage": self.stage,
             "in": self._in.total(),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lemur.corpus.documents import documents_writer
-from lemur.corpus.shards import ShardWriter, Shards, open_shards, token_fields
+from lemur.corpus.shards import Shards, ShardWriter, open_shards, token_fields
 from lemur.corpus.sources import SOURCES, group
 from lemur.corpus.token_store import write_manifest, write_source
 from lemur.records import Record, content_id, read_jsonl
@@ -21,7 +21,9 @@ def fetched(folder: Path, files: Mapping[str, tuple[bytes, str, str, dict[str, A
         path = folder / "files" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        rows.append({"path": name, "schema": schema, "licence": licence, "meta": meta, "sha256": "", "bytes": len(data)})
+        rows.append(
+            {"path": name, "schema": schema, "licence": licence, "meta": meta, "sha256": "", "bytes": len(data)}
+        )
     folder.mkdir(parents=True, exist_ok=True)
     head = {"name": folder.name, "title": folder.name, "place": "bundled", "revision": "1", "licence": "MIT"}
     (folder / "source.json").write_text(json.dumps({**head, "files": rows}))
@@ -71,13 +73,22 @@ def shards(folder: Path, records: int, *, length: int = 8, per_shard: int = 7) -
     """Record i holds the token i at all places."""
     fields = token_fields(max(records, 10), length)
     with ShardWriter(
-        folder, sequence_length=length, vocab_size=max(records, 10), fields=fields, sources=["a", "b"],
+        folder,
+        sequence_length=length,
+        vocab_size=max(records, 10),
+        fields=fields,
+        sources=["a", "b"],
         records_per_shard=per_shard,
     ) as writer:
         for index in range(records):
             ones = np.ones(length, np.uint16)
-            writer.write({
-                "tokens": np.full(length, index), "segments": ones, "positions": np.arange(length),
-                "sources": ones * (index % 2), "loss": ones,
-            })
+            writer.write(
+                {
+                    "tokens": np.full(length, index),
+                    "segments": ones,
+                    "positions": np.arange(length),
+                    "sources": ones * (index % 2),
+                    "loss": ones,
+                }
+            )
     return open_shards(folder)

@@ -23,8 +23,14 @@ def run(tmp_path):
             {"ngram": 13, "code_ngram": 24, "minimum_share": 0.5, "benchmarks": {"gsm8k": action}}
         )
         decontaminate_corpus(
-            params, source, benchmarks[0], gsm8k, benchmarks[1],
-            kept=tmp_path / "k", rejects=tmp_path / "r.jsonl", report=tmp_path / "r.json",
+            params,
+            source,
+            benchmarks[0],
+            gsm8k,
+            benchmarks[1],
+            kept=tmp_path / "k",
+            rejects=tmp_path / "r.jsonl",
+            report=tmp_path / "r.json",
         )
         return read_corpus(tmp_path / "k"), list(read_jsonl(tmp_path / "r.jsonl")), read_json(tmp_path / "r.json")
 

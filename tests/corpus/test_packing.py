@@ -17,7 +17,8 @@ def test_every_token_has_one_place(policy, lengths):
     packing = pack(lengths, CAPACITY, policy)
     assert packing.tokens == sum(lengths)
     for document, length in enumerate(lengths):
-        pieces = sorted(zip(packing.start[packing.document == document], packing.length[packing.document == document]))
+        mine = packing.document == document
+        pieces = sorted(zip(packing.start[mine], packing.length[mine], strict=True))
         ends = np.cumsum([0, *(int(size) for _, size in pieces)])
         assert [int(start) for start, _ in pieces] == ends[:-1].tolist()
         assert ends[-1] == length

@@ -22,7 +22,11 @@ STACK = {"content": "x = 1\n", "lang": "Python", "max_stars_repo_licenses": ["MI
 
 
 def test_stack_with_bad_records_among_the_good(file):
-    data = jsonl(STACK, {**STACK, "content": 5}, [1]) + b"{nonsense\n\n\xff\n" + jsonl({"lang": "C"}, {**STACK, "lang": "C"})
+    data = (
+        jsonl(STACK, {**STACK, "content": 5}, [1])
+        + b"{nonsense\n\n\xff\n"
+        + jsonl({"lang": "C"}, {**STACK, "lang": "C"})
+    )
     found = list(read(file("stack", data)))
     assert [(raw.where, raw.reason) for raw in found if isinstance(raw, BadRecord)] == [
         ("f:2", "wrong_type"),
@@ -80,13 +84,19 @@ def test_plain_files(file):
     assert (raw.text, raw.language, raw.licences) == ("a\nb\n", None, ())
     (raw,) = read(file("plain_text", b"a\n\xff"))
     assert (raw.where, raw.reason) == ("f:2", "not_utf8")
-    assert [getattr(raw, "text", raw.where) for raw in read(file("text_lines", b"one\n\ntwo\r\n\xff\n"))] == ["one", "two", "f:4"]
+    assert [getattr(raw, "text", raw.where) for raw in read(file("text_lines", b"one\n\ntwo\r\n\xff\n"))] == [
+        "one",
+        "two",
+        "f:4",
+    ]
 
 
 def test_wikitext_articles_as_running_text(file):
-    text = " \n = A B = \n \n He paid 1 @,@ 000 $ ( net ) , he said . \n = = Part = = \n it 's \" so \" \n = C = \n x \n"
+    text = (
+        ' \n = A B = \n \n He paid 1 @,@ 000 ( net $ 5 ) , he said . \n = = Part = = \n it \'s " so " \n = C = \n x \n'
+    )
     found = [raw.text for raw in read(file("wikitext", text.encode()))]
-    assert found == ['A B\n\nHe paid 1,000 $ (net), he said.\nPart\n\nit\'s "so"\n', "C\n\nx\n"]
+    assert found == ['A B\n\nHe paid 1,000 (net $5), he said.\nPart\n\nit\'s "so"\n', "C\n\nx\n"]
 
 
 def test_latex_body_without_comments(file):

@@ -17,6 +17,7 @@ PARAMS = {
     "context": None,
     "tile": 4,
     "max_new_tokens": 64,
+    "strip_prompt": False,
     "samples": 1,
     "k": [1],
     "temperature": 0.0,
@@ -82,6 +83,13 @@ def test_solutions_pass_and_garbage_fails(benchmark: Path, monkeypatch: pytest.M
 
 
 @needs_sandbox
+def test_a_stripped_prompt_is_continued_with_its_newline(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Oracle(lambda prompt: "\n" + solve(prompt + "\n"))
+    result, samples = run(benchmark, model, monkeypatch, strip_prompt=True)
+    assert samples[0]["prompt"] == "def add(a, b):" and result["results"]["humaneval"]["pass@1,strict"] == 1.0
+
+
+@needs_sandbox
 def test_cheats_fail(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for cheat in (
         "    import os; os._exit(0)\n",
@@ -130,6 +138,12 @@ def test_the_papers_cut() -> None:
     )
     assert stage.until_last_return("    x.append(1)") == ""
     assert stage.until_last_return("    return [\n        1,\n    ]") == "    return ["
+
+
+def test_a_code_block_ends_the_completion() -> None:
+    assert stage.without_fence("    return 1\n```\nThis is it.") == "    return 1\n"
+    assert stage.without_fence("```\nThis") == ""
+    assert stage.without_fence("    return '```'\n") == "    return '```'\n"
 
 
 def official() -> list[stage.Problem]:

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-STAGE = '''from pathlib import Path
+STAGE = """from pathlib import Path
 from lemur.pipeline.params import StageParams
 
 
@@ -24,7 +24,7 @@ def {name}(params: Params, source: Path, *, out: Path) -> None:
     if params.value < 0:
         raise ValueError("value is below zero")
     {write}
-'''
+"""
 WRITE_FILE = 'out.write_text(f"{text[:5]} {params.value}")'
 WRITE_DIRECTORY = 'out.mkdir(); (out / "text").write_text(f"{text[:5]} {params.value}")'
 

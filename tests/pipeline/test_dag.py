@@ -32,8 +32,11 @@ def test_command_binds_the_arguments_of_the_function_to_declared_paths(name: str
     stage = STAGES[name]
     bindings = [word for word in stage["cmd"].split() if "=" in word and not word.startswith("PYTHONPATH")]
     inputs, outputs = bind(stage_module(stage_of(stage["cmd"])), name, bindings)
-    declared = [next(iter(entry)) if isinstance(entry, dict) else entry for kind in ("outs", "metrics", "plots")
-                for entry in stage.get(kind, [])]
+    declared = [
+        next(iter(entry)) if isinstance(entry, dict) else entry
+        for kind in ("outs", "metrics", "plots")
+        for entry in stage.get(kind, [])
+    ]
     assert {str(path) for path in outputs.values()} == {path.rstrip("/") for path in declared}
     deps = [Path(dep) for dep in stage["deps"]]
     for path in inputs.values():

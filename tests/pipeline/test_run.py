@@ -25,7 +25,7 @@ def test_other_library_version_stops_the_stage(monkeypatch: pytest.MonkeyPatch, 
     environment = tmp_path / "environment.yaml"
     environment.write_text("packages: {numpy: 0.0.1}")
     monkeypatch.setattr("lemur.pipeline.environment.ENVIRONMENT", environment)
-    with pytest.raises(SystemExit, match="packages.numpy: 0.0.1 recorded"):
+    with pytest.raises(SystemExit, match=r"packages.numpy: 0.0.1 recorded"):
         check_packages(["numpy"])
 
 
@@ -39,7 +39,7 @@ def test_params_that_are_no_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     params = tmp_path / "params.yaml"
     params.write_text("fetch: {oasst1: [")
     monkeypatch.setattr(validation, "PARAMS", params)
-    with pytest.raises(SystemExit, match="params.yaml is not YAML: .*line 1"):
+    with pytest.raises(SystemExit, match=r"params.yaml is not YAML: .*line 1"):
         validate_all({})
 
 

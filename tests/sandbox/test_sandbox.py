@@ -36,6 +36,11 @@ thread.join()
     assert (result.status, result.stdout) == ("passed", "from a thread\n"), result.detail
 
 
+def test_programs_see_no_installed_package_but_have_exit() -> None:
+    assert judge("import pydantic").detail == "ModuleNotFoundError: No module named 'pydantic'"
+    assert judge("exit(3)").detail == "SystemExit: 3"
+
+
 def test_the_hash_seed_is_fixed() -> None:
     assert judge("print(hash('lemur'))").stdout == judge("print(hash('lemur'))").stdout
 

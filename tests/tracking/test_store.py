@@ -18,7 +18,7 @@ from tests.tracking.test_track import PARAMS, checkout, run
 LOCK = """
 schema: '2.0'
 stages:
-  pack: {cmd: x, outs: [{path: data/corpus/packed_lemur, hash: md5, md5: 0a1b.dir}, {path: reports/x.json, md5: ff}]}
+  pack: {cmd: x, outs: [{path: data/corpus/packed_lemur/, hash: md5, md5: 0a1b.dir}, {path: reports/x.json, md5: ff}]}
   train: {cmd: x, outs: [{path: models/lemur, hash: md5, md5: 2c3d.dir}]}
 """
 

@@ -147,7 +147,7 @@ class _Cleaner:
         found = fault(text, self.params.rules[kind])
         allowed = self.params.licences
         if kind == "code" and allowed is not None and not (licences and set(licences) <= set(allowed)):
-            found = "licence", f"{licence!r} is not permissive"
+            found = "licence", f"{licences} are not all permissive" if licences else "none is known"
         if not found and (secret := self.secrets.find(text)):
             found = "secret", secret
         if found:

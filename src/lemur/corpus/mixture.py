@@ -20,14 +20,15 @@ def allocate(total: float, weights: Mapping[str, float], caps: Mapping[str, floa
     open_names = [name for name, weight in weights.items() if weight > 0]
     left = total
     while open_names:
-        scale = left / sum(weights[name] for name in open_names)
-        full = [name for name in open_names if weights[name] * scale >= caps[name]]
+        weight = sum(weights[name] for name in open_names)
+        fair = {name: left * (weights[name] / weight) for name in open_names}
+        full = [name for name in open_names if fair[name] >= caps[name]]
         if not full:
-            shares.update({name: weights[name] * scale for name in open_names})
+            shares |= fair
             break
         for name in full:
             shares[name] = caps[name]
-            left -= caps[name]
+            left = max(left - caps[name], 0.0)
             open_names.remove(name)
     return shares
 

@@ -2,8 +2,9 @@
 
 import gzip
 import json
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +23,10 @@ EXTRACTIONS = ("paper", "strict")
 
 class Params(harness.AskParams):
     max_new_tokens: int = Field(description="most tokens of a completion", gt=0)
+    strip_prompt: bool = Field(
+        description="whether the model writes the newline after the prompt itself: tokenizers that keep a newline with "
+        "the indentation after it (GPT-2's kind) never saw one end a text; Llama's is indifferent"
+    )
     samples: int = Field(description="completions of each problem", gt=0)
     k: tuple[int, ...] = Field(description="which pass@k to report; none above `samples`", min_length=1, strict=False)
     temperature: float = Field(description="of sampling; 0 is greedy, which allows one sample", ge=0)
@@ -59,6 +64,8 @@ def humaneval(params: Params, model: Path, benchmark: Path, *, result: Path, sam
         harness.write_skipped("humaneval", reason, params, result, samples)
         return
     origin = harness.origin(source)
+    if params.strip_prompt:
+        problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
     evaluate(params, harness.open_model(model, params), problems, origin=origin, result=result, samples=samples)
 
 
@@ -145,7 +152,7 @@ def until_last_return(completion: str) -> str:
 
 def without_fence(completion: str) -> str:
     """The completion as it is, up to the end of a Markdown code block, which chat models put after their code."""
-    return completion.partition("\n```")[0]
+    return re.split(r"^```", completion, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:

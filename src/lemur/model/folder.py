@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from lemur.model.config import LlamaConfig, config_json, read_config
 from lemur.model.llama import Llama
-from lemur.model.weights import build, tensor_names, tensors
+from lemur.model.weights import build, tensor_shapes, tensors
 from lemur.records import read_json, write_json
 
 TOKENIZER_FILES = (
@@ -72,7 +72,7 @@ def load(
     read = TensorReader(folder)
     derived = {name for name in read.names() if name.endswith(_DERIVED)}
     derived |= {"lm_head.weight"} if config.tie_word_embeddings else set()
-    if unknown := sorted(read.names() - set(tensor_names(config)) - derived):
+    if unknown := sorted(read.names() - set(tensor_shapes(config)) - derived):
         raise ValueError(f"{folder}: tensors {unknown[:5]} ({len(unknown)} in all) are not part of this Llama model")
     try:
         return config, build(config, read, dtype=dtype, param_dtype=param_dtype, remat=remat)
@@ -109,6 +109,8 @@ def _save_weights(folder: Path, model: Llama, dtype: str, shard_bytes: int) -> N
         shards.append(list(held))
         # "format" is what transformers asks for; safetensors itself sorts the names.
         save_file(held, folder / f"part-{len(shards)}", metadata={"format": "pt"})
+        # safetensors writes files that only their owner may read.
+        shutil.copymode(folder / "config.json", folder / f"part-{len(shards)}")
         held, size = {}, 0
 
     for name, tensor in tensors(model, dtype):

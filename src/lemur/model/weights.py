@@ -4,6 +4,7 @@ Hugging Face stores linear weights as [out, in] and one tensor a layer; here the
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import jax
@@ -39,11 +40,23 @@ def _layer_tensor(parameter: str, layer: int) -> str:
     return f"model.layers.{layer}.{_LAYER[parameter][0]}.weight"
 
 
-def tensor_names(config: LlamaConfig) -> list[str]:
-    """Names of all tensors of a model, sorted."""
-    whole = [name for parameter, (name, _) in _WHOLE.items() if parameter != "head" or not config.tie_word_embeddings]
-    layers = range(config.num_hidden_layers)
-    return sorted(whole + [_layer_tensor(parameter, layer) for parameter in _LAYER for layer in layers])
+def tensor_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor of a model, by sorted name."""
+    state = nnx.to_pure_dict(nnx.state(_abstract(config)))
+    shapes = {}
+    for parameter, (name, transposed) in _WHOLE.items():
+        if parameter in state:
+            shapes[name] = state[parameter].shape[:: -1 if transposed else 1]
+    for parameter, (_, transposed) in _LAYER.items():
+        for layer in range(config.num_hidden_layers):
+            shapes[_layer_tensor(parameter, layer)] = state["layers"][parameter].shape[1:][:: -1 if transposed else 1]
+    return dict(sorted(shapes.items()))
+
+
+@cache
+def _abstract(config: LlamaConfig, **options: str) -> Llama:
+    model: Llama = nnx.eval_shape(lambda: Llama(config, rngs=nnx.Rngs(0), **options))
+    return model
 
 
 def build(
@@ -53,10 +66,7 @@ def build(
 
     Raises `ValueError` naming the tensor whose shape does not fit `config`.
     """
-    model: Llama = nnx.eval_shape(
-        lambda: Llama(config, rngs=nnx.Rngs(0), dtype=dtype, param_dtype=param_dtype, remat=remat)
-    )
-    graph, state = nnx.split(model)
+    graph, state = nnx.split(_abstract(config, dtype=dtype, param_dtype=param_dtype, remat=remat))
     wanted = nnx.to_pure_dict(state)
 
     def fill(name: str, transposed: bool, target: np.ndarray) -> None:

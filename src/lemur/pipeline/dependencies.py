@@ -15,12 +15,12 @@ from lemur.pipeline.files import DAG, ENVIRONMENT, PACKAGE, ROOT, flatten, read_
 from lemur.pipeline.validation import stage_module
 
 # Libraries whose version cannot reach an artifact: they draw progress bars, check parameters or start processes.
-HARMLESS = {"tqdm", "pydantic", "mlflow", "mlflow-skinny", "mlflow-tracing", "PyYAML"}
+HARMLESS = {"tqdm", "pydantic", "mlflow", "mlflow-skinny", "mlflow-tracing", "pyyaml", "ruamel-yaml"}
 # What a library's own bits come from.
 BEHIND = {"jax": ["jaxlib"], "matplotlib": ["numpy"]}
 NUMERICS = "numerics"
-# A file that a module reads from beside itself, as it names it: "chat_template.jinja".
-DATA_FILE = re.compile(r"\w+\.\w+")
+# A file or folder that a module reads from beside itself, as it names it: "chat_template.jinja", "filters".
+DATA_FILE = re.compile(r"\w+(\.\w+)?")
 
 
 def modules(dotted: str) -> list[str]:
@@ -36,6 +36,8 @@ def packages(dotted: str) -> list[str]:
         if path.suffix == ".py":
             for top in _imports(path)[1]:
                 names.update(distributions.get(top, [])[:1])
+    # One spelling of a name (PEP 503), and no dot in it, which would be a level of its own in a DVC param.
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in names}
     names.update(behind for name in list(names) for behind in BEHIND.get(name, []))
     return sorted(name for name in names - HARMLESS if installed(name))
 
@@ -63,13 +65,20 @@ def _file(module: Path) -> Path | None:
     return None
 
 
+def _data(beside: Path) -> list[Path]:
+    if beside.is_file():
+        return [beside]
+    is_package = (beside / "__init__.py").exists()
+    return [] if is_package or not beside.is_dir() else [path for path in beside.iterdir() if path.is_file()]
+
+
 @cache
 def _imports(path: Path) -> tuple[frozenset[tuple[str, ...]], frozenset[str], frozenset[Path]]:
     """What a file uses: the project's modules as parts below `lemur`, other top-level names, files beside it."""
     own, others, files = set(), set(), set()
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and DATA_FILE.fullmatch(node.value):
-            files.update([path.with_name(node.value)] if path.with_name(node.value).is_file() else [])
+            files.update(_data(path.with_name(node.value)))
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:

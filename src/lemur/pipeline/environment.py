@@ -7,6 +7,7 @@ from typing import Any
 
 from lemur.pipeline.files import ENVIRONMENT, read_yaml
 
+
 # XLA reads NPROC as the size of its thread pool; JAX's bits on CPU depend on it (jax-ml/jax#39741 and design.md).
 # A numerics profile with 0 threads leaves the pool to XLA, as accelerators do.
 def apply_numerics(numerics: dict[str, Any]) -> None:

@@ -18,7 +18,9 @@ def remote(url: str | None) -> None:
         raise SystemExit(f"remote {url!r}: {scheme}:// is not known here; allowed: {KINDS}")
     if scheme in ("s3", "gs"):
         _require(f"dvc_{scheme}", f"uv pip install dvc-{scheme}")
-    _dvc("remote", "add", "--quiet", "--local", "--force", "--default", NAME, url if scheme else str(Path(url).resolve()))
+    _dvc(
+        "remote", "add", "--quiet", "--local", "--force", "--default", NAME, url if scheme else str(Path(url).resolve())
+    )
     print(f"dvc pull and dvc push use {url} now")
 
 

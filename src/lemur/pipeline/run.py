@@ -23,6 +23,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     # An orphaned stage would go on writing while a new build runs: it ends with the `dvc` that started it.
     workers.end_with(int(os.environ.get("LEMUR_JOB", os.getppid())))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("absl").setLevel(logging.WARNING)
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
     name = dotted.rpartition(".")[2]
     module = stage_module(dotted)

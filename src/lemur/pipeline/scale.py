@@ -41,6 +41,7 @@ def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
         return
     yaml = YAML()
     yaml.width = 120
+    yaml.representer.add_representer(float, _float)
     tree = yaml.load(params.read_text())
     for key, (_, then) in changes.items():
         *parents, leaf = key.split(".")
@@ -53,3 +54,9 @@ def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
     partial = params.with_suffix(".partial")
     partial.write_text(text.getvalue())
     partial.rename(params)
+
+
+def _float(representer: Any, value: float) -> Any:
+    """A float that YAML 1.1 also reads as one: it wants a point, as in 1.0e-08."""
+    text = repr(value)
+    return representer.represent_scalar("tag:yaml.org,2002:float", text if "." in text else text.replace("e", ".0e"))

@@ -45,9 +45,10 @@ class Launch:
 
 
 @cache
-def adopt_orphans() -> None:
+def adopt_orphans(process: int) -> None:
     """Make a sandbox's first process a child of ours when bubblewrap ends, so that we can reap it: a zombie counts
-    against the process limit of its user (60 runs left 60 zombies, and later runs failed)."""
+    against the process limit of its user (60 runs left 60 zombies, and later runs failed). `process` is this
+    process's id: a forked child has to ask anew."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -62,7 +63,7 @@ def memory_file(content: bytes) -> int:
 
 def execute(launch: Launch, *, stdin: bytes, channel: int, wall_s: float, output_bytes: int) -> Completed:
     """Run to the end or to `wall_s` seconds. `channel` is the reading end of the program's private pipe."""
-    adopt_orphans()
+    adopt_orphans(os.getpid())
     deadline = time.monotonic() + wall_s
     stdin_fd = memory_file(stdin)
     try:

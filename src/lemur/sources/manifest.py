@@ -114,7 +114,7 @@ def read(source: Path) -> Manifest:
     path = source / "manifest.yaml"
     try:
         value = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise SourceError(f"{path} is missing; docs/sources.md says what a source folder holds") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is not valid YAML: {error}") from None

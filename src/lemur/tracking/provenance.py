@@ -33,7 +33,9 @@ def hashes(root: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     outs = [out for stage in read_yaml(path).get("stages", {}).values() for out in stage.get("outs", [])]
-    return {f"dvc/{out['path']}": str(out["md5"]) for out in outs if out["path"].startswith(TRACKED) and "md5" in out}
+    # MLflow refuses a key that ends in a slash, as DVC writes the paths of folders.
+    tracked = [out for out in outs if out["path"].startswith(TRACKED) and "md5" in out]
+    return {f"dvc/{out['path'].rstrip('/')}": str(out["md5"]) for out in tracked}
 
 
 def numerics(root: Path) -> dict[str, str]:

@@ -1,15 +1,19 @@
 """Orbax checkpoints to resume a training from: outside the stage's outs, because no two saves have the same bytes."""
 
 import hashlib
+import logging
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 
 from lemur.pipeline.files import PACKAGE, ROOT
 from lemur.records import Record, dump
+
+# Orbax writes 20 lines a save at INFO, the level of the stages' own logs.
+logging.getLogger("absl").setLevel(logging.WARNING)
 
 KEEP = 2
 EVERY = 200
@@ -69,8 +73,11 @@ class Checkpoints:
             step, args=ocp.args.Composite(state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record))
         )
 
-    def finish(self) -> None:
-        """Wait for the last save and let go of the folder."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Also after an error or Ctrl-C: a save that has begun is completed.
         if self._opened is not None:
             self._opened.wait_until_finished()
             self._opened.close()
@@ -78,7 +85,6 @@ class Checkpoints:
 
     def remove(self) -> None:
         """The training is done and its model written: nothing is left to resume."""
-        self.finish()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property

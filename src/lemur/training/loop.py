@@ -62,38 +62,37 @@ def train(
     measure = (lambda state: heldout.measure(graph, state["params"])) if heldout else (lambda state: {})
     tx, rate = optimizer(params.optimizer, steps), learning_rate(params.optimizer, steps)
     identity = {"params": params.model_dump(), "steps": steps, "data": shards.fingerprint, "origin": origin}
-    checkpoints = Checkpoints(fingerprint(identity))
     state = {"params": weights, "optimizer": tx.init(weights)}
     loader = Loader(shards, params.batch_size, params.seed) if steps else None
     first, tokens = 0, 0
-    if resumed := checkpoints.newest(state):
-        first, state, record = resumed
-        rows, tokens = record["rows"], record["tokens"]
-        if loader:
-            loader.restore(record["loader"])
-        log.info("resumed after step %d of %d", first, steps)
-    else:
-        measured = measure(state)
-        rows = [_row(0, 0, {}, measured)]
-        _log(rows[0])
-    step_function = compile_step(graph, tx)
-    started, tokens_before = time.monotonic(), tokens
-    for step in tqdm(range(first + 1, steps + 1), "training", unit="step", disable=None):
-        batch = next(loader)  # type: ignore[arg-type]
-        state, metrics = step_function(state, prepare(batch, params.microbatches, params.loss_normalisation))
-        values = {name: float(value) for name, value in metrics.items()}
-        _stop_if_not_finite(step, values, shards)
-        tokens += int(np.count_nonzero(batch["segments"]))
-        due = step % eval_every == 0 or step == steps
-        measured = measure(state) if due else {}
-        rows.append(_row(step, tokens, {**values, "learning_rate": float(rate(step - 1))}, measured))
-        if due and heldout:
-            _log(rows[-1])
-        if step < steps and loader:
-            checkpoints.save(step, state, {"rows": rows, "tokens": tokens, "loader": loader.state()})
-    seconds = time.monotonic() - started
+    with Checkpoints(fingerprint(identity)) as checkpoints:
+        if resumed := checkpoints.newest(state):
+            first, state, record = resumed
+            rows, tokens = record["rows"], record["tokens"]
+            if loader:
+                loader.restore(record["loader"])
+            log.info("resumed after step %d of %d", first, steps)
+        else:
+            measured = measure(state)
+            rows = [_row(0, 0, {}, measured)]
+            _log(rows[0])
+        step_function = compile_step(graph, tx)
+        started, tokens_before = time.monotonic(), tokens
+        for step in tqdm(range(first + 1, steps + 1), "training", unit="step", disable=None):
+            batch = next(loader)  # type: ignore[arg-type]
+            state, metrics = step_function(state, prepare(batch, params.microbatches, params.loss_normalisation))
+            values = {name: float(value) for name, value in metrics.items()}
+            _stop_if_not_finite(step, values, shards)
+            tokens += int(np.count_nonzero(batch["segments"]))
+            due = step % eval_every == 0 or step == steps
+            measured = measure(state) if due else {}
+            rows.append(_row(step, tokens, {**values, "learning_rate": float(rate(step - 1))}, measured))
+            if due and heldout:
+                _log(rows[-1])
+            if step < steps and loader:
+                checkpoints.save(step, state, {"rows": rows, "tokens": tokens, "loader": loader.state()})
+        seconds = time.monotonic() - started
     log.info("%d tokens in %d steps, %.0f tokens/s", tokens, steps, (tokens - tokens_before) / max(seconds, 1e-9))
-    checkpoints.finish()
     write_curve(curve, rows)
     trained: Llama = nnx.merge(graph, state["params"])
     losses = [row["loss"] for row in rows if "loss" in row]

@@ -37,8 +37,8 @@ def compile_step(graph: Any, tx: optax.GradientTransformation) -> Any:
         updates, optimizer_state = tx.update(gradient, state["optimizer"], params)
         metrics = {
             "loss": value,
-            "gradient_norm": optax.global_norm(gradient),
-            "update_norm": optax.global_norm(updates),
+            "gradient_norm": optax.tree.norm(gradient),
+            "update_norm": optax.tree.norm(updates),
         }
         return {"params": optax.apply_updates(params, updates), "optimizer": optimizer_state}, metrics
 

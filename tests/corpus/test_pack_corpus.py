@@ -1,0 +1,108 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lemur.corpus.mix_corpus import Params as MixParams
+from lemur.corpus.mix_corpus import mix_corpus
+from lemur.corpus.pack_corpus import Params, pack_corpus
+from lemur.corpus.shard_validation import validate
+from lemur.corpus.shards import open_shards
+from lemur.corpus.sources import SOURCES
+from lemur.corpus.token_store import TokenStore
+from lemur.records import read_json
+from tests.corpus.builders import files, token_store
+
+L = 16
+PARAMS = {
+    "sequence_length": L,
+    "policy": "best_fit",
+    "window_documents": 1000,
+    "min_piece_tokens": 2,
+    "records_per_shard": 5,
+}
+
+
+def run(folder, lengths, *, total=10**9, epochs=1.0, **changes):
+    store = token_store(folder / "tokens", lengths)
+    weights = {source: float(bool(lengths.get(source))) for source in SOURCES}
+    mix = MixParams.model_validate({"total_tokens": total, "weights": weights, "max_epochs": epochs, "seed": 1})
+    mix_corpus(mix, store, mixture=folder / "m.json", report=folder / "mr.json")
+    pack_corpus(
+        Params.model_validate({**PARAMS, **changes}),
+        store,
+        folder / "m.json",
+        shards=folder / "shards",
+        report=folder / "r.json",
+    )
+    return open_shards(folder / "shards"), read_json(folder / "r.json"), TokenStore(store)
+
+
+@pytest.mark.parametrize("policy", ["best_fit", "concat"])
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.sampled_from([0, 1, 2, L - 1, L, L + 1, 10 * L]), max_size=20),
+    others=st.lists(st.integers(0, 40), max_size=10),
+    window=st.sampled_from([1, 3, 1000]),
+)
+def test_tokens_in_are_tokens_packed_and_dropped(tmp_path_factory, policy, lengths, others, window):
+    folder = tmp_path_factory.mktemp("pack")
+    shards, report, store = run(folder, {"python": lengths, "books": others}, policy=policy, window_documents=window)
+    assert validate(folder / "shards") == []
+    assert report["tokens_in"] == sum(lengths) + sum(others)
+    assert report["tokens_in"] == report["tokens_packed"] + sum(report["tokens_dropped"].values())
+    for number, source in enumerate(shards.sources):
+        packed: Counter[int] = Counter()
+        for index in range(len(shards)):
+            record = shards[index]
+            packed.update(record["tokens"][(record["sources"] == number) & (record["segments"] > 0)].tolist())
+        there = Counter(store.ids(source).tolist())
+        assert packed <= there
+        assert there.total() - packed.total() == report["sources"][source]["tokens_dropped"].get("short_piece", 0)
+
+
+def test_pieces_are_runs_of_their_documents(tmp_path):
+    shards, _, store = run(tmp_path, {"python": [5, 40, 16, 3], "sql": [7, 9, 100]})
+    runs = {
+        source: {
+            bytes(store.ids(source)[at : at + size].astype("<u2")) for at in range(200) for size in range(2, L + 1)
+        }
+        for source in ("python", "sql")
+    }
+    for index in range(len(shards)):
+        record = shards[index]
+        for segment in range(1, record["segments"].max() + 1):
+            at = record["segments"] == segment
+            source = shards.sources[record["sources"][at][0]]
+            assert bytes(record["tokens"][at].astype("<u2")) in runs[source]
+
+
+def test_begin_markers_are_no_targets(tmp_path):
+    shards, _, _ = run(tmp_path, {"python": [5, 40, 16]})
+    for index in range(len(shards)):
+        record = shards[index]
+        used = record["segments"] > 0
+        assert np.array_equal(record["loss"][used] == 0, record["tokens"][used] == 1)
+
+
+def test_epochs_repeat_documents_in_another_order(tmp_path):
+    shards, report, _ = run(tmp_path, {"python": [L] * 20}, epochs=2.5)
+    found = [bytes(shards[index]["tokens"]) for index in range(len(shards))]
+    assert len(found) == report["documents"] == 50
+    assert sorted(Counter(found).values()) == [2] * 10 + [3] * 10
+
+
+def test_same_bytes_twice_and_whole_documents_where_they_fit(tmp_path):
+    lengths = {"python": list(range(1, 40)), "books": [9] * 30}
+    _, report, _ = run(tmp_path / "1", lengths)
+    run(tmp_path / "2", lengths)
+    assert files(tmp_path / "1" / "shards") == files(tmp_path / "2" / "shards")
+    assert report["documents_cut"] == sum(length > L for length in lengths["python"])
+
+
+def test_an_empty_mixture_is_an_empty_set(tmp_path):
+    shards, report, _ = run(tmp_path, {"python": [5, 40]}, total=0)
+    assert len(shards) == 0 and report["tokens_in"] == 0 and report["fullness"] == 1.0
+    assert validate(tmp_path / "shards") == []

@@ -1,0 +1,131 @@
+"""Model folders: round trips byte for byte, several files, and errors that name the tensor."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from lemur.model import folder
+from lemur.model.resize import resize_vocabulary
+from lemur.model.weights import build, tensor_shapes
+from tests.model.reference import random_tensors, small_config
+
+
+@pytest.fixture
+def tokenizer(tmp_path):
+    path = tmp_path / "tokenizer"
+    path.mkdir()
+    vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2, "a": 3}
+    content = {"model": {"vocab": vocabulary}, "added_tokens": [{"id": 4, "content": "<|im_end|>"}]}
+    (path / "tokenizer.json").write_text(json.dumps(content))
+    (path / "tokenizer_config.json").write_text('{"bos_token": "<s>", "eos_token": {"content": "</s>"}}')
+    (path / "notes.txt").write_text("not a tokenizer file")
+    return path
+
+
+def saved(path, tokenizer, dtype="float32", shard_bytes=1 << 30, **changes):
+    config = small_config(**changes)
+    weights = random_tensors(config)
+    folder.save(path, build(config, weights.__getitem__), tokenizer, dtype=dtype, shard_bytes=shard_bytes)
+    return config, weights
+
+
+def contents(path):
+    return {file.name: file.read_bytes() for file in sorted(path.iterdir())}
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_loaded_model_is_saved_as_the_same_bytes(tmp_path, tokenizer, tied):
+    config, weights = saved(tmp_path / "a", tokenizer, tie_word_embeddings=tied)
+    read, model = folder.load(tmp_path / "a")
+    folder.save(tmp_path / "b", model, tmp_path / "a", dtype="float32")
+    assert read == config
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    stored = load_file(tmp_path / "a" / "model.safetensors")
+    assert sorted(stored) == sorted(weights) == list(tensor_shapes(config))
+    assert all(np.array_equal(stored[name], weights[name]) for name in weights)
+    assert "notes.txt" not in contents(tmp_path / "a")
+    assert len({path.stat().st_mode for path in (tmp_path / "a").iterdir()}) == 1
+    header = (tmp_path / "a" / "model.safetensors").read_bytes()
+    names = [name for name in json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")]) if name[0] != "_"]
+    assert names == sorted(names)
+
+
+def test_several_files_with_an_index_hold_the_same_model(tmp_path, tokenizer):
+    _, weights = saved(tmp_path / "a", tokenizer, shard_bytes=20_000)
+    index = json.loads((tmp_path / "a" / "model.safetensors.index.json").read_text())
+    assert len(set(index["weight_map"].values())) > 2
+    assert set(index["weight_map"]) == set(weights)
+    assert index["metadata"]["total_size"] == sum(tensor.nbytes for tensor in weights.values())
+    folder.save(tmp_path / "b", folder.load(tmp_path / "a")[1], tokenizer, dtype="float32")
+    saved(tmp_path / "c", tokenizer)
+    assert contents(tmp_path / "b") == contents(tmp_path / "c")
+
+
+def test_bfloat16_is_written_rounded_and_read_again(tmp_path, tokenizer):
+    saved(tmp_path / "a", tokenizer, dtype="bfloat16")
+    assert json.loads((tmp_path / "a" / "config.json").read_text())["torch_dtype"] == "bfloat16"
+    _, model = folder.load(tmp_path / "a")
+    assert model.embedding[...].dtype == np.float32
+    folder.save(tmp_path / "b", model, tokenizer, dtype="bfloat16")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_new_tokens_are_the_mean_of_the_others(tmp_path, tokenizer):
+    for tied in (True, False):
+        config, weights = small_config(tie_word_embeddings=tied), None
+        weights = random_tensors(config)
+        model = resize_vocabulary(build(config, weights.__getitem__), 64)
+        folder.save(tmp_path / str(tied), model, tokenizer, dtype="float32")
+        stored = load_file(tmp_path / str(tied) / "model.safetensors")
+        for name in ("model.embed_tokens.weight", "lm_head.weight")[: 1 if tied else 2]:
+            assert np.array_equal(stored[name][:61], weights[name])
+            np.testing.assert_allclose(stored[name][61:], np.tile(weights[name].mean(0), (3, 1)), atol=1e-6)
+        assert folder.load(tmp_path / str(tied))[0].vocab_size == 64
+        assert model(np.array([[63]])).shape == (1, 1, 64)
+    with pytest.raises(ValueError, match="the model has 64 tokens, the tokenizer 10"):
+        resize_vocabulary(model, 10)
+
+
+def change(path, edit):
+    tensors = load_file(path / "model.safetensors")
+    edit(tensors)
+    save_file(tensors, path / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda t: t.pop("model.norm.weight"), r"tensor model\.norm\.weight is missing"),
+        (
+            lambda t: t.update({"model.layers.1.mlp.up_proj.weight": np.ones((48, 31), np.float32)}),
+            r"tensor model\.layers\.1\.mlp\.up_proj\.weight has shape \(48, 31\); config\.json asks for \(48, 32\)",
+        ),
+        (lambda t: t.update({"model.extra.weight": np.ones(1)}), r"tensors \['model\.extra\.weight'\] \(1 in all\)"),
+    ],
+)
+def test_errors_name_the_tensor(tmp_path, tokenizer, edit, message):
+    saved(tmp_path / "a", tokenizer)
+    change(tmp_path / "a", edit)
+    with pytest.raises(ValueError, match=message):
+        folder.load(tmp_path / "a")
+
+
+def test_a_truncated_file_and_a_missing_one_are_named(tmp_path, tokenizer):
+    saved(tmp_path / "a", tokenizer)
+    weights = tmp_path / "a" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"model\.safetensors: not readable as safetensors .*truncated"):
+        folder.load(tmp_path / "a")
+    weights.unlink()
+    with pytest.raises(FileNotFoundError, match=r"neither model\.safetensors nor"):
+        folder.load(tmp_path / "a")
+
+
+def test_tokens_of_a_tokenizer_folder(tokenizer):
+    assert folder.tokenizer_size(tokenizer) == 5
+    assert folder.special_ids(tokenizer) == (1, 2)
+    assert folder.token_id(tokenizer, "<|im_end|>") == 4
+    with pytest.raises(ValueError, match="no token '<pad>'"):
+        folder.token_id(tokenizer, "<pad>")

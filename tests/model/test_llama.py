@@ -1,0 +1,96 @@
+"""The JAX model against a plain NumPy one, its packing masks and its KV cache."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from lemur.model.config import RopeScaling
+from lemur.model.llama import LOGICAL_AXES, decode_step, prefill
+from lemur.model.weights import build
+from tests.model.reference import logits, random_tensors, small_config
+
+LLAMA3 = RopeScaling("llama3", 4.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"num_key_value_heads": 4, "tie_word_embeddings": True},
+        {"num_key_value_heads": 1, "head_dim": 6, "rope_theta": 500.0},
+        {"rope_scaling": RopeScaling("linear", 2.0)},
+        {"rope_scaling": LLAMA3, "head_dim": 16},
+    ],
+    ids=["grouped", "all_heads_tied", "one_head", "linear", "llama3"],
+)
+@pytest.mark.parametrize("remat", ["none", "full"])
+def test_logits_equal_the_numpy_model(changes, remat):
+    config = small_config(**changes)
+    weights = random_tensors(config)
+    model = build(config, weights.__getitem__, remat=remat)
+    tokens = np.random.default_rng(1).integers(0, config.vocab_size, (2, 24))
+    got = np.asarray(jax.jit(model.__call__)(tokens))
+    assert got.dtype == np.float32
+    for row in range(2):
+        np.testing.assert_allclose(got[row], logits(config, weights, tokens[row]), atol=2e-4)
+
+
+def test_packed_documents_do_not_see_each_other():
+    config = small_config()
+    model = build(config, random_tensors(config).__getitem__)
+    rng = np.random.default_rng(2)
+    first, second = rng.integers(0, 61, 9), rng.integers(0, 61, 5)
+    tokens = np.concatenate([first, second, np.zeros(4, int)])[None]
+    segments = np.repeat([1, 2, 0], [9, 5, 4])[None]
+    positions = np.concatenate([np.arange(9), np.arange(5), np.arange(4)])[None]
+    packed = np.asarray(model(tokens, segments, positions))
+    assert np.isfinite(packed).all()
+    np.testing.assert_allclose(packed[0, :9], np.asarray(model(first[None]))[0], atol=2e-5)
+    np.testing.assert_allclose(packed[0, 9:14], np.asarray(model(second[None]))[0], atol=2e-5)
+    without = np.asarray(model(tokens))
+    assert np.abs(without[0, 9:14] - packed[0, 9:14]).max() > 0.1
+
+
+def test_decoding_with_the_cache_equals_the_whole_forward_pass():
+    config = small_config(rope_scaling=LLAMA3)
+    graph, params = nnx.split(build(config, random_tensors(config).__getitem__))
+    tokens = np.random.default_rng(3).integers(0, 61, (3, 20))
+    whole = np.asarray(nnx.merge(graph, params)(tokens))
+    lengths = np.array([4, 9, 1])
+    prompts = np.where(np.arange(9) < lengths[:, None], tokens[:, :9], 7)  # 7: what stands in the padding is ignored
+    fill = jax.jit(lambda p, t, n: prefill(nnx.merge(graph, p), t, n, cache_length=20))
+    step = jax.jit(lambda p, c, t: decode_step(nnx.merge(graph, p), c, t))
+    got, cache = fill(params, prompts, lengths)
+    rows = np.arange(3)
+    for new in range(11):
+        np.testing.assert_allclose(np.asarray(got), whole[rows, lengths - 1 + new], atol=5e-5)
+        got, cache = step(params, cache, jnp.asarray(tokens[rows, lengths + new]))
+    assert cache.length.tolist() == [15, 20, 12]
+
+
+def test_a_cache_shorter_than_the_prompts_is_refused():
+    config = small_config()
+    model = build(config, random_tensors(config).__getitem__)
+    with pytest.raises(ValueError, match="prompts are 9 tokens long, the cache only 8"):
+        prefill(model, jnp.zeros((1, 9), int), jnp.ones(1, int), cache_length=8)
+
+
+def test_every_parameter_has_logical_axes():
+    config = small_config()
+    state = nnx.to_pure_dict(nnx.state(build(config, random_tensors(config).__getitem__)))
+    layers = state.pop("layers")
+    shapes = {name: array.ndim for name, array in state.items()}
+    shapes |= {f"layers.{name}": array.ndim for name, array in layers.items()}
+    assert shapes == {name: len(axes) for name, axes in LOGICAL_AXES.items()}
+
+
+def test_bfloat16_computes_near_float32_and_returns_float32():
+    config = small_config()
+    weights = random_tensors(config)
+    tokens = np.arange(12)[None]
+    wide = np.asarray(build(config, weights.__getitem__)(tokens))
+    narrow = np.asarray(build(config, weights.__getitem__, dtype="bfloat16")(tokens))
+    assert narrow.dtype == np.float32
+    assert 1e-6 < np.abs(wide - narrow).max() < 0.2 * np.abs(wide).max()

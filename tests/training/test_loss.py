@@ -1,0 +1,70 @@
+"""Which targets count, and with what weight."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lemur.model.weights import build
+from lemur.training.loss import prepare, weighted_loss
+from tests.model.reference import random_tensors, small_config
+
+
+def batch(segments, loss):
+    segments, loss = np.array(segments, np.uint16), np.array(loss, np.uint8)
+    tokens = np.arange(segments.size, dtype=np.uint16).reshape(segments.shape) % 61
+    return {"tokens": tokens, "segments": segments, "positions": np.zeros_like(segments), "loss": loss}
+
+
+def test_targets_are_inside_a_document_and_marked():
+    arrays = prepare(batch([[1, 1, 2, 2, 0, 0]], [[1, 1, 1, 0, 1, 1]]), 1, "tokens")
+    # 0->1 counts; 1->2 begins a document; 2->3 is not marked; 3->4 and 4->5 are padding.
+    assert arrays["weights"][0].tolist() == [[1, 0, 0, 0, 0]]
+    assert arrays["tokens"][0].tolist() == [[0, 1, 2, 3, 4]]
+    assert arrays["targets"][0].tolist() == [[1, 2, 3, 4, 5]]
+
+
+def test_sequences_of_different_length_weigh_as_asked():
+    segments = [[1] * 5, [1, 1, 0, 0, 0]]
+    marked = np.ones((2, 5))
+    by_token = prepare(batch(segments, marked), 1, "tokens")["weights"][0]
+    assert np.allclose(by_token, [[0.2] * 4, [0.2, 0, 0, 0]])
+    by_sequence = prepare(batch(segments, marked), 1, "sequences")["weights"][0]
+    assert np.allclose(by_sequence, [[0.125] * 4, [0.5, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("normalisation", ["tokens", "sequences"])
+def test_a_batch_without_targets_has_weight_0(normalisation):
+    arrays = prepare(batch([[1, 1, 0]], np.zeros((1, 3))), 1, normalisation)
+    assert arrays["weights"].tolist() == [[[0, 0]]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 3), min_size=8, max_size=8), min_size=4, max_size=4), st.booleans())
+def test_weights_sum_to_1_and_do_not_depend_on_microbatches(segments, by_token):
+    given_batch = batch(np.sort(segments, axis=1), np.ones((4, 8)))
+    normalisation = "tokens" if by_token else "sequences"
+    whole = prepare(given_batch, 1, normalisation)["weights"]
+    assert np.isclose(whole.sum(), 1, atol=1e-5) or whole.sum() == 0
+    assert np.array_equal(prepare(given_batch, 4, normalisation)["weights"].ravel(), whole.ravel())
+
+
+def test_gradients_of_microbatches_add_up_to_the_batch():
+    config = small_config()
+    model = build(config, random_tensors(config).__getitem__)
+    from flax import nnx
+
+    graph, params = nnx.split(model)
+    rng = np.random.default_rng(0)
+    segments = np.sort(rng.integers(0, 3, (4, 12)), axis=1)
+    given_batch = batch(segments, rng.integers(0, 2, (4, 12)))
+    gradient = jax.jit(jax.value_and_grad(lambda p, b: weighted_loss(nnx.merge(graph, p), b)))
+
+    def total(microbatches):
+        arrays = prepare(given_batch, microbatches, "tokens")
+        parts = [gradient(params, {k: v[n] for k, v in arrays.items()}) for n in range(microbatches)]
+        return jax.tree.map(lambda *leaves: sum(leaves), *parts)
+
+    for one, many in zip(jax.tree.leaves(total(1)), jax.tree.leaves(total(2)), strict=True):
+        np.testing.assert_allclose(one, many, atol=2e-5, rtol=1e-4)
