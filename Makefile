@@ -50,7 +50,7 @@ check: setup ## formatting, lint, types, and that dvc.yaml declares what the cod
 format: setup ## formats everything
 	ruff check --fix -q .
 	ruff format -q .
-	snakefmt -q Snakefile
+	snakefmt Snakefile
 
 ui: setup ## the MLflow UI on 127.0.0.1:5000
 	lemur ui

@@ -21,17 +21,22 @@ rule all:
 for stage in rules_of.stages():
 
     rule:
-        name: stage.rule
-        message: f"{stage.desc} [{stage.name}]"
-        input: rules_of.inputs(stage)
-        output: rules_of.directories(stage, directory)
-        log: f"logs/{stage.rule}.log"
+        name:
+            stage.rule
+        input:
+            rules_of.inputs(stage),
+        output:
+            rules_of.directories(stage, directory),
+        log:
+            f"logs/{stage.rule}.log",
         threads: stage.threads
         resources:
             mem_mb=stage.mem_mb,
         params:
             stage=stage.name,
             force=rules_of.force(stage),
+        message:
+            f"{stage.desc} [{stage.name}]"
         # `exec` and `setpriv` end the job with the snakemake that started it, also when that was killed; `$$` is
         # the process that becomes `dvc`, and the stage ends with that.
         shell:

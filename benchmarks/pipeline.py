@@ -1,4 +1,4 @@
-"""How long the pipeline itself takes: builds from nothing, a build with nothing to do, the first command after a change.
+"""What the pipeline itself takes: a build from nothing, one with nothing to do, the first command after a change.
 
     python benchmarks/pipeline.py [--scale demo|tiny] [--cores 2]
 

@@ -116,7 +116,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     project.run("git", "init", "-q")
     project.run("dvc", "init", "-q")
     shutil.copy(ROOT / ".dvc/config", root / ".dvc/config")
-    project.run("dvc", "remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
+    project.run("dvc", "remote", "modify", "-q", "store", "url", str(tmp_path / "store"))
     project.run("env", "PYTHONPATH=src", "python", "-m", "lemur", "dependencies", "--write")
     project.commit()
     return project

@@ -38,7 +38,8 @@ def test_command_binds_the_arguments_of_the_function_to_declared_paths(name: str
         for entry in stage.get(kind, [])
     ]
     assert {str(path) for path in outputs.values()} == {path.rstrip("/") for path in declared}
-    deps = [Path(dep) for dep in stage["deps"]]
+    whole_files = [name for entry in stage["params"] if isinstance(entry, dict) for name in entry if not entry[name]]
+    deps = [Path(path) for path in [*stage["deps"], *whole_files]]
     for path in inputs.values():
         assert path in deps or any(path in dep.parents for dep in deps), path
 

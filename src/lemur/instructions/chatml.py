@@ -1,4 +1,4 @@
-"""ChatML as Lemur-Chat was trained (facts/lemur_and_benchmarks.md 3.3): text, tokens, loss mask, chat template."""
+"""ChatML as Lemur-Chat was trained (OpenLemur/Lemur, xchat/train/train.py): text, tokens, loss mask, chat template."""
 
 import shutil
 from collections.abc import Sequence

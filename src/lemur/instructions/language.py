@@ -2,7 +2,6 @@
 
 import hashlib
 import multiprocessing
-import sys
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Self
 import langdetect
 from langdetect.detector_factory import DetectorFactory
 from langdetect.lang_detect_exception import LangDetectException
+
+from lemur.workers import end_with_parent
 
 NO_FEATURES = "none"
 """Verdict on a text in which langdetect finds nothing to judge: no letters, or letters of no language it knows."""
@@ -67,9 +68,9 @@ class Detectors:
         if self._workers == 1 or len(texts) < _SMALL:
             return [_verdict(text) for text in texts]
         if self._pool is None:
-            # Forked processes share the loaded profiles; elsewhere each loads its own (0.5 s).
-            method = "fork" if sys.platform == "linux" else "spawn"
-            self._pool = multiprocessing.get_context(method).Pool(self._workers, _load, (self._seed,))
+            # Spawned, though forked processes would share the loaded profiles (0.5 s): a fork can hang in a process
+            # that has threads, and the runner's has one.
+            self._pool = multiprocessing.get_context("spawn").Pool(self._workers, _start, (self._seed,))
         # Small chunks: the texts' lengths differ a thousandfold.
         return self._pool.map(_verdict, texts, chunksize=8)
 
@@ -86,6 +87,11 @@ class Detectors:
 
 
 _detector: tuple[int, Detector] | None = None
+
+
+def _start(seed: int) -> None:
+    end_with_parent()
+    _load(seed)
 
 
 def _load(seed: int) -> None:

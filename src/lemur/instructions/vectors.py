@@ -63,7 +63,7 @@ class WordLlama:
 
 class SentenceTransformerModel:
     """A sentence-transformers model, INSTRUCTOR models among them: the prompt's tokens are not pooled, as INSTRUCTOR's
-    own wrapper has it (facts/dependencies.md section 4: equal to 6e-8)."""
+    own wrapper has it (measured: equal to 6e-8)."""
 
     def __init__(self, path: Path | str, *, revision: str | None, prompt: str, batch_size: int, dtype: str) -> None:
         try:

@@ -28,7 +28,7 @@ from jax import Array
 
 from lemur.model.config import LlamaConfig
 
-# Which dimension of a parameter is which, for sharding rules (the names EasyLM's partition rules stand for: facts 3.2).
+# Which dimension of a parameter is which, for sharding rules (what EasyLM's partition rules stand for).
 LOGICAL_AXES: dict[str, tuple[str, ...]] = {
     "embedding": ("vocab", "embed"),
     "head": ("embed", "vocab"),

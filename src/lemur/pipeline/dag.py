@@ -20,7 +20,7 @@ LOCK_WAIT_S = 60
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of dvc.yaml; `name` is DVC's address of it, paths are relative to the root, directories end in a slash."""
+    """A stage of dvc.yaml: `name` is DVC's address, paths are relative to the root, directories end in a slash."""
 
     name: str
     desc: str

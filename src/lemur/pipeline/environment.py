@@ -24,7 +24,7 @@ def apply_numerics(numerics: dict[str, Any]) -> None:
 
 
 def check_packages(names: list[str]) -> None:
-    """Compare installed versions with environment.yaml for these distributions. Raises `SystemExit` where they differ."""
+    """Compare installed versions of distributions with environment.yaml. Raises `SystemExit` where they differ."""
     recorded = read_yaml(ENVIRONMENT)["packages"]
     problems = [
         f"environment.yaml: packages.{name}: {recorded.get(name, 'nothing')} recorded, {installed(name)} installed"

@@ -1,4 +1,4 @@
-"""Where artifacts are shared: `lemur remote URL` names the place, `lemur pull` says what to do where nothing is there."""
+"""Where artifacts are shared: `lemur remote URL` names the place, `lemur pull` says what to do if they are absent."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ KINDS = "a folder, ssh://HOST/PATH, s3://BUCKET/PATH or gs://BUCKET/PATH"
 
 
 def remote(url: str | None) -> None:
-    """Make `url` this checkout's default remote (in .dvc/config.local, which Git leaves out), or print the present one."""
+    """Make `url` this checkout's default remote (.dvc/config.local, which Git leaves out), or print the present one."""
     if url is None:
         print(f"{_url()}  (`lemur remote URL` names another: {KINDS})")
         return

@@ -19,7 +19,7 @@ def prepare(batch: Arrays, microbatches: int, normalisation: Normalisation) -> A
 
     `weights` (float32) sum to 1 over the whole batch, so that adding up gradients of microbatches gives the gradient of
     the batch's mean loss. A target counts if its `loss` is 1 and it continues the segment of the token before it.
-    normalisation: mean over all targets of the batch, or ("sequences", EasyLM: facts 3.2) of each sequence's mean.
+    normalisation: mean over all targets of the batch, or ("sequences", as EasyLM) of each sequence's mean.
     """
     segments = batch["segments"]
     inside = (segments[:, 1:] == segments[:, :-1]) & (segments[:, 1:] > 0)
