@@ -1,6 +1,8 @@
 # `make reproduce` and `make test` need git, make and Python 3.11 or 3.12 with venv, and nothing else.
 PY ?= $(firstword $(foreach python,python3.11 python3.12 python3,$(if $(shell command -v $(python)),$(python))))
 CORES ?= all
+# No more stages at once than fit: each says in dvc.yaml how much memory it takes.
+MEMORY_MB ?= $(shell awk '/^MemTotal/ {print int($$2 / 1024)}' /proc/meminfo)
 VENV := .venv
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -31,7 +33,7 @@ $(VENV)/.core: requirements/uv.txt requirements/core.txt bin/lemur
 	@touch $@
 
 reproduce: setup ## every artifact, from raw data to reports
-	snakemake --cores $(CORES)
+	snakemake --cores $(CORES) --resources mem_mb=$(MEMORY_MB)
 	@echo "Done. Read reports/summary/report.md, or run 'make ui' for MLflow."
 
 test: setup ## the tests, offline

@@ -1,11 +1,9 @@
 # One rule for every stage of dvc.yaml, which is the only definition of the DAG. DVC decides by content whether a
 # stage has to run and records it; Snakemake decides when and where. See docs/design.md.
-import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 from lemur.pipeline.rules import Rules
 
@@ -33,12 +31,11 @@ for stage in rules_of.stages():
         resources:
             mem_mb=stage.mem_mb,
         params:
-            stage=stage.name,
-            force=rules_of.force(stage),
+            stage=rules_of.options(stage),
         message:
             f"{stage.desc} [{stage.name}]"
         # `exec` and `setpriv` end the job with the snakemake that started it, also when that was killed; `$$` is
         # the process that becomes `dvc`, and the stage ends with that.
         shell:
             "LEMUR_JOB=$$ LEMUR_WORKERS={threads} exec setpriv --pdeathsig TERM "
-            "dvc --wait-for-lock repro {params.force} --single-item {params.stage} >{log} 2>&1"
+            "dvc --wait-for-lock repro {params.stage} >{log} 2>&1"

@@ -66,7 +66,8 @@ def clean_corpus(
             cleaner.read(folder)
         cleaner.finish()
     redacted = {source: dict(sorted(kinds.items())) for source, kinds in sorted(cleaner.redacted.items())}
-    counts.write(report, characters=dict(sorted(cleaner.characters.items())), redacted=redacted)
+    characters = dict(sorted(cleaner.characters.items()))
+    counts.write(report, characters=characters, redacted=redacted, places=cleaner.places)
     log.info("clean_corpus: %d of %d documents kept", sum(cleaner.kept.values()), counts.total_in())
 
 
@@ -87,6 +88,7 @@ class _Cleaner:
         self.kept: Counter[str] = Counter()
         self.characters: Counter[str] = Counter()
         self.redacted: dict[str, Counter[str]] = {}
+        self.places: dict[str, Record] = {}
 
     def read(self, folder: Path) -> None:
         """Clean what a source's folder holds. What has a limit waits for `finish`, when it is known what is chosen."""
@@ -97,6 +99,7 @@ class _Cleaner:
         from lemur.sources.fetched import BadRecord, load
 
         fetched = load(folder)
+        self.places[fetched.name] = {"place": fetched.place, "revision": fetched.revision}
         entered = bad = 0
         for file in tqdm(fetched.files, desc=f"clean_corpus {fetched.name}", disable=None):
             for raw in read(file):

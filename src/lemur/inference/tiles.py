@@ -108,7 +108,7 @@ class Programs:
 
             def score(part: tuple[Array, Array]) -> tuple[Array, Array]:
                 states, wanted = part
-                logits = model._logits(states)
+                logits = model.logits(states)
                 chosen = jnp.take_along_axis(logits, wanted[..., None], axis=-1)[..., 0]
                 return chosen - jax.nn.logsumexp(logits, axis=-1), logits.argmax(-1) == wanted
 
@@ -160,7 +160,7 @@ def _hidden(model: Llama, tokens: Array) -> Array:
     def attend(query: Array, key: Array, value: Array) -> Array:
         return jax.nn.dot_product_attention(query, key, value, is_causal=True)
 
-    states, _, _ = model._run(tokens, None, attend, keep=False)
+    states, _, _ = model.hidden_states(tokens, None, attend, keep=False)
     return states
 
 

@@ -158,10 +158,13 @@ class Llama(nnx.Module):
         """
         mask = None if segments is None else (segments[:, :, None] == segments[:, None, :])[:, None]
         attend = partial(jax.nn.dot_product_attention, mask=mask, is_causal=True)
-        x, _, _ = self._run(tokens, positions, lambda query, key, value: attend(query, key, value), keep=False)
-        return self._logits(x)
+        x, _, _ = self.hidden_states(tokens, positions, lambda query, key, value: attend(query, key, value), keep=False)
+        return self.logits(x)
 
-    def _run(self, tokens: Array, positions: Array | None, attend: Any, *, keep: bool) -> tuple[Array, Any, Any]:
+    def hidden_states(
+        self, tokens: Array, positions: Array | None, attend: Any, *, keep: bool
+    ) -> tuple[Array, Any, Any]:
+        """States [B, L, hidden] after the last layer, before its norm; with `keep`, all layers' keys and values too."""
         if positions is None:
             positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
         frequencies = rotary_frequencies(self.config)
@@ -181,7 +184,8 @@ class Llama(nnx.Module):
     def _embed(self, tokens: Array) -> Array:
         return jnp.take(self.embedding[...], tokens, axis=0).astype(self.dtype)
 
-    def _logits(self, x: Array) -> Array:
+    def logits(self, x: Array) -> Array:
+        """Float32 logits [B, L, V] of states [B, L, hidden]: the last norm, then the output layer."""
         x = rms_norm(x, self.norm[...], self.config.rms_norm_eps)
         if self.config.tie_word_embeddings:
             head = self.embedding[...].astype(x.dtype)
@@ -197,11 +201,11 @@ def prefill(model: Llama, tokens: Array, lengths: Array, *, cache_length: int) -
             f"prompts are {tokens.shape[1]} tokens long, the cache only {cache_length}; enlarge cache_length"
         )
     attend = partial(jax.nn.dot_product_attention, is_causal=True)
-    x, keys, values = model._run(tokens, None, lambda query, key, value: attend(query, key, value), keep=True)
+    x, keys, values = model.hidden_states(tokens, None, lambda query, key, value: attend(query, key, value), keep=True)
     last = jnp.take_along_axis(x, (lengths - 1)[:, None, None], axis=1)
     room = ((0, 0), (0, 0), (0, cache_length - tokens.shape[1]), (0, 0), (0, 0))
     # What padding left in the cache beyond a row's length is masked until decode_step overwrites it.
-    return model._logits(last)[:, 0], Cache(jnp.pad(keys, room), jnp.pad(values, room), lengths.astype(jnp.int32))
+    return model.logits(last)[:, 0], Cache(jnp.pad(keys, room), jnp.pad(values, room), lengths.astype(jnp.int32))
 
 
 def decode_step(model: Llama, cache: Cache, tokens: Array) -> tuple[Array, Cache]:
@@ -221,4 +225,4 @@ def decode_step(model: Llama, cache: Cache, tokens: Array) -> tuple[Array, Cache
         return block.finish(x, jax.nn.dot_product_attention(query, keys, values, mask=visible)), (keys, values)
 
     x, (keys, values) = jax.lax.scan(layer, model._embed(tokens[:, None]), (layers, cache.keys, cache.values))
-    return model._logits(x)[:, 0], Cache(keys, values, cache.length + 1)
+    return model.logits(x)[:, 0], Cache(keys, values, cache.length + 1)

@@ -1,5 +1,7 @@
 """What the Snakefile needs of each rule: inputs that make Snakemake plan exactly what DVC says has to run."""
 
+import os
+import sys
 import uuid
 from collections.abc import Callable
 from functools import cached_property
@@ -25,6 +27,8 @@ class Rules:
 
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
+        # `dvc` and `python` are this environment's, also where it was not activated.
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         if workflow.is_main_process:
             validate_all(param_blocks(read_yaml(DAG)))
         self._dag = Dag()
@@ -53,9 +57,10 @@ class Rules:
 
         return paths
 
-    def force(self, stage: Stage) -> Callable[[Any], str]:
-        """DVC skips an unchanged stage without a word unless it is told to force it too."""
-        return lambda _wildcards: "--force" if stage.name in self._forced else ""
+    def options(self, stage: Stage) -> Callable[[Any], str]:
+        """`dvc repro`'s options for a stage; it skips an unchanged one without a word unless told to force it too."""
+        item = f"--single-item {stage.name}"
+        return lambda _wildcards: f"--force {item}" if stage.name in self._forced else item
 
     @cached_property
     def _forced(self) -> set[str]:

@@ -110,12 +110,14 @@ Block = Heading | Text | Picture | Table
 
 
 def number(cell: str | int | float | None, digits: int = 1) -> str:
-    """Thousands separated, floats with `digits` after the point, a dash for None."""
+    """Thousands separated, floats with `digits` decimals, or as many as show more than 0; a dash for None."""
     if cell is None:
         return NONE
     if isinstance(cell, str):
         return cell
-    return f"{cell:,}" if isinstance(cell, int) else f"{cell:,.{digits}f}"
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return f"{cell:.1g}" if cell and abs(cell) < 0.5 * 10**-digits else f"{cell:,.{digits}f}"
 
 
 def markdown(blocks: list[Block]) -> str:
