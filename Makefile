@@ -62,7 +62,7 @@ COMPILE = uv pip compile -q --python-version 3.11 --generate-hashes --no-header 
 # CPU torch is one file for one platform, so whatever needs it cannot be resolved universally.
 COMPILE_CPU = $(subst --universal,--python-platform x86_64-manylinux_2_28,$(COMPILE))
 lock: setup ## resolves the requirements files again from pyproject.toml
-	$(COMPILE) pyproject.toml --group dev -o requirements/core.txt
+	$(COMPILE) pyproject.toml --group dev -c requirements/constraints.txt -o requirements/core.txt
 	echo "uv==0.13.8" | $(COMPILE) - -o requirements/uv.txt
 	$(COMPILE_CPU) pyproject.toml --extra embed -c requirements/core.txt -o requirements/embed.txt
 	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
