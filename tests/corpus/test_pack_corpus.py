@@ -106,3 +106,12 @@ def test_an_empty_mixture_is_an_empty_set(tmp_path):
     shards, report, _ = run(tmp_path, {"python": [5, 40]}, total=0)
     assert len(shards) == 0 and report["tokens_in"] == 0 and report["fullness"] == 1.0
     assert validate(tmp_path / "shards") == []
+
+
+def test_the_documents_packed_are_those_that_were_planned(tmp_path):
+    _, report, _ = run(tmp_path, {"python": list(range(1, 60)), "books": list(range(5, 30))}, epochs=2.5)
+    planned = read_json(tmp_path / "m.json")
+    assert planned["tokens"] == report["tokens_in"]
+    for source in ("python", "books"):
+        assert planned["sources"][source]["full_epochs"] == 2 and planned["sources"][source]["partial_documents"] > 0
+        assert planned["sources"][source]["tokens"] == report["sources"][source]["tokens_in"]

@@ -106,7 +106,7 @@ class _Cleaner:
                 entered += 1
                 if isinstance(raw, BadRecord):
                     bad += 1
-                    source = "others" if fetched.name == "stack" else fetched.name
+                    source = source_of(file.meta.get("language", "")) if fetched.name == "stack" else fetched.name
                     self.counts.entered(source)
                     self.counts.dropped(source, raw.reason, None, where=raw.where, detail=raw.detail)
                     continue

@@ -32,8 +32,8 @@ def table(inputs: Inputs) -> Table:
         table,
         [
             "Bits per byte of held-out documents: lower is better. Unigram: the best model that knows only how "
-            "frequent each token is, fitted to the held-out text itself: no unigram model can be better, and the shorter "
-            "the text, the more that flatters it."
+            "frequent each token is, fitted to the held-out text itself: no unigram model can be better, and the "
+            "shorter the text, the more that flatters it."
         ],
     )
 
