@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
+
 from .conftest import Project
 
 ALL = {"first", "fork_left", "fork_right", "last"}
@@ -109,9 +111,7 @@ def test_killed_build_leaves_no_process_and_completes_when_run_again(project: Pr
     build.send_signal(signal.SIGKILL)
     build.wait()
     time.sleep(1.5)
-    left = subprocess.run(["pgrep", "-f", str(project.root)], capture_output=True, text=True).stdout
-    running = subprocess.run(["pgrep", "-af", "lemur run toy"], capture_output=True, text=True).stdout
-    assert not left and not running, left + running
+    assert not [process for process in psutil.process_iter() if _works_in(process, project.root)]
     project.run("snakemake", "--cores", "2")
     assert (project.root / "data/last.txt").read_text() == "hello 4"
     assert project.planned() == set()
@@ -130,3 +130,21 @@ def test_parsing_waits_while_another_build_writes_and_says_who_holds_what(projec
     assert "Waiting for another build" in said
     assert "dvc repro of somebody" in said
     assert "Nothing to be done" in said
+
+
+def test_killed_process_that_nobody_reaped_holds_no_lock(project: Project) -> None:
+    project.run("dvc", "repro", "-q")
+    zombie = subprocess.Popen(["true"])
+    while psutil.Process(zombie.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    lock = project.root / ".dvc/tmp/rwlock"
+    lock.write_text(json.dumps({"write": {str(project.root / "data/first.txt"): {"pid": zombie.pid, "cmd": "dvc"}}}))
+    assert "Nothing to be done" in project.run("snakemake", "-n")
+    zombie.wait()
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return Path(process.cwd()) == folder
+    except (psutil.Error, FileNotFoundError):
+        return False

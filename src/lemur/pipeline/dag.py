@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from dvc.dependency.param import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
-from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
+from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError, _edit_rwlock
 
 from lemur.pipeline.dependencies import stage_of
 from lemur.pipeline.files import ROOT, flatten, read_yaml
@@ -58,11 +60,24 @@ class Dag:
                     print(f"Waiting for another build: {error}", flush=True)
                 if attempt == LOCK_WAIT_S - 1:
                     raise SystemExit(f"Another build still holds DVC's lock after {LOCK_WAIT_S} s: {error}") from None
-                time.sleep(1)
+                time.sleep(attempt > 0)
+                self._forget_zombies()
                 self.repo = Repo(str(self.repo.root_dir))
             except DvcException as error:
                 raise SystemExit(f"dvc status: {error}") from None
         raise AssertionError("not reached")
+
+    def _forget_zombies(self) -> None:
+        """Take processes that have ended out of DVC's lock file, which keeps them as long as their number is in use.
+
+        A killed `dvc` that nobody has reaped is still listed; in a container without an init, for ever.
+        """
+        hardlink = self.repo.config["core"].get("hardlink_lock", False)
+        with suppress(DvcException), _edit_rwlock(self.repo.tmp_dir, self.repo.fs, hardlink) as lock:
+            lock["write"] = {path: info for path, info in lock["write"].items() if not _is_zombie(info)}
+            lock["read"] = {
+                path: [info for info in infos if not _is_zombie(info)] for path, infos in lock["read"].items()
+            }
 
     def descendants(self, names: Iterable[str]) -> set[str]:
         """These stages and all that depend on them."""
@@ -82,6 +97,13 @@ class Dag:
     def producer(self, path: str) -> str | None:
         """The stage that writes a path, or None for a file of the repository."""
         return self._producer.get(path.rstrip("/"))
+
+
+def _is_zombie(info: dict[str, Any]) -> bool:
+    try:
+        return bool(psutil.Process(int(info["pid"])).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _stage(stage: Any) -> Stage:
