@@ -61,3 +61,13 @@ def test_failing_stage_leaves_no_output(project: Project) -> None:
     assert not list((project.root / "data").glob(".*.partial"))
     (project.root / "in.txt").unlink()
     assert "input source=in.txt is missing" in project.run("env", "PYTHONPATH=src", *command, ok=False)
+
+
+def test_a_stage_sees_only_declared_files_of_a_folder(project: Project) -> None:
+    project.set("source=data/fork_left/", "source=data/", "dvc.yaml")
+    project.set('(source / "text")', '(source / "fork_left/text")', "src/lemur/toy/last.py")
+    project.set("text[:5]", "sorted(path.name for path in source.iterdir())", "src/lemur/toy/last.py")
+    project.run("dvc", "repro", "-q")
+    (project.root / "data/stale.txt").write_text("from an older commit")
+    project.run("dvc", "repro", "-q", "--force", "--single-item", "last")
+    assert (project.root / "data/last.txt").read_text() == "['fork_left'] 4"

@@ -34,6 +34,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     for argument, path in inputs.items():
         if not path.exists():
             raise SystemExit(f"{name}: input {argument}={path} is missing; `dvc repro {name}` builds what it needs")
+    inputs = {argument: declared_view(dotted, argument, path) for argument, path in inputs.items()}
     partial = {argument: path.with_name(f".{path.name}.partial") for argument, path in outputs.items()}
     for path in partial.values():
         remove(path)
@@ -68,11 +69,35 @@ def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, 
     return inputs, outputs
 
 
+def declared_view(dotted: str, argument: str, path: Path) -> Path:
+    """An input folder as the stage may see it: itself if it is a dep, else links to the deps that lie in it.
+
+    A stale or undeclared file beside them would reach the stage's output without DVC knowing.
+    """
+    deps = [Path(dep) for dep in declared(dotted)["deps"]]
+    inside = [dep for dep in deps if path in dep.parents]
+    if path in deps or not inside:
+        return path
+    view = Path(".lemur/views") / dotted / argument
+    remove(view)
+    for dep in inside:
+        link = view / dep.relative_to(path)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(dep.resolve())
+    return view
+
+
 def declared_packages(dotted: str) -> list[str]:
     """The distributions whose versions this stage declares in dvc.yaml as params of environment.yaml."""
+    keys = environment_keys(declared(dotted))
+    return [key.removeprefix("packages.") for key in keys if key.startswith("packages.")]
+
+
+def declared(dotted: str) -> dict[str, Any]:
+    """The entry of dvc.yaml that runs a stage. Raises `SystemExit` where there is none."""
     for stage in read_yaml(DAG)["stages"].values():
         if f" run {dotted} " in f" {stage['cmd']} ":
-            return [key.removeprefix("packages.") for key in environment_keys(stage) if key.startswith("packages.")]
+            return dict(stage)
     raise SystemExit(f"dvc.yaml: no stage runs {dotted}")
 
 

@@ -40,7 +40,12 @@ def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
     if dry_run or not changes:
         return
     yaml = YAML()
-    yaml.width = 120
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.preserve_quotes = True
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     yaml.representer.add_representer(float, _float)
     tree = yaml.load(params.read_text())
     for key, (_, then) in changes.items():
