@@ -15,7 +15,16 @@ from lemur.pipeline.files import DAG, ENVIRONMENT, PACKAGE, ROOT, flatten, read_
 from lemur.pipeline.validation import stage_module
 
 # Libraries whose version cannot reach an artifact: they draw progress bars, check parameters or start processes.
-HARMLESS = {"ruamel-yaml-clib", "tqdm", "pydantic", "mlflow", "mlflow-skinny", "mlflow-tracing", "pyyaml", "ruamel-yaml"}
+HARMLESS = {
+    "ruamel-yaml-clib",
+    "tqdm",
+    "pydantic",
+    "mlflow",
+    "mlflow-skinny",
+    "mlflow-tracing",
+    "pyyaml",
+    "ruamel-yaml",
+}
 # What a library's own bits come from.
 BEHIND = {"jax": ["jaxlib"], "matplotlib": ["numpy"]}
 NUMERICS = "numerics"
