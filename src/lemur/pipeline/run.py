@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -93,6 +94,7 @@ def declared_packages(dotted: str) -> list[str]:
     return [key.removeprefix("packages.") for key in keys if key.startswith("packages.")]
 
 
+@cache
 def declared(dotted: str) -> dict[str, Any]:
     """The entry of dvc.yaml that runs a stage. Raises `SystemExit` where there is none."""
     for stage in read_yaml(DAG)["stages"].values():
