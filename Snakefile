@@ -28,6 +28,8 @@ for stage in rules_of.stages():
         log:
             f"logs/{stage.rule}.log",
         threads: stage.threads
+        # The longest chain first: it decides how long a build takes.
+        priority: rules_of.priority(stage)
         resources:
             mem_mb=stage.mem_mb,
         params:

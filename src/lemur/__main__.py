@@ -88,7 +88,7 @@ def _scale(arguments: argparse.Namespace) -> None:
 
 
 def _pin(arguments: argparse.Namespace) -> None:
-    from lemur.sources.pin import pin
+    from lemur.pipeline.pin import pin
 
     pin(Path("data/sources") / arguments.source, arguments.place)
 

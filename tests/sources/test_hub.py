@@ -7,11 +7,11 @@ import fsspec
 import pytest
 from ruamel.yaml import YAML
 
+from lemur.pipeline.pin import pin
 from lemur.records import read_json
 from lemur.sources import hub
 from lemur.sources.fetch import Params, fetch
 from lemur.sources.manifest import Place
-from lemur.sources.pin import pin
 from tests.sources.conftest import SourceFolder
 
 DATA = {"data/part-0.jsonl": b"{}\n", "data/part-1.jsonl": b"[]\n", "README.md": b"card"}

@@ -46,6 +46,11 @@ class Dag:
         loaded = [stage for stage in self.repo.index.stages if stage.cmd]
         self.stages = {stage.addressing: _stage(stage) for stage in loaded}
         self._producer = {out.rstrip("/"): stage.name for stage in self.stages.values() for out in stage.outputs}
+        self._followers: dict[str, set[str]] = {name: set() for name in self.stages}
+        for stage in self.stages.values():
+            for path in stage.inputs:
+                if producer := self.producer(path):
+                    self._followers[producer].add(stage.name)
 
     def changed(self) -> set[str]:
         """Stages that DVC finds changed: a dep, a param, the command, or a missing or other output.
@@ -82,17 +87,16 @@ class Dag:
     def descendants(self, names: Iterable[str]) -> set[str]:
         """These stages and all that depend on them."""
         found = set(names)
-        followers: dict[str, set[str]] = {}
-        for stage in self.stages.values():
-            for path in stage.inputs:
-                if producer := self.producer(path):
-                    followers.setdefault(producer, set()).add(stage.name)
         waiting = list(found)
         while waiting:
-            for follower in followers.get(waiting.pop(), set()) - found:
+            for follower in self._followers[waiting.pop()] - found:
                 found.add(follower)
                 waiting.append(follower)
         return found
+
+    def priority(self, name: str) -> int:
+        """How many stages the longest chain has that waits for this one: what takes longest should start first."""
+        return max((1 + self.priority(follower) for follower in self._followers[name]), default=0)
 
     def producer(self, path: str) -> str | None:
         """The stage that writes a path, or None for a file of the repository."""

@@ -33,8 +33,15 @@ DATA_FILE = re.compile(r"\w+(\.\w+)?")
 
 
 def modules(dotted: str) -> list[str]:
-    """Files of the project that `lemur.DOTTED` imports, itself included, relative to the root and sorted."""
-    return sorted(str(path.relative_to(ROOT)) for path in _closure(PACKAGE.joinpath(*dotted.split("."))))
+    """Files of the project that `lemur.DOTTED` imports, itself included, relative to the root and sorted.
+
+    A folder of which it uses every file stands for them: DVC reads and writes all of dvc.lock for each stage it runs,
+    and a list of files takes four lines each there.
+    """
+    files = _closure(PACKAGE.joinpath(*dotted.split(".")))
+    folders = {path for path in PACKAGE.rglob("*") if path.is_dir() and _used_whole(path, files)}
+    paths = {next((folder for folder in reversed(path.parents) if folder in folders), path) for path in files}
+    return sorted(f"{path.relative_to(ROOT)}{'/' if path in folders else ''}" for path in paths)
 
 
 def packages(dotted: str) -> list[str]:
@@ -65,6 +72,12 @@ def _closure(start: Path) -> set[Path]:
             waiting.append(_file(PACKAGE.joinpath(*parts[:-1])))
     # An empty __init__.py is imported with every module of its folder and can change nothing.
     return {path for path in seen if path.stat().st_size}
+
+
+def _used_whole(folder: Path, used: set[Path]) -> bool:
+    files = {path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    files = {path for path in files if path.stat().st_size}
+    return bool(files) and files <= used
 
 
 def _file(module: Path) -> Path | None:

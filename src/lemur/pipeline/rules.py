@@ -44,6 +44,9 @@ class Rules:
     def directories(self, stage: Stage, directory: Callable[[str], Any]) -> list[Any]:
         return [directory(path.rstrip("/")) if path.endswith("/") else path for path in stage.outputs]
 
+    def priority(self, stage: Stage) -> int:
+        return self._dag.priority(stage.name)
+
     def inputs(self, stage: Stage) -> Callable[[Any], list[Any]]:
         """An input function, since `--forcerun` and its like are not yet known while the Snakefile is parsed."""
 
