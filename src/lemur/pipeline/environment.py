@@ -5,7 +5,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from lemur.pipeline.files import ENVIRONMENT, read_yaml
+from lemur.pipeline.files import ENVIRONMENT, ROOT, read_yaml
 
 
 # XLA reads NPROC as the size of its thread pool; JAX's bits on CPU depend on it (jax-ml/jax#39741 and design.md).
@@ -19,6 +19,10 @@ def apply_numerics(numerics: dict[str, Any]) -> None:
     os.environ["JAX_THREEFRY_PARTITIONABLE"] = "true"
     if numerics["threads"]:
         os.environ["NPROC"] = str(numerics["threads"])
+    # Base, Lemur and Lemur-Chat are asked by the same programs: compiled once, and again after a restart (tiny: -13 s of
+    # CPU). JAX's key holds the program, the flags and the versions, so what comes out is the same.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".lemur" / "compiled"))
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[threads] = str(numerics["threads"] or 1)
 
@@ -34,7 +38,7 @@ def check_packages(names: list[str]) -> None:
     if problems:
         raise SystemExit(
             "\n".join(problems) + "\nInstall what is recorded (`make setup`), or record what is installed "
-            "(`lemur environment --write`); only the stages that use these libraries will then run again."
+            "(`lemur dependencies --write`); only the stages that use these libraries will then run again."
         )
 
 
