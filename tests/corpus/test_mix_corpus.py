@@ -63,6 +63,7 @@ def test_weights_are_reached_and_counted(tmp_path):
 def test_max_epochs_caps_and_what_is_missing_shows(tmp_path):
     _, report = run(tmp_path, {"python": [50] * 10, "books": [40] * 10})
     assert report["sources"]["python"] | {"share": 0, "weight": 0} == {
+        "group": "code",
         "available_tokens": 500,
         "capped": True,
         "epochs": 3.0,

@@ -48,6 +48,7 @@ def build(reports: Path, *, code_loss: float = 2.0) -> Path:
     )
     plan = {
         row.source: {
+            "group": row.group,
             "weight": row.weight,
             "share": row.weight,
             "tokens": round(row.weight * 10_000),
@@ -57,7 +58,25 @@ def build(reports: Path, *, code_loss: float = 2.0) -> Path:
         }
         for row in load(PAPER).table8.rows
     }
-    plan["books"] = {"weight": 0.41, "share": 0.0, "tokens": 0, "available_tokens": 0, "epochs": 0.0, "capped": True}
+    plan["books"] = {
+        "group": "text",
+        "weight": 0.41,
+        "share": 0.0,
+        "tokens": 0,
+        "available_tokens": 0,
+        "epochs": 0.0,
+        "capped": True,
+    }
+    # A user's own source, which the paper does not have.
+    plan["rust"] = {
+        "group": "code",
+        "weight": 1.0,
+        "share": 1.0,
+        "tokens": 10_000,
+        "available_tokens": 10_000,
+        "epochs": 1.0,
+        "capped": False,
+    }
     write_json(stages / "mix_corpus_lemur.json", {"stage": "mix_corpus", "code_share": 90.9, "sources": plan})
     curves.mkdir(parents=True)
     for model in MODELS:

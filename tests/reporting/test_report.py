@@ -104,9 +104,11 @@ def test_table_1_adds_up_over_the_sources_that_stand_for_a_dataset(summary: Path
 
 def test_table_8_has_sixteen_sources_and_their_sums(summary: Path) -> None:
     table = {row["source"]: row for row in rows(summary, "table8")}
-    assert len(table) == 19
+    assert len(table) == 20
+    assert list(table)[10] == "rust" and table["rust"]["paper_weight"] == ""
     assert float(table["Python"]["ours_weight"]) == pytest.approx(72.73)
-    assert float(table["Total"]["ours_weight"]) == pytest.approx(99.49)
+    assert float(table["Total"]["ours_weight"]) == pytest.approx(100.49)
+    assert float(table["All code"]["ours_weight"]) == pytest.approx(91.8)
     assert table["Books"]["ours_tokens"] == ""
     assert "no documents of this source in this build" in table["Books"]["missing"]
     assert "so that others of their group give more: SQL." in (summary / "report.md").read_text()

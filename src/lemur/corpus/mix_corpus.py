@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.corpus.sources import CODE, SOURCES, Source
+from lemur.corpus.sources import CODE, SOURCES, Source, group
 from lemur.pipeline.params import StageParams
 from lemur.records import write_json
 
@@ -49,6 +49,7 @@ def mix_corpus(params: Params, tokens: Path, *, mixture: Path, report: Path) -> 
             "tokens": taken.tokens,
         }
         rows[source] = {
+            "group": group(source),
             "weight": round(100 * weights[source] / total_weight, 4),
             "available_tokens": available[source],
             "tokens": taken.tokens,

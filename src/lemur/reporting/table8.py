@@ -20,11 +20,16 @@ def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
         Column("ours_epochs", "Epochs", 2),
         Column("paper_epochs", "paper", 2),
     ]
-    plan = stages.get("mix_corpus_lemur", {}).get("sources")
+    plan: Record | None = stages.get("mix_corpus_lemur", {}).get("sources")
+    found = plan or {}
     rows: list[dict[str, Cell]] = []
     for row in paper.table8.rows:
         printed: dict[str, Cell] = {"paper_weight": row.weight, "paper_tokens": row.tokens, "paper_epochs": row.epochs}
         rows.append({"source": row.name, "group": row.group, **_ours(plan, row.source), **printed})
+    unknown = dict.fromkeys(("paper_weight", "paper_tokens", "paper_epochs"), Missing("not in the paper's mixture"))
+    for source in sorted(found.keys() - {row.source for row in paper.table8.rows}):
+        rows.append({"source": source, "group": found[source]["group"], **_ours(plan, source), **unknown})
+    rows.sort(key=lambda row: row["group"] != "code")
     for group in paper.table8.groups:
         printed = {
             "paper_weight": group.weight,
@@ -44,7 +49,6 @@ def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
         "Weight: our share of planned tokens; asked: the weight in params.yaml. They differ by whole documents, and "
         "where a source is at its most epochs."
     ]
-    found = plan or {}
     capped = [r.name for r in paper.table8.rows if found.get(r.source, {}).get("capped") and found[r.source]["tokens"]]
     if capped:
         notes.append(f"At their most epochs, so that others of their group give more: {', '.join(capped)}.")
@@ -121,7 +125,7 @@ def draw(table: Table, path: Path) -> None:
                         fontsize=7.5,
                         color=OURS,
                     )
-            axes.axhline(9.5, color=PAPER, linewidth=0.8)
+            axes.axhline(sum(row["group"] == "code" for row in rows) - 0.5, color=PAPER, linewidth=0.8)
         points = [
             Line2D([], [], marker="o", linestyle="", color=OURS, markersize=5),
             Line2D([], [], marker="o", linestyle="", markerfacecolor="none", markeredgecolor="#444444", markersize=8),
