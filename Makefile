@@ -2,7 +2,10 @@
 PY ?= $(firstword $(foreach python,python3.11 python3.12 python3,$(if $(shell command -v $(python)),$(python))))
 CORES ?= all
 # No more stages at once than fit: each says in dvc.yaml how much memory it takes.
-MEMORY_MB ?= $(shell awk '/^MemTotal/ {print int($$2 / 1024)}' /proc/meminfo)
+# In a container that is its own limit, not the machine's memory.
+MEMORY_MB ?= $(shell { awk '/^MemTotal/ {print int($$2 / 1024)}' /proc/meminfo; \
+	cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null \
+	| awk '/^[0-9]/ {print int($$1 / 1048576)}'; } | sort -g | head -n 1)
 VENV := .venv
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
