@@ -1,6 +1,7 @@
 """The command line: `lemur COMMAND`; `lemur COMMAND --help` says what each one does."""
 
 import argparse
+import os
 from pathlib import Path
 
 
@@ -31,6 +32,9 @@ def main() -> None:
     pin.add_argument("source", help="folder name below data/sources")
     pin.add_argument("place", help="hub, mirror, package or bundled")
 
+    why = commands.add_parser("why", help="say why stages are stale, before anything runs, and what will follow")
+    why.add_argument("stages", nargs="*", metavar="STAGE", help="stages or outputs; without, all that are stale")
+
     remote = commands.add_parser("remote", help="show or set where `dvc pull` and `dvc push` go")
     remote.add_argument("url", nargs="?", help="a folder, ssh://HOST/PATH, s3://BUCKET/PATH or gs://BUCKET/PATH")
 
@@ -46,6 +50,7 @@ def main() -> None:
         "dependencies": _dependencies,
         "scale": _scale,
         "pin": _pin,
+        "why": _why,
         "remote": _remote,
         "pull": _pull,
         "track": _track,
@@ -91,6 +96,14 @@ def _pin(arguments: argparse.Namespace) -> None:
     from lemur.pipeline.pin import pin
 
     pin(Path("data/sources") / arguments.source, arguments.place)
+
+
+def _why(arguments: argparse.Namespace) -> None:
+    from lemur.pipeline.files import ROOT
+    from lemur.pipeline.why import why
+
+    os.chdir(ROOT)  # DVC names stages and paths from the folder one stands in.
+    print("\n".join(why(arguments.stages, ROOT)))
 
 
 def _remote(arguments: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,14 @@ class Dag:
     def priority(self, name: str) -> int:
         """How many stages the longest chain has that waits for this one: what takes longest should start first."""
         return max((1 + self.priority(follower) for follower in self._followers[name]), default=0)
+
+    def order(self) -> list[str]:
+        """All stages, each after those that write its inputs."""
+        sorter = {
+            stage.name: [producer for path in stage.inputs if (producer := self.producer(path))]
+            for stage in self.stages.values()
+        }
+        return list(TopologicalSorter(sorter).static_order())
 
     def producer(self, path: str) -> str | None:
         """The stage that writes a path, or None for a file of the repository."""
