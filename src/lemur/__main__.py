@@ -35,6 +35,10 @@ def main() -> None:
     why = commands.add_parser("why", help="say why stages are stale, before anything runs, and what will follow")
     why.add_argument("stages", nargs="*", metavar="STAGE", help="stages or outputs; without, all that are stale")
 
+    lineage = commands.add_parser("lineage", help="show what an artifact was made of, down to its sources")
+    lineage.add_argument("path", help="an output of dvc.yaml, or a file in one")
+    lineage.add_argument("--json", action="store_true", help="everything, for programs")
+
     remote = commands.add_parser("remote", help="show or set where `dvc pull` and `dvc push` go")
     remote.add_argument("url", nargs="?", help="a folder, ssh://HOST/PATH, s3://BUCKET/PATH or gs://BUCKET/PATH")
 
@@ -51,6 +55,7 @@ def main() -> None:
         "scale": _scale,
         "pin": _pin,
         "why": _why,
+        "lineage": _lineage,
         "remote": _remote,
         "pull": _pull,
         "track": _track,
@@ -104,6 +109,19 @@ def _why(arguments: argparse.Namespace) -> None:
 
     os.chdir(ROOT)  # DVC names stages and paths from the folder one stands in.
     print("\n".join(why(arguments.stages, ROOT)))
+
+
+def _lineage(arguments: argparse.Namespace) -> None:
+    import json
+
+    from lemur.pipeline.files import ROOT
+    from lemur.pipeline.lineage import lineage
+    from lemur.pipeline.lineage_tree import lines
+
+    path = os.path.relpath(arguments.path, ROOT)
+    os.chdir(ROOT)
+    found = lineage(path, ROOT)
+    print(json.dumps(found, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines(found)))
 
 
 def _remote(arguments: argparse.Namespace) -> None:

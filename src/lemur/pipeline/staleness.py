@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from dvc.dependency.param import ParamsDependency
+from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
 from dvc.stage.cache import _get_cache_hash
 from dvc.stage.serialize import to_single_stage_lockfile
 from dvc_data.hashfile.build import build
 
 from lemur.pipeline.dag import Dag
-from lemur.pipeline.values import changes, listed, short
+from lemur.pipeline.values import changes, listed, pair, short
 
 NEVER_BUILT = "never built: dvc.lock has no entry for it"
 NOTHING_HERE = "its outputs are neither here nor in the cache (`lemur pull` fetches them where they were shared)"
@@ -44,6 +45,7 @@ class Stale:
     def __init__(self, dag: Dag) -> None:
         self._dag = dag
         changed = dag.changed()
+        self._lock = Lockfile(dag.repo, str(Path(dag.repo.root_dir) / "dvc.lock")).load()["stages"]
         self._loaded = {stage.addressing: stage for stage in dag.repo.index.stages if stage.cmd}
         self.stages: dict[str, Staleness] = {}
         self._coming: dict[str, Any] = {}
@@ -62,7 +64,7 @@ class Stale:
         stage = self._loaded[name]
         if not any(item.hash_info for item in [*stage.deps, *stage.outs]):
             return [NEVER_BUILT]
-        causes = ["command    changed in dvc.yaml"] if stage.cmd_changed else []
+        causes = [f"command    {pair(self._lock[name]['cmd'], stage.cmd)}"] if stage.cmd_changed else []
         for dep in stage.deps:
             if dep.status():
                 causes += self._params(dep) if isinstance(dep, ParamsDependency) else self._dep(dep)
@@ -108,7 +110,9 @@ class Stale:
             return "edited, not committed"
         if edited:
             return f"edited, not committed: {', '.join(edited)}"
-        return f"last commit {commit}" if (commit := self._git("log", "-1", "--format=%h %s", "--", path)) else "ignored"
+        return (
+            f"last commit {commit}" if (commit := self._git("log", "-1", "--format=%h %s", "--", path)) else "ignored"
+        )
 
     def _git(self, *arguments: str) -> str:
         command = ["git", "-C", str(self._dag.repo.root_dir), "-c", "core.quotepath=off", *arguments]
@@ -136,14 +140,13 @@ class Stale:
             else:
                 known = False
             same &= dep.hash_info == before
+        if same and all(out.hash_info for out in stage.outs) and stage.outs_cached():
+            recorded = {out.def_path: out for out in stage.outs}
+            if not known:
+                return Fate.WAITS, {}
+            return (Fate.CHECKED_OUT if any(out.status() for out in stage.outs) else Fate.SPARED), recorded
         if not known:
-            return (Fate.WAITS if same else Fate.RUNS), {}
-        recorded = {out.def_path: out for out in stage.outs}
-        if same and all(out.hash_info for out in stage.outs):
-            if not any(out.status() for out in stage.outs):
-                return Fate.SPARED, recorded
-            if stage.outs_cached():
-                return Fate.CHECKED_OUT, recorded
+            return Fate.RUNS, {}
         built = self._built_before(stage)
         return (Fate.RUN_CACHE, built) if built else (Fate.RUNS, {})
 
@@ -162,6 +165,6 @@ def _inside(out: Any) -> str:
     recorded = out.get_obj() if out.hash_info.isdir and out.isdir() else None
     if recorded is None:
         return ""
-    now = build(out.cache, out.fs_path, out.fs, out.hash_name, ignore=out.dvcignore)[2]
-    then, now = ({"/".join(key): hash_info for key, _, hash_info in tree} for tree in (recorded, now))
-    return f" ({listed(sorted(path for path in then | now if then.get(path) != now.get(path)))})"
+    now: Any = build(out.cache, out.fs_path, out.fs, out.hash_name, ignore=out.dvcignore)[2]
+    old, new = ({"/".join(key): hash_info for key, _, hash_info in tree} for tree in (recorded, now))
+    return f" ({listed(sorted(path for path in old | new if old.get(path) != new.get(path)))})"

@@ -27,8 +27,8 @@ def differing(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, Any, 
             yield from differing(old.get(key, MISSING), new.get(key, MISSING), name)
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
-            sides = (side[index] if index < len(side) else MISSING for side in (old, new))
-            yield from differing(*sides, f"{prefix}[{index}]")
+            before, after = (side[index] if index < len(side) else MISSING for side in (old, new))
+            yield from differing(before, after, f"{prefix}[{index}]")
     # 1 and True, or 1 and 1.0, are equal in Python but other bytes in an artifact.
     elif old is not new and (type(old) is not type(new) or old != new):
         yield prefix, old, new

@@ -42,7 +42,7 @@ def why(asked: list[str], root: Path) -> list[str]:
 def find(dag: Dag, word: str) -> list[str]:
     """Stages that a word names: a stage, all of a matrix, a rule of Snakemake's, or the one that writes a path."""
     found = [s.name for s in dag.stages.values() if word in (s.name, s.rule, s.name.partition("@")[0])]
-    if found or (producer := dag.producer(word)) and (found := [producer]):
+    if found or ((producer := dag.producer(word)) and (found := [producer])):
         return found
     known = {*dag.stages, *(name.partition("@")[0] for name in dag.stages)}
     close = get_close_matches(word, sorted(known), cutoff=0.5)
@@ -53,7 +53,9 @@ def _all(stale: Stale, changed: list[str]) -> list[str]:
     if not changed:
         return [f"All {len(stale.stages)} stages are up to date"]
     followers = [name for name, stage in stale.stages.items() if stage.fate is not Fate.CURRENT and not stage.causes]
-    head = f"{len(changed)} of {len(stale.stages)} stages changed, {len(followers)} more may follow"
+    head = f"{len(changed)} of {len(stale.stages)} stages changed"
+    if followers:
+        head += f", {len(followers)} more may follow"
     return [head, *_causes(stale, changed), *_followers(stale, followers)]
 
 
