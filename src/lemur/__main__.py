@@ -39,6 +39,18 @@ def main() -> None:
     lineage.add_argument("path", help="an output of dvc.yaml, or a file in one")
     lineage.add_argument("--json", action="store_true", help="everything, for programs")
 
+    verify = commands.add_parser(
+        "verify", help="build HEAD from scratch in a temporary clone, and name the first artifact that differs"
+    )
+    verify.add_argument(
+        "--against", default="HEAD", metavar="REV|PATH", help="compare with dvc.lock of a revision or checkout (HEAD)"
+    )
+    verify.add_argument(
+        "--stages", nargs="+", default=[], metavar="STAGE", help="only these, or `data`, and their inputs"
+    )
+    verify.add_argument("--built", type=Path, metavar="PATH", help="compare an existing build instead of building")
+    verify.add_argument("--cores", default="all", help="for Snakemake (all)")
+
     remote = commands.add_parser("remote", help="show or set where `dvc pull` and `dvc push` go")
     remote.add_argument("url", nargs="?", help="a folder, ssh://HOST/PATH, s3://BUCKET/PATH or gs://BUCKET/PATH")
 
@@ -55,6 +67,7 @@ def main() -> None:
         "scale": _scale,
         "pin": _pin,
         "why": _why,
+        "verify": _verify,
         "lineage": _lineage,
         "remote": _remote,
         "pull": _pull,
@@ -122,6 +135,14 @@ def _lineage(arguments: argparse.Namespace) -> None:
     os.chdir(ROOT)
     found = lineage(path, ROOT)
     print(json.dumps(found, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines(found)))
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    from lemur.pipeline.files import ROOT
+    from lemur.pipeline.verify import verify
+
+    same = verify(ROOT, arguments.against, arguments.built, arguments.stages, arguments.cores)
+    raise SystemExit(0 if same else 1)
 
 
 def _remote(arguments: argparse.Namespace) -> None:
