@@ -18,7 +18,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup reproduce test test-all check format lock ui track embed parity serve clean
+.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ test: setup ## the tests, offline
 
 test-all: setup ## the slow tests too
 	python -m pytest -q -m ""
+
+verify: setup ## builds HEAD again from scratch in a temporary clone, and names what differs from dvc.lock
+	lemur verify --cores $(CORES)
 
 check: setup ## formatting, lint, types, and that dvc.yaml declares what the code uses
 	ruff check .

@@ -120,3 +120,58 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     project.run("env", "PYTHONPATH=src", "python", "-m", "lemur", "dependencies", "--write")
     project.commit()
     return project
+
+
+# Writes a tensor, records and a blob; a variable that no dep covers plants a difference in one of them.
+PLANTING = """import os
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from lemur.pipeline.params import StageParams
+
+
+class Params(StageParams):
+    value: int
+
+
+def last(params: Params, source: Path, *, out: Path) -> None:
+    planted = os.environ.get("PLANTED", "")
+    b = np.full(3, params.value, "f4")
+    b[1] += 0.5 * (planted == "tensor")
+    out.mkdir()
+    save_file({"a": np.ones(4, "f4"), "b": b}, out / "model.safetensors")
+    (out / "records.jsonl").write_text('{"id": "r1", "n": 1}\\n{"id": "r2", "n": %d}\\n' % (2 + (planted == "record")))
+    (out / "blob.bin").write_bytes(b"\\xff\\x00" + bytes([1 + 6 * (planted == "byte")]))
+"""
+NUMERICS_OF_LAST = "numerics: {platform: cpu, threads: 1, xla_flags: ''}\n"
+BUILT: list[Path] = []
+
+
+@pytest.fixture
+def built(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Project:
+    """A copy of the toy project, built once a session and committed, whose last stage also declares the numerics."""
+    if not BUILT:
+        project: Project = request.getfixturevalue("project")
+        (project.root / "src/lemur/toy/last.py").write_text(PLANTING)
+        (project.root / "environment.yaml").write_text("packages: {}\n" + NUMERICS_OF_LAST)
+        project.set("      - last\n", "      - last\n      - environment.yaml: [numerics]\n", "dvc.yaml")
+        for _ in ("cmd", "outs"):
+            project.set("data/last.txt", "data/last/", "dvc.yaml")
+        project.run("dvc", "repro", "-q")
+        project.run("git", "config", "user.name", "toy")
+        project.run("git", "config", "user.email", "toy@example.org")
+        project.commit()
+        BUILT.append(tmp_path_factory.mktemp("built") / "project")
+        shutil.copytree(project.root, BUILT[0])
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    copy = Project(tmp_path / "built")
+    shutil.copytree(BUILT[0], copy.root)
+    monkeypatch.chdir(copy.root)
+    return copy

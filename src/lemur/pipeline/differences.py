@@ -93,8 +93,13 @@ def _csv(old: Path, new: Path) -> str:
 
 
 def _tensors(old: Path, new: Path) -> str:
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
+    try:
+        for path in (old, new):
+            safe_open(path, "numpy")
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
     with safe_open(old, "numpy") as before, safe_open(new, "numpy") as after:
         names = [set(before.keys()), set(after.keys())]
         if only := sorted(names[0] ^ names[1]):

@@ -45,7 +45,7 @@ class Stale:
     def __init__(self, dag: Dag) -> None:
         self._dag = dag
         changed = dag.changed()
-        self._lock = Lockfile(dag.repo, str(Path(dag.repo.root_dir) / "dvc.lock")).load()["stages"]
+        self._lock = Lockfile(dag.repo, str(Path(dag.repo.root_dir) / "dvc.lock")).load().get("stages", {})
         self._loaded = {stage.addressing: stage for stage in dag.repo.index.stages if stage.cmd}
         self.stages: dict[str, Staleness] = {}
         self._coming: dict[str, Any] = {}
@@ -104,15 +104,13 @@ class Stale:
         return f"output     {path} was altered after it was built: {recorded} -> {short(out.get_hash())}{_inside(out)}"
 
     def _edit(self, path: str) -> str:
-        """How a file of the repository came to differ: by an edit, or by which commit."""
+        """How a file or folder of the repository came to differ: by an edit or by which commit, in which files."""
         edited = [line[3:] for line in self._git("status", "--porcelain", "--", path).splitlines()]
-        if edited == [path]:
-            return "edited, not committed"
-        if edited:
-            return f"edited, not committed: {', '.join(edited)}"
-        return (
-            f"last commit {commit}" if (commit := self._git("log", "-1", "--format=%h %s", "--", path)) else "ignored"
-        )
+        recorded = self._git("log", "-1", "--format=%H", "--", "dvc.lock")
+        since = self._git("diff", "--name-only", recorded, "--", path).splitlines() if recorded else []
+        files = sorted({*edited, *since} - {path})
+        how = "edited, not committed" if edited else f"commit {self._git('log', '-1', '--format=%h %s', '--', path)}"
+        return f"{how}: {listed(files)}" if files else how
 
     def _git(self, *arguments: str) -> str:
         command = ["git", "-C", str(self._dag.repo.root_dir), "-c", "core.quotepath=off", *arguments]

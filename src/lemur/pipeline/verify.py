@@ -69,7 +69,7 @@ def compare(committed: Lock, built: Lock, asked: list[str], old: Contents, new: 
         print(f"On another numerics profile only the {len(data)} data stages have to be equal: {other}.")
     rows = [(name, *row) for name in names for row in _outs(committed.get(name, {}), built[name])]
     different = [row for row in rows if row[2] != row[3]]
-    lost = [path for _, path, md5, _ in rows if (_, path, md5, md5) in rows and not new.holds(md5, path)]
+    lost = [path for _, path, before, after in rows if before == after and not new.holds(after, path)]
     print(f"{len(rows) - len(different) - len(lost)} of {len(rows)} artifacts have the recorded bytes")
     if lost:
         print(f"Not in this build, or damaged: {listed(lost, 12)}")

@@ -1,0 +1,116 @@
+"""`lemur verify`: a real build from scratch, differences planted in each kind of artifact, other numerics profiles."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lemur.pipeline import lockfile
+from lemur.pipeline.files import ROOT
+from lemur.pipeline.verify import verify
+
+from .conftest import Project
+
+
+def test_planted_differences_are_named(
+    built: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One real build from scratch; its last stage does not depend on its inputs only."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("PLANTED", "tensor")
+    (built.root / "in.txt").write_text("not committed")
+    assert not verify(built.root, "HEAD", None, [], "2")
+    said = capsys.readouterr().out
+    assert "Not committed, so not built: in.txt" in said
+    assert "[ 1/4] first, " in said and "[ 4/4] " in said
+    assert "3 of 4 artifacts have the recorded bytes" in said
+    assert "The first that differs, in graph order, is data/last/ of stage last: " in said
+    assert "1 of 3 files differ, the first is model.safetensors" in said
+    assert "the first is b [3] float32: 1 of 3 differ, first [1]: 4.0 -> 4.5; max abs diff 0.5" in said
+    assert "it gives other bytes by itself" in said
+    [folder] = tmp_path.glob("lemur-verify-*/lemur")
+    assert f"lemur verify --built {folder}" in said
+    assert (folder / "in.txt").read_text() == "hello"
+
+    def built_again(planted: str) -> bool:
+        monkeypatch.setenv("PLANTED", planted)
+        Project(folder).run("dvc", "repro", "-q", "--force", "--single-item", "last")
+        return verify(built.root, "HEAD", folder, [], "2")
+
+    assert not built_again("record")
+    assert "records.jsonl: record 2 (id r2): n: 2 -> 3" in capsys.readouterr().out
+    assert not built_again("byte")
+    assert "blob.bin: byte 2: 0x01 -> 0x07 (3 -> 3 bytes)" in capsys.readouterr().out
+    assert built_again("")
+    assert "4 of 4 artifacts have the recorded bytes" in capsys.readouterr().out
+
+
+def test_other_inputs_are_told_from_other_bytes(built: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    other = built.clone(built.root.with_name("other"))
+    other.set("first: {value: 1}", "first: {value: 9}")
+    other.set("right: {value: 3}", "right: {value: 5}")
+    other.set("threads: 1", "threads: 2", "environment.yaml")
+    other.set("last: {value: 4}", "last: {value: 6}")
+    other.run("dvc", "repro", "-q")
+
+    def said(*asked: str, against: str = "HEAD", holds: bool = False) -> str:
+        assert verify(built.root, against, other.root, list(asked), "2") is holds
+        return capsys.readouterr().out
+
+    text = said()
+    assert "Only" not in text and "the 3 data stages have to be equal: its numerics are not those of dvc.lock" in text
+    assert "is data/first.txt of stage first: " in text
+    assert '  line 1: "hello 1" -> "hello 9"' in text
+    assert "  It was made otherwise than dvc.lock says: parameter params.yaml.first.value: 1 -> 9" in text
+    assert "Also different: data/fork_right/, data/last/" in text
+    assert "no consequence" not in text
+    # On another profile, of these three only the last stage may differ.
+    assert "1 of 1 artifacts" in said("first", against=str(other.root), holds=True)
+    other.set("first: {value: 9}", "first: {value: 1}")
+    other.set("right: {value: 5}", "right: {value: 3}")
+    other.run("dvc", "repro", "-q")
+    text = said(holds=True)
+    assert "3 of 4 artifacts have the recorded bytes" in text and "max abs diff 2" in text
+
+    (other.root / "data/first.txt").resolve().write_text("rotten")
+    assert "Not in this build, or damaged: data/first.txt" in said("first")
+    shutil.rmtree(built.root / ".dvc/cache")
+    shutil.rmtree(built.root / "data")
+    assert "The recorded bytes are not at hand, so only the hashes are known" in said("last")
+
+
+LOCK: lockfile.Lock = {
+    "results": {"deps": [{"path": "model/", "md5": "3.dir"}], "outs": [{"path": "results.json", "md5": "4"}]},
+    "train": {
+        "params": {"environment.yaml": {"numerics": {"platform": "cpu", "xla_flags": "--xla_cpu_max_isa=AVX2"}}},
+        "deps": [{"path": "data", "md5": "2"}],
+        "outs": [{"path": "model/", "md5": "3.dir"}],
+    },
+    "clean": {"deps": [{"path": "raw", "md5": "1"}], "outs": [{"path": "data", "md5": "2"}]},
+}
+
+
+def test_data_stages_and_order() -> None:
+    assert list(lockfile.parents(LOCK)) == ["clean", "train", "results"]
+    assert lockfile.data_stages(LOCK) == ["clean"]
+    assert lockfile.select(LOCK, ["data"]) == ["clean"]
+    assert lockfile.select(LOCK, ["train"]) == ["clean", "train"]
+    with pytest.raises(SystemExit, match=r"no stage 'test' in dvc.lock; there are clean, train, results"):
+        lockfile.select(LOCK, ["test"])
+    lock = lockfile.read(ROOT, ROOT)
+    data = lockfile.data_stages(lock)
+    assert {"pack_corpus@lemur", "encode_instructions", "tokenizer"} < set(data)
+    assert not {"base_model", "report", "track", "mmlu@lemur_chat"} & set(data)
+
+
+def test_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lockfile.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(lockfile, "CPU_INFO", tmp_path / "cpuinfo")
+    lockfile.CPU_INFO.write_text("flags : sse avx avx2\n")
+    assert lockfile.other_profile(LOCK, LOCK) == ""
+    other = {**LOCK, "train": {"params": {"environment.yaml": {"numerics": {"platform": "cuda", "xla_flags": ""}}}}}
+    assert 'platform: "cpu" -> "cuda"' in lockfile.other_profile(LOCK, other)
+    lockfile.CPU_INFO.write_text("flags : sse avx\n")
+    assert lockfile.other_profile(LOCK, LOCK) == "this processor has no AVX2"
+    monkeypatch.setattr(lockfile.platform, "machine", lambda: "aarch64")
+    assert "this is aarch64" in lockfile.other_profile(LOCK, LOCK)
