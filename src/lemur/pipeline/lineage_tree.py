@@ -53,7 +53,7 @@ def _facts(stage: dict[str, Any]) -> list[str]:
     code = {dep["path"]: dep["md5"] for dep in stage["deps"] if dep["path"].startswith(CODE)}
     facts = [f"{', '.join(blocks)} {_digest(blocks)}" for blocks in [files.pop("params.yaml", None)] if blocks]
     facts += [f"{file} {_digest(values)}" for file, values in files.items()]
-    facts += [f"{len(code)} modules {_digest(code)}"]
+    facts += [f"code {_digest(code)}"]
     return ["; ".join(facts), *(f"since changed: {change}" for change in stage["changed_since"])]
 
 
