@@ -39,9 +39,10 @@ def build(folder: Path, targets: list[str], cores: str) -> None:
     command = [sys.executable, "-m", "snakemake", "--cores", cores, "--resources", f"mem_mb={memory}", *targets]
     environment = {name: value for name, value in os.environ.items() if name not in CARRIERS}
     start, done, total, said = time.monotonic(), 0, 0, []
-    with subprocess.Popen(
+    running = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as running:
+    )
+    try:
         for line in running.stdout or ():
             said.append(line)
             if planned := PLANNED.match(line):
@@ -49,6 +50,10 @@ def build(folder: Path, targets: list[str], cores: str) -> None:
             if finished := FINISHED.match(line):
                 done += 1
                 print(f"[{done:2}/{total}] {finished[1]}, {time.monotonic() - start:.0f} s", flush=True)
+    finally:
+        # Has no effect on one that is done; one that was interrupted must not write into a folder that goes.
+        running.terminate()
+        running.wait()
     if running.returncode:
         logs = sorted((folder / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
         last = logs[-1].read_text(errors="replace").splitlines()[-15:] if logs else []
