@@ -18,7 +18,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve clean
+.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve clean test-exact
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ test-all: setup ## the slow tests too
 
 verify: setup ## builds HEAD again from scratch in a temporary clone, and names what differs from dvc.lock
 	lemur verify --cores $(CORES)
+
+test-exact: setup ## real builds in temporary clones: exact reruns, the same bytes
+	python -m pytest -q tests/exact -m exact
 
 check: setup ## formatting, lint, types, and that dvc.yaml declares what the code uses
 	ruff check .

@@ -1,15 +1,11 @@
 """A project of four toy stages with the real Snakefile, runner and profile, for tests that call the real tools."""
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.tools import ROOT, Project, identity
 
 STAGE = """from pathlib import Path
 from lemur.pipeline.params import StageParams
@@ -52,54 +48,12 @@ DAG = """stages:
 PARAMS = "first: {value: 1}\nfork: {left: {value: 2}, right: {value: 3}}\nlast: {value: 4}\n"
 NUMERICS = "packages: {}\nnumerics: {platform: cpu, threads: 1, xla_flags: ''}\n"
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-class Project:
-    """A checkout in which the tools can be called."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def run(self, *command: str, ok: bool = True) -> str:
-        """Output of a command, both streams; fails the test where its exit status is not as expected."""
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        environment.pop("PYTHONPATH", None)
-        done = subprocess.run(
-            command, cwd=self.root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        assert (done.returncode == 0) is ok, done.stdout
-        return done.stdout
-
-    def planned(self, *options: str) -> set[str]:
-        """The rules that `snakemake -n` plans, without `all`."""
-        lines = self.run("snakemake", "-n", *options).splitlines()
-        if "Job stats:" not in lines:
-            return set()
-        start = lines.index("Job stats:") + 3
-        return {line.split()[0] for line in lines[start : lines.index("", start)]} - {"all", "total"}
-
-    def set(self, old: str, new: str, name: str = "params.yaml") -> None:
-        path = self.root / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new, 1))
-
-    def commit(self) -> None:
-        self.run("git", "add", "-A")
-        self.run("git", "commit", "-qm", "state")
-
-    def clone(self, to: Path) -> "Project":
-        self.run("git", "clone", "-q", str(self.root), str(to))
-        return Project(to)
-
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for key, value in {"NAME": "toy", "EMAIL": "toy@example.org"}.items():
-        monkeypatch.setenv(f"GIT_AUTHOR_{key}", value)
-        monkeypatch.setenv(f"GIT_COMMITTER_{key}", value)
+    for key, value in identity().items():
+        monkeypatch.setenv(key, value)
     root = tmp_path / "project"
     (root / "src/lemur/toy").mkdir(parents=True)
     for name in ("Snakefile", "profiles", ".gitignore", ".dvcignore", "src/lemur/pipeline"):
@@ -117,7 +71,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     project.run("dvc", "init", "-q")
     shutil.copy(ROOT / ".dvc/config", root / ".dvc/config")
     project.run("dvc", "remote", "modify", "-q", "store", "url", str(tmp_path / "store"))
-    project.run("env", "PYTHONPATH=src", "python", "-m", "lemur", "dependencies", "--write")
+    project.lemur("dependencies", "--write")
     project.commit()
     return project
 

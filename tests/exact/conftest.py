@@ -1,0 +1,84 @@
+"""A tiny build in a clone of HEAD, made once, and cheap copies of it in which a test may change anything.
+
+Two minutes for the build; whoever writes tests keeps it in a folder for the next session: LEMUR_EXACT_BUILT=FOLDER.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+
+import pytest
+
+from lemur.pipeline.files import read_yaml
+from tests.tools import ROOT, Project, identity
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Read only: a clone of HEAD at scale tiny, built by `snakemake --cores 2`, committed, with a cache of its own."""
+    kept = os.environ.get("LEMUR_EXACT_BUILT")
+    folder = Path(kept).resolve() if kept else tmp_path_factory.mktemp("built")
+    project = Project(folder / "lemur", variables(folder))
+    if not (folder / "complete").exists():
+        from_scratch(project)
+        project.run("snakemake", "--cores", "2")
+        project.commit()
+        (folder / "complete").touch()
+    return project
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """What every project of a session shares: an empty home, which keeps pip's cache, and no state of DVC outside."""
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    return {
+        **identity(),
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "DVC_SITE_CACHE_DIR": str(folder / "site"),
+        "DVC_NO_ANALYTICS": "1",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
+def from_scratch(project: Project) -> None:
+    """A clone of HEAD at scale tiny with an empty cache beside it, nothing built."""
+    if subprocess.run(["git", "diff", "--quiet", "HEAD"], cwd=ROOT).returncode:
+        warnings.warn("the exact tests clone HEAD; what is not committed is not tested", stacklevel=2)
+    project.root.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(project.root)], check=True)
+    own_cache(project)
+    project.lemur("scale", "tiny")
+
+
+def own_cache(project: Project) -> Path:
+    """Give a project the folder `cache` beside it as DVC's cache. Returns the folder."""
+    cache = project.root.with_name("cache")
+    (project.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {cache}\n")
+    return cache
+
+
+def copy(built: Project, folder: Path) -> Project:
+    """An independent copy below `folder`: checkout, artifacts, cache and run cache. About 3 s and 50 MB."""
+    project = built.clone(folder / "lemur")
+    shutil.copytree(built.root.with_name("cache"), own_cache(project))
+    project.run("dvc", "checkout", "-q")
+    return project
+
+
+def locked(project: Project) -> dict[str, str]:
+    """Hash of every output in dvc.lock, by path."""
+    stages = read_yaml(project.root / "dvc.lock")["stages"]
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+
+
+def ran(project: Project, *command: str) -> set[str]:
+    """Call `snakemake` or `dvc repro`; the rules whose command really ran: not skipped, not from the run cache."""
+    shutil.rmtree(project.root / "logs", ignore_errors=True)
+    said = project.run(*command)
+    said += "".join(log.read_text() for log in (project.root / "logs").glob("*.log"))
+    return {re.sub("[@-]", "_", name) for name in re.findall(r"^Running stage '(\S+)':$", said, re.MULTILINE)}

@@ -1,0 +1,67 @@
+"""A checkout in which a test calls the real tools: git, dvc, snakemake, lemur."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Project:
+    """A checkout in which the tools can be called; `environment` is set for each of them."""
+
+    def __init__(self, root: Path, environment: dict[str, str] | None = None) -> None:
+        self.root = root
+        self.environment = environment or {}
+
+    def variables(self) -> dict[str, str]:
+        """The environment of a command: this one's tools first, and neither code nor settings from outside."""
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("LEMUR_", "MLFLOW_"))}
+        inherited.pop("PYTHONPATH", None)
+        path = f"{Path(sys.executable).parent}:{inherited['PATH']}"
+        # Images that switch bytecode off make every start three times slower.
+        return {**inherited, "PYTHONDONTWRITEBYTECODE": "", "PATH": path, **self.environment}
+
+    def run(self, *command: str, ok: bool = True) -> str:
+        """Output of a command, both streams; fails the test where its exit status is not as expected."""
+        done = subprocess.run(
+            command, cwd=self.root, env=self.variables(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert (done.returncode == 0) is ok, done.stdout
+        return done.stdout
+
+    def lemur(self, *arguments: str, ok: bool = True) -> str:
+        """Output of `lemur ARGUMENTS` with this checkout's code."""
+        return self.run("env", "PYTHONPATH=src", "python", "-m", "lemur", *arguments, ok=ok)
+
+    def planned(self, *options: str) -> set[str]:
+        """The rules that `snakemake -n` plans, without `all`."""
+        lines = self.run("snakemake", "-n", *options).splitlines()
+        if "Job stats:" not in lines:
+            return set()
+        start = lines.index("Job stats:") + 3
+        return {line.split()[0] for line in lines[start : lines.index("", start)]} - {"all", "total"}
+
+    def set(self, old: str, new: str, name: str = "params.yaml") -> None:
+        path = self.root / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "commit", "-qm", "state")
+
+    def clone(self, to: Path) -> "Project":
+        self.run("git", "clone", "-q", str(self.root), str(to))
+        return Project(to, self.environment)
+
+
+def identity() -> dict[str, str]:
+    """Variables with which git commits where nobody has told it a name."""
+    return {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in {"NAME": "test", "EMAIL": "test@example.org"}.items()
+    }
