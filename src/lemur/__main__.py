@@ -86,10 +86,12 @@ def _run(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     from lemur.pipeline.dag import param_blocks
     from lemur.pipeline.files import DAG, read_yaml
-    from lemur.pipeline.validation import validate_all
+    from lemur.pipeline.validation import check_environment, validate_all
 
-    blocks = param_blocks(read_yaml(DAG))
+    dag = read_yaml(DAG)
+    blocks = param_blocks(dag)
     validate_all(blocks)
+    check_environment(dag)
     print(f"params.yaml: {len(blocks)} blocks are valid")
     if not arguments.params_only:
         _dependencies(argparse.Namespace(write=False))

@@ -46,7 +46,6 @@ DAG = """stages:
     meta: {threads: 2, mem_mb: 100}
 """
 PARAMS = "first: {value: 1}\nfork: {left: {value: 2}, right: {value: 3}}\nlast: {value: 4}\n"
-NUMERICS = "packages: {}\nnumerics: {platform: cpu, threads: 1, xla_flags: ''}\n"
 
 
 @pytest.fixture
@@ -64,7 +63,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     (root / "src/lemur/toy/__init__.py").touch()
     for name, write in {"first": WRITE_FILE, "fork": WRITE_DIRECTORY, "last": WRITE_FILE}.items():
         (root / f"src/lemur/toy/{name}.py").write_text(STAGE.format(name=name, write=write))
-    for name, text in {"dvc.yaml": DAG, "params.yaml": PARAMS, "environment.yaml": NUMERICS, "in.txt": "hello"}.items():
+    for name, text in {
+        "dvc.yaml": DAG,
+        "params.yaml": PARAMS,
+        "environment.yaml": "packages: {}\n",
+        "in.txt": "hello",
+    }.items():
         (root / name).write_text(text)
     project = Project(root)
     project.run("git", "init", "-q")

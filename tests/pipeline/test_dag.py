@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lemur.pipeline.dag import Dag, param_blocks, undeclared_leaves
+from lemur.pipeline.dag import Dag, param_blocks
 from lemur.pipeline.dependencies import stage_of, write
-from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
-from lemur.pipeline.run import bind, environment_keys
+from lemur.pipeline.files import DAG, PARAMS, ROOT, flatten, read_yaml
+from lemur.pipeline.run import bind
 from lemur.pipeline.scale import differences, names
-from lemur.pipeline.validation import stage_module, validate_all
+from lemur.pipeline.validation import check_environment, stage_module, validate_all
 
 STAGES: dict[str, Any] = read_yaml(DAG)["stages"]
 
@@ -60,15 +60,9 @@ def test_no_stage_depends_on_a_file_inside_another_stages_directory() -> None:
 
 
 def test_params_are_valid_and_every_leaf_is_declared() -> None:
-    blocks = param_blocks(read_yaml(DAG))
-    validate_all(blocks)
-    assert not undeclared_leaves(PARAMS, blocks)
-
-
-def test_every_leaf_of_the_environment_is_declared() -> None:
-    declared = {key for stage in STAGES.values() for key in environment_keys(stage)}
-    for leaf in flatten(read_yaml(ENVIRONMENT)):
-        assert any(leaf == key or leaf.startswith(f"{key}.") for key in declared), leaf
+    dag = read_yaml(DAG)
+    validate_all(param_blocks(dag))
+    check_environment(dag)
 
 
 def test_declared_code_and_libraries_have_not_drifted() -> None:

@@ -16,7 +16,7 @@ from dvc.repo import Repo
 from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError, _edit_rwlock
 
 from lemur.pipeline.dependencies import stage_of
-from lemur.pipeline.files import ROOT, flatten, read_yaml
+from lemur.pipeline.files import ROOT
 
 LOCK_WAIT_S = 60
 
@@ -142,9 +142,3 @@ def param_blocks(dag: dict[str, Any]) -> dict[str, str]:
                 if isinstance(key, str):
                     blocks[key.replace(f"${{item.{axis[0]}}}", str(item))] = stage_of(stage["cmd"])
     return blocks
-
-
-def undeclared_leaves(params: Path, blocks: dict[str, str]) -> list[str]:
-    """Leaves of params.yaml that lie in no block that a stage reads."""
-    leaves = flatten(read_yaml(params))
-    return sorted(leaf for leaf in leaves if not any(leaf == key or leaf.startswith(f"{key}.") for key in blocks))

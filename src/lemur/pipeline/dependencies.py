@@ -10,7 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from lemur.pipeline.environment import installed
+from lemur.pipeline.environment import NUMERICS, installed
 from lemur.pipeline.files import DAG, ENVIRONMENT, PACKAGE, ROOT, flatten, read_yaml
 from lemur.pipeline.validation import stage_module
 
@@ -27,7 +27,6 @@ HARMLESS = {
 }
 # What a library's own bits come from.
 BEHIND = {"jax": ["jaxlib"], "matplotlib": ["numpy"]}
-NUMERICS = "numerics"
 # A file or folder that a module reads from beside itself, as it names it: "chat_template.jinja", "filters".
 DATA_FILE = re.compile(r"\w+(\.\w+)?")
 

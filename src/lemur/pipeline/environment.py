@@ -7,11 +7,20 @@ from typing import Any
 
 from lemur.pipeline.files import ENVIRONMENT, ROOT, read_yaml
 
+NUMERICS = "numerics"
+
 
 # XLA reads NPROC as the size of its thread pool; JAX's bits on CPU depend on it (jax-ml/jax#39741 and design.md).
 # A numerics profile with 0 threads leaves the pool to XLA, as accelerators do.
-def apply_numerics(numerics: dict[str, Any]) -> None:
-    """Set what decides JAX's bits, before JAX is imported. Raises `RuntimeError` if it already was."""
+def apply_numerics(numerics: dict[str, Any] | None) -> None:
+    """Set what decides JAX's bits, before JAX is imported. Raises `RuntimeError` if it already was.
+
+    None is for a stage that does not declare the profile, hence must not depend on it: NumPy gets one thread.
+    """
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[threads] = str((numerics and numerics["threads"]) or 1)
+    if numerics is None:
+        return
     if "jax" in sys.modules:
         raise RuntimeError("JAX was imported before its numerics were set; import it inside the stage's function")
     os.environ["JAX_PLATFORMS"] = numerics["platform"]
@@ -23,8 +32,6 @@ def apply_numerics(numerics: dict[str, Any]) -> None:
     # CPU). JAX's key holds the program, the flags and the versions, so what comes out is the same.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".lemur" / "compiled"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[threads] = str(numerics["threads"] or 1)
 
 
 def check_packages(names: list[str]) -> None:

@@ -12,7 +12,7 @@ from snakemake.io import ancient
 
 from lemur.pipeline.dag import Dag, Stage, param_blocks
 from lemur.pipeline.files import DAG, read_yaml
-from lemur.pipeline.validation import validate_all
+from lemur.pipeline.validation import check_environment, validate_all
 
 MARKERS = Path(".lemur/changed")
 
@@ -30,7 +30,9 @@ class Rules:
         # `dvc` and `python` are this environment's, also where it was not activated.
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         if workflow.is_main_process:
-            validate_all(param_blocks(read_yaml(DAG)))
+            dag = read_yaml(DAG)
+            validate_all(param_blocks(dag))
+            check_environment(dag)
         self._dag = Dag()
         # A job on another machine parses the Snakefile too; what it runs was decided by the process that sent it.
         self._changed = self._dag.changed() if workflow.is_main_process else set()

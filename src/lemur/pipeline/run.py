@@ -11,9 +11,9 @@ from types import ModuleType
 from typing import Any
 
 from lemur import workers
-from lemur.pipeline.environment import apply_numerics, check_packages
+from lemur.pipeline.environment import NUMERICS, apply_numerics, check_packages
 from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
-from lemur.pipeline.validation import block, stage_module, validate
+from lemur.pipeline.validation import block, environment_keys, stage_module, validate
 
 
 def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
@@ -25,7 +25,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     workers.end_with(int(os.environ.get("LEMUR_JOB", os.getppid())))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.WARNING)
-    apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
+    apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS] if NUMERICS in environment_keys(declared(dotted)) else None)
     name = dotted.rpartition(".")[2]
     module = stage_module(dotted)
     key = params_key or name
@@ -101,12 +101,6 @@ def declared(dotted: str) -> dict[str, Any]:
         if f" run {dotted} " in f" {stage['cmd']} ":
             return dict(stage)
     raise SystemExit(f"dvc.yaml: no stage runs {dotted}")
-
-
-def environment_keys(stage: dict[str, Any]) -> list[str]:
-    """Keys of environment.yaml that a stage of dvc.yaml declares."""
-    files = [entry for entry in stage.get("params", []) if isinstance(entry, dict)]
-    return [key for entry in files for key in entry.get("environment.yaml") or []]
 
 
 def remove(path: Path) -> None:

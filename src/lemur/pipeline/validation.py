@@ -1,12 +1,13 @@
-"""Checks params.yaml once, at the edge: by the Snakefile as a whole, by each stage its own block."""
+"""Checks params.yaml and environment.yaml at the edge: by the Snakefile as a whole, by each stage its own block."""
 
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from lemur.pipeline.files import PARAMS, read_yaml
+from lemur.pipeline.files import ENVIRONMENT, PARAMS, flatten, read_yaml
 from lemur.pipeline.params import StageParams
 
 
@@ -73,3 +74,21 @@ def _unread(tree: dict[str, Any], known: set[str], prefix: str = "") -> list[str
         else:
             found.append(path)
     return found
+
+
+def environment_keys(stage: dict[str, Any]) -> list[str]:
+    """Keys of environment.yaml that a stage of dvc.yaml declares."""
+    files = [entry for entry in stage.get("params", []) if isinstance(entry, dict)]
+    return [key for entry in files for key in entry.get("environment.yaml") or []]
+
+
+def check_environment(dag: dict[str, Any], environment: Path = ENVIRONMENT) -> None:
+    """Raise `SystemExit` that names the leaves of environment.yaml that no stage of dvc.yaml declares."""
+    declared = {key for stage in dag["stages"].values() for key in environment_keys(stage)}
+    leaves = {leaf for leaf, value in flatten(read_yaml(environment)).items() if value != {}}
+    unread = sorted(leaf for leaf in leaves if not any(leaf == key or leaf.startswith(f"{key}.") for key in declared))
+    if unread:
+        raise SystemExit(
+            "\n".join(f"environment.yaml: {leaf}: no stage of dvc.yaml declares this key" for leaf in unread)
+            + "\nRemove it, or let `lemur dependencies --write` declare it where code imports the library."
+        )
