@@ -77,15 +77,19 @@ def written(tree: dict[str, Any]) -> str:
 def declaring(dag: dict[str, Any], file: str, leaf: str) -> set[str]:
     """The stages of dvc.yaml, as `fetch@stack`, whose params name a leaf of a file or something above it."""
     found = set()
+    for name, stage, (axis, item) in expanded(dag):
+        keys = [key.replace(f"${{item.{axis}}}", item) for entry in stage["params"] for key in _keys(entry, file)]
+        if any(key in ("", leaf) or leaf.startswith(f"{key}.") for key in keys):
+            found.add(name)
+    return found
+
+
+def expanded(dag: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], tuple[str, str]]]:
+    """Every stage of dvc.yaml by name, as `fetch@stack`, with its entry, axis and item of its matrix."""
     for name, stage in dag["stages"].items():
         [(axis, items)] = stage.get("matrix", {"": [""]}).items()
         for item in items:
-            keys = [
-                key.replace(f"${{item.{axis}}}", str(item)) for entry in stage["params"] for key in _keys(entry, file)
-            ]
-            if any(key in ("", leaf) or leaf.startswith(f"{key}.") for key in keys):
-                found.add(f"{name}@{item}" if axis else name)
-    return found
+            yield f"{name}@{item}" if axis else name, stage, (axis, str(item))
 
 
 def _keys(entry: str | dict[str, list[str] | None], file: str) -> list[str]:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -81,4 +82,9 @@ def ran(project: Project, *command: str) -> set[str]:
     shutil.rmtree(project.root / "logs", ignore_errors=True)
     said = project.run(*command)
     said += "".join(log.read_text() for log in (project.root / "logs").glob("*.log"))
-    return {re.sub("[@-]", "_", name) for name in re.findall(r"^Running stage '(\S+)':$", said, re.MULTILINE)}
+    return rules(re.findall(r"^Running stage '(\S+)':$", said, re.MULTILINE))
+
+
+def rules(stages: Iterable[str]) -> set[str]:
+    """Names of Snakemake's rules for stages as DVC names them."""
+    return {re.sub("[@-]", "_", name) for name in stages}

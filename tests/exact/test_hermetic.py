@@ -1,0 +1,82 @@
+"""A stage is a function of what it declares. About 5 minutes on one core: every stage is run once more."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lemur.pipeline.dag import Dag
+from lemur.pipeline.dependencies import modules
+from lemur.pipeline.files import DAG, flatten, read_yaml
+from tests.exact.conftest import copy, ran, rules
+from tests.leaves import declaring, expanded, replaced, written
+from tests.tools import Project
+
+pytestmark = pytest.mark.exact
+
+STAGES = read_yaml(DAG)
+
+
+@pytest.fixture(scope="module")
+def dag(built: Project) -> Dag:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(built.root)
+        return Dag(built.root)
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in expanded(STAGES)])
+def test_a_stage_makes_the_same_of_what_it_declares_alone(built: Project, dag: Dag, name: str, tmp_path: Path) -> None:
+    """Only its deps and the runner are there, it has all of dvc.yaml to itself, and the other parameters are noise."""
+    island = Project(tmp_path / "island", {**built.environment, "PYTHONHASHSEED": "0", "LEMUR_WORKERS": "1"})
+    runner = ["src/lemur/__main__.py", *modules("pipeline.run")]
+    for path in {*dag.stages[name].inputs, *runner}:
+        target = island.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = built.root / path
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    for file in ("params.yaml", "environment.yaml"):
+        tree = read_yaml(built.root / file)
+        for leaf in flatten(tree):
+            if name not in declaring(STAGES, file, leaf):
+                tree = replaced(tree, leaf, "noise")
+        (island.root / file).write_text(written(tree))
+    entry = name.partition("@")[0]
+    (island.root / "dvc.yaml").write_text(written({"stages": {entry: STAGES["stages"][entry]}}))
+    [stage] = [stage for stage in dag.repo.index.stages if stage.name == name]
+
+    island.run("bash", "-c", stage.cmd)
+
+    for path in dag.stages[name].outputs:
+        assert contents(island.root / path) == contents(built.root / path)
+
+
+def contents(path: Path) -> dict[str, str]:
+    """Hash of each file of an artifact, by its path in it."""
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    assert files, path
+    return {str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_a_comment_reruns_the_stages_of_its_module_and_nothing_after_them(
+    built: Project, dag: Dag, tmp_path: Path
+) -> None:
+    project = copy(built, tmp_path)
+    module = "src/lemur/corpus/order.py"
+    users = {stage.name for stage in dag.stages.values() if module in stage.inputs}
+    assert users == {"mix_corpus@base", "mix_corpus@lemur", "pack_corpus@base", "pack_corpus@lemur"}
+    with (project.root / module).open("a") as file:
+        file.write("# A comment.\n")
+    assert project.planned() == rules(dag.descendants(users)) > rules(users)
+    assert ran(project, "snakemake", "--cores", "2") == rules(users)
+    assert project.planned() == set()
+
+
+def test_what_is_no_code_of_a_stage_plans_nothing(built: Project, tmp_path: Path) -> None:
+    project = copy(built, tmp_path)
+    for name in ("README.md", "docs/design.md", "Snakefile", "Makefile", "tests/corpus/test_split_corpus.py"):
+        with (project.root / name).open("a") as file:
+            file.write("\n# A comment.\n")
+    (project.root / "src/lemur/corpus/new.py").write_text("imported = 'by nobody'\n")
+    assert project.planned() == set()
+    assert "up to date" in project.run("dvc", "status")
