@@ -47,7 +47,7 @@ verify: setup ## builds HEAD again from scratch in a temporary clone, and names 
 	lemur verify --cores $(CORES)
 
 test-exact: setup ## real builds in temporary clones: exact reruns, the same bytes
-	python -m pytest -q tests/exact -m exact
+	python -m pytest -q -n 2 --dist loadfile tests/exact -m exact
 
 check: setup ## formatting, lint, types, and that dvc.yaml declares what the code uses
 	ruff check .

@@ -3,6 +3,7 @@
 Two minutes for the build; whoever writes tests keeps it in a folder for the next session: LEMUR_EXACT_BUILT=FOLDER.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -13,22 +14,43 @@ from pathlib import Path
 
 import pytest
 
+from lemur.pipeline.dag import Dag
 from lemur.pipeline.files import read_yaml
 from tests.tools import ROOT, Project, identity
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(3600))  # a build can be slow, on a busy machine very slow
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Read only: a clone of HEAD at scale tiny, built by `snakemake --cores 2`, committed, with a cache of its own."""
     kept = os.environ.get("LEMUR_EXACT_BUILT")
-    folder = Path(kept).resolve() if kept else tmp_path_factory.mktemp("built")
+    # The processes of `pytest -n` have their folders side by side, and make one build for all of them.
+    session = tmp_path_factory.getbasetemp()
+    session = session.parent if "PYTEST_XDIST_WORKER" in os.environ else session
+    folder = Path(kept).resolve() if kept else session / "built"
     project = Project(folder / "lemur", variables(folder))
-    if not (folder / "complete").exists():
-        from_scratch(project)
-        project.run("snakemake", "--cores", "2")
-        project.commit()
-        (folder / "complete").touch()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            from_scratch(project)
+            project.run("snakemake", "--cores", "2")
+            project.commit()
+            (folder / "complete").touch()
     return project
+
+
+@pytest.fixture(scope="session")
+def dag(built: Project) -> Dag:
+    """The stages of `built`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(built.root)
+        return Dag(built.root)
 
 
 def variables(folder: Path) -> dict[str, str]:

@@ -18,13 +18,6 @@ pytestmark = pytest.mark.exact
 STAGES = read_yaml(DAG)
 
 
-@pytest.fixture(scope="module")
-def dag(built: Project) -> Dag:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(built.root)
-        return Dag(built.root)
-
-
 @pytest.mark.parametrize("name", [name for name, _, _ in expanded(STAGES)])
 def test_a_stage_makes_the_same_of_what_it_declares_alone(built: Project, dag: Dag, name: str, tmp_path: Path) -> None:
     """Only its deps and the runner are there, it has all of dvc.yaml to itself, and the other parameters are noise."""

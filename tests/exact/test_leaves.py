@@ -1,0 +1,81 @@
+"""What `snakemake -n` plans for a changed leaf of params.yaml or environment.yaml. About 6 minutes on one core.
+
+One leaf of every block, with a value that the stage allows, and every key of the environment. That the stages which DVC
+finds changed are exactly those that declare the leaf is checked for each leaf in tests/pipeline/test_leaves.py.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from lemur.pipeline.dag import Dag, param_blocks
+from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, flatten, read_yaml
+from lemur.pipeline.validation import block, stage_module
+from tests.exact.conftest import copy, rules
+from tests.leaves import another, declaring, replaced, valid, written
+from tests.tools import Project
+
+pytestmark = pytest.mark.exact
+
+STAGES = read_yaml(DAG)
+BLOCKS = {key: dotted for key, dotted in param_blocks(STAGES).items() if block(read_yaml(PARAMS), key)}
+
+
+@pytest.fixture(scope="module")
+def project(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return copy(built, tmp_path_factory.mktemp("leaves"))
+
+
+def plan(project: Project, file: str, leaf: str, value: object) -> set[str]:
+    """What is planned with another value; the file is as before afterwards."""
+    path = project.root / file
+    before = path.read_bytes()
+    path.write_text(written(replaced(read_yaml(path), leaf, value)))
+    planned = project.planned()
+    path.write_bytes(before)
+    return planned
+
+
+def a_valid_change(project: Project, key: str) -> tuple[str, object]:
+    """The first leaf of a block of params.yaml for which another value is allowed, and that value."""
+    values = block(read_yaml(project.root / "params.yaml"), key)
+    model = stage_module(BLOCKS[key]).Params
+    for leaf in flatten(values):
+        try:
+            return f"{key}.{leaf}", valid(model, values, leaf)
+        except LookupError:
+            continue
+    raise LookupError(f"no other value is allowed anywhere in {key}")
+
+
+@pytest.mark.parametrize("key", BLOCKS)
+def test_a_parameter_plans_the_stages_that_declare_it_and_what_follows(project: Project, dag: Dag, key: str) -> None:
+    leaf, value = a_valid_change(project, key)
+    expected = dag.descendants(declaring(STAGES, "params.yaml", leaf))
+    assert plan(project, "params.yaml", leaf, value) == rules(expected)
+
+
+@pytest.mark.parametrize("leaf", flatten(read_yaml(ENVIRONMENT)))
+def test_an_environment_key_plans_the_stages_that_declare_it_and_what_follows(
+    project: Project, dag: Dag, leaf: str
+) -> None:
+    value = another(flatten(read_yaml(project.root / "environment.yaml"))[leaf])
+    expected = dag.descendants(declaring(STAGES, "environment.yaml", leaf))
+    assert plan(project, "environment.yaml", leaf, value) == rules(expected)
+
+
+def test_everything_is_as_before(project: Project) -> None:
+    assert project.planned() == set()
+
+
+def test_a_fresh_clone_after_pull_plans_the_same(built: Project, dag: Dag, tmp_path: Path) -> None:
+    project = copy(built, tmp_path / "first")
+    for each in (project, clone := project.clone(tmp_path / "second")):
+        each.lemur("remote", str(tmp_path / "store"))
+    project.run("dvc", "push", "-q")
+    clone.lemur("pull")
+    assert clone.planned() == set()
+    for key in ("fetch.arxiv", "english_filter", "mmlu"):
+        leaf, value = a_valid_change(clone, key)
+        expected = dag.descendants(declaring(STAGES, "params.yaml", leaf))
+        assert plan(clone, "params.yaml", leaf, value) == rules(expected)
