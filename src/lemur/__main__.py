@@ -16,6 +16,9 @@ def main() -> None:
 
     check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml declares what the code uses")
     check.add_argument("--params-only", action="store_true", help="leave dvc.yaml out")
+    check.add_argument(
+        "--cache", action="store_true", help="instead, read every file in DVC's cache and take out what is damaged"
+    )
 
     write = commands.add_parser("dependencies", help="code and library versions that each stage depends on")
     write.add_argument("--write", action="store_true", help="write them into dvc.yaml and environment.yaml")
@@ -88,6 +91,10 @@ def _check(arguments: argparse.Namespace) -> None:
     from lemur.pipeline.files import DAG, read_yaml
     from lemur.pipeline.validation import check_environment, validate_all
 
+    if arguments.cache:
+        from lemur.pipeline.integrity import check_cache
+
+        return check_cache()
     dag = read_yaml(DAG)
     blocks = param_blocks(dag)
     validate_all(blocks)

@@ -1,24 +1,17 @@
 """dvc.yaml as the Snakefile needs it: one rule a stage, and which of them DVC says have to run."""
 
-import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import psutil
 from dvc.dependency.param import ParamsDependency
-from dvc.exceptions import DvcException
-from dvc.lock import LockError
 from dvc.repo import Repo
-from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError, _edit_rwlock
 
+from lemur.pipeline import integrity, locks
 from lemur.pipeline.dependencies import stage_of
 from lemur.pipeline.files import ROOT
-
-LOCK_WAIT_S = 60
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,8 @@ class Dag:
     """The stages, in DVC's own reading of dvc.yaml."""
 
     def __init__(self, root: Path = ROOT) -> None:
-        self.repo = Repo(str(root))
+        self.root = root
+        self.repo = locks.patiently(lambda: _loaded(root), root)
         loaded = [stage for stage in self.repo.index.stages if stage.cmd]
         self.stages = {stage.addressing: _stage(stage) for stage in loaded}
         self._producer = {out.rstrip("/"): stage.name for stage in self.stages.values() for out in stage.outputs}
@@ -58,32 +52,10 @@ class Dag:
 
         Raises `SystemExit` that says who holds DVC's lock if it stays held.
         """
-        for attempt in range(LOCK_WAIT_S):
-            try:
-                return {name for name in self.repo.status() if name in self.stages}
-            except (LockError, RWLockFileCorruptedError, RWLockFileFormatError) as error:
-                if not attempt:
-                    print(f"Waiting for another build: {error}", flush=True)
-                if attempt == LOCK_WAIT_S - 1:
-                    raise SystemExit(f"Another build still holds DVC's lock after {LOCK_WAIT_S} s: {error}") from None
-                time.sleep(attempt > 0)
-                self._forget_zombies()
-                self.repo = Repo(str(self.repo.root_dir))
-            except DvcException as error:
-                raise SystemExit(f"dvc status: {error}") from None
-        raise AssertionError("not reached")
-
-    def _forget_zombies(self) -> None:
-        """Take processes that have ended out of DVC's lock file, which keeps them as long as their number is in use.
-
-        A killed `dvc` that nobody has reaped is still listed; in a container without an init, for ever.
-        """
-        hardlink = self.repo.config["core"].get("hardlink_lock", False)
-        with suppress(DvcException), _edit_rwlock(self.repo.tmp_dir, self.repo.fs, hardlink) as lock:
-            lock["write"] = {path: info for path, info in lock["write"].items() if not _is_zombie(info)}
-            lock["read"] = {
-                path: [info for info in infos if not _is_zombie(info)] for path, infos in lock["read"].items()
-            }
+        integrity.drop_dangling(self.repo)
+        status = locks.patiently(lambda: Repo(str(self.root)).status(), self.root)
+        integrity.drop_damaged(self.repo, modified_outputs(status))
+        return {name for name in status if name in self.stages}
 
     def descendants(self, names: Iterable[str]) -> set[str]:
         """These stages and all that depend on them."""
@@ -112,11 +84,19 @@ class Dag:
         return self._producer.get(path.rstrip("/"))
 
 
-def _is_zombie(info: dict[str, Any]) -> bool:
-    try:
-        return bool(psutil.Process(int(info["pid"])).status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
+def modified_outputs(status: dict[str, Any]) -> set[str]:
+    """Paths of outputs in what `dvc status` returned that are there, and are not what the stage wrote."""
+    changes = [change for entry in status.values() for change in entry if isinstance(change, dict)]
+    return {path for change in changes for path, how in change.get("changed outs", {}).items() if how == "modified"}
+
+
+def _loaded(root: Path) -> Repo:
+    repo = Repo(str(root))
+    # DVC reads its records without its lock, and does not write them at once: see `locks.mend_record`.
+    with repo.lock:
+        locks.mend_record(root)
+        repo.index  # noqa: B018 - a cached property, which reads them
+    return repo
 
 
 def _stage(stage: Any) -> Stage:

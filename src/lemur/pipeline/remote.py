@@ -21,6 +21,7 @@ def remote(url: str | None) -> None:
     _dvc(
         "remote", "add", "--quiet", "--local", "--force", "--default", NAME, url if scheme else str(Path(url).resolve())
     )
+    _dvc("remote", "modify", "--quiet", "--local", NAME, "verify", "true")
     print(f"dvc pull and dvc push use {url} now")
 
 

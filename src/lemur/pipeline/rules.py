@@ -11,10 +11,12 @@ from typing import Any
 from snakemake.io import ancient
 
 from lemur.pipeline.dag import Dag, Stage, param_blocks
-from lemur.pipeline.files import DAG, read_yaml
+from lemur.pipeline.files import DAG, ROOT, read_yaml
+from lemur.pipeline.locks import hold_build
 from lemur.pipeline.validation import check_environment, validate_all
 
 MARKERS = Path(".lemur/changed")
+FORCED = "force "
 
 
 class Rules:
@@ -22,7 +24,7 @@ class Rules:
 
     Snakemake never judges staleness: a rule takes inputs as `ancient`, save those that a planned rule makes anew, and
     one that is planned takes a marker file more, whose content is new at every parse (a constant one would pass as
-    unchanged by its checksum).
+    unchanged by its checksum). The marker of a forced one says so, also to a job on another machine.
     """
 
     def __init__(self, workflow: Any) -> None:
@@ -33,6 +35,8 @@ class Rules:
             dag = read_yaml(DAG)
             validate_all(param_blocks(dag))
             check_environment(dag)
+            if not workflow.output_settings.dryrun:
+                hold_build(ROOT)
         self._dag = Dag()
         # A job on another machine parses the Snakefile too; what it runs was decided by the process that sent it.
         self._changed = self._dag.changed() if workflow.is_main_process else set()
@@ -71,7 +75,7 @@ class Rules:
     def _forced(self) -> set[str]:
         settings = self._workflow.dag_settings
         if not self._workflow.is_main_process:
-            return set()
+            return {stage.name for stage in self.stages() if _read(MARKERS / stage.rule).startswith(FORCED)}
         if settings.forceall:
             return set(self._dag.stages)
         asked = {str(name).rstrip("/") for name in settings.forcerun}
@@ -89,5 +93,10 @@ class Rules:
         # All at once: Snakemake looks into the folder once and believes that nothing appears in it later.
         MARKERS.mkdir(parents=True, exist_ok=True)
         for name in planned:
-            (MARKERS / self._dag.stages[name].rule).write_text(uuid.uuid4().hex)
+            forced = FORCED if name in self._forced else ""
+            (MARKERS / self._dag.stages[name].rule).write_text(f"{forced}{uuid.uuid4().hex}\n")
         return planned
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

@@ -4,6 +4,7 @@ import inspect
 import logging
 import os
 import shutil
+import signal
 import sys
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from lemur import workers
+from lemur.pipeline import integrity, locks
 from lemur.pipeline.environment import NUMERICS, apply_numerics, check_packages
 from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.pipeline.validation import block, environment_keys, stage_module, validate
@@ -21,8 +23,12 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
 
     Raises `SystemExit` with one message for everything that is wrong before the stage's own work starts.
     """
+    # Ctrl-C ends a stage at once, compiled code too; what it wrote so far is under a temporary name.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # An orphaned stage would go on writing while a new build runs: it ends with the `dvc` that started it.
     workers.end_with(int(os.environ.get("LEMUR_JOB", os.getppid())))
+    if "LEMUR_JOB" not in os.environ:
+        locks.join_builds(ROOT)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.WARNING)
     apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS] if NUMERICS in environment_keys(declared(dotted)) else None)
@@ -35,6 +41,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     for argument, path in inputs.items():
         if not path.exists():
             raise SystemExit(f"{name}: input {argument}={path} is missing; `dvc repro {name}` builds what it needs")
+    integrity.check_inputs(name, inputs.values())
     inputs = {argument: declared_view(dotted, argument, path) for argument, path in inputs.items()}
     partial = {argument: path.with_name(f".{path.name}.partial") for argument, path in outputs.items()}
     for path in partial.values():

@@ -1,0 +1,157 @@
+"""One build at a time in a checkout, and DVC's records mended where one was killed. Nothing is unlocked by hand."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import yaml
+
+WAIT_S = 60
+BUILD = Path(".lemur/build.lock")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Result = TypeVar("Result")
+
+
+def hold_build(root: Path) -> None:
+    """Keep every other build out of this checkout until this process ends, however it ends.
+
+    Snakemake removes a stage's outputs before it starts the job; another build may be reading them. A stage that
+    `dvc repro` runs holds the same lock, shared. Raises `SystemExit` with the holder where it stays held.
+    """
+    _hold(root, fcntl.LOCK_EX, WAIT_S)
+
+
+def join_builds(root: Path) -> None:
+    """What a stage holds that was not started by Snakemake. Raises `SystemExit` where Snakemake is building."""
+    _hold(root, fcntl.LOCK_SH, 0)
+
+
+def _hold(root: Path, kind: int, wait_s: int) -> None:
+    path = root / BUILD
+    path.parent.mkdir(exist_ok=True)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    for attempt in range(wait_s + 1):
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(file, 500, 0).decode(errors="replace")
+            if attempt == wait_s:
+                raise SystemExit(
+                    f"Another build runs in this checkout: {holder}. Wait until it has finished, or stop it."
+                ) from None
+            if not attempt:
+                print(f"Waiting for another build in this checkout: {holder}", flush=True)
+            time.sleep(1)
+        else:
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"PID {os.getpid()}, {' '.join(sys.argv)}"[:500].encode(), 0)
+            return  # the file stays open, and the lock held, until this process ends
+
+
+def patiently(read: Callable[[], Result], root: Path) -> Result:
+    """What `read` returns, which reads DVC's records and fails while another process writes them.
+
+    Raises `SystemExit` that says who holds what where it stays so, and for any other error of DVC.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
+
+    for attempt in range(WAIT_S):
+        try:
+            return read()
+        except (LockError, RWLockFileCorruptedError, RWLockFileFormatError) as error:
+            if not attempt:
+                print(f"Waiting for another build: {error}", flush=True)
+            if attempt == WAIT_S - 1:
+                raise SystemExit(f"Another build still holds DVC's lock after {WAIT_S} s: {error}") from None
+            time.sleep(attempt > 0)
+            forget_the_dead(root)
+        except DvcException as error:
+            raise SystemExit(f"DVC: {error}") from None
+    raise AssertionError("not reached")
+
+
+def forget_the_dead(root: Path) -> None:
+    """Take processes that have ended out of DVC's lock file, and replace it where a killed one left half of it.
+
+    DVC keeps a process in it as long as its number is in use: a killed one that nobody has reaped is still listed; in
+    a container without an init, for ever.
+    """
+    from dvc.lock import LockError, make_lock
+    from dvc.repo import Repo
+
+    repo = Repo(str(root))
+    folder = Path(repo.tmp_dir)
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    path = folder / "rwlock"
+    with suppress(LockError, FileNotFoundError):  # somebody is writing it; nobody has
+        guard = make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder), hardlink_lock=hardlink)
+        with guard:
+            try:
+                lock = json.loads(path.read_text())
+                write = {of: info for of, info in lock["write"].items() if not _has_ended(info)}
+                read = {of: [info for info in infos if not _has_ended(info)] for of, infos in lock["read"].items()}
+            except (ValueError, KeyError, TypeError, AttributeError):
+                write, read = {}, {}
+            _replace(path, json.dumps({"write": write, "read": read}))
+
+
+def _has_ended(info: dict[str, Any]) -> bool:
+    try:
+        return bool(psutil.Process(int(info["pid"])).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def mend_record(root: Path) -> None:
+    """Make dvc.lock whole where a build was killed while DVC wrote it: half a second after each stage, not at once.
+
+    Whole entries are kept and the others taken from Git's HEAD. An entry is never believed: DVC compares it with what
+    is there, and its run cache knows of every stage that has run. Call this while holding DVC's lock.
+    """
+    from dvc.utils.serialize import dumps_yaml
+
+    path = root / "dvc.lock"
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return
+    if text.endswith("\n") and _stages(text):
+        return
+    lines = text.splitlines()
+    starts = [number for number, line in enumerate(lines) if line[:2] == "  " and line[2:3].strip(" -")]
+    kept = _stages("\n".join(lines[: starts[-1]])) if starts else {}
+    committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True, text=True).stdout
+    stages = {**_stages(committed), **kept}
+    if not stages:
+        path.unlink()
+        return
+    _replace(path, dumps_yaml({"schema": "2.0", "stages": stages}))
+    print(f"dvc.lock: a build was killed while DVC wrote it; {len(kept)} entries kept, the rest from HEAD", flush=True)
+
+
+def _stages(text: str) -> dict[str, Any]:
+    """The stages in a text of dvc.lock; empty where it is not one that DVC would read."""
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
+    try:
+        return dict(COMPILED_LOCKFILE_SCHEMA(yaml.load(text, Loader=LOADER))["stages"])
+    except (yaml.YAMLError, Invalid, KeyError, TypeError):
+        return {}
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    partial.rename(path)
