@@ -1,5 +1,6 @@
 """Runs one stage: `lemur run FOLDER.STAGE [--params BLOCK] NAME=PATH...`, the command of every stage in dvc.yaml."""
 
+import atexit
 import inspect
 import logging
 import os
@@ -17,12 +18,19 @@ from lemur.pipeline.environment import NUMERICS, apply_numerics, check_packages
 from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.pipeline.validation import block, environment_keys, stage_module, validate
 
+ADVICE = """Stage {stage} failed. Repeat it alone: dvc repro --single-item {stage}
+Its last good outputs: dvc checkout {stage}
+"""
+
 
 def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     """Validate a stage's parameters and environment, run it on temporary paths and rename what it wrote.
 
     Raises `SystemExit` with one message for everything that is wrong before the stage's own work starts.
     """
+    if stage := os.environ.get("DVC_STAGE"):
+        # After the traceback, where it is looked for.
+        atexit.register(sys.stderr.write, ADVICE.format(stage=stage))
     # Ctrl-C ends a stage at once, compiled code too; what it wrote so far is under a temporary name.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # An orphaned stage would go on writing while a new build runs: it ends with the `dvc` that started it.
@@ -56,6 +64,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
         partial[argument].rename(path)
     if afterwards := getattr(module, "afterwards", None):
         afterwards(ROOT)
+    atexit.unregister(sys.stderr.write)
 
 
 def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
