@@ -16,6 +16,7 @@ import pytest
 
 from lemur.pipeline.dag import Dag
 from lemur.pipeline.files import read_yaml
+from tests.pipeline.conftest import project as project  # the toy project
 from tests.tools import ROOT, Project, identity
 
 

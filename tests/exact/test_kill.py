@@ -1,0 +1,99 @@
+"""Builds that are killed with kill -9. About 5 minutes: one tiny build, killed 20 times on its way."""
+
+import os
+import random
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from lemur.pipeline import locks
+from lemur.pipeline.files import read_yaml
+from tests.exact.conftest import from_scratch, locked, variables
+from tests.processes import Build, running_in, until
+from tests.tools import ROOT, Project, identity
+
+pytestmark = [pytest.mark.exact, pytest.mark.timeout(1500)]
+
+KILLS = 20
+
+
+def ran(project: Project) -> tuple[set[str], set[str]]:
+    """The stages whose command was started since the logs were removed, and those that DVC has recorded since."""
+    started, recorded = set(), set()
+    for log in (project.root / "logs").glob("*.log"):
+        text = log.read_text(errors="replace")
+        if match := re.search(r"^Running stage '(\S+)':$", text, re.MULTILINE):
+            started.add(match[1])
+            if "Use `dvc push`" in text:
+                recorded.add(match[1])
+    return started, recorded
+
+
+def test_build_killed_20_times_completes_with_the_same_bytes(built: Project, tmp_path: Path) -> None:
+    seed = int(os.environ.get("LEMUR_KILL_SEED", "1"))
+    moments = random.Random(seed)
+    project = Project(tmp_path / "lemur", variables(tmp_path))
+    from_scratch(project)
+    finished: set[str] = set()
+    for number in range(KILLS):
+        shutil.rmtree(project.root / "logs", ignore_errors=True)
+        build = Build(project, "snakemake", "--cores", "2")
+        until(lambda build=build: "Execute " in build.said() or build.process.poll() is not None)
+        time.sleep(wait := moments.uniform(0, 10))
+        assert build.process.poll() is None, f"ended before kill {number + 1}:\n{build.said()}"
+        build.kill(group=number % 2 == 0)
+        until(lambda: not running_in(tmp_path), seconds=20)
+        started, recorded = ran(project)
+        print(f"seed {seed}, kill {number + 1} after {wait:.1f} s: {len(started)} stages started")
+        assert not started & finished
+        finished |= recorded
+    shutil.rmtree(project.root / "logs")
+    project.run("snakemake", "--cores", "2")
+    assert not ran(project)[0] & finished
+    assert finished
+    assert locked(project) == locked(built)
+    assert project.planned() == set()
+    assert not list(project.root.rglob("*.partial"))
+    until(lambda: not running_in(tmp_path), seconds=20)
+
+
+def test_dvc_lock_cut_anywhere_is_read_again(tmp_path: Path) -> None:
+    text = (ROOT / "dvc.lock").read_text()
+    whole = read_yaml(ROOT / "dvc.lock")["stages"]
+    moments = random.Random(1)
+    for commit in (False, True):
+        folder = tmp_path / str(commit)
+        folder.mkdir()
+        subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+        if commit:
+            (folder / "dvc.lock").write_text(text)
+            subprocess.run(["git", "add", "dvc.lock"], cwd=folder, check=True)
+            subprocess.run(["git", "commit", "-qm", "."], cwd=folder, env={**os.environ, **identity()}, check=True)
+        for size in [0, 1, 20, text.index("    outs:"), *(moments.randrange(len(text)) for _ in range(8))]:
+            (folder / "dvc.lock").write_text(text[:size])
+            locks.mend_record(folder)
+            left = read_yaml(folder / "dvc.lock")["stages"] if (folder / "dvc.lock").exists() else {}
+            # Cut at the end of a line, it may be well-formed; DVC then finds its last stage changed.
+            assert all(left[name] == whole[name] for name in list(left)[:-1])
+            assert len(left) >= (
+                text[:size].count("\n    outs:") - 1 if text[size - 1] == "\n" or not commit else len(whole)
+            )
+
+
+def test_records_that_dvc_had_half_written_cost_no_stage_and_no_unlocking(project: Project) -> None:
+    project.run("snakemake", "--cores", "2")
+    lock = project.root / "dvc.lock"
+    text, whole = lock.read_text(), read_yaml(lock)
+    for size in (0, len(text) // 2, len(text) - 20):
+        lock.write_text(text[:size])
+        (project.root / ".dvc/tmp/rwlock").write_text('{"write": {"')
+        shutil.rmtree(project.root / "logs")
+        project.run("snakemake", "--cores", "2")
+        assert ran(project) == (set(), set())
+        assert read_yaml(lock) == whole
+    assert project.planned() == set()
+    assert "up to date" in project.run("dvc", "status")

@@ -1,0 +1,79 @@
+"""Builds that are interrupted or fail, on a toy project. About 1 minute."""
+
+import signal
+import time
+
+import pytest
+
+from tests.exact.conftest import ran
+from tests.processes import Build, running_in, until
+from tests.tools import Project
+
+pytestmark = pytest.mark.exact
+
+
+def slow(project: Project, stage: str, seconds: float) -> None:
+    """Make a toy stage sleep before it writes."""
+    project.set("    text =", f"    import time; time.sleep({seconds})\n    text =", f"src/lemur/toy/{stage}.py")
+
+
+def works_on(project: Project, stage: str) -> bool:
+    """Whether a toy stage has come to its own work: the runner has made the folder of its output."""
+    return any(f"run toy.{stage}" in line and "python" in line[:80] for line in running_in(project.root))
+
+
+def test_ctrl_c_stops_at_once_and_says_so(project: Project) -> None:
+    slow(project, "fork", 600)
+    build = Build(project, "snakemake", "--cores", "2")
+    until(lambda: works_on(project, "fork"))
+    time.sleep(1)
+    build.interrupt()
+    said = build.finish(60)
+    assert build.process.returncode
+    assert "Terminating processes on user request" in said
+    until(lambda: not running_in(project.root), seconds=20)
+    project.set("time.sleep(600)", "time.sleep(0)", "src/lemur/toy/fork.py")
+    assert ran(project, "snakemake", "--cores", "2") == {"fork_left", "fork_right", "last"}
+
+
+def test_ctrl_c_stops_dvc_repro_too(project: Project) -> None:
+    slow(project, "first", 600)
+    build = Build(project, "dvc", "repro")
+    until(lambda: works_on(project, "first"))
+    time.sleep(1)
+    build.interrupt()
+    assert "failed to reproduce 'first'" in build.finish(60)
+    until(lambda: not running_in(project.root), seconds=20)
+
+
+def test_sigterm_lets_running_stages_finish_and_starts_no_more(project: Project) -> None:
+    slow(project, "first", 5)
+    build = Build(project, "snakemake", "--cores", "2")
+    until(lambda: works_on(project, "first"))
+    build.process.send_signal(signal.SIGTERM)
+    said = build.finish()
+    assert build.process.returncode
+    assert "Will exit after finishing currently running jobs" in said
+    assert (project.root / "data/first.txt").exists()
+    assert not (project.root / "data/last.txt").exists()
+    until(lambda: not running_in(project.root), seconds=20)
+    project.run("snakemake", "--cores", "2")
+    assert (project.root / "data/last.txt").read_text() == "hello 4"
+
+
+def test_failed_stage_says_what_to_do_and_its_last_outputs_come_back(project: Project) -> None:
+    project.run("snakemake", "--cores", "2")
+    project.set("left: {value: 2}", "left: {value: -1}")
+    said = project.run("snakemake", "--cores", "2", ok=False)
+    assert "Error in rule fork_left" in said
+    assert "log: logs/fork_left.log" in said
+    assert "ValueError: value is below zero" in said
+    assert "Repeat it alone: dvc repro --single-item fork@left" in said
+    assert "Its last good outputs: dvc checkout fork@left" in said
+    assert not (project.root / "data/fork_left").exists()
+    project.run("dvc", "checkout", "fork@left")
+    assert (project.root / "data/fork_left/text").read_text() == "hello 2"
+    assert "ValueError" in project.run("dvc", "repro", "--single-item", "fork@left", ok=False)
+    project.run("dvc", "checkout", "fork@left")
+    project.set("left: {value: -1}", "left: {value: 2}")
+    assert project.planned() == set()
