@@ -4,8 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 Record = dict[str, Any]
 
@@ -20,14 +21,36 @@ def content_id(prefix: str, value: Any) -> str:
     return f"{prefix}-{hashlib.sha256(dump(value).encode()).hexdigest()[:16]}"
 
 
-def read_jsonl(path: Path) -> Iterator[Record]:
-    """Records of a file that this project wrote. Raises `ValueError` with file and line if one is not JSON."""
+def scan(path: Path) -> Iterator[tuple[int, Record]]:
+    """(byte offset, record) of each line of a file that this project wrote, so that sorting and sampling need hold no
+    text. Raises `ValueError` with file and line if one is not JSON."""
+    offset = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                yield json.loads(line)
+                yield offset, json.loads(line)
             except ValueError as error:
                 raise ValueError(f"{path}:{number}: not JSON ({error}); run the stage that wrote it again") from None
+            offset += len(line)
+
+
+def read_jsonl(path: Path) -> Iterator[Record]:
+    """Records of a file that this project wrote. Raises what `scan` raises."""
+    return (record for _, record in scan(path))
+
+
+def read_at(file: BinaryIO, offset: int) -> Record:
+    """The record whose line begins at `offset`."""
+    file.seek(offset)
+    record: Record = json.loads(file.readline())
+    return record
+
+
+def batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    """`records` in lists of `size`, the last one shorter."""
+    iterator = iter(records)
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 class Writer(Protocol):

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save
 
 from lemur.instructions.embed_instructions import Params, embed_instructions
-from lemur.instructions.vectors import unit
+from lemur.instructions.unit_vectors import unit
 from lemur.records import read_json, write_jsonl
 from tests.instructions.builders import chat, fetched, tokenizer_folder
 

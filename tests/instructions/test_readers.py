@@ -100,13 +100,20 @@ def test_broken_lines_are_named(tmp_path: Path) -> None:
 
 
 def test_a_list_longer_than_one_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lemur.instructions.readers.containers._CHUNK", 7)
+    monkeypatch.setattr("lemur.sources.containers._CHUNK", 7)
     rows = [{"instruction": f"Q{i}" * (i % 5), "output": "A]},{[ \n" * i} for i in range(40)]
     items = good(read_all(tmp_path, "evol_instruct", "a.json", json.dumps(rows, indent=2)))
     assert [item.turns for item in items] == [(("user", r["instruction"]), ("assistant", r["output"])) for r in rows]
 
 
-@pytest.mark.parametrize("content", ['[{"instruction": "Q", "output": "A"}, {"instr', '{"instruction": "Q"}', ""])
+def test_lines_named_as_a_list(tmp_path: Path) -> None:
+    lines = '{"instruction": "Q", "output": "A"}\n{"instruction": "Q"}\n'
+    first, second = read_all(tmp_path, "evol_instruct", "a.json", lines)
+    assert (first.where, first.turns) == ("a.json:1", PAIR)
+    assert (second.where, second.reason) == ("a.json:2", "missing_field")
+
+
+@pytest.mark.parametrize("content", ['[{"instruction": "Q", "output": "A"}, {"instr', '"instruction"', ""])
 def test_a_damaged_list_stops(tmp_path: Path, content: str) -> None:
     with pytest.raises(ValueError, match=r"a\.json"):
         read_all(tmp_path, "evol_instruct", "a.json", content)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lemur.instructions.near_duplicates import find, similarity
 from lemur.instructions.semantic_dedup import Params, semantic_dedup
-from lemur.instructions.vectors import unit
+from lemur.instructions.unit_vectors import unit
 from lemur.records import read_json, read_jsonl, write_jsonl
 from tests.instructions.builders import chat
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from lemur.corpus.minhash import candidates, jaccard, shingles, signatures
 from lemur.corpus.sources import SOURCES
-from lemur.instructions.streaming import read_at, scan
+from lemur.records import read_at, scan
 
 Pairs = dict[tuple[int, int], float]
 

@@ -8,9 +8,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lemur.counts import Counts
-from lemur.instructions.streaming import batches
 from lemur.pipeline.params import StageParams
-from lemur.records import Record, read_jsonl
+from lemur.records import Record, batches, read_jsonl
 
 PACKAGES = ("array-record", "tokenizers")
 BATCH = 256

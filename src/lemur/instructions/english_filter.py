@@ -10,9 +10,8 @@ from pydantic import Field
 from lemur import workers
 from lemur.counts import Counts
 from lemur.instructions.conversation import conversation, user_turns
-from lemur.instructions.streaming import batches
 from lemur.pipeline.params import StageParams
-from lemur.records import Record, jsonl_writer, read_jsonl
+from lemur.records import Record, batches, jsonl_writer, read_jsonl
 
 PACKAGES = ("langdetect", "regex")
 BATCH = 2048

@@ -9,9 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from lemur.counts import Counts
-from lemur.instructions.streaming import read_at, scan
 from lemur.pipeline.params import StageParams
-from lemur.records import Record, jsonl_writer
+from lemur.records import Record, jsonl_writer, read_at, scan
 
 SHOWN = 50  # overlaps that the report shows
 

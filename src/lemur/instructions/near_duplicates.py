@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lemur.instructions.vectors import row_sums
+from lemur.instructions.unit_vectors import row_sums
 
 DECIMALS = 6  # similarities are rounded to these before they are compared with the threshold
 # BLAS adds in an order of its own: 768 float32 products of unit vectors err by less than 768 * 2^-24 = 5e-5. Whatever

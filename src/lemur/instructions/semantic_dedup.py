@@ -9,9 +9,8 @@ from pydantic import Field
 
 from lemur.counts import Counts
 from lemur.instructions.conversation import GROUPS, characters, rounds, user_turns
-from lemur.instructions.streaming import read_at, scan
 from lemur.pipeline.params import StageParams
-from lemur.records import Record, jsonl_writer
+from lemur.records import Record, jsonl_writer, read_at, scan
 
 SHOWN = 20  # pairs near the threshold that the report shows
 

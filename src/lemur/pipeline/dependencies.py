@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+import tomllib
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -26,7 +27,7 @@ HARMLESS = {
     "ruamel-yaml",
 }
 # What a library's own bits come from.
-BEHIND = {"jax": ["jaxlib"], "matplotlib": ["numpy"]}
+BEHIND = {"jax": ["jaxlib"], "matplotlib": ["numpy"], "sentence-transformers": ["transformers"]}
 # A file or folder that a module reads from beside itself, as it names it: "chat_template.jinja", "filters".
 DATA_FILE = re.compile(r"\w+(\.\w+)?")
 
@@ -46,15 +47,40 @@ def modules(dotted: str) -> list[str]:
 def packages(dotted: str) -> list[str]:
     """Distributions that decide the bytes of a stage: what its modules import, and what it names in `PACKAGES`."""
     distributions = packages_distributions()
+    recordable = {**locked(), **extras()}
     names = set(getattr(stage_module(dotted), "PACKAGES", ()))
     for path in _closure(PACKAGE.joinpath(*dotted.split("."))):
         if path.suffix == ".py":
             for top in _imports(path)[1]:
-                names.update(distributions.get(top, [])[:1])
-    # One spelling of a name (PEP 503), and no dot in it, which would be a level of its own in a DVC param.
-    names = {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+                names.update(distributions.get(top, [top])[:1])
+    names = {_normalised(name) for name in names}
     names.update(behind for name in list(names) for behind in BEHIND.get(name, []))
-    return sorted(name for name in names - HARMLESS if installed(name))
+    return sorted(name for name in names - HARMLESS if name in recordable)
+
+
+@cache
+def locked() -> dict[str, str]:
+    """Distributions of requirements/core.txt and their versions. What else is installed must not change dvc.yaml."""
+    lines = (ROOT / "requirements/core.txt").read_text(encoding="utf-8").splitlines()
+    return dict(_pinned(line) for line in lines if "==" in line)
+
+
+@cache
+def extras() -> dict[str, str]:
+    """The distributions that pyproject.toml's extras pin, whether or not they are installed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pins = [pin for group in project["optional-dependencies"].values() for pin in group if "==" in pin]
+    return dict(_pinned(pin) for pin in pins)
+
+
+def _pinned(line: str) -> tuple[str, str]:
+    name, _, rest = line.partition("==")
+    return _normalised(name), re.split(r"[ ;\\]", rest)[0]
+
+
+def _normalised(name: str) -> str:
+    """One spelling of a name (PEP 503), and no dot in it, which would be a level of its own in a DVC param."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def _closure(start: Path) -> set[Path]:
@@ -143,7 +169,7 @@ def write(check: bool = False) -> list[str]:
     yaml.dump(dag, text)
     differences = _replace(DAG, text.getvalue(), check)
     environment = yaml.load(ENVIRONMENT.read_text())
-    environment["packages"] = {name: installed(name) for name in sorted(used)}
+    environment["packages"] = {name: installed(name) or extras()[name] for name in sorted(used)}
     text = io.StringIO()
     yaml.dump(environment, text)
     return differences + _replace(ENVIRONMENT, text.getvalue(), check)

@@ -35,12 +35,16 @@ def apply_numerics(numerics: dict[str, Any] | None) -> None:
 
 
 def check_packages(names: list[str]) -> None:
-    """Compare installed versions of distributions with environment.yaml. Raises `SystemExit` where they differ."""
+    """Compare installed versions of distributions with environment.yaml. Raises `SystemExit` where they differ.
+
+    An extra (torch) that is not installed is no difference: the stage says so itself if its parameters need it."""
+    from lemur.pipeline.dependencies import extras
+
     recorded = read_yaml(ENVIRONMENT)["packages"]
     problems = [
         f"environment.yaml: packages.{name}: {recorded.get(name, 'nothing')} recorded, {installed(name)} installed"
         for name in names
-        if recorded.get(name) != installed(name)
+        if recorded.get(name) != installed(name) and not (installed(name) is None and name in extras())
     ]
     if problems:
         raise SystemExit(

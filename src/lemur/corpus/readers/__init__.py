@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from lemur.corpus.readers import dm_mathematics, latex, markdown_play, plain, stack, text_jsonl, wikitext
 from lemur.corpus.readers.raw import RawDocument
+from lemur.sources.containers import reader
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 _READERS = {
@@ -21,8 +22,4 @@ _READERS = {
 
 def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
     """Documents of one file. Raises `ValueError` for a schema that no reader knows."""
-    if file.schema not in _READERS:
-        raise ValueError(
-            f"{file.path}: schema {file.schema!r} is no document schema; the manifest may name {sorted(_READERS)}"
-        )
-    return _READERS[file.schema](file)
+    return reader(file, _READERS, "document")(file)

@@ -1,12 +1,11 @@
-"""What a reader of corpus documents gives, and the containers they come in: JSON lines, Parquet, plain files."""
+"""What a reader of corpus documents gives, and two ways to read: record by record, and a file as one text."""
 
 import gzip
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from lemur.records import Record
+from lemur.sources.containers import records
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 
@@ -21,14 +20,14 @@ class RawDocument:
 
 
 def rows(file: FetchedFile, convert: Callable[[str, Record], RawDocument]) -> Iterator[RawDocument | BadRecord]:
-    """Records of JSON lines (gzipped or not) or Parquet, one at a time; `convert` may raise what `field` raises."""
-    number = 0
-    for number, row in enumerate(_parquet(file) if file.name.endswith(".parquet") else _json_lines(file), 1):
-        where = f"{file.name}:{number}"
-        if row is None:
+    """Records of JSON lines or Parquet, one at a time; `convert` may raise what `field` raises."""
+    for item in records(file):
+        if isinstance(item, BadRecord):
+            yield item
             continue
-        if isinstance(row, BadRecord):
-            yield row
+        where, row = item
+        if not isinstance(row, dict):
+            yield BadRecord(where, "wrong_type", f"{type(row).__name__}, not an object")
             continue
         try:
             yield convert(where, row)
@@ -56,29 +55,3 @@ def whole_text(file: FetchedFile) -> str | BadRecord:
     except UnicodeDecodeError as error:
         return BadRecord(f"{file.name}:{data.count(10, 0, error.start) + 1}", "not_utf8", str(error))
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _json_lines(file: FetchedFile) -> Iterator[Record | BadRecord | None]:
-    opener = gzip.open if file.name.endswith(".gz") else open
-    with opener(file.path, "rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                yield None
-                continue
-            where = f"{file.name}:{number}"
-            try:
-                value = json.loads(line.decode())
-            except UnicodeDecodeError as error:
-                yield BadRecord(where, "not_utf8", str(error))
-            except ValueError as error:
-                yield BadRecord(where, "not_json", f"{error}: {line[:200]!r}")
-            else:
-                found = type(value).__name__
-                yield value if isinstance(value, dict) else BadRecord(where, "wrong_type", f"{found}, not an object")
-
-
-def _parquet(file: FetchedFile) -> Iterator[Any]:
-    import pyarrow.parquet
-
-    for batch in pyarrow.parquet.ParquetFile(file.path).iter_batches(batch_size=1000):
-        yield from batch.to_pylist()

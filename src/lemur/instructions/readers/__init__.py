@@ -15,6 +15,7 @@ from lemur.instructions.readers import (
     single_turn,
 )
 from lemur.instructions.readers.turns import RawConversation
+from lemur.sources.containers import reader
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 _READERS = {
@@ -35,8 +36,4 @@ _READERS = {
 
 def read(file: FetchedFile) -> Iterator[RawConversation | BadRecord]:
     """Conversations of one file. Raises `ValueError` for a schema that no reader knows."""
-    if file.schema not in _READERS:
-        raise ValueError(
-            f"{file.path}: schema {file.schema!r} is no conversation schema; the manifest may name {sorted(_READERS)}"
-        )
-    return _READERS[file.schema](file)
+    return reader(file, _READERS, "conversation")(file)
