@@ -162,6 +162,21 @@ def test_python_is_verified_in_the_sandbox(tmp_path: Path) -> None:
     assert "AssertionError" in rejects[0]["detail"]
 
 
+def test_only_answers_that_pass_their_own_tests(tmp_path: Path) -> None:
+    if why_unavailable():
+        pytest.skip(why_unavailable())
+    rows = [
+        {"instruction": f"Write f ({name}).", "output": f"```python\ndef f(x):\n    return x + 1\n\n{test}\n```"}
+        for name, test in (("right", "assert f(1) == 2"), ("wrong", "assert f(1) == 3"), ("without", "print(f(1))"))
+    ]
+    files = {source: {"a.json": ("evol_instruct", rows, {})} for source in ("verified_python", "evol_codealpaca")}
+    kept, rejects, report = run(tmp_path, files, verify="run")
+    assert [r["messages"][0]["content"] for r in kept if r["source"] == "verified_python"] == ["Write f (right)."]
+    assert sorted(reject["reason"] for reject in rejects) == ["no_tests", "tests_failed"]
+    assert all(reject["record"]["messages"] for reject in rejects)
+    assert report["sources"]["evol_codealpaca"]["out"] == 3  # other sources are not judged
+
+
 def test_without_running(tmp_path: Path) -> None:
     files = {"verified_python": {"a.jsonl": ("problems", PROBLEMS, {})}}
     kept, rejects, _ = run(tmp_path / "drop", files, verify="drop")

@@ -83,6 +83,12 @@ def test_the_richest_conversation_stays(tmp_path: Path) -> None:
     assert (report["in"], report["compared"], report["passed_without_comparison"]) == (5, 4, 1)
 
 
+def test_the_verified_answer_stays(tmp_path: Path) -> None:
+    records = [chat("q", "a longer answer", source="evol_codealpaca"), chat("q", "short", source="verified_python")]
+    kept, _, _ = run(tmp_path, records, np.ones((2, 1), np.float32), sources=["evol_codealpaca", "verified_python"])
+    assert kept == [records[1]]
+
+
 def test_order_and_block_change_no_byte(tmp_path: Path) -> None:
     records = [
         chat(f"question {i % 37}", "answer " * (i % 5), source=("sharegpt", "chatlogs")[i % 2]) for i in range(150)

@@ -17,6 +17,9 @@ GROUPS: dict[str, Group] = {
 }
 """Group of each source. Semantic deduplication runs in each group by itself, as in the paper (appendix A.2.1)."""
 
+VERIFIED = "verified_python"
+"""The source of which only answers that pass their tests in the sandbox are kept."""
+
 
 def conversation(source: str, messages: list[Record], *, licence: str, language: str | None) -> Record:
     """A conversation; its id follows from source and messages only, so it is the same in whatever file or order."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lemur.counts import Counts
+from lemur.instructions.conversation import VERIFIED
 from lemur.pipeline.params import StageParams
 from lemur.records import Record, jsonl_writer
 
@@ -91,6 +92,7 @@ class _Run:
         """The conversations of one fetched source, in the order of its files."""
         from tqdm import tqdm
 
+        from lemur.instructions.tested_answers import program_with_tests
         from lemur.sources.fetched import load
 
         fetched = load(folder)
@@ -104,12 +106,16 @@ class _Run:
                 found = self._convert(source, file, raw)
                 if found is None:
                     malformed += getattr(raw, "reason", None) in MALFORMED
-                elif raw.program is None or self.params.verify == "keep":
+                    continue
+                program = raw.program or (program_with_tests(found) if source == VERIFIED else None)
+                if program is None and source == VERIFIED:
+                    self.counts.dropped(source, "no_tests", found, where=raw.where)
+                elif program is None or self.params.verify == "keep":
                     yield self._out(found)
                 elif self.params.verify == "drop":
                     self.counts.dropped(source, "not_run", found, where=raw.where)
                 else:
-                    waiting.append((found, raw.program))
+                    waiting.append((found, program))
                     if len(waiting) == VERIFY_BATCH:
                         yield from self._verified(waiting)
                         waiting = []

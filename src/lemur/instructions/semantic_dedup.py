@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from lemur.counts import Counts
-from lemur.instructions.conversation import GROUPS, characters, rounds, user_turns
+from lemur.instructions.conversation import GROUPS, VERIFIED, characters, rounds, user_turns
 from lemur.pipeline.params import StageParams
 from lemur.records import Record, jsonl_writer, read_at, scan
 
@@ -31,8 +31,9 @@ def semantic_dedup(
 ) -> None:
     """Compare the conversations of one group and keep one of each set of near-duplicates.
 
-    Of two near-duplicates that with more rounds stays, then that with more characters, then that with the smaller id:
-    a rule of the content alone, so the result is the same for any order of the input. Output is sorted by source, id.
+    Of two near-duplicates the execution-verified one stays, then that with more rounds, then that with more characters,
+    then that with the smaller id: a rule of the content alone, so the result is the same for any order of the input.
+    Output is sorted by source, id.
     """
     from tqdm import tqdm
 
@@ -113,7 +114,7 @@ class _Entry:
         self.source: str = record["source"]
         self.line = line
         self.offset = offset
-        self.rank = (-rounds(record), -characters(record), self.identifier)
+        self.rank = (self.source != VERIFIED, -rounds(record), -characters(record), self.identifier)
 
     def read(self, file: BinaryIO) -> Record:
         return read_at(file, self.offset)
