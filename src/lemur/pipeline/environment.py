@@ -28,8 +28,8 @@ def apply_numerics(numerics: dict[str, Any] | None) -> None:
     os.environ["JAX_THREEFRY_PARTITIONABLE"] = "true"
     if numerics["threads"]:
         os.environ["NPROC"] = str(numerics["threads"])
-    # Base, Lemur and Lemur-Chat are asked by the same programs: compiled once, and again after a restart (tiny: -13 s of
-    # CPU). JAX's key holds the program, the flags and the versions, so what comes out is the same.
+    # Base, Lemur and Lemur-Chat are asked by the same programs: compiled once (13 s of CPU).
+    # JAX's key holds the program, the flags and the versions, so what comes out is the same.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".lemur" / "compiled"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
