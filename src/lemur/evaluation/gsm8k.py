@@ -2,7 +2,6 @@
 
 import json
 import re
-import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -11,6 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from lemur.evaluation import harness
+from lemur.evaluation.exact_match import plain
 from lemur.inference.interface import Model
 from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, Fetched, FetchedFile, load
@@ -95,10 +95,9 @@ def evaluate(
     report = harness.Report("gsm8k", params, 1, params.shots, len(problems), len(chosen))
     rows: list[Record] = []
     for problem, (text, count), answer in zip(chosen, prompts, answers, strict=True):
-        output = answer.text if answer else ""
+        outcome = harness.answered(report, answer)
+        output = outcome["output"]
         said = {"paper": last_number(output), "strict": stated_number(output)}
-        report.counts["prompt_too_long"] += answer is None
-        report.counts["truncated"] += answer is not None and answer.finish == "length"
         report.counts["unanswered"] += said["strict"] is None
         report.counts["fewer_shots"] += count < params.shots
         rows.append(
@@ -106,8 +105,7 @@ def evaluate(
                 "id": problem.where,
                 "prompt": text,
                 "shots": count,
-                "output": output,
-                "finish": answer.finish if answer else "prompt_too_long",
+                **outcome,
                 "extraction": said,
                 "target": problem.answer,
                 "correct": {
@@ -145,11 +143,6 @@ def last_number(output: str) -> str:
     text = without_commas(output)
     numbers: list[str] = re.findall(r"[-+]?\d*\.\d+|\d+", text)
     return numbers[-1] if numbers else text
-
-
-def plain(text: str) -> str:
-    """The paper's comparison (exact_match of the library evaluate): no case, no punctuation, so 18.0 equals 180."""
-    return text.lower().translate(str.maketrans("", "", string.punctuation))
 
 
 def stated_number(output: str) -> str | None:

@@ -109,6 +109,13 @@ def generate_fitting(
     return answers
 
 
+def answered(report: "Report", answer: Generation | None) -> Record:
+    """`output` and `finish` of a sample; what went wrong is counted."""
+    report.counts["prompt_too_long"] += answer is None
+    report.counts["truncated"] += answer is not None and answer.finish == "length"
+    return {"output": answer.text if answer else "", "finish": answer.finish if answer else "prompt_too_long"}
+
+
 def mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
@@ -119,6 +126,13 @@ def standard_error(values: Sequence[float]) -> float | None:
         return None
     middle = mean(values)
     return math.sqrt(math.fsum((value - middle) ** 2 for value in values) / (len(values) - 1) / len(values))
+
+
+def macro(metric: str, name: str, tasks: Sequence[Record]) -> Record:
+    """The mean over tasks of a metric that `scored` gave for each, and its standard error."""
+    errors = [task[f"{metric}_stderr,{name}"] for task in tasks]
+    error = None if None in errors else math.sqrt(math.fsum(error**2 for error in errors)) / len(errors)
+    return {f"{metric},{name}": mean([task[f"{metric},{name}"] for task in tasks]), f"{metric}_stderr,{name}": error}
 
 
 def scored(metric: str, name: str, values: Sequence[float]) -> Record:

@@ -3,17 +3,15 @@
 import gzip
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from lemur import sandbox
-from lemur.evaluation import harness
-from lemur.evaluation.pass_at_k import pass_at_k
-from lemur.inference.interface import Generation, Model
+from lemur.evaluation import harness, programs
+from lemur.inference.interface import Model
 from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 
@@ -21,25 +19,11 @@ STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 EXTRACTIONS = ("paper", "strict")
 
 
-class Params(harness.AskParams):
-    max_new_tokens: int = Field(description="most tokens of a completion", gt=0)
+class Params(programs.ProgramParams):
     strip_prompt: bool = Field(
         description="whether the model writes the newline after the prompt itself: tokenizers that keep a newline with "
         "the indentation after it (GPT-2's kind) never saw one end a text; Llama's is indifferent"
     )
-    samples: int = Field(description="completions of each problem", gt=0)
-    k: tuple[int, ...] = Field(description="which pass@k to report; none above `samples`", min_length=1, strict=False)
-    temperature: float = Field(description="of sampling; 0 is greedy, which allows one sample", ge=0)
-    timeout: int = Field(description="processor seconds that a program may take", gt=0)
-    memory: int = Field(description="MiB that a program may use", gt=0)
-
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        if max(self.k) > self.samples or min(self.k) < 1:
-            raise ValueError(f"k is {self.k} and samples {self.samples}; each k from 1 to samples is allowed")
-        if self.samples > 1 and self.temperature == 0:
-            raise ValueError(f"{self.samples} greedy samples are all the same; take one, or a temperature above 0")
-        return self
 
 
 @dataclass(frozen=True)
@@ -75,62 +59,30 @@ def evaluate(
     chosen = harness.choose(problems, params.limit, params.seed, lambda problem: problem.task_id)
     in_chat = harness.asks_in_chat(model, params.chat)
     prompts = [prompt(model, problem, in_chat) for problem in chosen]
-    rounds: list[list[Generation | None]] = [
-        harness.generate_fitting(
-            model,
-            prompts,
-            max_new_tokens=params.max_new_tokens,
-            stop=STOP,
-            temperature=params.temperature,
-            seed=params.seed + number,
-        )
-        for number in range(params.samples)
-    ]
+    answers_by_problem = programs.completions(params, model, prompts, STOP)
     report = harness.Report("humaneval", params, 1, 0, len(problems), len(chosen))
     rows: list[Record] = []
-    for problem, text, *answers in zip(chosen, prompts, *rounds, strict=True):
+    for problem, text, answers in zip(chosen, prompts, answers_by_problem, strict=True):
         for answer in answers:
-            output = answer.text if answer else ""
-            report.counts["prompt_too_long"] += answer is None
-            report.counts["truncated"] += answer is not None and answer.finish == "length"
+            outcome = harness.answered(report, answer)
+            output = outcome["output"]
             report.counts["unanswered"] += not output.strip()
-            rows.append(
-                {
-                    "id": problem.task_id,
-                    "prompt": text,
-                    "output": output,
-                    "finish": answer.finish if answer else "prompt_too_long",
-                    "extraction": {"paper": until_last_return(output), "strict": without_fence(output)},
-                }
-            )
+            said = {"paper": until_last_return(output), "strict": without_fence(output)}
+            rows.append({"id": problem.task_id, "prompt": text, **outcome, "extraction": said})
     by_id = {problem.task_id: problem for problem in chosen}
-    programs = [by_id[row["id"]].program(row["extraction"][name]) for row in rows for name in EXTRACTIONS]
-    distinct = list(dict.fromkeys(programs))
-    judged = sandbox.run_python_programs(distinct, timeout_s=params.timeout, memory_mb=params.memory)
-    verdicts = dict(zip(distinct, judged, strict=True))
+    verdicts = programs.verdicts(
+        [by_id[row["id"]].program(row["extraction"][name]) for row in rows for name in EXTRACTIONS], params
+    )
     for row in rows:
         found = {name: verdicts[by_id[row["id"]].program(row["extraction"][name])] for name in EXTRACTIONS}
         row["verdict"] = {name: {"status": one.status, "detail": one.detail} for name, one in found.items()}
         row["correct"] = {name: one.status == "passed" for name, one in found.items()}
         report.counts["timed_out"] += found["strict"].status == "timed_out"
-    report.results["humaneval"] = scores(rows, params.k)
+    report.results["humaneval"] = programs.scores(rows, EXTRACTIONS, params.k)
     report.higher_is_better = {f"pass@{k}": True for k in params.k}
     report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": list(STOP)}
     report.write(result, model.identity())
     write_jsonl(samples, rows)
-
-
-def scores(rows: Sequence[Record], ks: Sequence[int]) -> Record:
-    """pass@k of each extraction, over problems."""
-    results: Record = {}
-    for name in EXTRACTIONS:
-        by_problem: dict[str, list[bool]] = {}
-        for row in rows:
-            by_problem.setdefault(row["id"], []).append(row["correct"][name])
-        for k in ks:
-            values = [pass_at_k(len(passed), sum(passed), k) for passed in by_problem.values()]
-            results |= harness.scored(f"pass@{k}", name, values)
-    return results
 
 
 def prompt(model: Model, problem: Problem, in_chat: bool) -> str:

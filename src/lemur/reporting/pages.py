@@ -35,7 +35,7 @@ def pages(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Tabl
         Picture("bits_per_byte.png", "Bits per byte of base, Lemur and Lemur-Chat on held-out code and text"),
         Heading("Table 3: text and code benchmarks"),
         tables["table3"],
-        Picture("table3.png", "MMLU, GSM8K and HumanEval of the paper's nine models and our three"),
+        Picture("table3.png", "The eight benchmarks of the paper's nine models and our three"),
         tables["table3_ours"],
         Heading("What each stage kept"),
         tables["counts"],

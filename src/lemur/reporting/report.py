@@ -36,7 +36,7 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
     made = {
         "table1": table1.table(printed, found.stages),
         "table3": table3.table(printed, found),
-        "table3_ours": table3.details(found),
+        "table3_ours": table3.details(found, printed),
         "table8": table8.table(printed, found.stages),
         "bits_per_byte": bits_per_byte.table(found),
         "curves": training.table(found),

@@ -6,8 +6,17 @@ from lemur.records import Record
 from lemur.reporting.blocks import Missing
 from lemur.reporting.inputs import MODELS, Inputs
 
-METRICS = {"mmlu": "acc", "gsm8k": "exact_match", "humaneval": "pass@1"}
-"""The metric of each benchmark that stands in Table 3."""
+METRICS = {
+    "mmlu": "acc",
+    "bbh": "exact_match",
+    "gsm8k": "exact_match",
+    "humaneval": "pass@1",
+    "mbpp": "pass@1",
+    "spider": "execution_accuracy",
+    "multipl_e": "pass@1",
+    "ds1000": "pass@1",
+}
+"""The metric of each benchmark of Table 3. Any other benchmark's is the first of its `higher_is_better`."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,8 @@ class Score:
     asked: int
     items: int
     shots: int | None
+    fewer_shots: int | None
+    """Items whose prompt had no room for all shots."""
     strict: float | None
     place: str | None
     sample: bool
@@ -37,10 +48,10 @@ def score(inputs: Inputs, model: str, benchmark: str) -> Score | Missing:
     found = result.get("results", {}).get(benchmark, {})
     if "skipped" in found:
         return Missing(f"{benchmark} of {MODELS.get(model, model)} skipped: {found['skipped']}")
-    metric = METRICS[benchmark]
+    metric = METRICS.get(benchmark) or next(iter(result.get("higher_is_better", {}).get(benchmark, {})), None)
     rule = next((name for name in ("paper", "none") if f"{metric},{name}" in found), None)
     if rule is None or found[f"{metric},{rule}"] is None:
-        return Missing(f"{benchmark} of {MODELS.get(model, model)}: its result file has no {metric}")
+        return Missing(f"{benchmark} of {MODELS.get(model, model)}: its result file has no {metric or 'metric'}")
     samples = result.get("n-samples", {}).get(benchmark, {})
     origin = result.get("configs", {}).get(benchmark, {}).get("data", {})
     strict = found.get(f"{metric},strict")
@@ -50,10 +61,27 @@ def score(inputs: Inputs, model: str, benchmark: str) -> Score | Missing:
         asked=samples.get("effective", 0),
         items=samples.get("original", 0),
         shots=result.get("n-shot", {}).get(benchmark),
+        fewer_shots=result.get("counts", {}).get(benchmark, {}).get("fewer_shots"),
         strict=_percent(strict),
         place=origin.get("place"),
         sample=bool(origin.get("sample")),
     )
+
+
+def benchmarks(inputs: Inputs) -> list[str]:
+    """Those of Table 3, then every other one that a model was asked."""
+    asked = {name for results in inputs.results.values() for name in results}
+    return [*METRICS, *sorted(asked - set(METRICS) - {"bits_per_byte"})]
+
+
+def left_out(inputs: Inputs, benchmark: str) -> dict[str, str]:
+    """Parts of a benchmark that were skipped, such as a language without a compiler here, and why."""
+    return {
+        name.removeprefix(f"{benchmark}_"): scores["skipped"]
+        for model in MODELS
+        for name, scores in inputs.results.get(model, {}).get(benchmark, {}).get("results", {}).items()
+        if name != benchmark and "skipped" in scores
+    }
 
 
 def bits(inputs: Inputs, model: str) -> dict[str, Record] | Missing:

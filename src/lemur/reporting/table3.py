@@ -6,7 +6,7 @@ from lemur.records import Record
 from lemur.reporting.blocks import Cell, Column, Missing, Table
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
-from lemur.reporting.scores import METRICS, Score, score
+from lemur.reporting.scores import Score, benchmarks, left_out, score
 
 
 def table(paper: PaperTables, inputs: Inputs) -> Table:
@@ -22,11 +22,8 @@ def table(paper: PaperTables, inputs: Inputs) -> Table:
     for model, title in MODELS.items():
         ours: dict[str, Cell] = {"model": f"{title} (ours)"}
         for benchmark in paper.table3.benchmarks:
-            if benchmark.key in METRICS:
-                found = score(inputs, model, benchmark.key)
-                ours[benchmark.key] = found.value if isinstance(found, Score) else found
-            else:
-                ours[benchmark.key] = Missing("not run yet")
+            found = score(inputs, model, benchmark.key)
+            ours[benchmark.key] = found.value if isinstance(found, Score) else found
         missing = any(isinstance(cell, Missing) for cell in ours.values())
         scores = [cell for cell in ours.values() if isinstance(cell, float)]
         ours["average"] = Missing("an average needs all eight benchmarks") if missing else sum(scores) / len(scores)
@@ -38,17 +35,21 @@ def table(paper: PaperTables, inputs: Inputs) -> Table:
         for slip in paper.table3.slips
     ]
     notes = ["Scores in per cent; the paper's nine rows as printed."]
-    samples = {b for b in METRICS for m in MODELS if isinstance(s := score(inputs, m, b), Score) and s.sample}
-    notes += [
-        f"{names[benchmark]}: our items are a sample written for this project, not the benchmark: not to be compared."
-        for benchmark in METRICS
-        if benchmark in samples
-    ]
+    for benchmark in paper.table3.benchmarks:
+        found_here = [score(inputs, model, benchmark.key) for model in MODELS]
+        if any(isinstance(found, Score) and found.sample for found in found_here):
+            notes.append(
+                f"{benchmark.name}: our items are a sample written for this project, not the benchmark: not to be compared."
+            )
+        if without := left_out(inputs, benchmark.key):
+            notes.append(f"{benchmark.name}: without {', '.join(sorted(without))}, which cannot run here.")
     return Table(columns, rows, notes, slips)
 
 
-def details(inputs: Inputs) -> Table:
-    """One row a model and benchmark: score, standard error, the strict rule's score, items asked, shots."""
+def details(inputs: Inputs, paper: PaperTables) -> Table:
+    """One row a model and benchmark, those outside Table 3 too: score, standard error, the strict rule's score, items
+    asked, shots."""
+    names = {benchmark.key: benchmark.name for benchmark in paper.table3.benchmarks}
     columns = [
         Column("model", "Model"),
         Column("benchmark", "Benchmark"),
@@ -58,38 +59,43 @@ def details(inputs: Inputs) -> Table:
         Column("asked", "Items asked"),
         Column("items", "of"),
         Column("shots", "Shots"),
+        Column("fewer_shots", "fewer for"),
         Column("data", "Items from"),
     ]
     rows: list[dict[str, Cell]] = []
-    for benchmark in METRICS:
+    for benchmark in benchmarks(inputs):
         for model, title in MODELS.items():
-            row: dict[str, Cell] = {"model": title, "benchmark": benchmark}
+            row: dict[str, Cell] = {"model": title, "benchmark": names.get(benchmark, benchmark)}
             match score(inputs, model, benchmark):
                 case Missing() as missing:
                     row["score"] = missing
                 case found:
-                    row |= {key: getattr(found, key) for key in ("error", "strict", "asked", "items", "shots", "data")}
+                    shown = ("error", "strict", "asked", "items", "shots", "fewer_shots", "data")
+                    row |= {key: getattr(found, key) for key in shown}
                     row["score"] = found.value
             rows.append(row)
     notes = [
         "Score: by the paper's own script, so that it can be compared. Strict rule: where that "
         "script is at fault (a dash: they do not differ). "
-        "s.e.: standard error over the items asked. MMLU's guessing level is 25 %."
+        "s.e.: standard error over the items asked. Fewer for: items whose prompt had no room for all shots. "
+        "MMLU's guessing level is 25 %."
     ]
     return Table(columns, rows, notes)
 
 
 def draw(table: Table, inputs: Inputs, paper: PaperTables, path: Path) -> None:
-    """One panel a benchmark that runs; the paper's models grey, its Lemur rows darker, ours coloured with ± 1 s.e."""
+    """One panel a benchmark; the paper's models grey, its Lemur rows darker, ours coloured with ± 1 s.e."""
     from lemur.reporting.figures import OURS, ordinal, picture
 
     names = [str(row["model"]) for row in table.rows]
     with picture(
-        path, 10, 4.2, "Table 3: scores in per cent, the paper's nine models and our three (± 1 standard error)"
+        path, 12, 8.4, "Table 3: scores in per cent, the paper's nine models and our three (± 1 standard error)"
     ) as figure:
-        for axes, key in zip(figure.subplots(1, len(METRICS), sharey=True), METRICS, strict=True):
+        panels = figure.subplots(2, -(-len(paper.table3.benchmarks) // 2), sharey=True).flat
+        for axes, benchmark in zip(panels, paper.table3.benchmarks, strict=True):
+            key = benchmark.key
             ordinal(axes, names)
-            axes.set_title(next(benchmark.name for benchmark in paper.table3.benchmarks if benchmark.key == key))
+            axes.set_title(benchmark.name)
             axes.set_xlim(0, 100)
             for y, row in enumerate(table.rows):
                 value, name = row[key], str(row["model"])

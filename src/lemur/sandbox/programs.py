@@ -1,7 +1,7 @@
 """Judges Python programs: a program passes if it runs to its end without an exception."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +37,11 @@ def run_python(
     memory_mb: int,
     wall_s: float | None = None,
     stdin: str = "",
+    files: Mapping[str, bytes] | None = None,
     output_bytes: int = 65536,
     mechanism: str | None = None,
 ) -> Result:
-    """Run `program` as __main__ in a fresh sandbox, standard library only.
+    """Run `program` as __main__ in a fresh sandbox, standard library only, with `files` in its working folder.
 
     `timeout_s` is processor seconds (a busy machine changes no verdict); by the clock it gets `wall_s`, by
     default four times that.
@@ -57,7 +58,7 @@ def run_python(
     mechanism = mechanism or backend.layers().mechanism
     done = backend.run(
         [backend.python(mechanism).command, "-S", "-s", "-P", "-B", "-c", _JUDGE],
-        files={},
+        files=files or {},
         stdin=stdin.encode(),
         private=f"{nonce}\n{program}".encode(errors="surrogatepass"),
         limits=limits,

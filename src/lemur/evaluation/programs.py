@@ -1,0 +1,69 @@
+"""What the benchmarks share whose answers are programs: samples, verdicts from the sandbox, pass@k."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from lemur import sandbox
+from lemur.evaluation import harness
+from lemur.evaluation.pass_at_k import pass_at_k
+from lemur.inference.interface import Generation, Model
+from lemur.records import Record
+
+
+class ProgramParams(harness.AskParams):
+    """Parameters of every benchmark whose answers are run."""
+
+    max_new_tokens: int = Field(description="most tokens of a completion", gt=0)
+    samples: int = Field(description="completions of each problem", gt=0)
+    k: tuple[int, ...] = Field(description="which pass@k to report; none above `samples`", min_length=1, strict=False)
+    temperature: float = Field(description="of sampling; 0 is greedy, which allows one sample", ge=0)
+    timeout: int = Field(description="processor seconds that a program may take", gt=0)
+    memory: int = Field(description="MiB that a program may use", gt=0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if max(self.k) > self.samples or min(self.k) < 1:
+            raise ValueError(f"k is {self.k} and samples {self.samples}; each k from 1 to samples is allowed")
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError(f"{self.samples} greedy samples are all the same; take one, or a temperature above 0")
+        return self
+
+
+def completions(
+    params: ProgramParams, model: Model, prompts: Sequence[str], stop: Sequence[str]
+) -> list[list[Generation | None]]:
+    """For each prompt its `params.samples` completions; `None` where the prompt leaves no room."""
+    rounds = [
+        harness.generate_fitting(
+            model,
+            prompts,
+            max_new_tokens=params.max_new_tokens,
+            stop=stop,
+            temperature=params.temperature,
+            seed=params.seed + number,
+        )
+        for number in range(params.samples)
+    ]
+    return [list(answers) for answers in zip(*rounds, strict=True)]
+
+
+def verdicts(programs: Sequence[str], params: ProgramParams) -> dict[str, sandbox.Result]:
+    """The sandbox's verdict on each Python program; equal ones are run once."""
+    distinct = list(dict.fromkeys(programs))
+    judged = sandbox.run_python_programs(distinct, timeout_s=params.timeout, memory_mb=params.memory)
+    return dict(zip(distinct, judged, strict=True))
+
+
+def scores(rows: Sequence[Record], rules: Sequence[str], ks: Sequence[int]) -> Record:
+    """pass@k over problems, for each rule of samples with `id` and `correct` {rule: passed}."""
+    results: Record = {}
+    for rule in rules:
+        by_problem: dict[str, list[bool]] = {}
+        for row in rows:
+            by_problem.setdefault(row["id"], []).append(row["correct"][rule])
+        for k in ks:
+            values = [pass_at_k(len(passed), sum(passed), k) for passed in by_problem.values()]
+            results |= harness.scored(f"pass@{k}", rule, values)
+    return results
