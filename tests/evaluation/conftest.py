@@ -10,6 +10,8 @@ from lemur.inference.interface import Generation, Score
 from lemur.records import Record, write_json
 from lemur.sources.fetched import FetchedFile
 
+BUNDLED = Path(__file__).parents[2] / "data/sources"
+
 
 class Oracle:
     """Answers a prompt with what `answer` makes of it, and finds the continuation likeliest that `answer` gives."""

@@ -64,9 +64,7 @@ def bbh(params: Params, model: Path, benchmark: Path, *, result: Path, samples: 
     if missing := sorted(set(tasks) - set(examples)):
         raise ValueError(f"{benchmark}: no examples for {', '.join(missing)}; each task needs a file of split dev")
     origin = harness.origin(source)
-    evaluate(
-        params, harness.open_model(model, params), examples, tasks, origin=origin, result=result, samples=samples
-    )
+    evaluate(params, harness.open_model(model, params), examples, tasks, origin=origin, result=result, samples=samples)
 
 
 def evaluate(
@@ -131,7 +129,9 @@ def evaluate(
         report.results[f"bbh_{task}"] = {
             key: value
             for rule in RULES
-            for key, value in harness.scored("exact_match", rule, [float(row["correct"][rule]) for row in found]).items()
+            for key, value in harness.scored(
+                "exact_match", rule, [float(row["correct"][rule]) for row in found]
+            ).items()
         }
     per_task = [report.results[name] for name in report.subtasks]
     report.results["bbh"] = harness.macro("exact_match", "paper", per_task) | harness.macro(

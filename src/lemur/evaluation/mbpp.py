@@ -1,4 +1,4 @@
-"""MBPP: short Python programs from a sentence and three tests, which decide in the sandbox (Table 3; Austin et al. 2021)."""
+"""MBPP: a Python program for a sentence and three tests, which decide in the sandbox (Table 3; Austin et al. 2021)."""
 
 import json
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ def evaluate(
 
 
 def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) -> str:
-    """The paper's prompts; in chat in the model's own template (the script leaves `<|im_end|>` out after its examples)."""
+    """The paper's prompts; in chat in the model's template (the script has no `<|im_end|>` after its examples)."""
     task = "You are an expert Python programmer, and here is your task: "
     if not in_chat:
 
@@ -129,6 +129,8 @@ def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
             yield BadRecord(where, "not_json" if isinstance(error, ValueError) else "missing_field", repr(error)[:200])
             continue
         if not tests or not all(isinstance(text, str) for text in (*texts.values(), *tests)):
-            yield BadRecord(where, "wrong_type", "text, code, test_setup_code and the tests must be strings, one or more")
+            yield BadRecord(
+                where, "wrong_type", "text, code, test_setup_code and the tests must be strings, one or more"
+            )
             continue
         yield Problem(task_id, test_list=tests, **texts)

@@ -48,8 +48,8 @@ class Database:
 
 
 def spider(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Ask `model` every chosen question of the fetched `benchmark`, run its queries, and write the result and one sample
-    a question. Without a sandbox nothing is run and the result is `skipped`."""
+    """Ask `model` every chosen question of the fetched `benchmark`, run its queries, and write the result and one
+    sample a question. Without a sandbox nothing is run and the result is `skipped`."""
     source = load(benchmark)
     lists = [file for file in source.files if "database" not in file.meta]
     questions = [question for file in lists for question in harness.readable(read(file))]

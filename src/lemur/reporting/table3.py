@@ -38,9 +38,8 @@ def table(paper: PaperTables, inputs: Inputs) -> Table:
     for benchmark in paper.table3.benchmarks:
         found_here = [score(inputs, model, benchmark.key) for model in MODELS]
         if any(isinstance(found, Score) and found.sample for found in found_here):
-            notes.append(
-                f"{benchmark.name}: our items are a sample written for this project, not the benchmark: not to be compared."
-            )
+            written = "our items are a sample written for this project, not the benchmark: not to be compared"
+            notes.append(f"{benchmark.name}: {written}.")
         if without := left_out(inputs, benchmark.key):
             notes.append(f"{benchmark.name}: without {', '.join(sorted(without))}, which cannot run here.")
     return Table(columns, rows, notes, slips)

@@ -1,0 +1,251 @@
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lemur import sandbox
+from lemur.evaluation import spider as stage
+from lemur.evaluation import sql_judge
+from lemur.records import read_json, read_jsonl
+from tests.evaluation.conftest import BUNDLED, Oracle, fetched, file
+
+PARAMS = {
+    "limit": None,
+    "seed": 0,
+    "bos": False,
+    "chat": "auto",
+    "context": None,
+    "tile": 4,
+    "max_new_tokens": 64,
+    "max_steps": 10_000_000,
+    "memory": 256,
+}
+SCHEMA = "CREATE TABLE cat (name TEXT, age INTEGER);\n"
+ROWS = "INSERT INTO cat VALUES ('Tom', 3), ('Mia', 5), ('Leo', 3);\n"
+OTHER_ROWS = "INSERT INTO cat VALUES ('Bo', 9), ('Bo', 1), ('Zoe', 4), ('Tom', 2);\n"
+QUESTIONS = [
+    ("How many?", "SELECT count(*) FROM cat"),
+    ("Which ages?", "SELECT DISTINCT age FROM cat"),
+    ("By age?", "SELECT name, age FROM cat ORDER BY age, name"),
+    ("Who is old?", "SELECT name FROM cat WHERE age > 3"),
+]
+needs_sandbox = pytest.mark.skipif(not sandbox.available(), reason=str(sandbox.why_unavailable()))
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Path:
+    questions = json.dumps([{"db_id": "cats", "question": asked, "query": query} for asked, query in QUESTIONS])
+    files = {
+        "dev.json": (questions, {"split": "test"}),
+        "cats/cats.sql": (SCHEMA + ROWS, {"database": "cats"}),
+        "cats/a_variant.sql": (SCHEMA + OTHER_ROWS, {"database": "cats"}),
+    }
+    return fetched(tmp_path / "spider", "spider", files)
+
+
+def gold(prompt: str) -> str:
+    return next(query for asked, query in QUESTIONS if f"-- {asked}\n" in prompt).removeprefix("SELECT") + "; x"
+
+
+def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
+    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
+    stage.spider(stage.Params(**{**PARAMS, **changed}), Path("model"), benchmark, result=result, samples=samples)  # type: ignore[arg-type]
+    return read_json(result), list(read_jsonl(samples))
+
+
+def answer(benchmark: Path, monkeypatch: pytest.MonkeyPatch, query: str, asked: int = 3, **changed: object) -> dict:  # type: ignore[type-arg]
+    """The sample of question number `asked` when the model continues SELECT with `query`."""
+    return run(benchmark, Oracle(lambda prompt: query), monkeypatch, **changed)[1][asked]
+
+
+@needs_sandbox
+def test_gold_scores_one_and_garbage_zero(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, samples = run(benchmark, Oracle(gold), monkeypatch)
+    for metric in ("execution_accuracy", "test_suite_accuracy"):
+        assert result["results"]["spider"][f"{metric},paper"] == result["results"]["spider"][f"{metric},strict"] == 1.0
+    assert samples[0]["extraction"] == "SELECT count(*) FROM cat"
+    result, _ = run(benchmark, Oracle(lambda prompt: " 'garbage'"), monkeypatch)
+    assert result["results"]["spider"]["execution_accuracy,paper"] == 0.0
+    assert result["results"]["spider"]["execution_accuracy,strict"] == 0.0
+
+
+@needs_sandbox
+def test_a_query_that_is_right_by_chance_fails_the_suite(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = answer(benchmark, monkeypatch, " name FROM cat WHERE name = 'Mia'")
+    assert sample["correct"] == {
+        "execution_accuracy": {"paper": True, "strict": True},
+        "test_suite_accuracy": {"paper": False, "strict": False},
+    }
+
+
+@needs_sandbox
+def test_the_papers_rule_drops_distinct(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = answer(benchmark, monkeypatch, " age FROM cat", asked=1)
+    assert sample["correct"]["execution_accuracy"] == {"paper": True, "strict": False}
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        (" name FROM dog", "no such table: dog"),
+        (" load_extension('x')", "not authorized"),
+        (" name FROM cat ORDER BY random()", "not authorized"),
+        (" 1 UNION SELECT * FROM pragma_table_list", "authorized|prohibited"),
+        (" sum(a.age) FROM cat a, cat b, cat c, cat d, cat e, cat f, cat g, cat h, cat i, cat j, cat k, cat l, cat m",
+         "interrupted"),
+        (" zeroblob(900000000)", "(?i)too big|memory"),
+        ("", "syntax|incomplete"),
+    ],
+)  # fmt: skip
+def test_what_fails_is_wrong_and_says_why(
+    benchmark: Path, monkeypatch: pytest.MonkeyPatch, query: str, error: str
+) -> None:
+    import re
+
+    sample = answer(benchmark, monkeypatch, query, max_steps=300_000)
+    assert re.search(error, sample["verdict"]["error"]), sample["verdict"]
+    assert sample["correct"]["execution_accuracy"] == {"paper": False, "strict": False}
+
+
+@needs_sandbox
+def test_only_one_statement_and_nothing_is_written(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (benchmark / "files/cats/cats.sql").read_bytes()
+    assert answer(benchmark, monkeypatch, " name FROM cat WHERE age > 3; DROP TABLE cat")["extraction"].endswith("> 3")
+    jobs = [(stage.Database("", (stage.content(benchmark / "files/cats/cats.sql"),)), "SELECT 1", "DROP TABLE cat")]
+    assert "not authorized" in stage.judged(jobs, stage.Params(**PARAMS))[0]["verdict"]["error"]  # type: ignore[arg-type]
+    assert (benchmark / "files/cats/cats.sql").read_bytes() == before
+
+
+@needs_sandbox
+def test_a_gold_query_that_fails_stops_the_stage(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "QUESTIONS", [("How many?", "SELECT x FROM cat")])
+    path = benchmark / "files/dev.json"
+    path.write_text(json.dumps([{"db_id": "cats", "question": "How many?", "query": "SELECT x FROM cat"}]))
+    with pytest.raises(ValueError, match=r"gold query fails.*no such column: x"):
+        run(benchmark, Oracle(gold), monkeypatch)
+
+
+@needs_sandbox
+def test_the_clock_stands_still(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "0.sqlite").close()
+    query = (
+        "SELECT date('now'), strftime('%Y', 'now'), datetime(), current_date, date('now', '+1 day'), date('2020-02-29')"
+    )
+    found = sql_judge.connect(str(tmp_path / "0.sqlite"), 10**6).execute(query).fetchall()
+    assert found == [("2023-10-10", "2023", "2023-10-10 00:00:00", "2023-10-10", "2023-10-11", "2020-02-29")]
+
+
+@needs_sandbox
+def test_the_prompt(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Oracle(gold)
+    run(benchmark, model, monkeypatch)
+    text = (
+        "CREATE TABLE cat (name TEXT, age INTEGER);\n\n"
+        "-- Using valid SQLite, answer the following questions for the tables provided above.\n\n-- How many?"
+    )
+    assert model.prompts[0] == f"{text}\nSELECT"
+    model.chat, model.answer = True, lambda prompt: ""
+    run(benchmark, model, monkeypatch)
+    assert model.prompts[4] == f"[user]{text}[assistant]SELECT"
+
+
+@pytest.mark.parametrize(
+    ("query", "kept", "dropped"),
+    [
+        ("SELECT DISTINCT a WHERE b > = 1", "SELECT DISTINCT a WHERE b >= 1", "SELECT  a WHERE b >= 1"),
+        ("SELECT 'distinct' FROM t", "SELECT 'distinct' FROM t", "SELECT 'distinct' FROM t"),
+        ("SELECT count(DISTINCT a)", "SELECT count(DISTINCT a)", "SELECT count( a)"),
+        ("SELECT a + YEAR(CURDATE())", "SELECT a + 2020", "SELECT a + 2020"),
+    ],
+)  # fmt: skip
+def test_the_official_repairs(query: str, kept: str, dropped: str) -> None:
+    assert stage.repaired(query, keep_distinct=True) == kept
+    assert stage.repaired(query, keep_distinct=False) == dropped
+
+
+CELL = st.one_of(st.integers(0, 2), st.sampled_from(["a", "b"]), st.none())
+TABLE = st.integers(1, 3).flatmap(lambda width: st.lists(st.tuples(*[CELL] * width), max_size=5))
+
+
+@given(TABLE, st.randoms())
+def test_rows_and_columns_in_another_order_are_the_same(table: list, chance: object) -> None:  # type: ignore[type-arg]
+    width = len(table[0]) if table else 0
+    order = chance.sample(range(width), width)  # type: ignore[attr-defined]
+    other = [tuple(row[column] for column in order) for row in table]
+    assert sql_judge.same(table, other, True)
+    chance.shuffle(other)  # type: ignore[attr-defined]
+    assert sql_judge.same(table, other, False)
+    assert not table or not sql_judge.same(table, [*other, other[0]], False)
+
+
+def test_order_counts_repeats_count_and_so_do_values() -> None:
+    assert not sql_judge.same([(1,), (2,)], [(2,), (1,)], True)
+    assert not sql_judge.same([(1,), (1,), (2,)], [(1,), (2,), (2,)], False)
+    assert not sql_judge.same([(1, 2), (2, 1)], [(1, 1), (2, 2)], False)
+    assert not sql_judge.same([(1,)], [("1",)], False) and sql_judge.same([(1,)], [(1.0,)], False)
+    assert sql_judge.same([], [], True) and not sql_judge.same([], [(1,)], False)
+
+
+def test_a_bad_question_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "dev.json"
+    path.write_text('[{"db_id": "a", "question": "b"}]')
+    bad = list(stage.read(file(path, "spider")))
+    assert [(one.where, one.reason) for one in bad] == [("dev.json:0", "missing_field")]  # type: ignore[union-attr]
+
+
+def judged(root: Path, questions: Path, pattern: str, said: str | None) -> list[dict]:  # type: ignore[type-arg]
+    files = [file(path, "spider", database=path.parent.name) for path in sorted(root.glob(pattern))]
+    databases = stage.read_databases(iter(files))
+    asked = stage.harness.readable(stage.read(file(questions, "spider")))
+    jobs = [(databases[one.database], one.query, said or one.query) for one in asked]
+    return stage.judged(jobs, stage.Params(**{**PARAMS, "max_steps": 100_000_000}))  # type: ignore[arg-type]
+
+
+def right(samples: list[dict]) -> list[int]:  # type: ignore[type-arg]
+    return [
+        sum(sample["correct"][metric][rule] for sample in samples) for metric in stage.METRICS for rule in stage.RULES
+    ]
+
+
+@needs_sandbox
+def test_gold_of_the_bundled_sample() -> None:
+    root = BUNDLED / "spider/bundled"
+    assert right(judged(root, root / "dev.json", "database/*/*.sql", None)) == [14] * 4
+    assert right(judged(root, root / "dev.json", "database/*/*.sql", "SELECT 'garbage'")) == [0] * 4
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_gold_of_the_original(mirror: Path) -> None:
+    root = mirror / "spider"
+    assert right(judged(root, root / "dev.json", "database_derived/*/*.sqlite", None)) == [1034] * 4
+    assert right(judged(root, root / "dev.json", "database_derived/*/*.sqlite", "SELECT 'garbage'")) == [0] * 4
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_recorded_queries_get_the_official_evaluators_verdict(mirror: Path) -> None:
+    """gpt-3.5's first queries of InterCode's log. The official exec_eval (taoyds/test-suite-sql-eval) on the same
+    databases gave 737 without and 732 with DISTINCT, and the same verdict on each of the 1,033."""
+    root = mirror / "spider"
+    files = [file(path, "spider", database=path.parent.name) for path in root.glob("database_derived/*/*.sqlite")]
+    databases = stage.read_databases(iter(files))
+    asked: dict[str, stage.Question] = {}
+    for question in stage.harness.readable(stage.read(file(root / "dev.json", "spider"))):
+        asked.setdefault(question.question.strip(), question)
+    log = mirror / "intercode/results/sql/gpt-3.5/ic_sql_multiturn_gpt-3.5_10_turns_handicap.json"
+    jobs = []
+    for record in read_json(log).values():
+        queries = [one for one in record["turn_history"]["actions"] if one.strip().lower().startswith("select")]
+        if queries:
+            question = asked[record["query"].strip()]
+            said = stage.extracted(queries[0].strip().split(";")[0][len("select") :])
+            jobs.append((databases[question.database], question.query, said))
+    found = stage.judged(jobs, stage.Params(**{**PARAMS, "max_steps": 100_000_000}))  # type: ignore[arg-type]
+    assert len(jobs) == 1033
+    assert right(found)[:2] == [737, 732]
