@@ -55,7 +55,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         monkeypatch.setenv(key, value)
     root = tmp_path / "project"
     (root / "src/lemur/toy").mkdir(parents=True)
-    for name in ("Snakefile", "profiles", ".gitignore", ".dvcignore", "src/lemur/pipeline"):
+    for name in (
+        "Snakefile",
+        "profiles",
+        ".gitignore",
+        ".dvcignore",
+        "src/lemur/pipeline",
+        "requirements",
+        "pyproject.toml",
+    ):
         source = ROOT / name
         shutil.copytree(source, root / name) if source.is_dir() else shutil.copy(source, root / name)
     for source in (ROOT / "src/lemur").glob("*.py"):
