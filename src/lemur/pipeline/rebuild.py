@@ -2,12 +2,15 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import psutil
+
+from lemur.workers import end_with_parent
 
 # What could carry bytes of this checkout, or of another build, into the clone.
 CARRIERS = (
@@ -40,7 +43,14 @@ def build(folder: Path, targets: list[str], cores: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in CARRIERS}
     start, done, total, said = time.monotonic(), 0, 0, []
     running = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=end_with_parent,
+        process_group=0,
     )
     try:
         for line in running.stdout or ():
@@ -50,10 +60,11 @@ def build(folder: Path, targets: list[str], cores: str) -> None:
             if finished := FINISHED.match(line):
                 done += 1
                 print(f"[{done:2}/{total}] {finished[1]}, {time.monotonic() - start:.0f} s", flush=True)
-    finally:
-        # Has no effect on one that is done; one that was interrupted must not write into a folder that goes.
-        running.terminate()
         running.wait()
+    except KeyboardInterrupt:
+        os.killpg(running.pid, signal.SIGINT)
+        running.wait()
+        raise
     if running.returncode:
         logs = sorted((folder / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
         last = logs[-1].read_text(errors="replace").splitlines()[-15:] if logs else []

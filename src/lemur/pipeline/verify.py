@@ -40,7 +40,7 @@ def verify(root: Path, against: str, built: Path | None, asked: list[str], cores
         same = compare(committed, new, asked, Contents(*checkouts), Contents(folder / "lemur"))
     except KeyboardInterrupt:
         shutil.rmtree(folder)
-        raise
+        raise SystemExit("interrupted; the temporary build is removed") from None
     if same:
         shutil.rmtree(folder)
     else:
