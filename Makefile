@@ -38,7 +38,7 @@ reproduce: setup ## every artifact, from raw data to reports
 	@echo "Done. Read reports/summary/report.md, or run 'make ui' for MLflow."
 
 test: setup ## the tests, offline
-	python -m pytest -q
+	python -m pytest -q -n auto
 
 test-all: setup ## the slow tests too
 	python -m pytest -q -m ""
