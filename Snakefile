@@ -27,9 +27,9 @@ for stage in rules_of.stages():
             rules_of.directories(stage, directory),
         log:
             f"logs/{stage.rule}.log",
-        threads: stage.threads
         # The longest chain first: it decides how long a build takes.
         priority: rules_of.priority(stage)
+        threads: stage.threads
         resources:
             mem_mb=stage.mem_mb,
         params:
@@ -37,7 +37,7 @@ for stage in rules_of.stages():
         message:
             f"{stage.desc} [{stage.name}]"
         # `exec` and `setpriv` end the job with the snakemake that started it, also when that was killed; `$$` is
-        # the process that becomes `dvc`, and the stage ends with that.
+        # the process that becomes `dvc`, and the stage ends with that. `dvc_job` is `dvc`.
         shell:
-            "LEMUR_JOB=$$ LEMUR_WORKERS={threads} exec setpriv --pdeathsig TERM "
-            "dvc --wait-for-lock repro {params.stage} >{log} 2>&1"
+            "PYTHONPATH=src LEMUR_JOB=$$ LEMUR_WORKERS={threads} exec setpriv --pdeathsig TERM "
+            "python -m lemur.pipeline.dvc_job --wait-for-lock repro {params.stage} >{log} 2>&1"

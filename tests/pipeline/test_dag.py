@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.serialize._yaml import dumps_yaml, parse_yaml, parse_yaml_for_update
 
 from lemur.pipeline.dag import Dag, param_blocks
 from lemur.pipeline.dependencies import stage_of, write
@@ -54,6 +55,12 @@ def test_dvc_reads_fewer_than_a_hundred_stages_with_unique_rule_names() -> None:
 def test_lock_has_no_entry_of_a_stage_that_is_gone() -> None:
     """DVC leaves such entries there; a renamed stage's old one goes by hand."""
     assert set(read_yaml(ROOT / "dvc.lock")["stages"]) <= set(Dag(ROOT).stages)
+
+
+def test_jobs_write_the_same_dvc_lock_as_dvc_does() -> None:
+    """`dvc_job` reads it with the plain parser, DVC with the one for updates."""
+    text = (ROOT / "dvc.lock").read_text()
+    assert dumps_yaml(parse_yaml(text, "dvc.lock")) == dumps_yaml(parse_yaml_for_update(text, "dvc.lock")) == text
 
 
 def test_no_stage_depends_on_a_file_inside_another_stages_directory() -> None:
