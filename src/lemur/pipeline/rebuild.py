@@ -39,7 +39,8 @@ def build(folder: Path, targets: list[str], cores: str) -> None:
     Raises `SystemExit` with the end of the log where the build fails.
     """
     memory = psutil.virtual_memory().total >> 20
-    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--resources", f"mem_mb={memory}", *targets]
+    # Targets first: after `--resources` they would be taken for more of these.
+    command = [sys.executable, "-m", "snakemake", *targets, "--cores", cores, "--resources", f"mem_mb={memory}"]
     environment = {name: value for name, value in os.environ.items() if name not in CARRIERS}
     start, done, total, said = time.monotonic(), 0, 0, []
     running = subprocess.Popen(
