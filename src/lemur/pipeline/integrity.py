@@ -1,46 +1,77 @@
-"""Whether what lies in DVC's cache is what its names say. DVC itself believes every write-protected file there."""
+"""Whether inputs and DVC's cache hold the bytes that were recorded. DVC itself believes every file it has seen."""
 
 import hashlib
 import json
-import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from lemur import workers
+from lemur.pipeline.files import ROOT
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
 # DVC names a file in its cache by the MD5 of its content, a listing of a folder with `.dir` behind it.
 CACHED = re.compile(r"/files/md5/([0-9a-f]{2})/([0-9a-f]{30})(?:\.dir)?$")
+IGNORED = re.compile(r"\.snakemake_timestamp|__pycache__|\..*\.partial")  # as .dvcignore does
+TRIES = 20
 
 
 def check_inputs(stage: str, inputs: Iterable[Path]) -> None:
-    """Compare the content of inputs that are links into DVC's cache with their names, by reading them.
+    """Read a stage's inputs and compare them with what dvc.lock says that the stages before it wrote.
 
-    Raises `SystemExit` that names input, cache file and what to do.
+    Raises `SystemExit` that names what differs, and what to do.
     """
-    files = {Path(os.path.realpath(file)): file for path in inputs for file in _files(path)}
-    problems = [
-        f"{stage}: input {files[cached]} is damaged: {cached} has MD5 {found}"
-        for cached, found in damaged(files).items()
+    paths = list(inputs)
+    for attempt in range(TRIES):
+        recorded = _recorded()
+        outs = sorted(out for out in recorded if any(path == out or path in out.parents for path in paths))
+        found = {out: digest(out) for out in outs}
+        problems = [
+            f"{stage}: input {out} is damaged: MD5 {found[out]}, in dvc.lock {recorded[out]}"
+            for out in outs
+            if found[out] != recorded[out]
+        ]
+        if not problems:
+            return
+        if attempt < TRIES - 1:
+            time.sleep(0.25)  # another job's DVC may be writing dvc.lock, which it does not do at once
+    raise SystemExit(
+        "\n".join(problems)
+        + "\nRemove it and run `lemur check --cache`, which takes damaged files out of DVC's cache; "
+        "a build or `lemur pull` then brings back what is missing."
+    )
+
+
+def _recorded() -> dict[Path, str]:
+    try:
+        stages = yaml.load((ROOT / "dvc.lock").read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
+        return {Path(out["path"]): out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def digest(path: Path) -> str:
+    """The hash that DVC gives a file or folder, made of its content now."""
+    if not path.is_dir():
+        return _md5(path) if path.exists() else "none"
+    files = [
+        file
+        for file in path.rglob("*")
+        if file.is_file() and not any(IGNORED.fullmatch(part) for part in file.relative_to(path).parts)
     ]
-    if problems:
-        raise SystemExit(
-            "\n".join(problems) + "\n`lemur check --cache` takes damaged files out; a build or `lemur pull` then "
-            "brings what is missing."
-        )
-
-
-def damaged(files: Iterable[Path]) -> dict[Path, str]:
-    """Files of DVC's cache whose content does not have the MD5 that their path says, with the one it has, sorted."""
-    cached = sorted(file for file in set(files) if CACHED.search(str(file)) and file.is_file())
-    with ThreadPoolExecutor(workers.count()) as pool:
-        found = dict(zip(cached, pool.map(_md5, cached), strict=True))
-    return {file: md5 for file, md5 in found.items() if md5 != _named(file)}
+    entries = [
+        {"md5": md5, "relpath": file.relative_to(path).as_posix()}
+        for file, md5 in zip(files, _md5s(files), strict=True)
+    ]
+    listing = json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True)
+    return hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def check_cache() -> None:
@@ -59,7 +90,7 @@ def check_cache() -> None:
 def drop_damaged(repo: "Repo", outputs: set[str]) -> None:
     """Take out the cached content of these outputs where it is damaged, so that DVC does not restore it."""
     if outputs:
-        files = [file for out in repo.index.outs if out.def_path in outputs for file, _ in _objects(repo, out)]
+        files = [file for out in repo.index.outs if out.def_path in outputs for file, _ in objects(repo, out)]
         for line in _take_out(repo, files):
             print(f"{line}; it is made again", flush=True)
 
@@ -73,22 +104,7 @@ def drop_dangling(repo: "Repo") -> None:
             link.unlink()
 
 
-def _take_out(repo: "Repo", files: Iterable[Path]) -> list[str]:
-    """Remove damaged files and the links to them. Returns a line for each."""
-    found = damaged(files)
-    if not found:
-        return []
-    artifacts = {file: name for out in repo.index.outs for file, name in _objects(repo, out)}
-    for file in found:
-        file.unlink()
-    drop_dangling(repo)
-    return [
-        f"{artifacts.get(file, 'a former artifact')} is damaged in the cache: {file} has MD5 {md5}"
-        for file, md5 in found.items()
-    ]
-
-
-def _objects(repo: "Repo", out: Any) -> Iterator[tuple[Path, str]]:
+def objects(repo: "Repo", out: Any) -> Iterator[tuple[Path, str]]:
     """The files in the cache that an output of dvc.lock is made of, each with the artifact's path."""
     if not out.hash_info:
         return
@@ -103,12 +119,25 @@ def _objects(repo: "Repo", out: Any) -> Iterator[tuple[Path, str]]:
             yield Path(repo.cache.local.oid_to_path(md5)), f"{out.def_path.rstrip('/')}/{relpath}"
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        for folder, _, names in os.walk(path, followlinks=True):
-            yield from (Path(folder) / name for name in names)
-    else:
-        yield path
+def _take_out(repo: "Repo", files: Iterable[Path]) -> list[str]:
+    """Remove files of the cache that are damaged, and the links to them. Returns a line for each."""
+    present = sorted(file for file in set(files) if file.is_file())
+    found = {file: md5 for file, md5 in zip(present, _md5s(present), strict=True) if md5 != _named(file)}
+    if not found:
+        return []
+    artifacts = {file: name for out in repo.index.outs for file, name in objects(repo, out)}
+    for file in found:
+        file.unlink()
+    drop_dangling(repo)
+    return [
+        f"{artifacts.get(file, 'a former artifact')} is damaged in the cache: {file} has MD5 {md5}"
+        for file, md5 in found.items()
+    ]
+
+
+def _md5s(files: list[Path]) -> list[str]:
+    with ThreadPoolExecutor(workers.count()) as pool:
+        return list(pool.map(_md5, files))
 
 
 def _md5(file: Path) -> str:
@@ -118,5 +147,4 @@ def _md5(file: Path) -> str:
 
 def _named(file: Path) -> str:
     match = CACHED.search(str(file))
-    assert match
-    return match[1] + match[2]
+    return match[1] + match[2] if match else ""

@@ -26,8 +26,12 @@ def remote(url: str | None) -> None:
 
 
 def pull() -> None:
-    """`dvc pull`, with what to do where the remote does not have everything."""
+    """`dvc pull`, with what to do where the remote does not have everything, or has it damaged."""
     if subprocess.run([sys.executable, "-m", "dvc", "pull"]).returncode:
+        damaged = _damaged()
+        if damaged:
+            print(f"\nDamaged at {_url()}, and not used. Remove these there, and `dvc push` from where they are whole:")
+            print("\n".join(f"  rm {path}  # {artifact}" for path, artifact in damaged.items()))
         raise SystemExit(
             f"\nNot everything in dvc.lock is at {_url()}. Either\n"
             "  make reproduce      builds what is missing (minutes at demo scale), then `dvc push` shares it; or\n"
@@ -35,9 +39,30 @@ def pull() -> None:
         )
 
 
+def _damaged() -> dict[str, str]:
+    """Files that the remote has and that did not arrive, so were found damaged, with the artifact they belong to."""
+    from dvc.exceptions import DvcException
+
+    from lemur.pipeline.dag import Dag
+    from lemur.pipeline.integrity import objects
+
+    repo = Dag().repo
+    try:
+        there = repo.cloud.get_remote_odb()
+        return {
+            there.oid_to_path(oid): artifact
+            for out in repo.index.outs
+            for file, artifact in objects(repo, out)
+            if not file.exists() and there.exists(oid := file.parent.name + file.name)
+        }
+    except (DvcException, OSError):
+        return {}
+
+
 def _url() -> str:
-    listed = subprocess.run([sys.executable, "-m", "dvc", "remote", "list"], capture_output=True, text=True).stdout
-    return next((line.split()[1] for line in listed.splitlines() if line.split()[:1] == [NAME]), "no remote")
+    from dvc.repo import Repo
+
+    return str(Repo().config["remote"].get(NAME, {}).get("url", "no remote"))
 
 
 def _dvc(*arguments: str) -> None:

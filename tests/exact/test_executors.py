@@ -1,0 +1,101 @@
+"""The same DAG where each job is a Snakemake of its own, started by a submit command. 2 minutes and a tiny build."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.exact.conftest import from_scratch, locked, ran, variables
+from tests.processes import running_in, until
+from tests.tools import Project
+
+pytestmark = [
+    pytest.mark.exact,
+    pytest.mark.skipif(
+        find_spec("snakemake_executor_plugin_cluster_generic") is None, reason="the executor plugin is not installed"
+    ),
+]
+
+# What a batch system does: takes a script, prints an id, and runs it later, in no relation to who asked for it.
+SUBMIT = '#!/bin/sh\nsetsid sh "$1" </dev/null >"$1.out" 2>&1 &\necho $!\n'
+
+
+def remotely(folder: Path, *options: str) -> list[str]:
+    """The command that builds through a submit command."""
+    submit = folder / "submit"
+    submit.write_text(SUBMIT)
+    submit.chmod(0o755)
+    return [
+        *("snakemake", "--executor", "cluster-generic", "--cluster-generic-submit-cmd", str(submit)),
+        *("--jobs", "2", "--seconds-between-status-checks", "1", *options),
+    ]
+
+
+def test_same_bytes_through_a_submit_command(project: Project, tmp_path: Path) -> None:
+    said = project.run(*remotely(tmp_path))
+    assert "Submitted job" in said
+    remote = locked(project)
+    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert project.planned() == set()
+    other = project.clone(tmp_path / "other")
+    other.run("snakemake", "--cores", "2")
+    assert locked(other) == remote
+    until(lambda: not running_in(project.root), seconds=20)
+
+
+@pytest.mark.timeout(1500)
+def test_tiny_build_through_a_submit_command_gives_the_same_bytes(built: Project, tmp_path: Path) -> None:
+    project = Project(tmp_path / "lemur", variables(tmp_path))
+    from_scratch(project)
+    project.run(*remotely(tmp_path))
+    assert locked(project) == locked(built)
+    assert project.planned() == set()
+
+
+def test_force_reaches_the_job(project: Project, tmp_path: Path) -> None:
+    project.run("snakemake", "--cores", "2")
+    assert ran(project, *remotely(tmp_path, "--forcerun", "fork_left")) == {"fork_left"}
+    # What follows was planned and not forced; its input came out the same.
+    assert (project.root / "logs/last.log").exists()
+    assert ran(project, *remotely(tmp_path)) == set()
+    assert ran(project, *remotely(tmp_path, "--forceall")) == {"first", "fork_left", "fork_right", "last"}
+    # Nobody forces any longer: what is planned again is taken from the cache.
+    project.set("left: {value: 2}", "left: {value: 7}")
+    assert ran(project, *remotely(tmp_path)) == {"fork_left", "last"}
+    project.set("left: {value: 7}", "left: {value: 2}")
+    assert ran(project, *remotely(tmp_path)) == set()
+    assert project.planned() == set()
+
+
+def test_keep_going(project: Project, tmp_path: Path) -> None:
+    project.set("left: {value: 2}", "left: {value: -1}")
+    said = project.run(*remotely(tmp_path, "--keep-going"), ok=False)
+    assert "Error in rule fork_left" in said
+    assert "ValueError: value is below zero" in said
+    assert (project.root / "data/fork_right/text").read_text() == "hello 3"
+    assert not (project.root / "data/last.txt").exists()
+
+
+def test_slurm_profile_asks_for_what_dvc_yaml_says(project: Project, tmp_path: Path) -> None:
+    """With stand-ins for sbatch and sacct that run the job here: what they are asked is what Slurm would be."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    stand_ins = {
+        "sbatch": f'echo "$@" >>{tmp_path}/asked\nfor script; do :; done\nid=$(date +%s%N)\n'
+        f'(sh "$script" >/dev/null 2>&1; echo $? >{tools}/$id) &\necho $id\n',
+        "sacct": "for word; do id=${word#--jobs=}; done\n"
+        f'case "$(cat {tools}/$id 2>/dev/null)" in 0) echo COMPLETED ;; "") echo RUNNING ;; *) echo FAILED ;; esac\n',
+    }
+    for name, text in stand_ins.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}")
+        (tools / name).chmod(0o755)
+    project.environment = {"PATH": f"{tools}:{os.environ['PATH']}"}
+    python = Path(project.run("which", "python").strip()).parent
+    project.environment = {"PATH": f"{tools}:{python}:{os.environ['PATH']}"}
+    project.run("snakemake", "--profile", "profiles/slurm", "--seconds-between-status-checks", "1")
+    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert "--job-name=last --cpus-per-task=2 --mem=100 " in (tmp_path / "asked").read_text()
+    project.set("right: {value: 3}", "right: {value: -3}")
+    said = project.run("snakemake", "--profile", "profiles/slurm", "--seconds-between-status-checks", "1", ok=False)
+    assert "Error in rule fork_right" in said
