@@ -95,13 +95,16 @@ def drop_damaged(repo: "Repo", outputs: set[str]) -> None:
             print(f"{line}; it is made again", flush=True)
 
 
-def drop_dangling(repo: "Repo") -> None:
-    """Remove links to what is no longer in the cache from the outputs: DVC stumbles over them."""
+def drop_dangling(repo: "Repo") -> list[str]:
+    """Remove links to what is not in the cache from the outputs: DVC makes them, and then stumbles over them."""
+    dropped = []
     for out in repo.index.outs:
         path = Path(out.fs_path)
         inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
         for link in [link for link in inside if link.is_symlink() and not link.exists()]:
             link.unlink()
+            dropped.append(str(link.relative_to(repo.root_dir)))
+    return dropped
 
 
 def objects(repo: "Repo", out: Any) -> Iterator[tuple[Path, str]]:

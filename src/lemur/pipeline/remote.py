@@ -2,6 +2,10 @@
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 from pathlib import Path
 
 NAME = "store"
@@ -27,36 +31,51 @@ def remote(url: str | None) -> None:
 
 def pull() -> None:
     """`dvc pull`, with what to do where the remote does not have everything, or has it damaged."""
-    if subprocess.run([sys.executable, "-m", "dvc", "pull"]).returncode:
-        damaged = _damaged()
-        if damaged:
-            print(f"\nDamaged at {_url()}, and not used. Remove these there, and `dvc push` from where they are whole:")
-            print("\n".join(f"  rm {path}  # {artifact}" for path, artifact in damaged.items()))
-        raise SystemExit(
-            f"\nNot everything in dvc.lock is at {_url()}. Either\n"
-            "  make reproduce      builds what is missing (minutes at demo scale), then `dvc push` shares it; or\n"
-            f"  lemur remote URL    names a remote that has it ({KINDS}), then `lemur pull` again."
-        )
+    from lemur.pipeline.dag import Dag
+    from lemur.pipeline.integrity import drop_dangling
+
+    failed = subprocess.run([sys.executable, "-m", "dvc", "pull"]).returncode
+    repo = Dag().repo
+    missing = drop_dangling(repo)
+    if not failed and not missing:
+        return
+    if missing:
+        print("Missing:", *missing)
+    if damaged := _damaged(repo):
+        print(f"\nDamaged at {_url()}, and not used. Remove these there, and `dvc push` from where they are whole:")
+        print("\n".join(f"  rm {path}  # {artifact}" for path, artifact in damaged.items()))
+    raise SystemExit(
+        f"\nNot everything in dvc.lock is at {_url()}. Either\n"
+        "  make reproduce      builds what is missing (minutes at demo scale), then `dvc push` shares it; or\n"
+        f"  lemur remote URL    names a remote that has it ({KINDS}), then `lemur pull` again."
+    )
 
 
-def _damaged() -> dict[str, str]:
-    """Files that the remote has and that did not arrive, so were found damaged, with the artifact they belong to."""
+def _damaged(repo: "Repo") -> dict[str, str]:
+    """Files that the remote has and that did not arrive, so were found damaged, with the artifact they belong to.
+
+    A folder's listing goes with them: while it is there, `dvc push` believes that everything in it is.
+    """
     from dvc.exceptions import DvcException
 
-    from lemur.pipeline.dag import Dag
     from lemur.pipeline.integrity import objects
 
-    repo = Dag().repo
+    found: dict[str, str] = {}
     try:
         there = repo.cloud.get_remote_odb()
-        return {
-            there.oid_to_path(oid): artifact
-            for out in repo.index.outs
-            for file, artifact in objects(repo, out)
-            if not file.exists() and there.exists(oid := file.parent.name + file.name)
-        }
+        for out in repo.index.outs:
+            oids = {file.parent.name + file.name: (file, artifact) for file, artifact in objects(repo, out)}
+            absent = {
+                there.oid_to_path(oid): artifact
+                for oid, (file, artifact) in oids.items()
+                if not file.exists() and there.exists(oid)
+            }
+            if absent and out.hash_info.isdir:
+                absent[there.oid_to_path(out.hash_info.value)] = out.def_path
+            found.update(absent)
     except (DvcException, OSError):
-        return {}
+        pass
+    return found
 
 
 def _url() -> str:
