@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemur.decontamination import BenchmarkIndex, Item, words
+from lemur.benchmark_items import Item
+from lemur.decontamination import BenchmarkIndex, words
 from tests.instructions.builders import fetched
 
 QUESTION = (

@@ -4,12 +4,12 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from lemur.sources.fetched import BadRecord, FetchedFile
 
-Read = TypeVar("Read", bound=Callable[..., Any])
+Read = TypeVar("Read")
 _CHUNK = 1 << 20  # characters read at a time from a JSON list, so that memory does not grow with the file
 
 

@@ -14,37 +14,25 @@ A single shared n-gram is weak evidence: 13 words of MMLU quote well-known texts
 loop stand in thousands of programs. Users of `find` compare `Match.share` with a threshold (PaLM's was 70 %).
 """
 
-import ast
-import csv
-import gzip
-import json
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from lemur.benchmark_items import Item, View, read_items
 from lemur.records import Record
-from lemur.sources.fetched import load
 
-View = Literal["text", "code"]
+Action = Literal["remove", "report", "ignore"]
+SHOWN = 50  # overlaps, and names of items of a benchmark, that a report shows
 SHORTEST_SHARE = 8 / 13  # GPT-3's bounds for n: items of 8 to 13 words count whole
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _CODE = re.compile(r"[^\W\d]\w*|\d+|[^\w\s]")
-
-
-@dataclass(frozen=True)
-class Item:
-    """One benchmark item: `parts` are alternative wordings, any of which gives the item away."""
-
-    benchmark: str
-    name: str
-    parts: tuple[tuple[View, str], ...]
 
 
 @dataclass(frozen=True)
@@ -96,23 +84,10 @@ class BenchmarkIndex:
             view_index.freeze()
 
     @classmethod
-    def from_sources(cls, mmlu: Path, gsm8k: Path, humaneval: Path, *, ngram: int, code_ngram: int) -> "BenchmarkIndex":
+    def from_sources(cls, *folders: Path, ngram: int, code_ngram: int) -> "BenchmarkIndex":
         """Index the fetched folders `data/raw/<benchmark>/`. A source left out (place none) has no items."""
         unreadable: Counter[str] = Counter()
-
-        def items() -> Iterator[Item]:
-            for folder, parts in ((mmlu, _mmlu_parts), (gsm8k, _gsm8k_parts), (humaneval, _humaneval_parts)):
-                source = load(folder)
-                for file in source.files:
-                    if file.meta.get("split") == "train":
-                        continue  # published for training; only test and few-shot items are scored or shown
-                    for number, row in _rows(file.path):
-                        try:
-                            yield Item(source.name, f"{file.name}:{number}", tuple(parts(row)))
-                        except (KeyError, IndexError, TypeError, ValueError, SyntaxError):
-                            unreadable[source.name] += 1
-
-        return cls(items(), ngram=ngram, code_ngram=code_ngram, unreadable=unreadable)
+        return cls(read_items(folders, unreadable), ngram=ngram, code_ngram=code_ngram, unreadable=unreadable)
 
     def find(self, text: str) -> list[Match]:
         """Every item of which `text` holds an n-gram, best share first, then by benchmark and item."""
@@ -135,6 +110,53 @@ class BenchmarkIndex:
                 "unreadable": self._unreadable[name],
             }
             for name in sorted(self._items | self._unreadable)
+        }
+
+
+class Overlaps:
+    """What becomes of a text that holds benchmark items, by the action of each benchmark, and the report of it."""
+
+    def __init__(self, index: BenchmarkIndex, actions: Mapping[str, Action], minimum_share: float) -> None:
+        """Raises `ValueError` if a benchmark of the index has no action."""
+        missing = sorted(index.summary().keys() - actions.keys())
+        if missing:
+            raise ValueError(f"params.yaml: `benchmarks` has no {missing}; say remove, report or ignore for each")
+        self._index = index
+        self._actions = actions
+        self._minimum_share = minimum_share
+        self._pairs: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._items: defaultdict[str, set[str]] = defaultdict(set)
+        self._shown: list[Record] = []
+
+    def judge(self, identifier: str, text: str) -> Record | None:
+        """The overlap for which a text has to go (that with the largest share), None if it stays."""
+        removed: Record | None = None
+        for match in self._index.find(text):
+            action = self._actions[match.benchmark]
+            if action == "ignore":
+                continue
+            whole = match.share >= self._minimum_share
+            kind = "below_share" if not whole else "removed" if action == "remove" else "reported"
+            self._pairs[match.benchmark][kind] += 1
+            if not whole:
+                continue
+            self._items[match.benchmark].add(match.item)
+            found = {**vars(match), "share": round(match.share, 4)}
+            if len(self._shown) < SHOWN:
+                self._shown.append({"id": identifier, "action": kind, **found})
+            if kind == "removed" and removed is None:
+                removed = found
+        return removed
+
+    def report(self) -> Record:
+        """Pairs of text and item by what became of them, and which items are in the data."""
+        return {
+            "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self._pairs.items())},
+            "items": {
+                name: {"count": len(items), "first": sorted(items)[:SHOWN]}
+                for name, items in sorted(self._items.items())
+            },
+            "shown": self._shown,
         }
 
 
@@ -213,39 +235,3 @@ def _power_table(base: int, length: int) -> np.ndarray:
 def _powers(base: int, length: int) -> np.ndarray:
     """base^0 ... base^(length - 1) modulo 2^64; tables of doubling length serve all documents."""
     return _power_table(base, max(1024, 1 << length.bit_length()))[:length]
-
-
-def _rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """(number, row) of a CSV or JSON lines file, gzipped or not; a line that is not JSON comes as None."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", errors="replace", newline="") as file:
-        if ".csv" in path.suffixes:
-            yield from enumerate(csv.reader(file), 1)
-            return
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                try:
-                    yield number, json.loads(line)
-                except ValueError:
-                    yield number, None
-
-
-def _mmlu_parts(row: list[str]) -> list[tuple[View, str]]:
-    """The question, and the question with its options: many MMLU questions are shorter than one n-gram."""
-    question, *options = row[:5]
-    if len(row) != 6:
-        raise ValueError(f"{len(row)} columns, 6 expected")
-    return [("text", question), ("text", " ".join([question, *options]))]
-
-
-def _gsm8k_parts(row: Record) -> list[tuple[View, str]]:
-    return [("text", str(row["question"])), ("text", str(row["answer"]))]
-
-
-def _humaneval_parts(row: Record) -> list[tuple[View, str]]:
-    """The docstring as text, the reference solution as code."""
-    solution = str(row["canonical_solution"])
-    module = ast.parse(str(row["prompt"]) + solution)
-    functions = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == row["entry_point"]]
-    docstring = ast.get_docstring(functions[-1]) or "" if functions else ""
-    return [("text", docstring), ("code", solution)]

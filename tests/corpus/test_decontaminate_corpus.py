@@ -12,7 +12,7 @@ QUESTION = (
 
 @pytest.fixture
 def run(tmp_path):
-    benchmarks = [fetched(tmp_path / name, {}) for name in ("mmlu", "humaneval")]
+    benchmarks = [fetched(tmp_path / name, {}) for name in ("mmlu", "humaneval", "agents")]
     gsm8k = fetched(
         tmp_path / "gsm8k", {"test.jsonl": (jsonl({"question": QUESTION, "answer": "18"}), "gsm8k", "MIT", {})}
     )
@@ -27,7 +27,7 @@ def run(tmp_path):
             source,
             benchmarks[0],
             gsm8k,
-            benchmarks[1],
+            *benchmarks[1:],
             kept=tmp_path / "k",
             rejects=tmp_path / "r.jsonl",
             report=tmp_path / "r.json",
@@ -47,10 +47,10 @@ def test_a_document_with_a_benchmark_item_goes(run):
     kept, rejects, report = run(DOCUMENTS)
     assert [record["source"] for record in kept] == ["books"]
     assert (rejects[0]["reason"], rejects[0]["benchmark"]) == ("benchmark_overlap", "gsm8k")
-    assert report["items"] == {"gsm8k": 1} and report["benchmarks"]["gsm8k"]["items"] == 1
+    assert report["overlaps"]["items"]["gsm8k"]["count"] == 1 and report["benchmarks"]["gsm8k"]["items"] == 1
 
 
-@pytest.mark.parametrize(("action", "items"), [("report", {"gsm8k": 1}), ("ignore", {})])
-def test_it_stays_where_overlap_is_only_reported_or_ignored(run, action, items):
+@pytest.mark.parametrize(("action", "pairs"), [("report", {"gsm8k": {"reported": 1}}), ("ignore", {})])
+def test_it_stays_where_overlap_is_only_reported_or_ignored(run, action, pairs):
     kept, _, report = run(DOCUMENTS, action)
-    assert len(kept) == 2 and report["items"] == items
+    assert len(kept) == 2 and report["overlaps"]["pairs"] == pairs

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from typing import Literal
 
@@ -10,25 +10,17 @@ from pydantic import Field
 
 from lemur.counts import Counts
 from lemur.pipeline.params import StageParams
-from lemur.records import Record, jsonl_writer, read_at, scan
-
-SHOWN = 50  # overlaps that the report shows
+from lemur.records import jsonl_writer, read_at, scan
 
 log = logging.getLogger(__name__)
-
-Action = Literal["remove", "report", "ignore"]
-
-
-class Benchmarks(StageParams):
-    mmlu: Action = Field(description="overlap with MMLU's questions")
-    gsm8k: Action = Field(description="overlap with GSM8K's test problems")
-    humaneval: Action = Field(description="overlap with HumanEval's docstrings and solutions")
 
 
 class Params(StageParams):
     seed: int = Field(ge=0, description="seed of the sample and of the order")
     sources: dict[str, int | None] = Field(description="conversations taken of each source at most; null for all")
-    benchmarks: Benchmarks = Field(description="what overlap with each benchmark leads to: remove, report or ignore")
+    benchmarks: dict[str, Literal["remove", "report", "ignore"]] = Field(
+        description="what overlap with each benchmark leads to: remove, report or ignore"
+    )
     ngram: int = Field(ge=4, description="words of an n-gram of text")
     code_ngram: int = Field(ge=4, description="tokens of an n-gram of code")
     minimum_share: float = Field(
@@ -43,6 +35,7 @@ def mix_instructions(
     mmlu: Path,
     gsm8k: Path,
     humaneval: Path,
+    agents: Path,
     *,
     instructions: Path,
     rejects: Path,
@@ -52,10 +45,11 @@ def mix_instructions(
     input moves a conversation that stays in. Sampling comes last: what is removed as overlap does not shrink it."""
     from tqdm import tqdm
 
-    from lemur.decontamination import BenchmarkIndex
+    from lemur.decontamination import BenchmarkIndex, Overlaps
 
-    index = BenchmarkIndex.from_sources(mmlu, gsm8k, humaneval, ngram=params.ngram, code_ngram=params.code_ngram)
-    overlaps = _Overlaps(params)
+    benchmarks = (mmlu, gsm8k, humaneval, agents)
+    index = BenchmarkIndex.from_sources(*benchmarks, ngram=params.ngram, code_ngram=params.code_ngram)
+    overlaps = Overlaps(index, params.benchmarks, params.minimum_share)
     chosen: defaultdict[str, list[tuple[bytes, Path, int]]] = defaultdict(list)
     with jsonl_writer(rejects) as reject, jsonl_writer(instructions) as write:
         counts = Counts("mix_instructions", reject)
@@ -67,7 +61,7 @@ def mix_instructions(
                         f"params.yaml: mix_instructions.sources has no {source!r}; give its number or null"
                     )
                 counts.entered(source)
-                detail = overlaps.judge(record, index)
+                detail = overlaps.judge(record["id"], "\n".join(turn["content"] for turn in record["messages"]))
                 if detail is not None:
                     counts.dropped(source, "benchmark_overlap", record, **detail)
                 else:
@@ -92,52 +86,3 @@ def mix_instructions(
 
 def _rank(seed: int, identifier: str) -> bytes:
     return hashlib.sha256(f"{seed} {identifier}".encode()).digest()
-
-
-class _Overlaps:
-    """Matches with the benchmarks, removed or only reported."""
-
-    def __init__(self, params: Params) -> None:
-        self._params = params
-        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._items: defaultdict[str, set[str]] = defaultdict(set)
-        self._shown: list[Record] = []
-
-    def judge(self, record: Record, index) -> Record | None:  # type: ignore[no-untyped-def]
-        """Why the conversation has to go, None if it stays."""
-        from lemur.decontamination import Match
-
-        text = "\n".join(message["content"] for message in record["messages"])
-        removed: Match | None = None
-        for match in index.find(text):
-            action: Action = getattr(self._params.benchmarks, match.benchmark)
-            if action == "ignore":
-                continue
-            whole = match.share >= self._params.minimum_share
-            kind = "below_share" if not whole else "removed" if action == "remove" else "reported"
-            self._counts[match.benchmark][kind] += 1
-            if whole:
-                self._items[match.benchmark].add(match.item)
-            if kind != "below_share" and len(self._shown) < SHOWN:
-                self._shown.append({"id": record["id"], "action": kind, **_described(match)})
-            if kind == "removed" and removed is None:
-                removed = match
-        return None if removed is None else _described(removed)
-
-    def report(self) -> Record:
-        """Pairs of conversation and item by what happened, and how many different items are in the data."""
-        return {
-            "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self._counts.items())},
-            "items": {name: len(items) for name, items in sorted(self._items.items())},
-            "shown": self._shown,
-        }
-
-
-def _described(match) -> Record:  # type: ignore[no-untyped-def]
-    return {
-        "benchmark": match.benchmark,
-        "item": match.item,
-        "view": match.view,
-        "share": round(match.share, 4),
-        "ngram": match.ngram,
-    }

@@ -96,7 +96,7 @@ class _Run:
         from lemur.sources.fetched import load
 
         fetched = load(folder)
-        self.places[source] = {"place": fetched.place, "revision": fetched.revision}
+        self.places[source] = {"place": fetched.place, "revision": fetched.revision, "title": fetched.title}
         entered = malformed = 0
         for file in sorted(fetched.files, key=lambda file: file.name):
             waiting: list[tuple[Record, str]] = []

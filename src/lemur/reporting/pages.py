@@ -23,6 +23,8 @@ def pages(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Tabl
             "table1.png",
             "Instances, rounds, prompt and completion lengths of the instruction sources, ours and the paper's",
         ),
+        Heading("Instruction data: what became of each source", 3),
+        tables["funnel"],
         *gold(inputs.stages),
         Heading("Table 8: pre-training corpus"),
         tables["table8"],

@@ -1,0 +1,112 @@
+"""The card of the instruction data set: what is in it, from where, under which terms, and what was left out."""
+
+from collections import Counter
+
+from lemur.records import Record
+from lemur.reporting.blocks import Block, Cell, Column, Heading, Table, Text, markdown
+from lemur.reporting.funnel import table as funnel
+
+NOTES = {
+    "sharegpt": "Users' conversations with ChatGPT, shared by them; the service's terms restrict competing use.",
+    "chatlogs": "Users' conversations with several services, whose own terms restrict competing use.",
+    "openorca": "Answers by GPT-4, whose terms restrict competing use.",
+    "evol_code_80k": "Answers by GPT-3.5 and GPT-4, whose terms restrict competing use.",
+    "evol_codealpaca": "Answers by GPT-4, whose terms restrict competing use.",
+}
+"""What a licence does not say, of a source's original files."""
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def is_non_commercial(licence: str) -> bool:
+    """Whether a licence's name says so: CC-BY-NC-4.0, "non-commercial"."""
+    words = licence.lower().replace("-", " ").split()
+    return "nc" in words or "noncommercial" in words or ("non" in words and "commercial" in words)
+
+
+def card(name: str, contents: dict[str, Counter[tuple[str, str]]], reports: dict[str, Record]) -> str:
+    """Markdown under the header that `datasets` and the hub read. `contents`: counts by (source, licence)."""
+    conversations, rounds = contents["conversations"], contents["rounds"]
+    total = conversations.total()
+    places = reports["normalise"]["places"]
+    size = next((label for limit, label in _SIZES if total < limit), "n>1M")
+    header = (
+        f"---\npretty_name: {name}\nlicense: other\nlanguage: [en]\ntask_categories: [text-generation]\n"
+        f"size_categories: [{size}]\nconfigs:\n  - config_name: default\n    data_files:\n"
+        "      - {split: train, path: data/train-*.parquet}\n---\n\n"
+    )
+    rows: list[dict[str, Cell]] = [
+        {
+            "source": source,
+            "title": places[source].get("title"),
+            "place": places[source]["place"],
+            "revision": places[source]["revision"],
+            "licence": licence,
+            "conversations": count,
+            "rounds": rounds[source, licence] / count,
+        }
+        for (source, licence), count in sorted(conversations.items())
+    ]
+    columns = [
+        Column("source", "Source"),
+        Column("title", "Title"),
+        Column("place", "Place"),
+        Column("revision", "Revision"),
+        Column("licence", "Licence"),
+        Column("conversations", "Conversations"),
+        Column("rounds", "Rounds each"),
+    ]
+    bundled = sorted({source for source, _ in conversations if places[source]["place"] == "bundled"})
+    blocks: list[Block] = [
+        Heading(name, 1),
+        Text(
+            "Instruction data made as Lemur-Chat's was (arXiv 2310.06830, appendix A.2.1): the sources below, brought "
+            "into one schema, filtered for English, freed of near-duplicates and of what overlaps the benchmarks. "
+            f"{total:,} conversations, {rounds.total():,} rounds."
+        ),
+        Text(
+            "Columns: `id` (a hash of source and messages), `source`, `group` (text or code), `licence`, `language` "
+            "(the source's own label, if it has one), `messages` (role: system, user or assistant; content)."
+        ),
+        Heading("Sources and licences"),
+        Table(columns, rows, _place_notes(bundled)),
+        Text(_terms(conversations)),
+        Heading("What was left out"),
+        funnel(reports),
+        Text(_overlaps(reports["mix_instructions"])),
+    ]
+    return header + markdown(blocks)
+
+
+def _place_notes(bundled: list[str]) -> list[str]:
+    if not bundled:
+        return []
+    return [f"Bundled: a small sample written for this project, not the original data set ({', '.join(bundled)})."]
+
+
+def _terms(conversations: Counter[tuple[str, str]]) -> str:
+    closed = sorted((source, licence) for source, licence in conversations if is_non_commercial(licence))
+    count = sum(conversations[key] for key in closed)
+    named = "; ".join(f"`{source}` ({licence}, {conversations[source, licence]:,})" for source, licence in closed)
+    first = (
+        f"**Not for commercial use**: {count:,} conversations, {named}. A model trained on them inherits these terms; "
+        "`licence` tells them apart."
+        if closed
+        else "No part's licence forbids commercial use."
+    )
+    notes = [
+        f"* `{source}`: {NOTES[source]}" for source in sorted({source for source, _ in conversations} & NOTES.keys())
+    ]
+    more = "\n\nBeside the licences, where the original files are used:\n\n" + "\n".join(notes) if notes else ""
+    return first + more
+
+
+def _overlaps(report: Record) -> str:
+    parts = []
+    for name, found in sorted(report["benchmarks"].items()):
+        pairs = report["overlaps"]["pairs"].get(name, {})
+        removed, reported = pairs.get("removed", 0), pairs.get("reported", 0)
+        parts.append(f"{name} ({found['items']:,} items: {removed:,} overlaps removed, {reported:,} only reported)")
+    if not parts:
+        return "No benchmark was at hand to compare with."
+    return f"Compared with the items of {', '.join(parts)}. Only these were checked."

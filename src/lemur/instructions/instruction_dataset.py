@@ -1,0 +1,90 @@
+"""Stage `instruction_dataset`: the mix as a data set that `datasets.load_dataset` opens, with its card."""
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+from pydantic import Field
+
+from lemur.pipeline.params import StageParams
+from lemur.records import Record, batches, read_json, read_jsonl
+
+PACKAGES = ("pyarrow",)
+BATCH = 1000  # conversations in one row group
+
+log = logging.getLogger(__name__)
+
+
+class Params(StageParams):
+    name: str = Field(min_length=1, description="title of the data set")
+    records_per_file: int = Field(ge=BATCH, description="conversations in one Parquet file")
+
+
+def instruction_dataset(
+    params: Params,
+    instructions: Path,
+    normalise: Path,
+    english_filter: Path,
+    semantic_dedup_text: Path,
+    semantic_dedup_code: Path,
+    mix_instructions: Path,
+    *,
+    dataset: Path,
+) -> None:
+    """Write `data/train-*.parquet` (id, source, group, licence, language, messages: [{role, content}]) and README.md.
+
+    The stages' reports give the card its sources and counts.
+    """
+    from lemur.instructions.data_card import card
+
+    reports = {
+        "normalise": read_json(normalise),
+        "english_filter": read_json(english_filter),
+        "semantic_dedup_text": read_json(semantic_dedup_text),
+        "semantic_dedup_code": read_json(semantic_dedup_code),
+        "mix_instructions": read_json(mix_instructions),
+    }
+    contents = _write(params, instructions, dataset / "data")
+    (dataset / "README.md").write_text(card(params.name, contents, reports), encoding="utf-8")
+    log.info("instruction_dataset: %d conversations", contents["conversations"].total())
+
+
+def _write(params: Params, instructions: Path, folder: Path) -> dict[str, Counter[tuple[str, str]]]:
+    """Write the Parquet files; conversations and rounds by (source, licence)."""
+    import pyarrow
+    import pyarrow.parquet
+    from tqdm import tqdm
+
+    message = pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
+    names = ("id", "source", "group", "licence", "language")
+    schema = pyarrow.schema([*((name, pyarrow.string()) for name in names), ("messages", pyarrow.list_(message))])
+    conversations: Counter[tuple[str, str]] = Counter()
+    rounds: Counter[tuple[str, str]] = Counter()
+    folder.mkdir(parents=True)
+    records = tqdm(read_jsonl(instructions), desc="instruction_dataset", unit=" conversations", disable=None)
+    per_file = params.records_per_file // BATCH
+    writer = None
+    try:
+        for number, batch in enumerate(batches(records, BATCH)):
+            if number % per_file == 0:
+                if writer is not None:
+                    writer.close()
+                writer = pyarrow.parquet.ParquetWriter(folder / f"train-{number // per_file:05}.parquet", schema)
+            assert writer is not None
+            writer.write_table(pyarrow.Table.from_pylist(batch, schema))
+            for record in batch:
+                key = (record["source"], record["licence"])
+                conversations[key] += 1
+                rounds[key] += _rounds(record)
+        if writer is None:  # an empty set still says which columns it has
+            pyarrow.parquet.write_table(schema.empty_table(), folder / "train-00000.parquet")
+    finally:
+        if writer is not None:
+            writer.close()
+    return {"conversations": conversations, "rounds": rounds}
+
+
+def _rounds(record: Record) -> int:
+    from lemur.instructions.conversation import rounds
+
+    return rounds(record)
