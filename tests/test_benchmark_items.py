@@ -1,7 +1,6 @@
 """Every schema of a benchmark's files gives its items."""
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -74,34 +73,3 @@ def test_every_benchmark_needs_an_action(tmp_path: Path) -> None:
     index = BenchmarkIndex.from_sources(folder, ngram=13, code_ngram=24)
     with pytest.raises(ValueError, match=r"has no \['mint_math'\]"):
         Overlaps(index, {"mmlu": "remove"}, 0.5)
-
-
-MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent")
-
-
-@pytest.mark.mirror
-def test_planted_problems_of_humaneval_are_named(tmp_path: Path) -> None:
-    """29 problems, as evol-codealpaca-v1 holds them (docstring as the instruction), among its real first evolution."""
-    import ast
-    import gzip
-
-    rows = [json.loads(line) for line in gzip.open(MIRROR / "humaneval/HumanEval.jsonl.gz", "rt", encoding="utf-8")]
-    raw = (MIRROR / "humaneval/HumanEval.jsonl.gz").read_bytes()
-    folder = fetched(tmp_path / "h", "humaneval", {"h.jsonl.gz": ("humaneval", raw, {})})
-    index = BenchmarkIndex.from_sources(folder, ngram=13, code_ngram=24)
-    overlaps = Overlaps(index, {"humaneval": "remove"}, 0.5)
-    planted = []
-    for number, row in list(enumerate(rows, 1))[2:147:5]:
-        node = ast.parse(row["prompt"] + row["canonical_solution"]).body[-1]
-        assert isinstance(node, ast.FunctionDef)
-        prose = f"Write a Python function named {row['entry_point']}. {ast.get_docstring(node)}"
-        detail = overlaps.judge(
-            str(number), prose + "\n```python\n" + row["prompt"] + row["canonical_solution"] + "```"
-        )
-        planted.append(f"h.jsonl.gz:{number}")
-        assert detail is not None and detail["item"] == f"h.jsonl.gz:{number}"
-    assert len(planted) == 29
-    evol = json.loads((MIRROR / "code_instruct/evol-codealpaca-2k-1.json").read_text(encoding="utf-8"))
-    for number, row in enumerate(evol):
-        assert overlaps.judge(f"evol {number}", f"{row['instruction']}\n{row['output']}") is None
-    assert set(planted) <= set(overlaps.report()["items"]["humaneval"]["first"])

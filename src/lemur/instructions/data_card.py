@@ -70,7 +70,7 @@ def card(name: str, contents: dict[str, Counter[tuple[str, str]]], reports: dict
         ),
         Heading("Sources and licences"),
         Table(columns, rows, _place_notes(bundled)),
-        Text(_terms(conversations)),
+        Text(_terms(conversations, bundled)),
         Heading("What was left out"),
         funnel(reports),
         Text(_overlaps(reports["mix_instructions"])),
@@ -84,7 +84,7 @@ def _place_notes(bundled: list[str]) -> list[str]:
     return [f"Bundled: a small sample written for this project, not the original data set ({', '.join(bundled)})."]
 
 
-def _terms(conversations: Counter[tuple[str, str]]) -> str:
+def _terms(conversations: Counter[tuple[str, str]], bundled: list[str]) -> str:
     closed = sorted((source, licence) for source, licence in conversations if is_non_commercial(licence))
     count = sum(conversations[key] for key in closed)
     named = "; ".join(f"`{source}` ({licence}, {conversations[source, licence]:,})" for source, licence in closed)
@@ -94,10 +94,9 @@ def _terms(conversations: Counter[tuple[str, str]]) -> str:
         if closed
         else "No part's licence forbids commercial use."
     )
-    notes = [
-        f"* `{source}`: {NOTES[source]}" for source in sorted({source for source, _ in conversations} & NOTES.keys())
-    ]
-    more = "\n\nBeside the licences, where the original files are used:\n\n" + "\n".join(notes) if notes else ""
+    original = {source for source, _ in conversations} - set(bundled)
+    notes = [f"* `{source}`: {NOTES[source]}" for source in sorted(original & NOTES.keys())]
+    more = "\n\nBeside the licences:\n\n" + "\n".join(notes) if notes else ""
     return first + more
 
 

@@ -60,8 +60,12 @@ def embed_instructions(
 def _text(params: Params, record: Record) -> str:
     turns = user_turns(record)
     text = turns[0] if params.text == "first" else "\n".join(turns)
-    # WordLlama's tokens keep case and runs of blanks, so the same question typed in lower case would seem another.
-    return " ".join(text.casefold().split()) if params.fold else text
+    return folded(text) if params.fold else text
+
+
+def folded(text: str) -> str:
+    """One case and single blanks: WordLlama's tokens keep both, so the same question in lower case would be another."""
+    return " ".join(text.casefold().split())
 
 
 def _write(file, rows: np.ndarray) -> int:  # type: ignore[no-untyped-def]

@@ -1,0 +1,92 @@
+"""Planted near-duplicates through `semantic_dedup`, with WordLlama's real vectors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import wordllama
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lemur.instructions.embed_instructions import folded
+from lemur.instructions.near_duplicates import similarity
+from lemur.instructions.semantic_dedup import Params, semantic_dedup
+from lemur.instructions.vectors import WordLlama
+from lemur.records import read_jsonl, write_jsonl
+from lemur.sources.fetched import load
+from tests.instructions.builders import chat, fetched
+from tests.instructions.planted import DIFFERENT, duplicates, just_below
+
+THRESHOLD = 0.95
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> WordLlama:
+    package = Path(wordllama.__file__).parent
+    files: dict[str, Any] = {
+        "w.safetensors": ("wordllama", (package / "weights/l2_supercat_256.safetensors").read_bytes(), {}),
+        "t.json": ("wordllama", (package / "tokenizers/l2_supercat_tokenizer_config.json").read_bytes(), {}),
+    }
+    return WordLlama(load(fetched(tmp_path_factory.mktemp("model"), "embedding_model", files)))
+
+
+def embed(model: WordLlama, texts: Sequence[str]) -> np.ndarray:
+    return model.encode([folded(text) for text in texts])
+
+
+def dropped(folder: Path, texts: Sequence[str], vectors: np.ndarray, block: int = 64) -> list[str]:
+    """The instructions that `semantic_dedup` drops."""
+    write_jsonl(folder / "in.jsonl", [chat(text, "An answer.") for text in texts])
+    np.save(folder / "vectors.npy", vectors)
+    params = {"sources": ["sharegpt"], "threshold": THRESHOLD, "near_margin": 0.002, "block": block}
+    out = {name: folder / f"{name}.out" for name in ("kept", "rejects", "report")}
+    semantic_dedup(Params.model_validate(params), folder / "in.jsonl", folder / "vectors.npy", **out)
+    rejects = list(read_jsonl(out["rejects"]))
+    assert len(texts) == len(list(read_jsonl(out["kept"]))) + len(rejects)
+    return [reject["record"]["messages"][0]["content"] for reject in rejects]
+
+
+def test_what_is_found_by_kind(tmp_path: Path, model: WordLlama) -> None:
+    """The numbers of docs/instruction_data.md: of how many pairs of a kind one side goes."""
+
+    def cosine(left: str, right: str) -> float:
+        vectors = embed(model, (left, right))
+        return float(similarity(vectors[:1], vectors[1:])[0])
+
+    found: dict[str, tuple[int, int]] = {}
+    pairs = {**duplicates(), "just below": just_below(cosine, THRESHOLD), "different": DIFFERENT}
+    for kind, of_kind in pairs.items():
+        gone = [len(dropped(tmp_path, pair, embed(model, pair))) for pair in of_kind]
+        assert gone == [cosine(*pair) > THRESHOLD for pair in of_kind]
+        found[kind] = sum(gone), len(of_kind)
+    below = [cosine(*pair) for pair in pairs["just below"]]
+    assert min(below) > 0.85 and 0.945 < max(below) <= THRESHOLD
+    assert found == {
+        "case": (12, 12),
+        "white space": (12, 12),
+        "politeness": (4, 8),
+        "one variable renamed": (2, 5),
+        "all variables renamed": (0, 5),
+        "paraphrase": (0, 6),
+        "just below": (0, 12),
+        "different": (1, 6),
+    }
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(16, 200))
+def test_order_and_block_size_change_no_byte(
+    tmp_path_factory: pytest.TempPathFactory, model: WordLlama, random: Any, block: int
+) -> None:
+    texts = [text for pairs in duplicates().values() for pair in pairs for text in pair]
+    vectors = embed(model, texts)
+    order = list(range(len(texts)))
+    random.shuffle(order)
+    outputs = []
+    for rows, size in ((list(range(len(texts))), 64), (order, block)):
+        folder = tmp_path_factory.mktemp("order")
+        assert dropped(folder, [texts[row] for row in rows], vectors[rows], size)
+        outputs.append([path.read_bytes() for path in sorted(folder.glob("*.out"))])
+    assert outputs[0] == outputs[1]

@@ -1,0 +1,39 @@
+"""Decontamination on the mirror's real files, which LEMUR_MIRROR names."""
+
+import ast
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from lemur.decontamination import BenchmarkIndex, Overlaps
+from tests.instructions.builders import fetched
+
+MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent")
+
+
+@pytest.mark.mirror
+def test_planted_problems_of_humaneval_are_named(tmp_path: Path) -> None:
+    """29 problems, as evol-codealpaca-v1 holds them (docstring as the instruction), among its real first evolution."""
+    raw = (MIRROR / "humaneval/HumanEval.jsonl.gz").read_bytes()
+    rows = [json.loads(line) for line in gzip.decompress(raw).splitlines()]
+    folder = fetched(tmp_path / "h", "humaneval", {"h.jsonl.gz": ("humaneval", raw, {})})
+    index = BenchmarkIndex.from_sources(folder, ngram=13, code_ngram=24)
+    overlaps = Overlaps(index, {"humaneval": "remove"}, 0.5)
+    planted = []
+    for number, row in list(enumerate(rows, 1))[2:147:5]:
+        node = ast.parse(row["prompt"] + row["canonical_solution"]).body[-1]
+        assert isinstance(node, ast.FunctionDef)
+        prose = f"Write a Python function named {row['entry_point']}. {ast.get_docstring(node)}"
+        detail = overlaps.judge(
+            str(number), prose + "\n```python\n" + row["prompt"] + row["canonical_solution"] + "```"
+        )
+        planted.append(f"h.jsonl.gz:{number}")
+        assert detail is not None and detail["item"] == f"h.jsonl.gz:{number}"
+    assert len(planted) == 29
+    evol = json.loads((MIRROR / "code_instruct/evol-codealpaca-2k-1.json").read_text(encoding="utf-8"))
+    for number, row in enumerate(evol):
+        assert overlaps.judge(f"evol {number}", f"{row['instruction']}\n{row['output']}") is None
+    assert set(planted) <= set(overlaps.report()["items"]["humaneval"]["first"])
