@@ -18,7 +18,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve clean test-exact
+.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve ds1000 toolchains clean test-exact
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -74,6 +74,7 @@ lock: setup ## resolves the requirements files again from pyproject.toml
 	$(COMPILE) pyproject.toml --group dev -c requirements/constraints.txt -o requirements/core.txt
 	echo "uv==0.13.8" | $(COMPILE) - -o requirements/uv.txt
 	$(COMPILE_CPU) pyproject.toml --extra embed -c requirements/core.txt -o requirements/embed.txt
+	$(COMPILE_CPU) requirements/ds1000.in -o requirements/ds1000.txt
 	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
 
 # CPU torch: uv knows where it is; a machine with its own wheels names their folder in PIP_FIND_LINKS.
@@ -84,6 +85,17 @@ embed parity: setup ## CPU torch and sentence-transformers: INSTRUCTOR embedding
 serve: setup ## vLLM in .venv-serve
 	test -x .venv-serve/bin/python || $(PY) -m venv .venv-serve
 	uv pip install -q --python .venv-serve/bin/python --no-deps --require-hashes -r requirements/serve.txt
+
+DS1000_PY ?= python3.11
+ds1000: setup ## the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Python 3.11 only, as pandas 1.5 is)
+	test -x .venv-ds1000/bin/python || $(DS1000_PY) -m venv .venv-ds1000
+	uv pip install -q $(TORCH) --python .venv-ds1000/bin/python --require-hashes -r requirements/ds1000.txt
+
+TOOLCHAINS = g++ golang-go ldc libjavatuples-java libmono-system-core4.0-cil libmono-system-numerics4.0-cil \
+	libtest-deep-perl lua-unit lua5.3 mono-mcs mono-runtime node-typescript nodejs openjdk-17-jdk-headless perl php-cli \
+	r-base-core racket ruby ruby-test-unit rustc scala
+toolchains: ## compilers of 16 of MultiPL-E's 18 languages, from Debian 12 (1.4 GB, as root; Julia and Swift it has not)
+	apt-get install -y --no-install-recommends $(TOOLCHAINS)
 
 clean: ## removes what builds leave beside the artifacts
 	rm -rf .snakemake .lemur logs .pytest_cache .mypy_cache .ruff_cache

@@ -141,9 +141,9 @@ def test_the_papers_cut() -> None:
 
 
 def test_a_code_block_ends_the_completion() -> None:
-    assert stage.without_fence("    return 1\n```\nThis is it.") == "    return 1\n"
-    assert stage.without_fence("```\nThis") == ""
-    assert stage.without_fence("    return '```'\n") == "    return '```'\n"
+    assert stage.programs.without_fence("    return 1\n```\nThis is it.") == "    return 1\n"
+    assert stage.programs.without_fence("```\nThis") == ""
+    assert stage.programs.without_fence("    return '```'\n") == "    return '```'\n"
 
 
 def official() -> list[stage.Problem]:

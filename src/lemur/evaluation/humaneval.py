@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,7 +66,7 @@ def evaluate(
             outcome = harness.answered(report, answer)
             output = outcome["output"]
             report.counts["unanswered"] += not output.strip()
-            said = {"paper": until_last_return(output), "strict": without_fence(output)}
+            said = {"paper": until_last_return(output), "strict": programs.without_fence(output)}
             rows.append({"id": problem.task_id, "prompt": text, **outcome, "extraction": said})
     by_id = {problem.task_id: problem for problem in chosen}
     verdicts = programs.verdicts(
@@ -100,11 +99,6 @@ def until_last_return(completion: str) -> str:
     lines = completion.split("\n")
     last = max((index for index, line in enumerate(lines) if line.strip().startswith("return")), default=-1)
     return "\n".join(lines[: last + 1])
-
-
-def without_fence(completion: str) -> str:
-    """The completion as it is, up to the end of a Markdown code block, which chat models put after their code."""
-    return re.split(r"^```", completion, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:

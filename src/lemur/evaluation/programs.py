@@ -1,5 +1,6 @@
 """What the benchmarks share whose answers are programs: samples, verdicts from the sandbox, pass@k."""
 
+import re
 from collections.abc import Sequence
 from typing import Self
 
@@ -47,6 +48,11 @@ def completions(
         for number in range(params.samples)
     ]
     return [list(answers) for answers in zip(*rounds, strict=True)]
+
+
+def without_fence(completion: str) -> str:
+    """The completion up to the end of a Markdown code block, which chat models put after their code."""
+    return re.split(r"^```", completion, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def verdicts(programs: Sequence[str], params: ProgramParams) -> dict[str, sandbox.Result]:

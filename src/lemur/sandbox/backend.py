@@ -59,15 +59,19 @@ def run(
     files: Mapping[str, bytes] | None = None,
     stdin: bytes = b"",
     private: bytes = b"",
+    readable: Sequence[str] = (),
     limits: Limits | None = None,
     mechanism: str | None = None,
 ) -> Completed:
     """Run `argv` in a fresh sandbox with `files` (name: content) in its working folder /box.
 
+    Beside the system's programs it may read the host's files and folders `readable`; those not there are left out.
+
     The command may read `private` from the file descriptor in $LEMUR_PRIVATE_IN and write to the one in
     $LEMUR_PRIVATE_OUT (`Completed.channel`). `mechanism` is for tests; else the strongest that holds is taken.
     Raises `Unavailable` where none does: there is no unsandboxed way to run a program."""
-    return _run(mechanism or layers().mechanism, argv, files or {}, stdin, private, limits or Limits())
+    chosen = mechanism or layers().mechanism
+    return _run(chosen, argv, files or {}, stdin, private, limits or Limits(), readable)
 
 
 def available() -> bool:
@@ -157,12 +161,19 @@ def python(mechanism: str) -> _Python:
 
 
 def _run(
-    mechanism: str, argv: Sequence[str], files: Mapping[str, bytes], stdin: bytes, private: bytes, limits: Limits
+    mechanism: str,
+    argv: Sequence[str],
+    files: Mapping[str, bytes],
+    stdin: bytes,
+    private: bytes,
+    limits: Limits,
+    readable: Sequence[str] = (),
 ) -> Completed:
     for name in files:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ValueError(f"sandbox file {name!r} would lie outside /box; give a relative name without '..'")
     home = python(mechanism)
+    binds = {**home.binds, **{path: path for path in readable if os.path.exists(path)}}
     channel, channel_end = os.pipe()
     private_fd = memory_file(private)
     env = {
@@ -178,9 +189,7 @@ def _run(
         order: Launch
         if mechanism == "landlock":
             order = stack.enter_context(
-                landlock.launch(
-                    argv, files=files, env=env, limits=limits, readable=list(home.binds), python=home.command
-                )
+                landlock.launch(argv, files=files, env=env, limits=limits, readable=list(binds), python=home.command)
             )
             order.pass_fds = [private_fd, channel_end]
         else:
@@ -189,7 +198,7 @@ def _run(
                 files=files,
                 env=env,
                 limits=limits,
-                binds=home.binds,
+                binds=binds,
                 pass_fds=[private_fd, channel_end],
                 as_root="root" in mechanism,
                 with_proc=not mechanism.endswith("noproc"),

@@ -71,6 +71,8 @@ def launch(
     command += ["--dir", "/etc", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     command += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives", "--dev", "/dev"]
     for host, inside in binds.items():
+        for parent in reversed(Path(inside).parents[:-1]):  # bubblewrap would make them for its own user only
+            command += ["--perms", "0755", "--dir", str(parent)]
         command += ["--ro-bind", host, inside]
     if with_proc:
         command += ["--proc", "/proc"]

@@ -38,10 +38,15 @@ def run_python(
     wall_s: float | None = None,
     stdin: str = "",
     files: Mapping[str, bytes] | None = None,
+    python: Sequence[str] = (),
+    readable: Sequence[str] = (),
     output_bytes: int = 65536,
     mechanism: str | None = None,
 ) -> Result:
-    """Run `program` as __main__ in a fresh sandbox, standard library only, with `files` in its working folder.
+    """Run `program` as __main__ in a fresh sandbox, with `files` in its working folder.
+
+    It sees the standard library only, unless `python` is the command of another interpreter, which then lies in one of
+    the folders `readable`, and whose address space is not limited (libraries reserve much more than they use).
 
     `timeout_s` is processor seconds (a busy machine changes no verdict); by the clock it gets `wall_s`, by
     default four times that.
@@ -52,15 +57,16 @@ def run_python(
         cpu_s=timeout_s,
         wall_s=wall_s or float(WALL_PER_CPU * timeout_s),
         memory_mb=memory_mb,
-        address_space_mb=memory_mb + 256,
+        address_space_mb=None if python else memory_mb + 256,
         output_bytes=output_bytes,
     )
     mechanism = mechanism or backend.layers().mechanism
     done = backend.run(
-        [backend.python(mechanism).command, "-S", "-s", "-P", "-B", "-c", _JUDGE],
+        [*(python or [backend.python(mechanism).command, "-S", "-s", "-P", "-B"]), "-c", _JUDGE],
         files=files or {},
         stdin=stdin.encode(),
         private=f"{nonce}\n{program}".encode(errors="surrogatepass"),
+        readable=readable,
         limits=limits,
         mechanism=mechanism,
     )

@@ -1,0 +1,142 @@
+"""DS-1000: data-science code for seven libraries, in an environment of its own (paper, Table 3; Lai et al. 2022)."""
+
+import gzip
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lemur import sandbox, workers
+from lemur.evaluation import harness, programs
+from lemur.evaluation.library_environment import Environment, find
+from lemur.inference.interface import Model
+from lemur.records import Record, write_jsonl
+from lemur.sources.fetched import BadRecord, FetchedFile, load
+
+STOP = ("</code>", "# SOLUTION END", "\nEND SOLUTION")
+WISH = (
+    "Write a short code following the given format and indentation. Place the executable code between <code> and "
+    "</code> tags, without any other non-executable things."
+)
+
+
+class Params(programs.ProgramParams):
+    pass
+
+
+@dataclass(frozen=True)
+class Problem:
+    number: int
+    library: str
+    prompt: str
+    reference_code: str
+    code_context: str
+
+    def program(self, code: str) -> str:
+        """The official test program (the simplified release of April 2024)."""
+        tests = ["test_execution(code)"]
+        if "test_string(" in self.code_context:
+            tests.append("test_string(code)")
+        return "\n".join([self.code_context, f"code = {code!r}", *tests, ""])
+
+
+def ds1000(params: Params, model: Path, benchmark: Path, requirements: Path, *, result: Path, samples: Path) -> None:
+    """Let `model` solve every chosen problem of the fetched `benchmark` and run the programs with the libraries that
+    `requirements` locks (`make ds1000`). Without them, or without a sandbox, the result is `skipped`."""
+    source = load(benchmark)
+    problems = [problem for file in source.files for problem in harness.readable(read(file))]
+    environment = find(requirements)
+    reason = None if problems else f"the source {source.name} is left out"
+    reason = reason or sandbox.why_unavailable()
+    reason = reason or (environment if isinstance(environment, str) else environment.why_broken())
+    if reason is not None:
+        harness.write_skipped("ds1000", reason, params, result, samples)
+        return
+    assert isinstance(environment, Environment)
+    origin = harness.origin(source) | {"requirements": hashlib.sha256(requirements.read_bytes()).hexdigest()}
+    evaluate(
+        params, harness.open_model(model, params), environment, problems, origin=origin, result=result, samples=samples
+    )
+
+
+def evaluate(
+    params: Params,
+    model: Model,
+    environment: Environment,
+    problems: list[Problem],
+    *,
+    origin: Record,
+    result: Path,
+    samples: Path,
+) -> None:
+    chosen = harness.choose(problems, params.limit, params.seed, lambda problem: str(problem.number))
+    in_chat = harness.asks_in_chat(model, params.chat)
+    prompts = [prompt(model, problem, in_chat) for problem in chosen]
+    answers_by_problem = programs.completions(params, model, prompts, STOP)
+    report = harness.Report("ds1000", params, 1, 0, len(problems), len(chosen))
+    rows: list[Record] = []
+    tests: list[str] = []
+    for problem, text, answers in zip(chosen, prompts, answers_by_problem, strict=True):
+        for answer in answers:
+            outcome = harness.answered(report, answer)
+            report.counts["unanswered"] += not outcome["output"].strip()
+            said = extracted(outcome["output"])
+            head = {"id": str(problem.number), "library": problem.library, "prompt": text}
+            rows.append({**head, **outcome, "extraction": said})
+            tests.append(problem.program(said))
+    by_library: defaultdict[str, list[Record]] = defaultdict(list)
+    for row, verdict in zip(rows, judged(environment, tests, params), strict=True):
+        row["verdict"] = {"status": verdict.status, "detail": verdict.detail}
+        row["correct"] = {"none": verdict.status == "passed"}
+        report.counts["timed_out"] += verdict.status == "timed_out"
+        by_library[row["library"]].append(row)
+    for library, found in sorted(by_library.items()):
+        report.subtasks.append(f"ds1000_{library}")
+        report.results[f"ds1000_{library}"] = programs.scores(found, ("none",), params.k)
+    report.results["ds1000"] = programs.scores(rows, ("none",), params.k)
+    report.higher_is_better = {f"pass@{k}": True for k in params.k}
+    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": list(STOP)}
+    report.write(result, model.identity())
+    write_jsonl(samples, rows)
+
+
+def prompt(model: Model, problem: Problem, in_chat: bool) -> str:
+    if in_chat:
+        return model.chat_prompt([{"role": "user", "content": f"{WISH}\n\n{problem.prompt}"}], prefill="<code>\n")
+    return problem.prompt
+
+
+def extracted(output: str) -> str:
+    """The code of an answer, without the tags and fences that models put around it."""
+    code = output.split("</code>")[0].replace("```python", "").split("```")[0]
+    return code.replace("<code>", "")
+
+
+def judged(environment: Environment, tests: Sequence[str], params: Params) -> list[sandbox.Result]:
+    """Verdicts in the order of `tests`; equal programs are run once."""
+    distinct = list(dict.fromkeys(tests))
+    with ThreadPoolExecutor(workers.count()) as pool:
+        found = pool.map(lambda one: environment.run(one, params.timeout, params.memory), distinct)
+        verdicts = dict(zip(distinct, found, strict=True))
+    return [verdicts[test] for test in tests]
+
+
+def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
+    """Lines {prompt, reference_code, code_context, metadata: {problem_id, library}}, perhaps gzipped."""
+    content = file.path.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        content = gzip.decompress(content)
+    for number, line in enumerate(content.splitlines(), 1):
+        where = f"{file.name}:{number}"
+        try:
+            record = json.loads(line)
+            texts = {key: str(record[key]) for key in ("prompt", "reference_code", "code_context")}
+            meta = record["metadata"]
+            yield Problem(int(meta["problem_id"]), str(meta["library"]), **texts)
+        except ValueError as error:
+            yield BadRecord(where, "not_json", str(error)[:200])
+        except (KeyError, TypeError) as error:
+            yield BadRecord(where, "missing_field", repr(error)[:200])

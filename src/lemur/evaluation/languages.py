@@ -1,0 +1,217 @@
+"""The 18 languages of MultiPL-E: how a program is run in the sandbox, and a program that shows that it can be.
+
+Commands follow MultiPL-E's own (evaluation/src/eval_*.py) with the compilers that Debian has: mcs for csc, ldc2 for
+rdmd. A program passes if its commands end with status 0 and print nothing that `fails` matches.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lemur import sandbox, workers
+
+FOLDERS = "/usr/bin:/bin"
+"""Where compilers are looked for, beside `bin/` of each folder in LEMUR_TOOLCHAINS (colons between them)."""
+READABLE = ("/etc/R", "/etc/java-17-openjdk", "/etc/ldc2.conf", "/etc/mono", "/etc/php", "/etc/racket", "/etc/scala")
+JAVATUPLES = "/usr/share/java/javatuples.jar"
+Status = Literal["passed", "failed", "timed_out"]
+
+
+@dataclass(frozen=True)
+class Language:
+    """`file`: the program's name. `commands`: run one after the other. `right`: a program that passes; with its first +
+    turned into - it fails."""
+
+    title: str
+    file: str
+    commands: tuple[str, ...]
+    right: str
+    fails: str = "$^"
+
+    @property
+    def needs(self) -> str:
+        """The first program it needs, the environment's settings left out."""
+        return next(word for word in self.commands[0].split() if "=" not in word)
+
+
+@dataclass(frozen=True)
+class Run:
+    status: Status
+    detail: str
+
+
+GO = "GOCACHE=/tmp/go GO111MODULE=off GOFLAGS=-p=1"
+LANGUAGES = {
+    "cpp": Language(
+        "C++",
+        "program.cpp",
+        ("g++ program.cpp -o program -std=c++17", "./program"),
+        "#include<assert.h>\nlong add(long x, long y) { return x + y; }\nint main() { assert(add(2, 3) == 5); }",
+    ),
+    "cs": Language(
+        "C#",
+        "program.cs",
+        ("mcs -d:DEBUG -r:System.Numerics.dll program.cs", "MONO_TRACE_LISTENER=Console.Error mono program.exe"),
+        "using System.Diagnostics;\nclass Problem {\n static long Add(long x, long y) { return x + y; }\n"
+        " static void Main(string[] args) { Debug.Assert(Add(2L, 3L) == 5L); }\n}",
+        fails="Fail",
+    ),
+    "d": Language(
+        "D",
+        "program.d",
+        ("ldc2 -unittest -main program.d -of=program", "./program"),
+        "long add(long x, long y) { return x + y; }\nunittest { assert(add(2L, 3L) == 5L); }",
+    ),
+    "go": Language(
+        "Go",
+        "program_test.go",
+        (f"{GO} go test program_test.go",),
+        'package add_test\nimport "testing"\nfunc add(x int, y int) int { return x + y }\n'
+        'func TestAdd(t *testing.T) { if add(2, 3) != 5 { t.Errorf("no") } }',
+        fails="FAIL|build failed|setup failed",
+    ),
+    "java": Language(
+        "Java",
+        "Problem.java",
+        (f"javac -encoding UTF8 -cp {JAVATUPLES} Problem.java", f"java -ea -cp .:{JAVATUPLES} Problem"),
+        "import org.javatuples.*;\nclass Problem {\n static long add(long x, long y) { return x + y; }\n"
+        " public static void main(String[] args) { assert(add(2l, 3l) == 5l); }\n}",
+    ),
+    "jl": Language(
+        "Julia",
+        "program.jl",
+        ("julia program.jl",),
+        "function add(x::Int64, y::Int64)::Int64\n    x + y\nend\n"
+        "using Test\n@testset begin\n@test(add(2, 3) == 5)\nend",
+    ),
+    "js": Language(
+        "JavaScript",
+        "program.js",
+        ("node program.js",),
+        "function add(x, y) { return x + y }\nrequire('node:assert').deepEqual(add(2, 3), 5)",
+    ),
+    "lua": Language(
+        "Lua",
+        "program.lua",
+        ("lua5.3 program.lua",),
+        "local function add(x, y) return x + y end\nlu = require('luaunit')\n"
+        "function test_add() lu.assertEquals(add(2, 3), 5) end\nos.exit(lu.LuaUnit.run())",
+    ),
+    "php": Language(
+        "PHP",
+        "program.php",
+        ("php program.php",),
+        '<?php\nfunction add($x, $y) { return $x + $y; }\nif (add(2, 3) !== 5) { throw new Exception("no"); }',
+        fails="PHP Parse error",
+    ),
+    "pl": Language(
+        "Perl",
+        "program.pl",
+        ("perl program.pl",),
+        "sub add { my($x, $y) = @_; $x + $y; }\nuse Test::Deep;\neq_deeply(add(2, 3), 5) or exit 1;",
+        fails="ERROR",
+    ),
+    "r": Language(
+        "R",
+        "program.r",
+        ("Rscript program.r",),
+        "add <- function(x, y) x + y\nstopifnot(isTRUE(all.equal(add(2, 3), 5)))",
+    ),
+    "rb": Language(
+        "Ruby",
+        "program.rb",
+        ("ruby program.rb",),
+        "def add(x, y)\n  x + y\nend\nrequire 'test/unit'\nclass TestAdd < Test::Unit::TestCase\n"
+        "  def test_add\n    assert_equal(5, add(2, 3))\n  end\nend",
+    ),
+    "rkt": Language(
+        "Racket",
+        "program.rkt",
+        ("racket program.rkt",),
+        "#lang racket\n(define (add x y) (+ x y))\n(require rackunit)\n(check-within (add 2 3) 5 0.001)",
+        fails="(?s).*stderr:.",
+    ),
+    "rs": Language(
+        "Rust",
+        "program.rs",
+        ("rustc program.rs -o program", "./program"),
+        "fn add(x: isize, y: isize) -> isize { x + y }\nfn main() { assert_eq!(add(2, 3), 5); }",
+    ),
+    "scala": Language(
+        "Scala",
+        "program.scala",
+        ("scalac -d . program.scala", "scala -cp . Problem"),
+        "object Problem {\n def add(x : Long, y : Long) : Long = x + y\n"
+        " def main(args: Array[String]) = { assert(add(2l, 3l) == 5l) }\n}",
+        fails="(?s).*stderr:.",
+    ),
+    "sh": Language(
+        "Bash",
+        "program.sh",
+        ("bash program.sh",),
+        "add() {\n    echo $(( $1 + $2 ))\n}\nset -e\n[[ $(add 2 3) = 5 ]]",
+    ),
+    "swift": Language(
+        "Swift",
+        "program.swift",
+        ("swiftc program.swift -o program", "./program"),
+        "func add(x: Int, y: Int) -> Int { return x + y }\nassert(add(x: 2, y: 3) == 5)",
+    ),
+    "ts": Language(
+        "TypeScript",
+        "program.ts",
+        ("tsc --target es2021 program.ts", "node program.js"),
+        "function add(x: number, y: number): number { return x + y }\ndeclare var require: any;\n"
+        "require('node:assert').deepEqual(add(2, 3), 5);",
+    ),
+}
+
+
+def extra() -> list[Path]:
+    """Folders of the user's own toolchains, such as an unpacked Julia."""
+    return [Path(folder).resolve() for folder in os.environ.get("LEMUR_TOOLCHAINS", "").split(":") if folder]
+
+
+def why_missing(name: str, *, timeout_s: int, memory_mb: int) -> str | None:
+    """Why programs of this language cannot be run here, or `None`."""
+    language = LANGUAGES[name]
+    if shutil.which(language.needs, path=":".join([FOLDERS, *(f"{folder}/bin" for folder in extra())])) is None:
+        return f"{language.needs} is not installed (make toolchains)"
+    if run(name, [language.right], timeout_s=timeout_s, memory_mb=memory_mb)[0].status != "passed":
+        return f"{language.needs} is installed, but a right program fails in the sandbox (docs/evaluation.md)"
+    return None
+
+
+def run(name: str, programs: Sequence[str], *, timeout_s: int, memory_mb: int) -> list[Run]:
+    """Verdicts in the order of `programs`, as many at once as this stage has workers. `timeout_s`: processor seconds of
+    each process of a program."""
+    sandbox.layers()
+    with ThreadPoolExecutor(workers.count()) as pool:
+        return list(pool.map(lambda program: _run(LANGUAGES[name], program, timeout_s, memory_mb), programs))
+
+
+def _run(language: Language, program: str, timeout_s: int, memory_mb: int) -> Run:
+    path = ":".join([FOLDERS, *(f"{folder}/bin" for folder in extra())])
+    if len(language.commands) == 1 and "=" not in language.commands[0]:
+        argv = ["/usr/bin/env", f"PATH={path}", *language.commands[0].split()]
+    else:
+        argv = ["/bin/sh", "-c", " && ".join([f"export PATH={path} TMPDIR=/tmp", *language.commands])]
+    done = sandbox.run(
+        argv,
+        files={language.file: program.encode(errors="replace")},
+        readable=[*READABLE, *map(str, extra())],
+        limits=sandbox.Limits(
+            cpu_s=timeout_s, wall_s=4.0 * timeout_s, memory_mb=memory_mb, processes=256, scratch_mb=512, file_mb=256
+        ),
+    )
+    if done.timed_out or done.returncode == 128 + 24:
+        return Run("timed_out", f"more than {timeout_s} s")
+    said = f"stdout:{done.stdout}\nstderr:{done.stderr}"
+    if done.returncode == 0 and not re.search(language.fails, said):
+        return Run("passed", "")
+    return Run("failed", f"exit status {done.returncode}")

@@ -1,0 +1,67 @@
+"""A Python environment of its own for programs that need libraries, mounted read-only into the sandbox."""
+
+import re
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+
+from lemur import sandbox
+from lemur.pipeline.files import ROOT
+
+PROBE = "import numpy\nopen('written', 'w').write(str(numpy.ones(2).sum()))"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`folder`: a virtual environment; `base`: the installation that it was made with."""
+
+    folder: Path
+    base: Path
+
+    def run(self, program: str, timeout_s: int, memory_mb: int) -> sandbox.Result:
+        """The verdict on `program`. `timeout_s`: processor seconds of all its threads."""
+        settings = {
+            "LD_LIBRARY_PATH": str(self.base / "lib"),
+            "MPLCONFIGDIR": "/tmp",
+            "MPLBACKEND": "Agg",
+            "CUDA_VISIBLE_DEVICES": "",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        python = [str(self.folder / "bin/python"), "-s", "-P", "-B", "-W", "ignore"]
+        return sandbox.run_python(
+            program,
+            python=["/usr/bin/env", *(f"{name}={value}" for name, value in settings.items()), *python],
+            readable=[str(self.folder), str(self.base)],
+            timeout_s=timeout_s,
+            memory_mb=memory_mb,
+        )
+
+    def why_broken(self) -> str | None:
+        """Why programs cannot be run in it here (a sandbox without files to write, say), or `None`."""
+        result = self.run(PROBE, timeout_s=60, memory_mb=2048)
+        return None if result.status == "passed" else f"its libraries do not run in this sandbox: {result.status}"
+
+
+def find(requirements: Path) -> Environment | str:
+    """The environment `.venv-NAME` that `make NAME` makes of requirements/NAME.txt, or why it cannot be used."""
+    name = requirements.stem
+    folder = ROOT / f".venv-{name}"
+    if not (folder / "pyvenv.cfg").is_file():
+        return f"its libraries are not installed (make {name})"
+    wanted = re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", requirements.read_text(encoding="utf-8"), re.MULTILINE)
+    packages = next(iter(sorted(folder.glob("lib/python3.*/site-packages"))), folder)
+    found = {plain(one.metadata["Name"]): one.version for one in distributions(path=[str(packages)])}
+    if differing := sorted(package for package, version in wanted if found.get(plain(package)) != version):
+        return f"its libraries are not those of {requirements.name}: {', '.join(differing[:3])} (make {name})"
+    return opened(folder)
+
+
+def opened(folder: Path) -> Environment:
+    settings = dict(line.split(" = ", 1) for line in (folder / "pyvenv.cfg").read_text().splitlines() if " = " in line)
+    return Environment(folder, Path(settings["home"]).parent)
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,113 @@
+import gzip
+import sys
+from pathlib import Path
+
+import pytest
+
+from lemur import sandbox
+from lemur.evaluation import ds1000 as stage
+from lemur.evaluation import library_environment
+from lemur.pipeline.files import ROOT
+from lemur.records import read_json, read_jsonl
+from tests.evaluation.conftest import BUNDLED, Oracle, fetched, file
+
+PARAMS = {
+    "limit": None,
+    "seed": 0,
+    "bos": False,
+    "chat": "auto",
+    "context": None,
+    "tile": 4,
+    "max_new_tokens": 64,
+    "samples": 1,
+    "k": [1],
+    "temperature": 0.0,
+    "timeout": 60,
+    "memory": 4096,
+}
+OWN = BUNDLED / "ds1000/bundled/ds1000.jsonl"
+LOCK = ROOT / "requirements/ds1000.txt"
+REFERENCES = {record["prompt"]: record["reference_code"] for record in read_jsonl(OWN)}
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Path:
+    return fetched(tmp_path / "ds1000", "ds1000", {"ds1000.jsonl": (OWN.read_text(), {"sample": True})})
+
+
+@pytest.fixture
+def tests_environment(monkeypatch: pytest.MonkeyPatch) -> library_environment.Environment:
+    """The environment that runs the tests, which has NumPy and pandas too."""
+    if sys.prefix == sys.base_prefix:
+        pytest.skip("the tests do not run in a virtual environment")
+    environment = library_environment.opened(Path(sys.prefix))
+    if not sandbox.available() or environment.why_broken():
+        pytest.skip("this sandbox cannot run libraries of a virtual environment")
+    monkeypatch.setattr(stage, "find", lambda requirements: environment)
+    return environment
+
+
+def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
+    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
+    params = stage.Params(**{**PARAMS, **changed})  # type: ignore[arg-type]
+    stage.ds1000(params, Path("model"), benchmark, LOCK, result=result, samples=samples)
+    return read_json(result), list(read_jsonl(samples))
+
+
+@pytest.mark.usefixtures("tests_environment")
+def test_references_pass_and_garbage_fails(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, samples = run(benchmark, Oracle(lambda prompt: REFERENCES[prompt] + "\n</code>"), monkeypatch)
+    assert result["results"]["ds1000"]["pass@1,none"] == 1.0, [sample["verdict"] for sample in samples]
+    assert result["group_subtasks"] == {"ds1000": ["ds1000_Numpy", "ds1000_Pandas"]}
+    assert result["configs"]["ds1000"]["data"]["sample"] is True
+    result, _ = run(benchmark, Oracle(lambda prompt: "result = 1"), monkeypatch)
+    assert result["results"]["ds1000"]["pass@1,none"] == 0.0
+
+
+@pytest.mark.usefixtures("tests_environment")
+def test_cheats_and_forbidden_words_fail(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = run(benchmark, Oracle(lambda prompt: "import os\nos._exit(0)"), monkeypatch)
+    assert result["results"]["ds1000"]["pass@1,none"] == 0.0
+    loop = "for result in [np.unravel_index(a.argmax(), a.shape)]: pass"
+    _, samples = run(benchmark, Oracle(lambda prompt: loop), monkeypatch)
+    assert not samples[1]["correct"]["none"]  # the result is right, but test_string refuses a loop
+
+
+def test_without_its_libraries_it_is_skipped(benchmark: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(library_environment, "ROOT", tmp_path)
+    monkeypatch.setattr(sandbox, "why_unavailable", lambda: None)
+    result, samples = run(benchmark, Oracle(str), monkeypatch)
+    assert result["results"]["ds1000"] == {"skipped": "its libraries are not installed (make ds1000)"}
+    assert samples == []
+    (tmp_path / ".venv-ds1000").mkdir()
+    (tmp_path / ".venv-ds1000/pyvenv.cfg").write_text("home = /usr/bin\n")
+    result, _ = run(benchmark, Oracle(str), monkeypatch)
+    assert "not those of ds1000.txt: absl-py" in result["results"]["ds1000"]["skipped"]
+
+
+def test_the_prompt() -> None:
+    problem = stage.harness.readable(stage.read(file(OWN, "ds1000")))[0]
+    assert stage.prompt(Oracle(str), problem, in_chat=False) == problem.prompt
+    asked = stage.prompt(Oracle(str), problem, in_chat=True)
+    assert asked.startswith("[user]Write a short code following") and asked.endswith("<code>\n[assistant]<code>\n")
+
+
+@pytest.mark.parametrize(
+    ("output", "code"),
+    [
+        ("result = 1\n</code>\nmore", "result = 1\n"),
+        ("```python\nx = 1\n```\nDone", "\nx = 1\n"),
+        ("<code>x", "x"),
+        ("", ""),
+    ],
+)
+def test_extraction(output: str, code: str) -> None:
+    assert stage.extracted(output) == code
+
+
+def test_a_gzipped_file_and_a_bad_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"prompt": "x"}\n{'))
+    bad = list(stage.read(file(path, "ds1000")))
+    assert [(one.where, one.reason) for one in bad] == [("x.jsonl.gz:1", "missing_field"), ("x.jsonl.gz:2", "not_json")]  # type: ignore[union-attr]
