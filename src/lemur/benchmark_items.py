@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lemur.containers import reader, records
 from lemur.records import Record, read_json
-from lemur.sources.containers import reader, records
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 
 View = Literal["text", "code"]

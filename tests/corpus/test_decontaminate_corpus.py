@@ -12,7 +12,8 @@ QUESTION = (
 
 @pytest.fixture
 def run(tmp_path):
-    benchmarks = [fetched(tmp_path / name, {}) for name in ("mmlu", "humaneval", "agents")]
+    others = ("mmlu", "humaneval", "bbh", "mbpp", "spider", "multipl_e", "ds1000", "agents")
+    benchmarks = [fetched(tmp_path / name, {}) for name in others]
     gsm8k = fetched(
         tmp_path / "gsm8k", {"test.jsonl": (jsonl({"question": QUESTION, "answer": "18"}), "gsm8k", "MIT", {})}
     )

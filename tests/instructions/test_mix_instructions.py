@@ -28,7 +28,7 @@ def run(tmp_path: Path, text: list[Any], code: list[Any], **changes: Any) -> tup
     rows = [{"question": QUESTION, "answer": "133"}]
     benchmarks = [
         fetched(tmp_path / name, name, {"test.jsonl": (name, rows, {})} if name == "gsm8k" else {})
-        for name in ("mmlu", "gsm8k", "humaneval", "agents")
+        for name in ("mmlu", "gsm8k", "humaneval", "bbh", "mbpp", "spider", "multipl_e", "ds1000", "agents")
     ]
     out = {name: tmp_path / f"{name}.out" for name in ("instructions", "rejects", "report")}
     params = Params.model_validate({**BASE, **changes})

@@ -28,6 +28,11 @@ def decontaminate_corpus(
     mmlu: Path,
     gsm8k: Path,
     humaneval: Path,
+    bbh: Path,
+    mbpp: Path,
+    spider: Path,
+    multipl_e: Path,
+    ds1000: Path,
     agents: Path,
     *,
     kept: Path,
@@ -39,7 +44,7 @@ def decontaminate_corpus(
     from lemur.corpus.documents import documents_writer, read_documents
     from lemur.decontamination import BenchmarkIndex, Overlaps
 
-    benchmarks = (mmlu, gsm8k, humaneval, agents)
+    benchmarks = (mmlu, gsm8k, humaneval, bbh, mbpp, spider, multipl_e, ds1000, agents)
     index = BenchmarkIndex.from_sources(*benchmarks, ngram=params.ngram, code_ngram=params.code_ngram)
     overlaps = Overlaps(index, params.benchmarks, params.minimum_share)
     with documents_writer(kept) as write, jsonl_writer(rejects) as reject:

@@ -35,6 +35,11 @@ def mix_instructions(
     mmlu: Path,
     gsm8k: Path,
     humaneval: Path,
+    bbh: Path,
+    mbpp: Path,
+    spider: Path,
+    multipl_e: Path,
+    ds1000: Path,
     agents: Path,
     *,
     instructions: Path,
@@ -47,7 +52,7 @@ def mix_instructions(
 
     from lemur.decontamination import BenchmarkIndex, Overlaps
 
-    benchmarks = (mmlu, gsm8k, humaneval, agents)
+    benchmarks = (mmlu, gsm8k, humaneval, bbh, mbpp, spider, multipl_e, ds1000, agents)
     index = BenchmarkIndex.from_sources(*benchmarks, ngram=params.ngram, code_ngram=params.code_ngram)
     overlaps = Overlaps(index, params.benchmarks, params.minimum_share)
     chosen: defaultdict[str, list[tuple[bytes, Path, int]]] = defaultdict(list)

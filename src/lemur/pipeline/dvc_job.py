@@ -1,4 +1,4 @@
-"""`dvc`, which writes dvc.lock faster: `python -m lemur.pipeline.dvc_job ARGUMENT...`, what a job of the Snakefile runs.
+"""`dvc`, which writes dvc.lock faster: `python -m lemur.pipeline.dvc_job ARGUMENT...`, a job of the Snakefile.
 
 For every stage DVC reads dvc.lock a second time, with a parser in pure Python that keeps comments, and holds its lock
 meanwhile: 0.6 of 1.7 s at 66 stages, more than all else that a small stage takes. dvc.lock has no comments. The plain
