@@ -101,7 +101,7 @@ class _Cleaner:
         fetched = load(folder)
         self.places[fetched.name] = {"place": fetched.place, "revision": fetched.revision}
         entered = bad = 0
-        for file in tqdm(fetched.files, desc=f"clean_corpus {fetched.name}", disable=None):
+        for file in tqdm(fetched.files, desc=f"clean_corpus {fetched.name}"):
             for raw in read(file):
                 entered += 1
                 if isinstance(raw, BadRecord):

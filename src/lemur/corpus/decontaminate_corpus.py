@@ -49,7 +49,7 @@ def decontaminate_corpus(
     overlaps = Overlaps(index, params.benchmarks, params.minimum_share)
     with documents_writer(kept) as write, jsonl_writer(rejects) as reject:
         counts = Counts("decontaminate_corpus", reject)
-        for record in tqdm(read_documents(documents), desc="decontaminate_corpus", disable=None):
+        for record in tqdm(read_documents(documents), desc="decontaminate_corpus"):
             counts.entered(record["source"])
             detail = overlaps.judge(record["id"], record["text"])
             if detail is None:

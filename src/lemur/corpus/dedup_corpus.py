@@ -51,7 +51,7 @@ def dedup_corpus(params: Params, documents: Path, *, distinct: Path, rejects: Pa
     across = 0
     with documents_writer(distinct) as write, jsonl_writer(rejects) as reject:
         counts = Counts("dedup_corpus", reject)
-        for place, record in enumerate(tqdm(read_documents(documents), desc="dedup_corpus", disable=None)):
+        for place, record in enumerate(tqdm(read_documents(documents), desc="dedup_corpus")):
             source, number = record["source"], numbers[place]
             counts.entered(source)
             if number not in keepers:

@@ -39,7 +39,7 @@ class Corpus:
 
         def sets() -> Iterator[np.ndarray]:
             for source in SOURCES:
-                for offset, record in tqdm(scan(folder / f"{source}.jsonl"), desc=f"minhash {source}", disable=None):
+                for offset, record in tqdm(scan(folder / f"{source}.jsonl"), desc=f"minhash {source}"):
                     text = record["text"]
                     found.append(Entry(record["id"], source, offset, len(found), len(text), _digest(text)))
                     yield shingles(text, shingle_words)
@@ -60,7 +60,7 @@ class Corpus:
         compared = candidates(self._signatures, bands)
         pairs: Pairs = {}
         known: tuple[int, np.ndarray] = (-1, np.empty(0))
-        for first, second in tqdm(compared.tolist(), desc="verify duplicates", disable=None):
+        for first, second in tqdm(compared.tolist(), desc="verify duplicates"):
             if self.entries[first].digest == self.entries[second].digest:
                 continue
             if known[0] != first:

@@ -47,7 +47,7 @@ def pack_corpus(params: Params, tokens: Path, mixture: Path, *, shards: Path, re
         sources=order.sources,
         records_per_shard=params.records_per_shard,
     ) as writer:
-        for start in tqdm(range(0, len(order), params.window_documents), desc="pack_corpus windows", disable=None):
+        for start in tqdm(range(0, len(order), params.window_documents), desc="pack_corpus windows"):
             for record in window.sequences(start):
                 writer.write(record)
     manifest = read_json(shards / "manifest.json")

@@ -81,7 +81,7 @@ class _Texts:
 
         from lemur.corpus.documents import read_source
 
-        for record in tqdm(read_source(self.folder, self.source), desc=f"tokenize {self.source}", disable=None):
+        for record in tqdm(read_source(self.folder, self.source), desc=f"tokenize {self.source}"):
             text: str = record["text"]
             self.bytes += len(text.encode())
             yield text

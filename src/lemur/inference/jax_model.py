@@ -86,7 +86,7 @@ class JaxModel:
     def _score_single(self, contexts: dict[tuple[int, ...], list[tuple[int, int]]]) -> dict[int, Score]:
         scores = {}
         for length, group in self._grouped(sorted(contexts), len).items():
-            for rows in tqdm(list(tiles(group, self._tile)), f"context {length}", disable=None):
+            for rows in tqdm(list(tiles(group, self._tile)), f"context {length}"):
                 tokens, lengths = padded(rows, self._tile, length)
                 logprobs = self._programs.next_token(tokens, lengths)
                 for row, values in zip(rows, logprobs, strict=False):
@@ -100,7 +100,7 @@ class JaxModel:
         parts: defaultdict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = defaultdict(dict)
         order = sorted(range(len(windows)), key=lambda place: (len(windows[place].tokens), windows[place].tokens))
         for length, group in self._grouped(order, lambda place: len(windows[place].tokens)).items():
-            for places in tqdm(list(tiles(group, self._tile)), f"context {length}", disable=None):
+            for places in tqdm(list(tiles(group, self._tile)), f"context {length}"):
                 tokens, _ = padded([windows[place].tokens for place in places], self._tile, length)
                 logprobs, greedy = self._programs.each_token(tokens)
                 for row, place in enumerate(places):
@@ -135,7 +135,7 @@ class JaxModel:
         for answer in sorted(answers, key=lambda answer: (len(answer.prompt), answer.prompt)):
             groups[shape(answer)].append(answer)
         for (length, cache_length), group in sorted(groups.items()):
-            for rows in tqdm(list(tiles(group, self._tile)), f"prompt {length}, cache {cache_length}", disable=None):
+            for rows in tqdm(list(tiles(group, self._tile)), f"prompt {length}, cache {cache_length}"):
                 self._generate(rows, length, cache_length, stop, temperature)
         return [Generation(answer.text, answer.tokens, "stop" if answer.stopped else "length") for answer in answers]
 

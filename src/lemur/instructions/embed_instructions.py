@@ -43,7 +43,7 @@ def embed_instructions(
         header = {"descr": "<f4", "fortran_order": False, "shape": (total, model.dimension)}
         write_array_header_2_0(file, header)
         batch: list[str] = []
-        for record in tqdm(read_jsonl(conversations), total=total, desc="embed_instructions", disable=None):
+        for record in tqdm(read_jsonl(conversations), total=total, desc="embed_instructions"):
             batch.append(_text(params, record))
             if len(batch) == BATCH:
                 empty += _write(file, model.encode(batch))

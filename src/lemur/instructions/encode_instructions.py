@@ -59,7 +59,7 @@ def encode_instructions(params: Params, instructions: Path, tokenizer: Path, *, 
             sources=sources,
             records_per_shard=params.records_per_shard,
         ) as writer,
-        tqdm(desc="encode_instructions", unit=" conversations", disable=None) as progress,
+        tqdm(desc="encode_instructions", unit=" conversations") as progress,
     ):
         for batch in batches(read_jsonl(instructions), BATCH):
             usable = [record for record in batch if account.accepts(record, chat.control)]

@@ -43,7 +43,7 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
         jsonl_writer(rejects) as reject,
         jsonl_writer(kept) as write,
         Detectors(params.seed, workers.count()) as detectors,
-        tqdm(desc="english_filter", unit=" conversations", disable=None) as progress,
+        tqdm(desc="english_filter", unit=" conversations") as progress,
     ):
         counts = Counts("english_filter", reject)
         for batch in batches(read_jsonl(conversations), BATCH):

@@ -61,7 +61,7 @@ def _write(params: Params, instructions: Path, folder: Path) -> dict[str, Counte
     conversations: Counter[tuple[str, str]] = Counter()
     rounds: Counter[tuple[str, str]] = Counter()
     folder.mkdir(parents=True)
-    records = tqdm(read_jsonl(instructions), desc="instruction_dataset", unit=" conversations", disable=None)
+    records = tqdm(read_jsonl(instructions), desc="instruction_dataset", unit=" conversations")
     per_file = params.records_per_file // BATCH
     writer = None
     try:

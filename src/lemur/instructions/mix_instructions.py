@@ -59,7 +59,7 @@ def mix_instructions(
     with jsonl_writer(rejects) as reject, jsonl_writer(instructions) as write:
         counts = Counts("mix_instructions", reject)
         for path in (text, code):
-            for offset, record in tqdm(scan(path), desc=f"mix_instructions {path.name}", disable=None):
+            for offset, record in tqdm(scan(path), desc=f"mix_instructions {path.name}"):
                 source = record["source"]
                 if source not in params.sources:
                     raise ValueError(

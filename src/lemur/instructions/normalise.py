@@ -100,7 +100,7 @@ class _Run:
         entered = malformed = 0
         for file in sorted(fetched.files, key=lambda file: file.name):
             waiting: list[tuple[Record, str]] = []
-            for raw in tqdm(self._read(file), desc=f"normalise {file.name}", unit=" records", disable=None):
+            for raw in tqdm(self._read(file), desc=f"normalise {file.name}", unit=" records"):
                 self.counts.entered(source)
                 entered += 1
                 found = self._convert(source, file, raw)

@@ -50,7 +50,7 @@ def semantic_dedup(
     compared = sorted(
         (entry for entry in entries.found if entry.source in params.sources), key=lambda entry: entry.rank
     )
-    with tqdm(total=len(compared), desc=f"semantic_dedup {group}", disable=None) as progress:
+    with tqdm(total=len(compared), desc=f"semantic_dedup {group}") as progress:
         duplicates = find(
             np.asarray(matrix[[entry.line for entry in compared]], np.float32).reshape(len(compared), matrix.shape[1]),
             threshold=params.threshold,

@@ -39,6 +39,9 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
         locks.join_builds(ROOT)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.WARNING)
+    if not sys.stderr.isatty():
+        # Of a long stage a log gets a line with the time left now and then; tqdm reads these when it is imported.
+        os.environ.update(TQDM_DELAY="15", TQDM_MININTERVAL="15", TQDM_MAXINTERVAL="60")
     apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS] if NUMERICS in environment_keys(declared(dotted)) else None)
     name = dotted.rpartition(".")[2]
     module = stage_module(dotted)

@@ -57,7 +57,7 @@ def _fetch(manifest: "Manifest", source: Path, place_name: str, out: Path) -> li
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=out, prefix=".work-") as work:
         groups = list(collect(source, manifest, place_name, Path(work)))
-        with tqdm(total=sum(len(group.files) for group in groups), unit="file", desc=source.name, disable=None) as bar:
+        with tqdm(total=sum(len(group.files) for group in groups), unit="file", desc=source.name) as bar:
             for group in groups:
                 rows += _copy(group, manifest, place_name, out / "files", bar.update)
     return sorted(rows, key=lambda row: row["path"])

@@ -78,7 +78,7 @@ def train(
             _log(rows[0])
         step_function = compile_step(graph, tx)
         started, tokens_before = time.monotonic(), tokens
-        for step in tqdm(range(first + 1, steps + 1), "training", unit="step", disable=None):
+        for step in tqdm(range(first + 1, steps + 1), "training", unit="step"):
             batch = next(loader)  # type: ignore[arg-type]
             state, metrics = step_function(state, prepare(batch, params.microbatches, params.loss_normalisation))
             values = {name: float(value) for name, value in metrics.items()}
