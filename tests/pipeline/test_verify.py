@@ -108,7 +108,7 @@ def test_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(lockfile.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(lockfile, "CPU_INFO", tmp_path / "cpuinfo")
     lockfile.CPU_INFO.write_text("flags : sse avx avx2\n")
-    assert lockfile.other_profile(LOCK, LOCK) == ""
+    assert lockfile.other_profile(LOCK, LOCK) == lockfile.other_profile(LOCK, {"clean": LOCK["clean"]}) == ""
     other = {**LOCK, "train": {"params": {"environment.yaml": {"numerics": {"platform": "cuda", "xla_flags": ""}}}}}
     assert 'platform: "cpu" -> "cuda"' in lockfile.other_profile(LOCK, other)
     lockfile.CPU_INFO.write_text("flags : sse avx\n")

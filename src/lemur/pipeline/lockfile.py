@@ -86,7 +86,8 @@ def profile(lock: Lock) -> dict[str, Any]:
 def other_profile(committed: Lock, built: Lock | None) -> str:
     """Why this machine or this build is on another numerics profile than the committed one, or ""."""
     numerics = profile(committed)
-    if built and (found := list(changes(numerics, profile(built)))):
+    theirs = profile(built or {})
+    if theirs and (found := list(changes(numerics, theirs))):
         return f"its numerics are not those of dvc.lock ({'; '.join(found)})"
     if numerics.get("platform") == "cpu" and "AVX2" in numerics.get("xla_flags", ""):
         if platform.machine() not in ("x86_64", "AMD64"):
