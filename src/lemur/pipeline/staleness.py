@@ -109,7 +109,8 @@ class Stale:
         recorded = self._git("log", "-1", "--format=%H", "--", "dvc.lock")
         since = self._git("diff", "--name-only", recorded, "--", path).splitlines() if recorded else []
         files = sorted({*edited, *since} - {path})
-        how = "edited, not committed" if edited else f"commit {self._git('log', '-1', '--format=%h %s', '--', path)}"
+        commit = self._git("log", "-1", "--format=%h %s", "--", path)
+        how = "edited, not committed" if edited else f"commit {commit:.50}"
         return f"{how}: {listed(files)}" if files else how
 
     def _git(self, *arguments: str) -> str:
