@@ -19,6 +19,7 @@ pytestmark = [
 
 # What a batch system does: takes a script, prints an id, and runs it later, in no relation to who asked for it.
 SUBMIT = '#!/bin/sh\nsetsid sh "$1" </dev/null >"$1.out" 2>&1 &\necho $!\n'
+QUICK = ("--seconds-between-status-checks", "1", "--latency-wait", "5")
 
 
 def remotely(folder: Path, *options: str) -> list[str]:
@@ -28,7 +29,7 @@ def remotely(folder: Path, *options: str) -> list[str]:
     submit.chmod(0o755)
     return [
         *("snakemake", "--executor", "cluster-generic", "--cluster-generic-submit-cmd", str(submit)),
-        *("--jobs", "2", "--seconds-between-status-checks", "1", *options),
+        *("--jobs", "2", *QUICK, *options),
     ]
 
 
@@ -93,9 +94,9 @@ def test_slurm_profile_asks_for_what_dvc_yaml_says(project: Project, tmp_path: P
     project.environment = {"PATH": f"{tools}:{os.environ['PATH']}"}
     python = Path(project.run("which", "python").strip()).parent
     project.environment = {"PATH": f"{tools}:{python}:{os.environ['PATH']}"}
-    project.run("snakemake", "--profile", "profiles/slurm", "--seconds-between-status-checks", "1")
+    project.run("snakemake", "--profile", "profiles/slurm", *QUICK)
     assert (project.root / "data/last.txt").read_text() == "hello 4"
     assert "--job-name=last --cpus-per-task=2 --mem=100 " in (tmp_path / "asked").read_text()
     project.set("right: {value: 3}", "right: {value: -3}")
-    said = project.run("snakemake", "--profile", "profiles/slurm", "--seconds-between-status-checks", "1", ok=False)
+    said = project.run("snakemake", "--profile", "profiles/slurm", *QUICK, ok=False)
     assert "Error in rule fork_right" in said
