@@ -54,7 +54,7 @@ class Build:
         return self.said()
 
 
-def until(condition: Callable[[], object], seconds: float = 100) -> None:
+def until(condition: Callable[[], object], seconds: float = 300) -> None:
     """Wait until something holds; fails the test where it does not come to."""
     deadline = time.monotonic() + seconds
     while not condition():
