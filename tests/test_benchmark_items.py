@@ -32,6 +32,7 @@ TRACE = (
         ("intercode_table", "a.csv", f"query,gold,db\n{QUESTION},ls,d\n", [("text", QUESTION), ("code", "ls")]),
         ("mbpp", "a.jsonl", {"text": QUESTION, "code": CODE}, [("text", QUESTION), ("code", CODE)]),
         ("mint", "a.json", {"id": "0", "prompt": QUESTION, "reference": "1"}, [("text", QUESTION)]),
+        ("mint_humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n")]),
         ("rephrased_questions", "a.jsonl", {"text": f"Question: {QUESTION}\nAnswer: 1"}, [("text", f" {QUESTION}")]),
         ("robocodegen", "a.json", {"problems": [{"query": QUESTION}]}, [("text", QUESTION), ("code", QUESTION)]),
         ("spider", "a.json", [{"question": QUESTION, "query": "SELECT"}], [("text", QUESTION), ("code", "SELECT")]),

@@ -103,6 +103,12 @@ def _humaneval(row: Record) -> Parts:
     return [("text", docstring), ("code", solution)]
 
 
+def _mint_humaneval(row: Record) -> Parts:
+    """As HumanEval's; MINT stripped the solution's first indentation, so prompt and solution do not parse together."""
+    (_, docstring), _ = _commented_code({"text": row["prompt"]})
+    return [("text", docstring), ("code", str(row["canonical_solution"]))]
+
+
 _COMMENT = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'|/\*(.*?)\*/|(?://|#(?!include|define))([^\n]*)', re.DOTALL)
 
 
@@ -133,7 +139,7 @@ _SCHEMAS: dict[str, tuple[_Rows, Callable[[Any], Parts]]] = {
     "intercode_table": (_table_rows, _fields(("query",), ("gold",))),
     "mbpp": (_records, _fields(("text",), ("code",))),
     "mint": (_records, _fields(("prompt",))),
-    "mint_humaneval": (_records, _humaneval),
+    "mint_humaneval": (_records, _mint_humaneval),
     "mmlu": (_records, _mmlu),
     "multipl_e": (_records, lambda row: _commented_code({"text": row["prompt"]})),
     "rephrased_code": (_records, _commented_code),
