@@ -5,11 +5,12 @@
     python benchmarks/instructions.py memory     # peak memory and seconds with ten times the data
     python benchmarks/instructions.py peers      # normalise beside FastChat's cleaning, encode beside TRL's
 
-The texts are the bundled samples' sentences, drawn anew into as many instructions as are asked for. Each measurement is a
-process of its own; the fastest of `--repeats` counts. `peers` needs `pip install --no-deps fschat==0.2.36 trl==0.24.0`.
+The texts are the bundled samples' sentences, drawn anew into conversations. Each measurement is a process of its own;
+the fastest of `--repeats` counts. `peers` needs `make embed` and `pip install --no-deps fschat==0.2.36 trl==1.16.0`.
 """
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -121,10 +122,8 @@ def bare_langdetect(folder: Path) -> None:
 
     DetectorFactory.seed = 0
     for record in read_jsonl(folder / "normalised.jsonl"):
-        try:
+        with contextlib.suppress(LangDetectException):
             detect(judged_text(record))
-        except LangDetectException:
-            pass
 
 
 def encode(folder: Path) -> None:
