@@ -37,6 +37,13 @@ def build(reports: Path, *, code_loss: float = 2.0) -> Path:
             for rule in ("langdetect", "both_rules")
         },
     )
+    _counts(
+        "mix_instructions", {"oasst1": (26, {"benchmark_overlap": 1, "not_sampled": 5}), "openorca": (59, {})}
+    ).write(
+        stages / "mix_instructions.json",
+        benchmarks={"gsm8k": {"items": 1319, "uncheckable": 2, "unreadable": 0}},
+        overlaps={"pairs": {"gsm8k": {"removed": 1, "below_share": 4}}, "items": {}, "shown": []},
+    )
     row = {"instances": 20, "rounds": 30, "prompt_tokens": 900, "completion_tokens": 6000, "truncated": 0}
     _counts("encode_instructions", {"oasst1": (20, {}), "openorca": (50, {})}).write(
         stages / "encode_instructions.json",

@@ -117,10 +117,34 @@ def test_table_8_has_sixteen_sources_and_their_sums(summary: Path) -> None:
 
 def test_counts_are_those_of_the_stage_reports(summary: Path) -> None:
     table = {row["stage"]: row for row in rows(summary, "counts")}
-    assert list(table) == ["normalise", "english_filter", "encode_instructions"]  # as the data passes them
+    assert list(table) == [
+        "normalise",
+        "english_filter",
+        "mix_instructions",
+        "encode_instructions",
+    ]  # as the data passes
     assert table["english_filter"]["reasons"] == "language 10, foreign_run 2"
     for row in table.values():
         assert int(row["in"]) == int(row["out"]) + int(row["dropped"])
+
+
+def test_the_way_of_each_source(summary: Path) -> None:
+    table = {row["source"]: row for row in rows(summary, "funnel")}
+    assert list(table) == ["oasst1", "openorca", "all"]
+    assert [table["oasst1"][key] for key in ("read", "normalise", "english_filter", "mix_instructions")] == [
+        "40",
+        "3",
+        "11",
+        "6",
+    ]
+    assert table["oasst1"]["reasons"].startswith("language 9, not_sampled 5, bad_record 3")
+    assert table["all"]["read"] == "100"
+
+
+def test_what_was_compared_with_benchmarks(summary: Path) -> None:
+    (row,) = rows(summary, "contamination")
+    assert (row["benchmark"], row["items"], row["mix_instructions_removed"]) == ("gsm8k", "1319", "1")
+    assert row["mix_instructions_below_share"] == "4"
 
 
 def test_precision_and_recall_of_the_english_filter_are_shown(summary: Path) -> None:

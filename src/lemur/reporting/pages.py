@@ -39,6 +39,8 @@ def pages(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Tabl
         tables["table3"],
         Picture("table3.png", "The eight benchmarks of the paper's nine models and our three"),
         tables["table3_ours"],
+        Heading("Benchmarks kept out of the training data"),
+        tables["contamination"],
         Heading("What each stage kept"),
         tables["counts"],
         Picture("counts.png", "Share of records that each stage kept and dropped"),

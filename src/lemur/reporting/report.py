@@ -25,7 +25,7 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
     there, or was skipped, is shown with its reason. Same inputs, same bytes: pictures included.
     """
     from lemur.records import write_json
-    from lemur.reporting import bits_per_byte, blocks, counts, funnel, inputs, table1, table3, table8
+    from lemur.reporting import bits_per_byte, blocks, contamination, counts, funnel, inputs, table1, table3, table8
     from lemur.reporting import curves as training
     from lemur.reporting import paper as published
     from lemur.reporting.pages import pages
@@ -36,6 +36,7 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
     made = {
         "table1": table1.table(printed, found.stages),
         "funnel": funnel.table(found.stages),
+        "contamination": contamination.table(found.stages),
         "table3": table3.table(printed, found),
         "table3_ours": table3.details(found, printed),
         "table8": table8.table(printed, found.stages),
