@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lemur.evaluation import harness
 from lemur.inference.interface import Generation, Score
 from lemur.records import Record, write_json
 from lemur.sources.fetched import FetchedFile
@@ -56,6 +57,14 @@ class Oracle:
 
     def identity(self) -> Record:
         return {"backend": "oracle", "model_hash": "0"}
+
+
+@pytest.fixture(autouse=True)
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Notes and unfinished answers of a test stay out of the checkout."""
+    monkeypatch.setattr(harness, "NOTES", tmp_path / "notes")
+    monkeypatch.setenv("LEMUR_ANSWERS", str(tmp_path / "answers"))
+    return tmp_path / "notes"
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lemur.evaluation import bbh as stage
-from lemur.records import read_json, read_jsonl
+from lemur.records import Record, read_json, read_jsonl
 from tests.evaluation.conftest import BUNDLED, Oracle, fetched, file
 
 PARAMS = {
@@ -23,15 +23,19 @@ SHOT = "Q: {n} + {n} =\nA: Let's think step by step.\nIt is twice. So the answer
 TASKS = {"adding": [("7 + 7 =", "14"), ("9 - 14 =", "-5")], "choosing": [("Which?\n(A) x\n(B) y", "(B)")] * 3}
 
 
-@pytest.fixture
-def benchmark(tmp_path: Path) -> Path:
-    files = {}
+def files() -> dict[str, tuple[str, Record]]:
+    made: dict[str, tuple[str, Record]] = {}
     for task, pairs in TASKS.items():
         text = json.dumps({"canary": "", "examples": [{"input": asked, "target": target} for asked, target in pairs]})
-        files[f"{task}.json"] = (text, {"split": "test", "task": task})
+        made[f"{task}.json"] = (text, {"split": "test", "task": task})
         shots = "".join(SHOT.format(n=n, m=2 * n) for n in range(1, 4))
-        files[f"{task}.txt"] = (HEAD + shots, {"split": "dev", "task": task})
-    return fetched(tmp_path / "bbh", "bbh", files)
+        made[f"{task}.txt"] = (HEAD + shots, {"split": "dev", "task": task})
+    return made
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Path:
+    return fetched(tmp_path / "bbh", "bbh", files())
 
 
 def truth(prompt: str) -> str:

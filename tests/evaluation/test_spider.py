@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lemur import sandbox
 from lemur.evaluation import spider as stage
 from lemur.evaluation import sql_judge
-from lemur.records import read_json, read_jsonl
+from lemur.records import Record, read_json, read_jsonl
 from tests.evaluation.conftest import BUNDLED, Oracle, fetched, file
 
 PARAMS = {
@@ -35,15 +35,18 @@ QUESTIONS = [
 needs_sandbox = pytest.mark.skipif(not sandbox.available(), reason=str(sandbox.why_unavailable()))
 
 
-@pytest.fixture
-def benchmark(tmp_path: Path) -> Path:
+def files() -> dict[str, tuple[str, Record]]:
     questions = json.dumps([{"db_id": "cats", "question": asked, "query": query} for asked, query in QUESTIONS])
-    files = {
+    return {
         "dev.json": (questions, {"split": "test"}),
         "cats/cats.sql": (SCHEMA + ROWS, {"database": "cats"}),
         "cats/a_variant.sql": (SCHEMA + OTHER_ROWS, {"database": "cats"}),
     }
-    return fetched(tmp_path / "spider", "spider", files)
+
+
+@pytest.fixture
+def benchmark(tmp_path: Path) -> Path:
+    return fetched(tmp_path / "spider", "spider", files())
 
 
 def gold(prompt: str) -> str:

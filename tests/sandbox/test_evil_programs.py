@@ -90,6 +90,41 @@ def test_is_contained(mechanism: str, program: str, right: set[str]) -> None:
     assert len(result.stdout) <= 1000 and len(result.detail) < 300
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_all_are_contained_fifty_times(mechanism: str) -> None:
+    """No verdict is a matter of luck, and the host is as it was: processes, mounts, temporary files, disk."""
+    host = host_state()
+    wrong: list[tuple[int, str, str, str]] = []
+    for repetition in range(50):
+        for parameter in EVIL:
+            name, program, right = parameter
+            result = sandbox.run_python(
+                program, timeout_s=1, wall_s=1.5, memory_mb=128, output_bytes=1000, mechanism=mechanism
+            )
+            allowed = right | {"failed"} if mechanism == "landlock" else right
+            if result.status not in allowed or len(result.stdout) > 1000:
+                wrong.append((repetition, name, result.status, result.detail))
+    assert wrong == []
+    assert host_state() == host
+
+
+def host_state() -> dict[str, object]:
+    """What an escaped program would leave: processes of a sandbox's users, mounts, control groups, files."""
+    users = range(20000, 60000)
+    processes = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            processes += [path.name] * (path.stat().st_uid in users)
+        except FileNotFoundError:
+            continue
+    groups = [str(path) for path in Path("/sys/fs/cgroup").glob("**/lemur*")]
+    temporary = [str(path) for path in Path("/tmp").glob("lemur-*") if path.is_dir() and path.stat().st_uid in users]
+    mounts = Path("/proc/self/mounts").read_text()
+    return {"processes": processes, "groups": groups, "temporary": temporary, "mounts": mounts}
+
+
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_secrets_stay_outside(mechanism: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "secret"

@@ -76,7 +76,8 @@ def bits_per_byte(params: Params, model: Path, benchmark: Path, *, result: Path,
     if not documents:
         raise ValueError(f"{benchmark} holds no document; check split_corpus in params.yaml")
     original = sum(1 for path in sorted(benchmark.glob("*.jsonl")) for _ in read_jsonl(path))
-    asked = JaxModel.load(model, tile=params.tile, bos=True, context=params.context)
+    loaded = JaxModel.load(model, tile=params.tile, bos=True, context=params.context)
+    asked = harness.remember(loaded, {"task": "bits_per_byte", **params.model_dump(mode="json")}, tile=params.tile)
     evaluate(params, asked, TextCodec(model, bos=True), documents, original, result, samples)
 
 
@@ -114,5 +115,5 @@ def evaluate(
     }
     report.config = {"sources": {name: sums[name].record() for name in names}}
     report.higher_is_better = {name: False for name in names}
-    report.write(result, model.identity())
     write_jsonl(samples, rows)
+    report.write(result, model)

@@ -121,8 +121,8 @@ def evaluate(
     }
     report.higher_is_better = {"exact_match": True}
     report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": stop}
-    report.write(result, model.identity())
     write_jsonl(samples, rows)
+    report.write(result, model)
 
 
 def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) -> str:

@@ -6,20 +6,31 @@ A benchmark is one file with a stage: items, prompt, how to ask, how to extract,
 import hashlib
 import logging
 import math
+import os
+import platform
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
+from lemur import workers
 from lemur.inference.interface import Generation, Model
+from lemur.inference.remembered import Remembered, remember
+from lemur.pipeline.files import ROOT
 from lemur.pipeline.params import StageParams
 from lemur.records import Record, write_json, write_jsonl
 from lemur.sources.fetched import BadRecord, Fetched
 
 log = logging.getLogger(__name__)
+NOTES = ROOT / "logs" / "evaluation"
+"""Where what differs from run to run is written: <model>/<task>.json. No stage reads it."""
+_STARTED = time.monotonic()
 Item = TypeVar("Item")
 
 
@@ -39,10 +50,11 @@ class AskParams(StageParams):
 
 
 def open_model(folder: Path, params: AskParams) -> Model:
-    """The model to ask: a model folder in the in-process JAX back end."""
+    """The model to ask: a model folder in the in-process JAX back end. An interrupted run's answers are taken up."""
     from lemur.inference.jax_model import JaxModel
 
-    return JaxModel.load(folder, tile=params.tile, bos=params.bos, context=params.context)
+    model = JaxModel.load(folder, tile=params.tile, bos=params.bos, context=params.context)
+    return remember(model, {"task": type(params).__module__, **params.model_dump(mode="json")}, tile=params.tile)
 
 
 def asks_in_chat(model: Model, chat: str) -> bool:
@@ -116,6 +128,22 @@ def answered(report: "Report", answer: Generation | None) -> Record:
     return {"output": answer.text if answer else "", "finish": answer.finish if answer else "prompt_too_long"}
 
 
+def note(task: str, result: Path, facts: Record) -> None:
+    """Write down when, where and how long a result was made; it may not stand in the result, which repeats exactly."""
+    jax = sys.modules.get("jax")
+    here = {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds_since_start": round(time.monotonic() - _STARTED, 1),
+        "host": platform.node(),
+        "machine": platform.platform(),
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        "workers": workers.count(),
+        "devices": [device.device_kind for device in jax.devices()] if jax else [],
+    }
+    write_json(NOTES / result.parent.name / f"{task}.json", here | facts)
+
+
 def mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
@@ -157,8 +185,12 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     higher_is_better: dict[str, bool] = field(default_factory=dict)
     config: Record = field(default_factory=dict)
+    facts: Record = field(default_factory=dict)
+    """What held or ran here, such as the sandbox's layers; for the notes, not for the result."""
 
-    def write(self, path: Path, model: Record) -> None:
+    def write(self, path: Path, model: Model) -> None:
+        """Write the result, and the notes beside it; `model` forgets the answers that it kept for an interrupted run.
+        Call it last: it marks the evaluation as complete."""
         result: dict[str, Any] = {
             "results": self.results,
             "group_subtasks": {self.task: sorted(self.subtasks)},
@@ -168,9 +200,12 @@ class Report:
             "n-samples": {self.task: {"original": self.original, "effective": self.effective}},
             "higher_is_better": {self.task: self.higher_is_better},
             "counts": {self.task: dict(sorted(self.counts.items()))},
-            **model,
+            **model.identity(),
         }
         write_json(path, result)
+        note(self.task, path, {**self.facts, "resumed_answers": getattr(model, "resumed", 0)})
+        if isinstance(model, Remembered):
+            model.forget()
         log.info("%s: %d of %d items asked: %s", self.task, self.effective, self.original, self.results.get(self.task))
 
 
@@ -178,4 +213,5 @@ def write_skipped(task: str, reason: str, params: StageParams, result: Path, sam
     """A benchmark that cannot run here: no score, its reason, and no samples."""
     write_json(result, {"results": {task: {"skipped": reason}}, "configs": {task: params.model_dump(mode="json")}})
     write_jsonl(samples, [])
+    note(task, result, {"skipped": reason})
     log.warning("%s: skipped: %s", task, reason)

@@ -80,8 +80,9 @@ def evaluate(
     report.results["humaneval"] = programs.scores(rows, EXTRACTIONS, params.k)
     report.higher_is_better = {f"pass@{k}": True for k in params.k}
     report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": list(STOP)}
-    report.write(result, model.identity())
+    report.facts = {"sandbox": sandbox.layers().record()}
     write_jsonl(samples, rows)
+    report.write(result, model)
 
 
 def prompt(model: Model, problem: Problem, in_chat: bool) -> str:

@@ -32,6 +32,7 @@ class Language:
     commands: tuple[str, ...]
     right: str
     fails: str = "$^"
+    version: str = "--version"
 
     @property
     def needs(self) -> str:
@@ -74,6 +75,7 @@ LANGUAGES = {
         'package add_test\nimport "testing"\nfunc add(x int, y int) int { return x + y }\n'
         'func TestAdd(t *testing.T) { if add(2, 3) != 5 { t.Errorf("no") } }',
         fails="FAIL|build failed|setup failed",
+        version="version",
     ),
     "java": Language(
         "Java",
@@ -101,6 +103,7 @@ LANGUAGES = {
         ("lua5.3 program.lua",),
         "local function add(x, y) return x + y end\nlu = require('luaunit')\n"
         "function test_add() lu.assertEquals(add(2, 3), 5) end\nos.exit(lu.LuaUnit.run())",
+        version="-v",
     ),
     "php": Language(
         "PHP",
@@ -177,14 +180,26 @@ def extra() -> list[Path]:
     return [Path(folder).resolve() for folder in os.environ.get("LEMUR_TOOLCHAINS", "").split(":") if folder]
 
 
+def _path() -> str:
+    return ":".join([FOLDERS, *(f"{folder}/bin" for folder in extra())])
+
+
 def why_missing(name: str, *, timeout_s: int, memory_mb: int) -> str | None:
     """Why programs of this language cannot be run here, or `None`."""
     language = LANGUAGES[name]
-    if shutil.which(language.needs, path=":".join([FOLDERS, *(f"{folder}/bin" for folder in extra())])) is None:
+    if shutil.which(language.needs, path=_path()) is None:
         return f"{language.needs} is not installed (make toolchains)"
     if run(name, [language.right], timeout_s=timeout_s, memory_mb=memory_mb)[0].status != "passed":
         return f"{language.needs} is installed, but a right program fails in the sandbox (docs/evaluation.md)"
     return None
+
+
+def version(name: str) -> str:
+    """The first line that the language's compiler or interpreter says about itself."""
+    done = sandbox.run(
+        ["/bin/sh", "-c", f"PATH={_path()} {LANGUAGES[name].needs} {LANGUAGES[name].version}"], readable=READABLE
+    )
+    return next((line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()), "")
 
 
 def run(name: str, programs: Sequence[str], *, timeout_s: int, memory_mb: int) -> list[Run]:
@@ -196,7 +211,7 @@ def run(name: str, programs: Sequence[str], *, timeout_s: int, memory_mb: int) -
 
 
 def _run(language: Language, program: str, timeout_s: int, memory_mb: int) -> Run:
-    path = ":".join([FOLDERS, *(f"{folder}/bin" for folder in extra())])
+    path = _path()
     if len(language.commands) == 1 and "=" not in language.commands[0]:
         argv = ["/usr/bin/env", f"PATH={path}", *language.commands[0].split()]
     else:

@@ -95,8 +95,9 @@ def evaluate(
     report.results["mbpp"] = programs.scores(rows, RULES, params.k)
     report.higher_is_better = {f"pass@{k}": True for k in params.k}
     report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": stop}
-    report.write(result, model.identity())
+    report.facts = {"sandbox": sandbox.layers().record()}
     write_jsonl(samples, rows)
+    report.write(result, model)
 
 
 def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) -> str:

@@ -116,8 +116,8 @@ def evaluate(
     }
     report.higher_is_better = {"acc": True, "acc_macro": True}
     report.config = {"data": origin, "chat": "chat" if in_chat else "completion"}
-    report.write(result, model.identity())
     write_jsonl(samples, rows)
+    report.write(result, model)
 
 
 def prompt(model: Model, shots: list[Question], question: Question, in_chat: bool) -> str:

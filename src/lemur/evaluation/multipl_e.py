@@ -99,8 +99,12 @@ def evaluate(
     report.subtasks = [f"multipl_e_{language}" for language in problems]
     report.higher_is_better = {f"pass@{k}": True for k in params.k}
     report.config = {"data": origin, "chat": "chat" if in_chat else "completion"}
-    report.write(result, model.identity())
+    report.facts = {
+        "sandbox": sandbox.layers().record(),
+        "toolchains": {name: languages.version(name) for name in asked},
+    }
     write_jsonl(samples, rows)
+    report.write(result, model)
 
 
 def _ask(

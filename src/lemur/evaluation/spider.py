@@ -104,8 +104,9 @@ def evaluate(
     report.results["spider"] = scores(rows, several)
     report.higher_is_better = dict.fromkeys(METRICS if several else METRICS[:1], True)
     report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": list(STOP)}
-    report.write(result, model.identity())
+    report.facts = {"sandbox": sandbox.layers().record()}
     write_jsonl(samples, rows)
+    report.write(result, model)
 
 
 def scores(rows: list[Record], several: bool) -> Record:
