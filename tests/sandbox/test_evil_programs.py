@@ -1,6 +1,7 @@
 """Programs that attack the machine or the verdict, in every layer that works here."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from lemur import sandbox
 from lemur.sandbox import backend
+from lemur.sandbox.bubblewrap import unused_user
 
 # The two without /proc differ from their neighbours in nothing else; the self-test of `probe` covers them.
 MECHANISMS = [name for name in ("bubblewrap-root", "bubblewrap", "landlock") if backend.probe(name) is None]
@@ -111,18 +113,22 @@ def test_all_are_contained_fifty_times(mechanism: str) -> None:
 
 
 def host_state() -> dict[str, object]:
-    """What an escaped program would leave: processes of a sandbox's users, mounts, control groups, files."""
-    users = range(20000, 60000)
-    processes = []
+    """What a program that escaped would leave behind: processes of this thread's sandbox user, its control groups, mounts,
+    files and folders in /tmp and /var/tmp of that user."""
+    user = unused_user()
+    processes, files = [], []
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            processes += [path.name] * (path.stat().st_uid in users)
+            processes += [path.name] * (path.stat().st_uid == user)
         except FileNotFoundError:
             continue
-    groups = [str(path) for path in Path("/sys/fs/cgroup").glob("**/lemur*")]
-    temporary = [str(path) for path in Path("/tmp").glob("lemur-*") if path.is_dir() and path.stat().st_uid in users]
-    mounts = Path("/proc/self/mounts").read_text()
-    return {"processes": processes, "groups": groups, "temporary": temporary, "mounts": mounts}
+    for path in [*Path("/tmp").iterdir(), *Path("/var/tmp").iterdir(), *Path("/dev/shm").iterdir()]:
+        try:
+            files += [str(path)] * (path.stat().st_uid == user)
+        except FileNotFoundError:
+            continue
+    groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/lemur-{threading.get_native_id()}")]
+    return {"processes": processes, "files": files, "groups": groups, "mounts": Path("/proc/self/mounts").read_text()}
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
