@@ -113,7 +113,7 @@ def test_all_are_contained_fifty_times(mechanism: str) -> None:
 
 
 def host_state() -> dict[str, object]:
-    """What a program that escaped would leave behind: processes of this thread's sandbox user, its control groups, mounts,
+    """What a program that escaped would leave: processes of this thread's sandbox user, its control groups, mounts,
     files and folders in /tmp and /var/tmp of that user."""
     user = unused_user()
     processes, files = [], []
