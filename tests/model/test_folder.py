@@ -102,6 +102,10 @@ def change(path, edit):
             lambda t: t.update({"model.layers.1.mlp.up_proj.weight": np.ones((48, 31), np.float32)}),
             r"tensor model\.layers\.1\.mlp\.up_proj\.weight has shape \(48, 31\); config\.json asks for \(48, 32\)",
         ),
+        (
+            lambda t: t.update({"model.norm.weight": np.ones(32, np.int8)}),
+            r"tensor model\.norm\.weight holds int8; float32, .* dequantise the model first",
+        ),
         (lambda t: t.update({"model.extra.weight": np.ones(1)}), r"tensors \['model\.extra\.weight'\] \(1 in all\)"),
     ],
 )
@@ -120,6 +124,59 @@ def test_a_truncated_file_and_a_missing_one_are_named(tmp_path, tokenizer):
         folder.load(tmp_path / "a")
     weights.unlink()
     with pytest.raises(FileNotFoundError, match=r"neither model\.safetensors nor"):
+        folder.load(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("vocab_size", 70, r"tensor model\.embed_tokens\.weight has shape \(61, 32\); config\.json asks for \(70, 32\)"),
+        ("num_hidden_layers", 2, r"layers\.2\.input_layernorm.*\(9 in all\).*config\.json describes \(2 layers\)"),
+        ("num_hidden_layers", 4, r"tensor model\.layers\.3\.input_layernorm\.weight is missing; config\.json asks"),
+        ("num_key_value_heads", 4, r"layers\.0\.self_attn\.k_proj\.weight has shape \(16, 32\); .* for \(32, 32\)"),
+        ("num_key_value_heads", 3, r"config\.json: num_attention_heads \(4\) is not a multiple of num_key_value_heads"),
+    ],
+)
+def test_weights_of_another_config_are_refused(tmp_path, tokenizer, key, value, message):
+    saved(tmp_path / "a", tokenizer)
+    config = tmp_path / "a" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), key: value}))
+    with pytest.raises(ValueError, match=message):
+        folder.load(tmp_path / "a")
+
+
+def damaged(path, content):
+    path.write_bytes(path.read_bytes()[:100] if content is None else content)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", None, r"a/config\.json: not readable as JSON .*truncated: fetch it again"),
+        ("model.safetensors.index.json", None, r"index\.json: not readable as JSON .*truncated: fetch it again"),
+        ("model.safetensors.index.json", b"{}", r"index\.json: no JSON object under 'weight_map'"),
+        ("model-00002-of-00006.safetensors", None, r"model-00002-of-00006\.safetensors: not readable .*truncated"),
+        ("model-00002-of-00006.safetensors", b"", r"model-00002-of-00006\.safetensors: not readable .*truncated"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, tokenizer, file, content, message):
+    saved(tmp_path / "a", tokenizer, shard_bytes=20_000)
+    damaged(tmp_path / "a" / file, content)
+    with pytest.raises(ValueError, match=message):
+        folder.load(tmp_path / "a")
+
+
+def test_a_missing_and_an_exchanged_shard_are_named(tmp_path, tokenizer):
+    saved(tmp_path / "a", tokenizer, shard_bytes=20_000)
+    first, second, *_ = sorted((tmp_path / "a").glob("model-*"))
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(ValueError, match=r"00002-of-00006\.safetensors: .*holds tensor model\.layers\.0\.mlp\.down_proj"):
+        folder.load(tmp_path / "a")
+    second.unlink()
+    with pytest.raises(FileNotFoundError, match=r"00002-of-00006\.safetensors is named by .* but missing; fetch it again"):
+        folder.load(tmp_path / "a")
+    (tmp_path / "a" / "config.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"a/config\.json is missing; is .* a model folder"):
         folder.load(tmp_path / "a")
 
 

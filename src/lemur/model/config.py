@@ -48,9 +48,23 @@ class LlamaConfig:
             raise ValueError(f"head_dim is {self.head_dim}; rotary embeddings rotate pairs, so it must be even")
 
 
+def json_object(path: Path, key: str | None = None) -> dict[str, Any]:
+    """The JSON object in a file, or the one under `key` in it. Raises `ValueError` or `FileNotFoundError` naming it."""
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing; is {path.parent} a model folder? Fetch it again") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: not readable as JSON ({error}); it is probably truncated: fetch it again") from None
+    found = found.get(key) if key is not None and isinstance(found, dict) else found
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: no JSON object{f' under {key!r}' if key else ''}; fetch it again")
+    return found
+
+
 def read_config(path: Path) -> LlamaConfig:
     """Read `config.json`. Raises `ValueError` naming file and key for what this model does not implement."""
-    found: dict[str, Any] = json.loads(path.read_bytes())
+    found = json_object(path)
     if found.get("model_type") != "llama":
         raise ValueError(f"{path}: model_type is {found.get('model_type')!r}; only 'llama' can be loaded")
     for key, allowed in (("hidden_act", "silu"), ("attention_bias", False), ("mlp_bias", False)):

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lemur.model.config import LlamaConfig, config_json, read_config
+from lemur.model.config import LlamaConfig, config_json, json_object, read_config
 from lemur.model.llama import Llama
 from lemur.model.weights import build, tensor_shapes, tensors
 from lemur.records import read_json, write_json
@@ -21,6 +21,7 @@ TOKENIZER_FILES = (
     "tokenizer.model",
     "chat_template.jinja",
 )
+FLOATS = ("float32", "bfloat16", "float16", "float64")
 # Buffers that older exports hold; they follow from config.json.
 _DERIVED = ("rotary_emb.inv_freq", "masked_bias")
 
@@ -30,10 +31,12 @@ class TensorReader:
 
     def __init__(self, folder: Path) -> None:
         index = folder / "model.safetensors.index.json"
+        weight_map: dict[str, str] = {}
         if (folder / "model.safetensors").is_file():
             files = ["model.safetensors"]
         elif index.is_file():
-            files = sorted(set(read_json(index)["weight_map"].values()))
+            weight_map = json_object(index, "weight_map")
+            files = sorted(set(weight_map.values()))
         else:
             raise FileNotFoundError(
                 f"{folder}: neither model.safetensors nor model.safetensors.index.json; is this a model folder?"
@@ -51,11 +54,25 @@ class TensorReader:
                     f"{path}: not readable as safetensors ({error}); it is probably truncated: fetch it again"
                 ) from None
             self._handles |= dict.fromkeys(handle.keys(), handle)
+        for name, file in weight_map.items():
+            if name not in self._handles:
+                raise ValueError(
+                    f"{folder / file}: {index.name} says that it holds tensor {name}, which no file holds; "
+                    "it is of another model or damaged: fetch it again"
+                )
 
     def __call__(self, name: str) -> np.ndarray:
         if name not in self._handles:
-            raise ValueError(f"{self.folder}: tensor {name} is missing; config.json asks for it")
-        return self._handles[name].get_tensor(name)
+            raise ValueError(
+                f"tensor {name} is missing; config.json asks for it: weights and config are of different models"
+            )
+        tensor: np.ndarray = self._handles[name].get_tensor(name)
+        if tensor.dtype.name not in FLOATS:
+            raise ValueError(
+                f"tensor {name} holds {tensor.dtype.name}; {', '.join(FLOATS)} are allowed: "
+                "dequantise the model first, or import it as GGUF"
+            )
+        return tensor
 
     def names(self) -> set[str]:
         return set(self._handles)
@@ -73,7 +90,10 @@ def load(
     derived = {name for name in read.names() if name.endswith(_DERIVED)}
     derived |= {"lm_head.weight"} if config.tie_word_embeddings else set()
     if unknown := sorted(read.names() - set(tensor_shapes(config)) - derived):
-        raise ValueError(f"{folder}: tensors {unknown[:5]} ({len(unknown)} in all) are not part of this Llama model")
+        raise ValueError(
+            f"{folder}: tensors {unknown[:5]} ({len(unknown)} in all) are not part of the Llama model that config.json "
+            f"describes ({config.num_hidden_layers} layers); weights and config are of different models"
+        )
     try:
         return config, build(config, read, dtype=dtype, param_dtype=param_dtype, remat=remat)
     except ValueError as error:
