@@ -130,7 +130,11 @@ def test_a_truncated_file_and_a_missing_one_are_named(tmp_path, tokenizer):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("vocab_size", 70, r"tensor model\.embed_tokens\.weight has shape \(61, 32\); config\.json asks for \(70, 32\)"),
+        (
+            "vocab_size",
+            70,
+            r"tensor model\.embed_tokens\.weight has shape \(61, 32\); config\.json asks for \(70, 32\)",
+        ),
         ("num_hidden_layers", 2, r"layers\.2\.input_layernorm.*\(9 in all\).*config\.json describes \(2 layers\)"),
         ("num_hidden_layers", 4, r"tensor model\.layers\.3\.input_layernorm\.weight is missing; config\.json asks"),
         ("num_key_value_heads", 4, r"layers\.0\.self_attn\.k_proj\.weight has shape \(16, 32\); .* for \(32, 32\)"),
@@ -170,10 +174,14 @@ def test_a_missing_and_an_exchanged_shard_are_named(tmp_path, tokenizer):
     saved(tmp_path / "a", tokenizer, shard_bytes=20_000)
     first, second, *_ = sorted((tmp_path / "a").glob("model-*"))
     second.write_bytes(first.read_bytes())
-    with pytest.raises(ValueError, match=r"00002-of-00006\.safetensors: .*holds tensor model\.layers\.0\.mlp\.down_proj"):
+    with pytest.raises(
+        ValueError, match=r"00002-of-00006\.safetensors: .*holds tensor model\.layers\.0\.mlp\.down_proj"
+    ):
         folder.load(tmp_path / "a")
     second.unlink()
-    with pytest.raises(FileNotFoundError, match=r"00002-of-00006\.safetensors is named by .* but missing; fetch it again"):
+    with pytest.raises(
+        FileNotFoundError, match=r"00002-of-00006\.safetensors is named by .* but missing; fetch it again"
+    ):
         folder.load(tmp_path / "a")
     (tmp_path / "a" / "config.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"a/config\.json is missing; is .* a model folder"):

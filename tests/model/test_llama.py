@@ -7,7 +7,8 @@ import pytest
 from flax import nnx
 
 from lemur.model.config import RopeScaling
-from lemur.model.llama import LOGICAL_AXES, decode_step, prefill
+from lemur.model.llama import decode_step, prefill
+from lemur.model.sharding import LOGICAL_AXES
 from lemur.model.weights import build
 from tests.model.reference import logits, random_tensors, small_config
 

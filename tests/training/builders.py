@@ -21,8 +21,9 @@ def parameters(stage: str, **changes: Any) -> dict[str, Any]:
     """The stage's block of params.yaml with a tiny model and few steps."""
     block = yaml.safe_load(PARAMS.read_text())[stage]
     tiny: dict[str, Any] = {"batch_size": 4, "microbatches": 2, "remat": "none", "optimizer": {"warmup_steps": 2}}
+    tiny |= {"eval_every": 3, "heldout_bytes": 200}
     if stage != "instruction_tuning":
-        tiny |= {"steps": 6, "eval_every": 3, "heldout_bytes": 200}
+        tiny["steps"] = 6
     if stage == "base_model":
         shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
         tiny["model"] = {**shape, "num_key_value_heads": 1, "max_position_embeddings": LENGTH}

@@ -9,7 +9,6 @@ import pytest
 
 from lemur.model import folder
 from lemur.records import read_json, write_json
-from lemur.training import checkpoint, loop
 from lemur.training.base_model import Params, base_model
 from tests.model.reference import random_tensors, small_config
 from tests.model.test_gguf_import import write as write_gguf
@@ -58,37 +57,6 @@ def test_a_model_from_scratch_learns_and_comes_out_the_same_again(inputs, tmp_pa
 def test_another_seed_gives_another_model(inputs, tmp_path):
     first, second = (run(inputs, tmp_path / str(seed), steps=1, seed=seed) for seed in (1, 2))
     assert first["model/model.safetensors"] != second["model/model.safetensors"]
-
-
-@pytest.mark.parametrize("stop_after", [2, 3, 5])
-def test_interrupted_and_resumed_is_the_same_as_never_interrupted(inputs, tmp_path, monkeypatch, stop_after, caplog):
-    caplog.set_level("INFO")
-    whole = run(inputs, tmp_path / "whole")
-    monkeypatch.setenv("LEMUR_CHECKPOINT_EVERY", "2")
-    measured = loop._stop_if_not_finite
-
-    def killed(step, values, shards):
-        if step > stop_after:
-            raise KeyboardInterrupt
-        measured(step, values, shards)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "_stop_if_not_finite", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run(inputs, tmp_path / "killed")
-    assert not (tmp_path / "killed" / "model").exists()
-    assert run(inputs, tmp_path / "resumed") == whole
-    assert f"resumed after step {stop_after // 2 * 2} of 6" in caplog.text
-    assert not list((tmp_path / "checkpoints").glob("*"))
-
-
-def test_other_parameters_data_or_numerics_do_not_resume(monkeypatch):
-    identity = {"params": {"seed": 1}, "data": "x"}
-    name = checkpoint.fingerprint(identity)
-    assert name == checkpoint.fingerprint(dict(identity))
-    assert name != checkpoint.fingerprint({**identity, "data": "y"})
-    monkeypatch.setenv("XLA_FLAGS", "--xla_something_else")
-    assert name != checkpoint.fingerprint(identity)
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(inputs, tmp_path):

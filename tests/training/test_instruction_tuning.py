@@ -20,6 +20,7 @@ def run(inputs, lemur, out, **changes):
         Params.model_validate(parameters("instruction_tuning", **changes)),
         lemur,
         inputs / "encoded",
+        inputs / "heldout",
         model=out / "model",
         curve=out / "curve.csv",
         report=out / "report.json",
@@ -39,7 +40,8 @@ def test_two_epochs_with_the_chat_vocabulary(inputs, lemur, tmp_path):
     curve = run(inputs, lemur, tmp_path / "a", epochs=2.0, optimizer={"peak_learning_rate": 0.02})
     assert len(curve) - 1 == 5  # 10 sequences, 4 a step, twice
     assert float(curve[-1]["loss"]) < float(curve[1]["loss"])
-    assert {row["heldout_code_loss"] for row in curve} == {""}
+    assert [int(row["step"]) for row in curve if row["heldout_code_loss"]] == [0, 3, 5]
+    assert [bool(row["heldout_text_loss"]) for row in curve] == [bool(row["heldout_code_loss"]) for row in curve]
     config, _ = folder.load(tmp_path / "a" / "model")
     assert (config.vocab_size, config.pad_token_id, config.eos_token_id, config.bos_token_id) == (40, 35, 37, 1)
     generation = json.loads((tmp_path / "a" / "model" / "generation_config.json").read_text())

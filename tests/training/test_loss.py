@@ -14,7 +14,9 @@ from tests.model.reference import random_tensors, small_config
 def batch(segments, loss):
     segments, loss = np.array(segments, np.uint16), np.array(loss, np.uint8)
     tokens = np.arange(segments.size, dtype=np.uint16).reshape(segments.shape) % 61
-    return {"tokens": tokens, "segments": segments, "positions": np.zeros_like(segments), "loss": loss}
+    return {"tokens": tokens, "segments": segments, "positions": np.zeros_like(segments), "loss": loss} | {
+        "sources": np.arange(segments.size, dtype=np.uint8).reshape(segments.shape) % 3
+    }
 
 
 def test_targets_are_inside_a_document_and_marked():
@@ -23,6 +25,24 @@ def test_targets_are_inside_a_document_and_marked():
     assert arrays["weights"][0].tolist() == [[1, 0, 0, 0, 0]]
     assert arrays["tokens"][0].tolist() == [[0, 1, 2, 3, 4]]
     assert arrays["targets"][0].tolist() == [[1, 2, 3, 4, 5]]
+    assert arrays["sources"][0].tolist() == [[1, -1, -1, -1, -1]]
+
+
+def test_padding_to_a_multiple_adds_no_target():
+    given_batch = batch([[1, 1, 1, 1, 2, 2]], np.ones((1, 6)))
+    plain, padded = prepare(given_batch, 1, "tokens"), prepare(given_batch, 1, "tokens", multiple=4)
+    for name, array in plain.items():
+        assert padded[name].shape == (1, 1, 8)
+        assert np.array_equal(padded[name][..., :5], array)
+    assert (padded["weights"][..., 5:] == 0).all() and (padded["sources"][..., 5:] == -1).all()
+    assert (padded["segments"][..., 5:] == 0).all()
+
+
+def test_the_total_of_all_processes_normalises():
+    rows = batch([[1] * 5, [1, 1, 0, 0, 0]], np.ones((2, 5)))
+    whole = prepare(rows, 1, "tokens")["weights"][0]
+    first = prepare({name: array[:1] for name, array in rows.items()}, 1, "tokens", total=lambda mine: mine + 1)
+    assert np.array_equal(first["weights"][0][0], whole[0])
 
 
 def test_sequences_of_different_length_weigh_as_asked():
@@ -59,12 +79,15 @@ def test_gradients_of_microbatches_add_up_to_the_batch():
     rng = np.random.default_rng(0)
     segments = np.sort(rng.integers(0, 3, (4, 12)), axis=1)
     given_batch = batch(segments, rng.integers(0, 2, (4, 12)))
-    gradient = jax.jit(jax.value_and_grad(lambda p, b: weighted_loss(nnx.merge(graph, p), b)))
+    gradient = jax.jit(jax.value_and_grad(lambda p, b: weighted_loss(nnx.merge(graph, p), b, 3), has_aux=True))
 
     def total(microbatches):
         arrays = prepare(given_batch, microbatches, "tokens")
         parts = [gradient(params, {k: v[n] for k, v in arrays.items()}) for n in range(microbatches)]
         return jax.tree.map(lambda *leaves: sum(leaves), *parts)
 
+    (loss, by_source), _ = total(1)
+    counted = prepare(given_batch, 1, "tokens")["weights"] > 0
+    assert np.isclose(np.asarray(by_source).sum() / counted.sum(), loss, rtol=1e-5)
     for one, many in zip(jax.tree.leaves(total(1)), jax.tree.leaves(total(2)), strict=True):
         np.testing.assert_allclose(one, many, atol=2e-5, rtol=1e-4)

@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
+from jax.sharding import Mesh
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -79,11 +81,12 @@ class TensorReader:
 
 
 def load(
-    folder: Path, *, dtype: str = "float32", param_dtype: str = "float32", remat: str = "none"
+    folder: Path, *, dtype: str = "float32", param_dtype: str = "float32", remat: str = "none", mesh: Mesh | None = None
 ) -> tuple[LlamaConfig, Llama]:
     """Read a model folder, tensor by tensor. Raises `ValueError` that names the tensor, file or key at fault.
 
-    dtype: of the computation. param_dtype: in which weights are held. remat: see `llama.REMAT_POLICIES`.
+    dtype: of the computation. param_dtype: in which weights are held. remat: see `llama.REMAT_POLICIES`. mesh: of
+    devices that the weights are laid over.
     """
     config = read_config(folder / "config.json")
     read = TensorReader(folder)
@@ -95,7 +98,7 @@ def load(
             f"describes ({config.num_hidden_layers} layers); weights and config are of different models"
         )
     try:
-        return config, build(config, read, dtype=dtype, param_dtype=param_dtype, remat=remat)
+        return config, build(config, read, dtype=dtype, param_dtype=param_dtype, remat=remat, mesh=mesh)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
 
@@ -104,6 +107,7 @@ def save(folder: Path, model: Llama, tokenizer: Path, *, dtype: str, shard_bytes
     """Write config, generation config, weights in `dtype` and the files of the folder `tokenizer`.
 
     Above `shard_bytes` the weights go to several files with an index, so that only one file's worth is held twice.
+    Of several processes, all must call this, and the first writes the weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = model.config
@@ -123,9 +127,13 @@ def _save_weights(folder: Path, model: Llama, dtype: str, shard_bytes: int) -> N
     shards: list[list[str]] = []
     held: dict[str, np.ndarray] = {}
     total = size = 0
+    first = jax.process_index() == 0
 
     def flush() -> None:
         nonlocal held, size
+        if not first:
+            held, size = {}, 0
+            return
         shards.append(list(held))
         # "format" is what transformers asks for; safetensors itself sorts the names.
         save_file(held, folder / f"part-{len(shards)}", metadata={"format": "pt"})
@@ -140,6 +148,8 @@ def _save_weights(folder: Path, model: Llama, dtype: str, shard_bytes: int) -> N
         size += tensor.nbytes
         total += tensor.nbytes
     flush()
+    if not first:
+        return
     if len(shards) == 1:
         (folder / "part-1").rename(folder / "model.safetensors")
         return

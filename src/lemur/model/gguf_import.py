@@ -6,6 +6,7 @@ from typing import Any
 import gguf
 import numpy as np
 from gguf.quants import dequantize
+from jax.sharding import Mesh
 
 from lemur.model.config import LlamaConfig
 from lemur.model.llama import Llama
@@ -30,7 +31,7 @@ _LAYER = {
 
 
 def import_gguf(
-    path: Path, *, dtype: str = "float32", param_dtype: str = "float32", remat: str = "none"
+    path: Path, *, dtype: str = "float32", param_dtype: str = "float32", remat: str = "none", mesh: Mesh | None = None
 ) -> tuple[LlamaConfig, Llama]:
     """Read a GGUF file, tensor by tensor. Raises `ValueError` that names the key or tensor at fault."""
     try:
@@ -54,7 +55,7 @@ def import_gguf(
             return unpermute(values, config.num_key_value_heads)
         return values
 
-    return config, build(config, read, dtype=dtype, param_dtype=param_dtype, remat=remat)
+    return config, build(config, read, dtype=dtype, param_dtype=param_dtype, remat=remat, mesh=mesh)
 
 
 def unpermute(weight: np.ndarray, heads: int) -> np.ndarray:

@@ -26,23 +26,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from lemur.model.attention import Attend, Kind, attention
 from lemur.model.config import LlamaConfig
-
-# Which dimension of a parameter is which, for sharding rules (what EasyLM's partition rules stand for).
-LOGICAL_AXES: dict[str, tuple[str, ...]] = {
-    "embedding": ("vocab", "embed"),
-    "head": ("embed", "vocab"),
-    "norm": ("embed",),
-    "layers.attention_norm": ("layers", "embed"),
-    "layers.query": ("layers", "embed", "heads"),
-    "layers.key": ("layers", "embed", "kv_heads"),
-    "layers.value": ("layers", "embed", "kv_heads"),
-    "layers.output": ("layers", "heads", "embed"),
-    "layers.mlp_norm": ("layers", "embed"),
-    "layers.gate": ("layers", "embed", "mlp"),
-    "layers.up": ("layers", "embed", "mlp"),
-    "layers.down": ("layers", "mlp", "embed"),
-}
+from lemur.model.sharding import constrain
 
 REMAT_POLICIES: dict[str, Any] = {
     "none": jax.checkpoint_policies.everything_saveable,
@@ -115,7 +101,7 @@ class Layers(nnx.Module):
     def qkv(self, x: Array, positions: Array, frequencies: Array) -> tuple[Array, Array, Array]:
         """Rotated queries [B, L, heads, head_dim] and keys, and values [B, L, kv_heads, head_dim]."""
         batch, length, _ = x.shape
-        normed = rms_norm(x, self.attention_norm[...], self.config.rms_norm_eps)
+        normed = constrain(rms_norm(x, self.attention_norm[...], self.config.rms_norm_eps), "batch", "length", None)
         query, key, value = (
             (normed @ weight[...].astype(x.dtype)).reshape(batch, length, -1, self.config.head_dim)
             for weight in (self.query, self.key, self.value)
@@ -125,9 +111,11 @@ class Layers(nnx.Module):
     def finish(self, x: Array, attended: Array) -> Array:
         """Residual stream after the attention's output projection and the SwiGLU MLP."""
         x = x + attended.reshape(*x.shape[:2], -1) @ self.output[...].astype(x.dtype)
-        normed = rms_norm(x, self.mlp_norm[...], self.config.rms_norm_eps)
+        x = constrain(x, "batch", "residual_length", None)
+        normed = constrain(rms_norm(x, self.mlp_norm[...], self.config.rms_norm_eps), "batch", "length", None)
         gated = jax.nn.silu(normed @ self.gate[...].astype(x.dtype)) * (normed @ self.up[...].astype(x.dtype))
-        return x + gated @ self.down[...].astype(x.dtype)
+        gated = constrain(gated, "batch", "length", "mlp")
+        return constrain(x + gated @ self.down[...].astype(x.dtype), "batch", "residual_length", None)
 
 
 class Llama(nnx.Module):
@@ -143,6 +131,7 @@ class Llama(nnx.Module):
         remat: str = "none",
     ) -> None:
         self.config, self.dtype, self.remat = config, dtype, remat
+        self.attention: Kind = "xla"  # a training on TPU sets the kernel's
         normal = nnx.initializers.normal(config.initializer_range, dtype=jnp.dtype(param_dtype))
         self.embedding = nnx.Param(normal(rngs.params(), (config.vocab_size, config.hidden_size)))
         self.layers = Layers(config, rngs=rngs, param_dtype=jnp.dtype(param_dtype))
@@ -156,13 +145,11 @@ class Llama(nnx.Module):
         `segments` [B, L]: tokens attend only within their own segment (None: one segment). `positions` [B, L]: rotary
         positions, which packing restarts in each segment (None: 0, 1, 2, ...).
         """
-        mask = None if segments is None else (segments[:, :, None] == segments[:, None, :])[:, None]
-        attend = partial(jax.nn.dot_product_attention, mask=mask, is_causal=True)
-        x, _, _ = self.hidden_states(tokens, positions, lambda query, key, value: attend(query, key, value), keep=False)
+        x, _, _ = self.hidden_states(tokens, positions, attention(self.attention, segments), keep=False)
         return self.logits(x)
 
     def hidden_states(
-        self, tokens: Array, positions: Array | None, attend: Any, *, keep: bool
+        self, tokens: Array, positions: Array | None, attend: Attend, *, keep: bool
     ) -> tuple[Array, Any, Any]:
         """States [B, L, hidden] after the last layer, before its norm; with `keep`, all layers' keys and values too."""
         if positions is None:
@@ -182,15 +169,18 @@ class Llama(nnx.Module):
         return x, keys, values
 
     def _embed(self, tokens: Array) -> Array:
-        return jnp.take(self.embedding[...], tokens, axis=0).astype(self.dtype)
+        x = jnp.take(self.embedding[...], tokens, axis=0).astype(self.dtype)
+        return constrain(x, "batch", "residual_length", None)
 
     def logits(self, x: Array) -> Array:
         """Float32 logits [B, L, V] of states [B, L, hidden]: the last norm, then the output layer."""
-        x = rms_norm(x, self.norm[...], self.config.rms_norm_eps)
+        x = constrain(rms_norm(x, self.norm[...], self.config.rms_norm_eps), "batch", "length", None)
         if self.config.tie_word_embeddings:
             head = self.embedding[...].astype(x.dtype)
-            return jnp.einsum("bld,vd->blv", x, head, preferred_element_type=jnp.float32)
-        return jnp.einsum("bld,dv->blv", x, self.head[...].astype(x.dtype), preferred_element_type=jnp.float32)
+            logits = jnp.einsum("bld,vd->blv", x, head, preferred_element_type=jnp.float32)
+        else:
+            logits = jnp.einsum("bld,dv->blv", x, self.head[...].astype(x.dtype), preferred_element_type=jnp.float32)
+        return constrain(logits, "batch", "length", "vocab")
 
 
 def prefill(model: Llama, tokens: Array, lengths: Array, *, cache_length: int) -> tuple[Array, Cache]:

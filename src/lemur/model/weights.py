@@ -11,9 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh, NamedSharding
 
 from lemur.model.config import LlamaConfig
 from lemur.model.llama import Llama
+from lemur.model.sharding import parameter_sharding
 
 ReadTensor = Callable[[str], np.ndarray]
 
@@ -60,44 +62,67 @@ def _abstract(config: LlamaConfig, **options: str) -> Llama:
 
 
 def build(
-    config: LlamaConfig, read: ReadTensor, *, dtype: str = "float32", param_dtype: str = "float32", remat: str = "none"
+    config: LlamaConfig,
+    read: ReadTensor,
+    *,
+    dtype: str = "float32",
+    param_dtype: str = "float32",
+    remat: str = "none",
+    mesh: Mesh | None = None,
 ) -> Llama:
-    """A model with the tensors that `read(name)` gives, one at a time, so that no weight is held twice.
+    """A model with the tensors that `read(name)` gives, one at a time, so that no weight is held twice. On a `mesh`,
+    each process holds only what lies on its devices.
 
     Raises `ValueError` naming the tensor whose shape does not fit `config`.
     """
     graph, state = nnx.split(_abstract(config, dtype=dtype, param_dtype=param_dtype, remat=remat))
     wanted = nnx.to_pure_dict(state)
 
-    def fill(name: str, transposed: bool, target: np.ndarray) -> None:
-        tensor = read(name)
-        tensor = tensor.T if transposed else tensor
-        if tensor.shape != target.shape:
+    def tensor(name: str, transposed: bool, shape: tuple[int, ...]) -> np.ndarray:
+        found = read(name)
+        asked = shape[::-1] if transposed else shape
+        if found.shape != asked:
             raise ValueError(
-                f"tensor {name} has shape {tensor.T.shape if transposed else tensor.shape}; config.json asks for "
-                f"{target.T.shape if transposed else target.shape}; weights and config are of different models"
+                f"tensor {name} has shape {found.shape}; config.json asks for {asked}; "
+                "weights and config are of different models"
             )
-        target[...] = tensor
+        return found.T if transposed else found
 
-    def array(parameter: str, shape: jax.ShapeDtypeStruct, *, layers: bool) -> jax.Array:
-        host = np.empty(shape.shape, shape.dtype)
-        if not layers:
-            fill(*_WHOLE[parameter], host)
-        else:
-            for layer in range(config.num_hidden_layers):
-                fill(_layer_tensor(parameter, layer), _LAYER[parameter][1], host[layer])
-        return jnp.asarray(host)
+    def array(parameter: str, shape: jax.ShapeDtypeStruct) -> jax.Array:
+        *parents, last = parameter.split(".")
+        sharding = parameter_sharding(mesh, parameter, shape.shape) if mesh else None
+        slices = _parts(sharding, shape.shape)
+        # Devices that hold the same part share one buffer.
+        hosts = {part: np.empty([stop - start for start, stop in part], shape.dtype) for part in slices.values()}
+        for layer in range(config.num_hidden_layers) if parents else [None]:
+            name, transposed = _WHOLE[last] if layer is None else (_layer_tensor(last, layer), _LAYER[last][1])
+            found = tensor(name, transposed, shape.shape if layer is None else shape.shape[1:])
+            for part, host in hosts.items():
+                target = host if layer is None else host[layer]
+                target[...] = found[tuple(slice(*bounds) for bounds in part[-found.ndim :])]
+        if sharding is None:
+            return jnp.asarray(hosts[slices[None]])
+        placed = [jax.device_put(hosts[part], device) for device, part in slices.items()]
+        return jax.make_array_from_single_device_arrays(shape.shape, sharding, placed)
 
-    filled: dict[str, Any] = {
-        key: array(key, value, layers=False) for key, value in wanted.items() if not isinstance(value, dict)
-    }
-    filled["layers"] = {key: array(key, value, layers=True) for key, value in wanted["layers"].items()}
+    filled: dict[str, Any] = {key: array(key, value) for key, value in wanted.items() if not isinstance(value, dict)}
+    filled["layers"] = {key: array(f"layers.{key}", value) for key, value in wanted["layers"].items()}
     nnx.replace_by_pure_dict(state, filled)
     return nnx.merge(graph, state)
 
 
+def _parts(sharding: NamedSharding | None, shape: tuple[int, ...]) -> dict[Any, tuple[tuple[int, int], ...]]:
+    """What each device of this process holds of an array: (start, stop) of every dimension."""
+    if sharding is None:
+        return {None: tuple((0, size) for size in shape)}
+    return {
+        device: tuple(along.indices(size)[:2] for along, size in zip(part or (), shape, strict=True))
+        for device, part in sharding.addressable_devices_indices_map(shape).items()
+    }
+
+
 def tensors(model: Llama, dtype: str) -> Iterator[tuple[str, np.ndarray]]:
-    """(name, contiguous array) of every tensor, by sorted name, one at a time."""
+    """(name, contiguous array) of every tensor, by sorted name, one at a time; in all processes together."""
     sources: dict[str, tuple[jax.Array, int | None, bool]] = {}
     for parameter, (name, transposed) in _WHOLE.items():
         if parameter != "head" or not model.config.tie_word_embeddings:
@@ -107,5 +132,13 @@ def tensors(model: Llama, dtype: str) -> Iterator[tuple[str, np.ndarray]]:
             sources[_layer_tensor(parameter, layer)] = (getattr(model.layers, parameter)[...], layer, transposed)
     for name in sorted(sources):
         stacked, index, transposed = sources[name]
-        host = np.asarray(stacked if index is None else stacked[index])
+        host = _on_host(stacked if index is None else stacked[index])
         yield name, np.ascontiguousarray(host.T if transposed else host, dtype=jnp.dtype(dtype))
+
+
+def _on_host(array: jax.Array) -> np.ndarray:
+    if array.is_fully_addressable:
+        return np.asarray(array)
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(array, tiled=True))

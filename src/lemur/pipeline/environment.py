@@ -12,10 +12,11 @@ NUMERICS = "numerics"
 
 # XLA reads NPROC as the size of its thread pool; JAX's bits on CPU depend on it (jax-ml/jax#39741 and design.md).
 # A numerics profile with 0 threads leaves the pool to XLA, as accelerators do.
-def apply_numerics(numerics: dict[str, Any] | None) -> None:
+def apply_numerics(numerics: dict[str, Any] | None, devices: int = 1) -> None:
     """Set what decides JAX's bits, before JAX is imported. Raises `RuntimeError` if it already was.
 
     None is for a stage that does not declare the profile, hence must not depend on it: NumPy gets one thread.
+    devices: of a mesh in this process; a CPU is then cut into so many.
     """
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[threads] = str((numerics and numerics["threads"]) or 1)
@@ -25,6 +26,8 @@ def apply_numerics(numerics: dict[str, Any] | None) -> None:
         raise RuntimeError("JAX was imported before its numerics were set; import it inside the stage's function")
     os.environ["JAX_PLATFORMS"] = numerics["platform"]
     os.environ["XLA_FLAGS"] = numerics["xla_flags"]
+    if devices > 1 and numerics["platform"] == "cpu":
+        os.environ["XLA_FLAGS"] += f" --xla_force_host_platform_device_count={devices}"
     os.environ["JAX_THREEFRY_PARTITIONABLE"] = "true"
     if numerics["threads"]:
         os.environ["NPROC"] = str(numerics["threads"])

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from lemur import workers
-from lemur.pipeline import integrity, locks
+from lemur.pipeline import integrity, launch, locks
 from lemur.pipeline.environment import NUMERICS, apply_numerics, check_packages
 from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.pipeline.validation import block, environment_keys, stage_module, validate
@@ -42,11 +42,17 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     if not sys.stderr.isatty():
         # Of a long stage a log gets a line with the time left now and then; tqdm reads these when it is imported.
         os.environ.update(TQDM_DELAY="15", TQDM_MININTERVAL="15", TQDM_MAXINTERVAL="60")
-    apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS] if NUMERICS in environment_keys(declared(dotted)) else None)
     name = dotted.rpartition(".")[2]
     module = stage_module(dotted)
     key = params_key or name
     params = validate(module, key, block(read_yaml(PARAMS), key))
+    distributed = getattr(module, "DISTRIBUTED", False)
+    if distributed and launch.relaunch(["run", dotted, "--params", key, *bindings]):
+        atexit.unregister(sys.stderr.write)
+        return
+    devices = getattr(getattr(params, "mesh", None), "devices", 1)
+    numerics = read_yaml(ENVIRONMENT)[NUMERICS] if NUMERICS in environment_keys(declared(dotted)) else None
+    apply_numerics(numerics, devices // launch.processes())
     check_packages(declared_packages(dotted))
     inputs, outputs = bind(module, name, bindings)
     for argument, path in inputs.items():
@@ -55,11 +61,23 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     if stage:
         integrity.check_inputs(name, inputs.values())
     inputs = {argument: declared_view(dotted, argument, path) for argument, path in inputs.items()}
-    partial = {argument: path.with_name(f".{path.name}.partial") for argument, path in outputs.items()}
+    index = launch.join() if distributed else 0
+    if index:
+        logging.getLogger().setLevel(logging.ERROR)
+    partial = {
+        argument: launch.scratch(path.with_name(f".{path.name}.partial"), index) for argument, path in outputs.items()
+    }
     for path in partial.values():
         remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
     getattr(module, name)(params, *inputs.values(), **partial)
+    if distributed:
+        launch.wait_for_all(name)
+    if index:
+        for path in partial.values():
+            remove(path)
+        atexit.unregister(sys.stderr.write)
+        return
     for argument, path in outputs.items():
         if not partial[argument].exists():
             raise SystemExit(f"{name}: the stage did not write its output {argument}={path}")

@@ -2,16 +2,21 @@
 
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from lemur.pipeline.params import StageParams
-from lemur.training.params import EvaluatedParams
+from lemur.training.params import SteppedParams
 
 if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
     from lemur.model.llama import Llama
+
+
+DISTRIBUTED = True
 
 
 class ModelParams(StageParams):
@@ -29,7 +34,7 @@ class ModelParams(StageParams):
     initializer_range: float = Field(gt=0, description="standard deviation of the initial weights")
 
 
-class Params(EvaluatedParams):
+class Params(SteppedParams):
     init: Literal["scratch", "gguf", "safetensors"] = Field(
         description="draw the weights, or import those of data/raw/base_weights/ in this format"
     )
@@ -51,11 +56,14 @@ def base_model(
     from lemur.corpus.shards import open_shards
     from lemur.model import folder
     from lemur.records import write_json
+    from lemur.training.devices import make_mesh
     from lemur.training.heldout import Heldout
     from lemur.training.loop import train
 
     packed = open_shards(shards)
-    start, origin = _scratch(params, tokenizer) if params.init == "scratch" else _imported(params, base_weights)
+    mesh = make_mesh(params.mesh)
+    scratch = params.init == "scratch"
+    start, origin = _scratch(params, tokenizer, mesh) if scratch else _imported(params, base_weights, mesh)
     if (needed := folder.tokenizer_size(tokenizer)) > start.config.vocab_size:
         raise ValueError(
             f"{tokenizer}: the tokenizer has {needed} tokens, the imported model only {start.config.vocab_size}; "
@@ -75,6 +83,7 @@ def base_model(
         steps=params.steps,
         origin=origin,
         curve=curve,
+        mesh=mesh,
         heldout=documents,
         eval_every=params.eval_every,
     )
@@ -83,7 +92,7 @@ def base_model(
     trained.done()
 
 
-def _scratch(params: Params, tokenizer: Path) -> "tuple[Llama, str]":
+def _scratch(params: Params, tokenizer: Path, mesh: "Mesh | None") -> "tuple[Llama, str]":
     from lemur.model.config import LlamaConfig
     from lemur.model.folder import special_ids, tokenizer_size
     from lemur.model.weights import build, tensor_shapes
@@ -111,10 +120,10 @@ def _scratch(params: Params, tokenizer: Path) -> "tuple[Llama, str]":
         generator = np.random.default_rng([params.seed, zlib.crc32(name.encode())])
         return generator.standard_normal(shape, np.float32) * np.float32(config.initializer_range)
 
-    return build(config, draw, dtype=params.compute_dtype, remat=params.remat), "scratch"
+    return build(config, draw, dtype=params.compute_dtype, remat=params.remat, mesh=mesh), "scratch"
 
 
-def _imported(params: Params, base_weights: Path) -> "tuple[Llama, str]":
+def _imported(params: Params, base_weights: Path, mesh: "Mesh | None") -> "tuple[Llama, str]":
     from lemur.model import folder
     from lemur.model.gguf_import import import_gguf
     from lemur.sources import fetched
@@ -127,7 +136,7 @@ def _imported(params: Params, base_weights: Path) -> "tuple[Llama, str]":
             f"{base_weights}: no file of schema {wanted} (place {source.place}), but params.yaml: base_model.init is "
             f"{params.init!r}; set fetch.base_weights to a place that has it, or init to 'scratch'"
         )
-    options = {"dtype": params.compute_dtype, "remat": params.remat}
+    options: dict[str, Any] = {"dtype": params.compute_dtype, "remat": params.remat, "mesh": mesh}
     if params.init == "gguf":
         return import_gguf(files[0].path, **options)[1], folder.file_sha256(files[0].path)
     parent = next((file.path.parent for file in files if file.path.name == "config.json"), files[0].path.parent)

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from lemur.training.params import EvaluatedParams
+from lemur.training.params import SteppedParams
+
+DISTRIBUTED = True
 
 
-class Params(EvaluatedParams):
+class Params(SteppedParams):
     pass
 
 
@@ -16,11 +18,13 @@ def continued_pretraining(
     from lemur.corpus.shards import open_shards
     from lemur.model import folder
     from lemur.records import write_json
+    from lemur.training.devices import make_mesh
     from lemur.training.heldout import Heldout
     from lemur.training.loop import train
 
     packed = open_shards(shards)
-    config, start = folder.load(base, dtype=params.compute_dtype, remat=params.remat)
+    mesh = make_mesh(params.mesh)
+    config, start = folder.load(base, dtype=params.compute_dtype, remat=params.remat, mesh=mesh)
     documents = Heldout(
         heldout,
         base,
@@ -35,6 +39,7 @@ def continued_pretraining(
         steps=params.steps,
         origin=folder.sha256(base),
         curve=curve,
+        mesh=mesh,
         heldout=documents,
         eval_every=params.eval_every,
     )

@@ -1,6 +1,7 @@
 """The training curve: a CSV that DVC plots and MLflow is filled from, without wall-clock values."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 Row = dict[str, float | int | None]
@@ -12,19 +13,30 @@ COLUMNS = (
     "learning_rate",
     "gradient_norm",  # before clipping
     "update_norm",
+    "loss_z",  # standard deviations above the mean of the `anomaly.window` steps before
+    "gradient_norm_z",
+    "update_norm_z",
+    "spike",  # 1: the loss was above the limit
+    "skipped",  # 1: the step changed nothing
     "heldout_code_loss",  # nats a token, after the step's update; empty where not measured
     "heldout_text_loss",
 )
 
 
-def write_curve(path: Path, rows: list[Row]) -> None:
-    """Write the rows; floats with 9 digits, which tell any two float32 apart."""
+def source_column(source: str) -> str:
+    """Loss on one source, nats a target, over the steps since the row before that has one."""
+    return f"loss_{source}"
+
+
+def write_curve(path: Path, rows: list[Row], sources: Sequence[str] = ()) -> None:
+    """Write the rows, with a column for each source; floats with 9 digits, which tell any two float32 apart."""
+    columns = [*COLUMNS, *map(source_column, sources)]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(columns)
         for row in rows:
-            writer.writerow(_cell(row.get(column)) for column in COLUMNS)
+            writer.writerow(_cell(row.get(column)) for column in columns)
 
 
 def _cell(value: float | int | None) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tokenizers import Tokenizer
 
 from lemur.records import Record, read_jsonl
@@ -51,18 +51,21 @@ class Heldout:
                 self.parts[group] = _part(windows, length, sum(len(text.encode()) for text in texts))
         self._losses: Any = None
 
-    def measure(self, graph: Any, params: Any) -> dict[str, Record]:
+    def measure(self, graph: Any, params: Any, mesh: Mesh | None = None) -> dict[str, Record]:
         """Group -> {loss: nats a token, bits_per_byte}; a group without documents is left out."""
         if self._losses is None:
             self._losses = jax.jit(
-                lambda params, tokens, targets: token_losses(nnx.merge(graph, params), tokens, targets)
+                lambda params, tokens, targets: token_losses(nnx.merge(graph, params), tokens, targets),
+                out_shardings=None if mesh is None else NamedSharding(mesh, PartitionSpec()),
             )
+        # A whole number of rows for each device.
+        rows = math.lcm(ROWS, mesh.shape["data"] * mesh.shape["fsdp"]) if mesh else ROWS
         results: dict[str, Record] = {}
         for group, part in self.parts.items():
             nats = np.concatenate(
                 [
-                    np.asarray(self._losses(params, jnp.asarray(tokens), jnp.asarray(targets)))
-                    for tokens, targets in zip(_tiles(part.tokens), _tiles(part.targets), strict=True)
+                    np.asarray(self._losses(params, tokens, targets))
+                    for tokens, targets in zip(_tiles(part.tokens, rows), _tiles(part.targets, rows), strict=True)
                 ]
             )[: len(part.tokens)]
             total = math.fsum(nats[part.counted].tolist())
@@ -107,8 +110,8 @@ def _part(windows: list[list[int]], length: int, size: int) -> Part:
     return Part(filled[:, :-1], filled[:, 1:], counted, size)
 
 
-def _tiles(array: np.ndarray) -> list[np.ndarray]:
-    """Blocks of ROWS rows, the last one padded: one compiled shape."""
-    padding = -len(array) % ROWS
+def _tiles(array: np.ndarray, rows: int) -> list[np.ndarray]:
+    """Blocks of so many rows, the last one padded: one compiled shape."""
+    padding = -len(array) % rows
     array = np.concatenate([array, np.zeros((padding, *array.shape[1:]), array.dtype)])
-    return [array[start : start + ROWS] for start in range(0, len(array), ROWS)]
+    return [array[start : start + rows] for start in range(0, len(array), rows)]

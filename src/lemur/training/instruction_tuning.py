@@ -8,12 +8,16 @@ from pydantic import Field
 
 from lemur.training.params import TrainingParams
 
+DISTRIBUTED = True
+
 
 class Params(TrainingParams):
     epochs: float = Field(ge=0, description="passes over the instructions")
 
 
-def instruction_tuning(params: Params, lemur: Path, shards: Path, *, model: Path, curve: Path, report: Path) -> None:
+def instruction_tuning(
+    params: Params, lemur: Path, shards: Path, heldout: Path, *, model: Path, curve: Path, report: Path
+) -> None:
     """Write the model folder after `epochs` epochs. Vocabulary, chat template and the tokens that end an answer are
     those of the tokenizer beside the shards."""
     from lemur.corpus.shards import open_shards
@@ -21,15 +25,25 @@ def instruction_tuning(params: Params, lemur: Path, shards: Path, *, model: Path
     from lemur.model import folder
     from lemur.model.resize import resize_vocabulary
     from lemur.records import write_json
+    from lemur.training.devices import make_mesh
+    from lemur.training.heldout import Heldout
     from lemur.training.loop import train
 
     packed = open_shards(shards)
     tokenizer = shards / "tokenizer"
-    config, start = folder.load(lemur, dtype=params.compute_dtype, remat=params.remat)
+    mesh = make_mesh(params.mesh)
+    config, start = folder.load(lemur, dtype=params.compute_dtype, remat=params.remat, mesh=mesh)
     # An imported model may have rows to spare beyond its tokenizer.
     start = resize_vocabulary(start, max(config.vocab_size, folder.tokenizer_size(tokenizer)))
     start.config = replace(
         start.config, eos_token_id=folder.token_id(tokenizer, END), pad_token_id=folder.token_id(tokenizer, PAD)
+    )
+    documents = Heldout(
+        heldout,
+        tokenizer,
+        bos=config.bos_token_id,
+        length=packed.sequence_length,
+        bytes_per_group=params.heldout_bytes,
     )
     trained = train(
         start,
@@ -38,6 +52,9 @@ def instruction_tuning(params: Params, lemur: Path, shards: Path, *, model: Path
         steps=math.ceil(params.epochs * len(packed) / params.batch_size),
         origin=folder.sha256(lemur),
         curve=curve,
+        mesh=mesh,
+        heldout=documents,
+        eval_every=params.eval_every,
     )
     folder.save(model, trained.model, tokenizer, dtype=params.export_dtype)
     added = trained.model.config.vocab_size - config.vocab_size

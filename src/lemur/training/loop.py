@@ -10,19 +10,21 @@ from pathlib import Path
 import jax
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 from tqdm import tqdm
 
-from lemur.corpus.loader import Loader
 from lemur.corpus.shards import Shards
 from lemur.model.llama import Llama
 from lemur.records import Record
-from lemur.training.checkpoint import Checkpoints, fingerprint
+from lemur.training import anomaly, devices
+from lemur.training.batches import Batches, BySource, finite
+from lemur.training.checkpoint import Checkpoints, Terminated, fingerprint, profile
 from lemur.training.curve import Row, write_curve
 from lemur.training.heldout import Heldout
-from lemur.training.loss import prepare
+from lemur.training.live import Live
 from lemur.training.optimizer import learning_rate, optimizer
 from lemur.training.params import TrainingParams
-from lemur.training.step import compile_step
+from lemur.training.step import compile_step, state_shardings
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ def train(
     steps: int,
     origin: str,
     curve: Path,
+    mesh: Mesh | None = None,
     heldout: Heldout | None = None,
     eval_every: int = 1,
 ) -> Trained:
@@ -52,50 +55,118 @@ def train(
     Args:
         steps: of the optimizer; 0 only measures.
         origin: hash of what the model was made from, part of the checkpoints' identity.
+        mesh: from `devices.make_mesh`.
         heldout: measured before the first step, every `eval_every` steps and after the last.
 
-    Raises `FloatingPointError` with the step where a loss or norm is not finite, `ValueError` for shards that do not
-    fit the model.
+    Raises `FloatingPointError` with the step where a loss or norm is not to be trusted (params.anomaly), `ValueError`
+    for shards or a mesh that do not fit the model, `SystemExit` after SIGTERM, when the state is saved.
     """
     _check(model, shards)
+    devices.check_mesh(params, model.config)
+    with devices.use(mesh), Terminated() as terminated:
+        return _train(model, shards, params, steps, origin, curve, mesh, heldout, eval_every, terminated)
+
+
+def _train(
+    model: Llama,
+    shards: Shards,
+    params: TrainingParams,
+    steps: int,
+    origin: str,
+    curve: Path,
+    mesh: Mesh | None,
+    heldout: Heldout | None,
+    eval_every: int,
+    terminated: Callable[[], bool],
+) -> Trained:
+    kernel = jax.devices()[0].platform == "tpu"
+    model.attention = "splash" if kernel else "xla"
     graph, weights = nnx.split(model)
-    measure = (lambda state: heldout.measure(graph, state["params"])) if heldout else (lambda state: {})
+    measure = (lambda state: heldout.measure(graph, state["params"], mesh)) if heldout else (lambda state: {})
     tx, rate = optimizer(params.optimizer, steps), learning_rate(params.optimizer, steps)
-    identity = {"params": params.model_dump(), "steps": steps, "data": shards.fingerprint, "origin": origin}
+    shardings = state_shardings(mesh, tx, weights) if mesh else None
     state = {"params": weights, "optimizer": tx.init(weights)}
-    loader = Loader(shards, params.batch_size, params.seed) if steps else None
-    first, tokens = 0, 0
-    with Checkpoints(fingerprint(identity)) as checkpoints:
+    if shardings:
+        # Weights that were resized, and all of the optimizer's state, are not yet where they belong.
+        state = jax.device_put(state, shardings)
+    multiple = devices.length_multiple(mesh, kernel)
+    batches = Batches(shards, params, mesh, multiple=multiple) if steps else None
+    # The mesh is part of the profile: under another one it is the same training with other bits.
+    identity = {
+        "params": params.model_dump(exclude={"mesh"}),
+        "steps": steps,
+        "data": shards.fingerprint,
+        "origin": origin,
+    }
+    numerics = profile(params.mesh.sizes())
+    first, tokens, by_source = 0, 0, BySource(shards.sources)
+    with (
+        Checkpoints(fingerprint(identity), numerics) as checkpoints,
+        Live(curve.name.strip(".").split(".")[0], model.config, shards.sequence_length) as live,
+    ):
         if resumed := checkpoints.newest(state):
             first, state, record = resumed
-            rows, tokens = record["rows"], record["tokens"]
-            if loader:
-                loader.restore(record["loader"])
+            rows, tokens, profiles = record["rows"], record["tokens"], record["profiles"]
+            by_source.restore(record["by_source"])
+            if batches:
+                batches.restore(record["loader"])
             log.info("resumed after step %d of %d", first, steps)
+            if profiles[-1]["profile"] != numerics:
+                profiles = [*profiles, {"after_step": first, "profile": numerics}]
+                log.warning("the numerics profile is another than before step %d: %s", first, numerics)
         else:
             measured = measure(state)
-            rows = [_row(0, 0, {}, measured)]
-            _log(rows[0])
-        step_function = compile_step(graph, tx)
+            rows, profiles = [_row(0, 0, {}, measured)], [{"after_step": 0, "profile": numerics}]
+            _log(rows[0], {})
+        step_function = compile_step(
+            graph,
+            tx,
+            sources=len(shards.sources),
+            shardings=shardings,
+            skip="skip" in (params.anomaly.not_finite, params.anomaly.spike),
+        )
         started, tokens_before = time.monotonic(), tokens
         for step in tqdm(range(first + 1, steps + 1), "training", unit="step"):
-            batch = next(loader)  # type: ignore[arg-type]
-            state, metrics = step_function(state, prepare(batch, params.microbatches, params.loss_normalisation))
+            batch = batches.next(terminated())  # type: ignore[union-attr]
+            limit = anomaly.loss_limit(rows, params.anomaly)
+            limited = np.float32(limit if params.anomaly.spike == "skip" else math.inf)
+            state, metrics = step_function(state, batch.arrays, limited)
+            nats = np.asarray(metrics.pop("by_source"), np.float64)
             values = {name: float(value) for name, value in metrics.items()}
-            _stop_if_not_finite(step, values, shards)
-            tokens += int(np.count_nonzero(batch["segments"]))
+            tokens += batch.tokens
+            row = _row(step, tokens, {**values, "learning_rate": float(rate(step - 1))}, {})
+            row |= anomaly.z_scores(rows, values, params.anomaly.window)
+            anomaly.judge(rows, row, limit, params.anomaly, str(shards.folder))
+            if not row["skipped"]:
+                by_source.add(nats, batch.targets)
+            speed = live.step(row, params.batch_size)
             due = step % eval_every == 0 or step == steps
-            measured = measure(state) if due else {}
-            rows.append(_row(step, tokens, {**values, "learning_rate": float(rate(step - 1))}, measured))
-            if due and heldout:
-                _log(rows[-1])
-            if step < steps and loader:
-                checkpoints.save(step, state, {"rows": rows, "tokens": tokens, "loader": loader.state()})
+            if due:
+                measured = measure(state)
+                row |= _heldout(measured) | by_source.means()
+            rows.append(row)
+            if due:
+                _log(row, speed)
+                live.restart_clock()
+            if step < steps and batches:
+                record = {
+                    "rows": rows,
+                    "tokens": tokens,
+                    "loader": batches.state(),
+                    "by_source": by_source.state(),
+                    "profiles": profiles,
+                }
+                checkpoints.save(step, state, record, now=batch.leave)
+                if batch.leave:
+                    raise SystemExit(
+                        f"SIGTERM after step {step} of {steps}: "
+                        + ("the state is saved, and the next run goes on from it" if checkpoints.every else "not saved")
+                    )
         seconds = time.monotonic() - started
     log.info("%d tokens in %d steps, %.0f tokens/s", tokens, steps, (tokens - tokens_before) / max(seconds, 1e-9))
-    write_curve(curve, rows)
+    write_curve(curve, rows, shards.sources)
     trained: Llama = nnx.merge(graph, state["params"])
-    losses = [row["loss"] for row in rows if "loss" in row]
+    losses = finite([row.get("loss") for row in rows])
     summary = {
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(state["params"])),
         "vocab_size": model.config.vocab_size,
@@ -105,8 +176,13 @@ def train(
         "sequences": len(shards),
         "data": shards.fingerprint,
         "loss": {"first": losses[0], "last": losses[-1]} if losses else None,
+        "spikes": sum(int(row.get("spike") or 0) for row in rows),
+        "skipped": sum(int(row.get("skipped") or 0) for row in rows),
         "heldout": measured,
     }
+    if len(profiles) > 1:
+        # The bits are then those of no one profile.
+        summary["profiles"] = profiles
     return Trained(trained, summary, checkpoints.remove)
 
 
@@ -124,20 +200,14 @@ def _check(model: Llama, shards: Shards) -> None:
         )
 
 
-def _stop_if_not_finite(step: int, values: dict[str, float], shards: Shards) -> None:
-    bad = {name: value for name, value in values.items() if not math.isfinite(value)}
-    if bad:
-        raise FloatingPointError(
-            f"step {step}: {bad}, training on {shards.folder}; no model was written. Lower "
-            "optimizer.peak_learning_rate, or look at this step's batch with lemur.corpus.loader.inspect"
-        )
-
-
 def _row(step: int, tokens: int, values: dict[str, float], measured: dict[str, Record]) -> Row:
-    heldout = {f"heldout_{group}_loss": result["loss"] for group, result in measured.items()}
-    return {"step": step, "tokens": tokens, **values, **heldout}
+    return {"step": step, "tokens": tokens, **values, **_heldout(measured)}
 
 
-def _log(row: Row) -> None:
-    values = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if value is not None)
+def _heldout(measured: dict[str, Record]) -> Row:
+    return {f"heldout_{group}_loss": result["loss"] for group, result in measured.items()}
+
+
+def _log(row: Row, speed: dict[str, float]) -> None:
+    values = ", ".join(f"{name} {value:.4g}" for name, value in {**row, **speed}.items() if value is not None)
     log.info("%s", values)

@@ -1,5 +1,6 @@
 """Cross entropy over packed sequences."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -14,34 +15,53 @@ from lemur.model.llama import Llama
 Normalisation = Literal["tokens", "sequences"]
 
 
-def prepare(batch: Arrays, microbatches: int, normalisation: Normalisation) -> Arrays:
+def prepare(
+    batch: Arrays,
+    microbatches: int,
+    normalisation: Normalisation,
+    *,
+    total: Callable[[float], float] = lambda mine: mine,
+    multiple: int = 1,
+) -> Arrays:
     """What a step reads, each of shape [microbatches, rows, L - 1].
 
     `weights` (float32) sum to 1 over the whole batch, so that adding up gradients of microbatches gives the gradient of
     the batch's mean loss. A target counts if its `loss` is 1 and it continues the segment of the token before it.
+    `sources` of targets that count, -1 of others.
     normalisation: mean over all targets of the batch, or ("sequences", as EasyLM) of each sequence's mean.
+    total: adds up what the processes give that share a batch. multiple: to which the length is padded.
     """
     segments = batch["segments"]
     inside = (segments[:, 1:] == segments[:, :-1]) & (segments[:, 1:] > 0)
-    weights = (batch["loss"][:, 1:].astype(bool) & inside).astype(np.float32)
+    counts = batch["loss"][:, 1:].astype(bool) & inside
+    weights = counts.astype(np.float32)
     if normalisation == "sequences":
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1)
-    weights /= max(float(weights.sum()), 1.0 if normalisation == "tokens" else 1e-6)
+    weights /= max(total(float(weights.sum())), 1.0 if normalisation == "tokens" else 1e-6)
     arrays = {
         "tokens": batch["tokens"][:, :-1].astype(np.int32),
         "targets": batch["tokens"][:, 1:].astype(np.int32),
         "segments": segments[:, :-1].astype(np.int32),
         "positions": batch["positions"][:, :-1].astype(np.int32),
         "weights": weights,
+        "sources": np.where(counts, batch["sources"][:, 1:].astype(np.int32), -1),
     }
-    return {name: array.reshape(microbatches, -1, array.shape[1]) for name, array in arrays.items()}
+    padding = ((0, 0), (0, -weights.shape[1] % multiple))
+    return {
+        name: np.pad(array, padding, constant_values=-1 if name == "sources" else 0).reshape(
+            microbatches, -1, array.shape[1] + padding[1][1]
+        )
+        for name, array in arrays.items()
+    }
 
 
-def weighted_loss(model: Llama, batch: dict[str, Array]) -> Array:
-    """Sum of weight times cross entropy in nats, float32, over arrays of shape [rows, L]."""
+def weighted_loss(model: Llama, batch: dict[str, Array], sources: int) -> tuple[Array, Array]:
+    """Sum of weight times cross entropy in nats over arrays of shape [rows, L], and the sum of nats of each source,
+    float32 [sources]."""
     logits = model(batch["tokens"], batch["segments"], batch["positions"])
     nats = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), batch["targets"])
-    return jnp.sum(nats * batch["weights"], dtype=jnp.float32)
+    by_source = [jnp.sum(nats, where=batch["sources"] == source, dtype=jnp.float32) for source in range(sources)]
+    return jnp.sum(nats * batch["weights"], dtype=jnp.float32), jnp.stack(by_source)
 
 
 def token_losses(model: Llama, tokens: Array, targets: Array) -> Array:

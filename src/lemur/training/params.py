@@ -23,6 +23,36 @@ class OptimizerParams(StageParams):
     clip_norm: float = Field(gt=0, description="gradients of a larger global norm are scaled down to it")
 
 
+class MeshParams(StageParams):
+    """Devices along each axis of the mesh (`lemur.model.sharding.AXES`)."""
+
+    data: int = Field(gt=0, description="copies of the weights, each with its part of a batch")
+    fsdp: int = Field(gt=0, description="parts of the weights and of a batch")
+    sequence: int = Field(gt=0, description="parts of each sequence, and of the weights")
+    tensor: int = Field(gt=0, description="parts of heads and MLP width; divides num_key_value_heads")
+
+    @property
+    def devices(self) -> int:
+        return self.data * self.fsdp * self.sequence * self.tensor
+
+    def sizes(self) -> dict[str, int]:
+        return {"data": self.data, "fsdp": self.fsdp, "sequence": self.sequence, "tensor": self.tensor}
+
+
+class AnomalyParams(StageParams):
+    """What is done about a step whose loss or gradient is not to be trusted; the report counts it in any case."""
+
+    not_finite: Literal["stop", "skip"] = Field(
+        description="a loss or norm that is NaN or infinite: write no model, or leave the weights as they are and go on"
+    )
+    spike: Literal["count", "stop", "skip"] = Field(description="a spike of the loss: only count it, stop, or skip")
+    spike_z: float = Field(
+        gt=0, description="a spike is so many standard deviations above the mean of the steps before it"
+    )
+    window: int = Field(ge=2, description="steps before, of which mean and standard deviation are taken")
+    most_skipped: int = Field(ge=1, description="skipped steps in a row after which the training stops after all")
+
+
 class TrainingParams(StageParams):
     """Batches, numbers and optimizer of a training."""
 
@@ -38,6 +68,10 @@ class TrainingParams(StageParams):
         description="activations that are computed again in the backward pass: none, all but matrix products, all"
     )
     optimizer: OptimizerParams
+    eval_every: int = Field(gt=0, description="steps between measurements on held-out documents")
+    heldout_bytes: int = Field(gt=0, description="UTF-8 bytes of held-out code, and of text, that are measured")
+    mesh: MeshParams
+    anomaly: AnomalyParams
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
@@ -46,9 +80,7 @@ class TrainingParams(StageParams):
         return self
 
 
-class EvaluatedParams(TrainingParams):
-    """A training with a number of steps, measured on held-out documents."""
+class SteppedParams(TrainingParams):
+    """A training with a number of steps."""
 
     steps: int = Field(ge=0, description="optimizer steps; 0 trains nothing")
-    eval_every: int = Field(gt=0, description="steps between measurements on held-out documents")
-    heldout_bytes: int = Field(gt=0, description="UTF-8 bytes of held-out code, and of text, that are measured")

@@ -1,0 +1,122 @@
+"""The mesh a training runs on, and how batches and results cross between hosts and devices."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+
+from lemur.corpus.shards import Arrays
+from lemur.model.attention import BLOCK
+from lemur.model.config import LlamaConfig
+from lemur.model.sharding import AXES, spec
+from lemur.training.params import MeshParams, TrainingParams
+
+BATCH_AXES = (None, "batch", "length")
+
+
+def make_mesh(params: MeshParams) -> Mesh | None:
+    """The mesh that params.yaml asks for over all devices of all processes; None where it asks for one device.
+
+    Raises `ValueError` if there are more or fewer devices.
+    """
+    wanted, found = params.sizes(), jax.device_count()
+    if params.devices == 1 and jax.process_count() == 1:
+        return None
+    if params.devices != found:
+        raise ValueError(
+            f"mesh: {_sizes(wanted)} make {params.devices} devices, but JAX sees {found} {jax.devices()[0].platform} "
+            f"devices in {jax.process_count()} processes; the product of the axes must be the number of devices"
+        )
+    return jax.make_mesh(tuple(wanted.values()), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def check_mesh(params: TrainingParams, config: LlamaConfig) -> None:
+    """Raises `ValueError` that names the axis which does not divide what is cut along it, and what to do."""
+    mesh, rows = params.mesh, params.batch_size // params.microbatches
+    cut = {
+        "data * fsdp": (mesh.data * mesh.fsdp, {"rows of a microbatch (batch_size / microbatches)": rows}),
+        "fsdp * sequence": (mesh.fsdp * mesh.sequence, {"hidden_size": config.hidden_size}),
+        "tensor": (
+            mesh.tensor,
+            {
+                "num_attention_heads": config.num_attention_heads,
+                "num_key_value_heads": config.num_key_value_heads,
+                "intermediate_size": config.intermediate_size,
+            },
+        ),
+    }
+    problems = [
+        f"mesh: {axis} is {size}, which does not divide {name} ({value}); "
+        f"{[n for n in range(1, min(value, 1024) + 1) if value % n == 0]} do"
+        for axis, (size, values) in cut.items()
+        for name, value in values.items()
+        if value % size
+    ]
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def use(mesh: Mesh | None) -> AbstractContextManager[Any]:
+    """`with use(mesh):` what is compiled inside is cut along it."""
+    return jax.set_mesh(mesh) if mesh is not None else nullcontext()
+
+
+def length_multiple(mesh: Mesh | None, kernel: bool) -> int:
+    """Sequences are padded to a multiple of this: parts of equal length, and whole tiles of the TPU's kernel."""
+    return (mesh.shape["sequence"] * mesh.shape["tensor"] if mesh else 1) * (BLOCK if kernel else 1)
+
+
+def row_block(mesh: Mesh | None, rows: int) -> tuple[int, int]:
+    """(index, count): this process reads block `index` of `count` equal blocks of each microbatch's rows.
+
+    Processes that hold the same rows (an axis other than data and fsdp lies across them) read the same block.
+    """
+    if mesh is None or jax.process_count() == 1:
+        return 0, 1
+    sharding = NamedSharding(mesh, spec(mesh, (rows,), ("batch",)))
+    parts = sharding.addressable_devices_indices_map((rows,)).values()
+    mine = sorted({part[0].indices(rows)[:2] for part in parts if part is not None})
+    start, stop = mine[0][0], mine[-1][1]
+    size = stop - start
+    if sum(b - a for a, b in mine) != size or start % size or rows % size:
+        raise ValueError(
+            f"mesh: process {jax.process_index()} holds the rows {mine} of {rows}, which is no block; "
+            "let data * fsdp be a multiple of the number of processes, or the devices of each of them a multiple of "
+            "sequence * tensor"
+        )
+    return start // size, rows // size
+
+
+def place(mesh: Mesh | None, arrays: Arrays, block: tuple[int, int]) -> dict[str, Any]:
+    """Arrays [microbatches, this process's rows, L] as global ones on the devices."""
+    if mesh is None:
+        return dict(arrays)
+    index, count = block
+
+    def put(local: np.ndarray) -> jax.Array:
+        first, shape = index * local.shape[1], (local.shape[0], local.shape[1] * count, local.shape[2])
+
+        def part(where: Any) -> np.ndarray:
+            start, stop, _ = where[1].indices(shape[1])
+            return local[where[0], start - first : stop - first, where[2]]
+
+        return jax.make_array_from_callback(shape, NamedSharding(mesh, spec(mesh, shape, BATCH_AXES)), part)
+
+    return {name: put(array) for name, array in arrays.items()}
+
+
+def over_processes(values: list[float]) -> np.ndarray:
+    """float64 [processes, len(values)]: each process's values, the same everywhere."""
+    if jax.process_count() == 1:
+        return np.array([values], np.float64)
+    from jax.experimental import multihost_utils
+
+    # As bytes: arrays on devices are float32 at most.
+    gathered = multihost_utils.process_allgather(np.array(values, np.float64).view(np.uint8))
+    return np.asarray(gathered).reshape(jax.process_count(), -1).view(np.float64)
+
+
+def _sizes(sizes: dict[str, int]) -> str:
+    return " * ".join(f"{axis} {size}" for axis, size in sizes.items())

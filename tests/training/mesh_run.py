@@ -1,0 +1,108 @@
+"""Run by test_mesh.py in processes of their own, since devices and processes are set before JAX starts.
+
+    python -m tests.training.mesh_run gradients INPUTS OUT MESH...
+    python -m tests.training.mesh_run stage INPUTS OUT MESH STEPS TERMINATE_AT
+
+A MESH is four numbers, as 1x2x2x2: data, fsdp, sequence, tensor.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from lemur.pipeline import launch
+from lemur.pipeline.environment import apply_numerics
+from lemur.pipeline.files import ENVIRONMENT, read_yaml
+from tests.training.builders import parameters
+
+SHAPE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+
+
+def block(mesh, **changes):
+    names = ("data", "fsdp", "sequence", "tensor")
+    sizes = dict(zip(names, map(int, mesh.split("x")), strict=True))
+    return parameters("base_model", batch_size=16, microbatches=2, mesh=sizes, model=SHAPE, **changes)
+
+
+def gradients(inputs, out, meshes):
+    """For each mesh OUT/MESH.npz: loss, nats by source, and the gradient of every parameter, by the real step."""
+    import jax
+    import numpy as np
+    import optax
+    from flax import nnx
+
+    from lemur.corpus.shards import open_shards
+    from lemur.model.weights import build
+    from lemur.training import devices
+    from lemur.training.base_model import Params
+    from lemur.training.batches import Batches
+    from lemur.training.step import compile_step, state_shardings
+    from tests.model.reference import random_tensors, small_config
+
+    shards = open_shards(inputs / "packed")
+    config = small_config(vocab_size=36)
+    for name in meshes:
+        params = Params.model_validate(block(name))
+        mesh = devices.make_mesh(params.mesh)
+        with devices.use(mesh):
+            model = build(config, random_tensors(config).__getitem__, mesh=mesh)
+            graph, weights = nnx.split(model)
+            before = jax.tree.map(np.array, nnx.to_pure_dict(weights))
+            tx = optax.sgd(1.0)  # so that a step subtracts the gradient
+            shardings = state_shardings(mesh, tx, weights) if mesh else None
+            batches = Batches(shards, params, mesh, multiple=devices.length_multiple(mesh, False))
+            step = compile_step(graph, tx, sources=2, shardings=shardings)
+            arrays = batches.next(False).arrays
+            state, metrics = step({"params": weights, "optimizer": tx.init(weights)}, arrays, np.float32(np.inf))
+            after = nnx.to_pure_dict(state["params"])
+            found = jax.tree.map(lambda b, a: b - np.asarray(a), before, after)
+            largest = max(leaf.addressable_shards[0].data.size / leaf.size for leaf in jax.tree.leaves(after))
+        flat = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(found)}
+        scalars = {"loss": metrics["loss"], "by_source": metrics["by_source"], "largest_part": largest}
+        np.savez(out / f"{name}.npz", **scalars, **flat)
+
+
+def stage(inputs, out, mesh, steps, terminate_at):
+    """The stage base_model on a mesh, in as many processes as were launched; SIGTERM comes in step `terminate_at`."""
+    from lemur.training.base_model import Params, base_model
+    from lemur.training.batches import Batches
+
+    out = out / str(launch.join())
+    out.mkdir(parents=True, exist_ok=True)
+    read = Batches.next
+
+    def terminated(self, leave):
+        if self.state()["step"] + 1 == terminate_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return read(self, leave)
+
+    Batches.next = terminated
+    base_model(
+        Params.model_validate(block(mesh, steps=steps)),
+        inputs / "tokenizer",
+        inputs / "packed",
+        inputs / "heldout",
+        inputs / "none",
+        model=out / "model",
+        curve=out / "curve.csv",
+        report=out / "report.json",
+    )
+    launch.wait_for_all("done")
+
+
+if __name__ == "__main__":
+    what, inputs, out, *meshes = sys.argv[1:]
+    sizes = [int(size) for size in meshes[0].split("x")]
+    count = sizes[0] * sizes[1] * sizes[2] * sizes[3]
+    apply_numerics(read_yaml(ENVIRONMENT)["numerics"], count // launch.processes())
+    if what == "gradients":
+        gradients(Path(inputs), Path(out), meshes)
+    else:
+        stage(Path(inputs), Path(out), meshes[0], int(meshes[1]), int(meshes[2]))
