@@ -1,11 +1,8 @@
 import json
-import os
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-os.environ.setdefault("NPROC", "1")  # the CPU profile's thread count: equal bits are promised for one thread
 
 TEXT = """def add(a, b):
     return a + b

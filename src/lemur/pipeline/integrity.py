@@ -23,14 +23,16 @@ IGNORED = re.compile(r"\.snakemake_timestamp|__pycache__|\..*\.partial")  # as .
 TRIES = 20
 
 
-def check_inputs(stage: str, inputs: Iterable[Path]) -> None:
+def check_inputs(stage: str, inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
     """Read a stage's inputs and compare them with what dvc.lock says that the stages before it wrote.
+
+    An input folder may hold the stage's own last outputs, which are left alone.
 
     Raises `SystemExit` that names what differs, and what to do.
     """
-    paths = list(inputs)
+    paths, own = list(inputs), set(outputs)
     for attempt in range(TRIES):
-        recorded = _recorded()
+        recorded = {out: md5 for out, md5 in _recorded().items() if out not in own}
         outs = sorted(out for out in recorded if any(path == out or path in out.parents for path in paths))
         found = {out: digest(out) for out in outs}
         problems = [

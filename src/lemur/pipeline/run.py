@@ -59,7 +59,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
         if not path.exists():
             raise SystemExit(f"{name}: input {argument}={path} is missing; `dvc repro {name}` builds what it needs")
     if stage:
-        integrity.check_inputs(name, inputs.values())
+        integrity.check_inputs(name, inputs.values(), outputs.values())
     inputs = {argument: declared_view(dotted, argument, path) for argument, path in inputs.items()}
     index = launch.join() if distributed else 0
     if index:
