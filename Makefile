@@ -18,7 +18,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve ds1000 toolchains clean test-exact
+.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve peer ds1000 toolchains clean test-exact
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -75,6 +75,7 @@ lock: setup ## resolves the requirements files again from pyproject.toml
 	echo "uv==0.13.8" | $(COMPILE) - -o requirements/uv.txt
 	$(COMPILE_CPU) pyproject.toml --extra embed -c requirements/core.txt -o requirements/embed.txt
 	$(COMPILE_CPU) requirements/ds1000.in -o requirements/ds1000.txt
+	$(COMPILE_CPU) requirements/peer.in -o requirements/peer.txt
 	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
 
 # CPU torch: uv knows where it is; a machine with its own wheels names their folder in PIP_FIND_LINKS.
@@ -85,6 +86,10 @@ embed parity: setup ## CPU torch and sentence-transformers: INSTRUCTOR embedding
 serve: setup ## vLLM in .venv-serve
 	test -x .venv-serve/bin/python || $(PY) -m venv .venv-serve
 	uv pip install -q --python .venv-serve/bin/python --no-deps --require-hashes -r requirements/serve.txt
+
+peer: setup ## lm-evaluation-harness in .venv-peer, for benchmarks/peer.py (1.4 GB)
+	test -x .venv-peer/bin/python || $(PY) -m venv .venv-peer
+	uv pip install -q $(TORCH) --python .venv-peer/bin/python --require-hashes -r requirements/peer.txt
 
 DS1000_PY ?= python3.11
 ds1000: setup ## the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Python 3.11 only, as pandas 1.5 is)

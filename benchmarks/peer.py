@@ -1,0 +1,174 @@
+"""Our harness beside lm-evaluation-harness: the same model and items, offline.
+
+    make peer
+    python benchmarks/peer.py [--model models/lemur] [--mmlu data/raw/mmlu] [--shots 2] [--limit N] [--generations FILE]
+
+MMLU: log-probabilities of the four letters equal within 1e-4, equal accuracy, items a second (one thread each).
+GSM8K: the same generations through both extractions. Exits with status 1 where something differs.
+`--generations`: samples of our stage gsm8k, or OpenAI's example_model_solutions.jsonl.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+TOLERANCE = 1e-4
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=ROOT / "models/lemur")
+    parser.add_argument("--mmlu", type=Path, default=ROOT / "data/raw/mmlu", help="a fetched source")
+    parser.add_argument("--shots", type=int, default=2, help="as many as fit the model's context with every question")
+    parser.add_argument("--limit", type=int, help="questions of each subject")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--generations", type=Path, default=ROOT / "data/eval/lemur/gsm8k.jsonl")
+    arguments = parser.parse_args()
+    from lemur.pipeline.environment import apply_numerics
+    from lemur.pipeline.files import ENVIRONMENT, read_yaml
+
+    apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
+    python = ROOT / ".venv-peer/bin/python"
+    if not python.is_file():
+        sys.exit(f"{python} is missing; `make peer` installs lm-evaluation-harness there")
+    questions = read_questions(arguments.mmlu, arguments.limit)
+    generations = read_generations(arguments.generations)
+    ours, rate, warm = ask(arguments, questions)
+    with tempfile.TemporaryDirectory() as folder:
+        request = {
+            "model": str(arguments.model.resolve()),
+            "questions": questions,
+            "shots": arguments.shots,
+            "batch": arguments.batch,
+            "outputs": [one["output"] for one in generations],
+            "targets": [one["target"] for one in generations],
+        }
+        Path(folder, "request.json").write_text(json.dumps(request))
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": folder}
+        subprocess.run([python, ROOT / "benchmarks/peer_side.py", folder], check=True, env=environment)
+        theirs = json.loads(Path(folder, "answer.json").read_text())
+    return compare_mmlu(ours, theirs, rate, warm) + compare_gsm8k(generations, theirs["gsm8k"])
+
+
+def read_questions(folder: Path, limit: int | None) -> dict[str, dict[str, list[list[str]]]]:
+    """{subject: {dev or test: rows of question, A, B, C, D, answer}}."""
+    from lemur.evaluation import harness, mmlu
+    from lemur.sources.fetched import load
+
+    found: dict[str, dict[str, list[list[str]]]] = {}
+    for file in load(folder).files:
+        rows = [[one.question, *one.choices, one.answer] for one in harness.readable(mmlu.read(file))]
+        taken = rows if file.meta["split"] == "dev" else rows[:limit]
+        found.setdefault(file.meta["subject"], {})[file.meta["split"]] = taken
+    return dict(sorted(found.items()))
+
+
+def ask(
+    arguments: argparse.Namespace, questions: dict[str, dict[str, list[list[str]]]]
+) -> tuple[dict[str, list[dict[str, Any]]], float, float]:
+    """Our samples by subject, and items a second with and without compilation."""
+    from lemur.evaluation import mmlu
+    from lemur.inference.jax_model import JaxModel
+    from lemur.records import read_jsonl
+
+    def split(name: str) -> dict[str, list[mmlu.Question]]:
+        return {
+            subject: [
+                mmlu.Question(subject, str(n), row[0], (row[1], row[2], row[3], row[4]), row[5])
+                for n, row in enumerate(both[name])
+            ]
+            for subject, both in questions.items()
+        }
+
+    settings = {"seed": 0, "bos": True, "chat": "completion", "context": None, "tile": arguments.batch}
+    params = mmlu.Params(shots=arguments.shots, limit=None, **settings)
+    model = JaxModel.load(arguments.model, tile=arguments.batch, bos=True)
+    rates = []
+    with tempfile.TemporaryDirectory() as folder:
+        result, samples = Path(folder, "peer", "mmlu.json"), Path(folder, "mmlu.jsonl")
+        for _ in range(2):
+            start = time.perf_counter()
+            mmlu.evaluate(params, model, split("dev"), split("test"), origin={}, result=result, samples=samples)
+            rates.append(sum(len(both["test"]) for both in questions.values()) / (time.perf_counter() - start))
+        ours: dict[str, list[dict[str, Any]]] = {}
+        for sample in read_jsonl(samples):
+            ours.setdefault(sample["subject"], []).append(sample)
+    return ours, rates[0], rates[1]
+
+
+def compare_mmlu(ours: dict[str, list[dict[str, Any]]], theirs: dict[str, Any], rate: float, warm: float) -> int:
+    largest, items, hits, cut = 0.0, 0, [0, 0], 0
+    for subject, samples in ours.items():
+        for sample, theirs_here in zip(samples, theirs["mmlu"][subject], strict=True):
+            if theirs_here["prompt"] != sample["prompt"]:
+                cut += 1  # a prompt that does not fit loses shots here and its beginning there
+                continue
+            mine = list(sample["logprobs"].values())
+            largest = max([largest, *(abs(a - b) for a, b in zip(mine, theirs_here["logprobs"], strict=True))])
+            items += 1
+            hits[0] += sample["correct"]
+            hits[1] += theirs_here["correct"]
+    print(f"MMLU: {items} questions, {cut} left out whose prompt did not fit the model's context")
+    print(f"  largest difference of a log-probability: {largest:.2e} (allowed: {TOLERANCE})")
+    print(f"  right answers: {hits[0]} here, {hits[1]} there")
+    there = theirs["items_per_second"]
+    print(
+        f"  items a second: {warm:.1f} here ({rate:.1f} with compilation), {there:.1f} there: {warm / there:.2f} times"
+    )
+    return int(not items or largest > TOLERANCE or hits[0] != hits[1])
+
+
+def read_generations(path: Path) -> list[dict[str, str]]:
+    """{output, target}: ours are taken as they are; OpenAI's end with a line `A: N`, which becomes a sentence."""
+    from lemur.evaluation.gsm8k import without_commas
+    from lemur.records import read_jsonl
+
+    found: list[dict[str, str]] = []
+    for record in read_jsonl(path):
+        if "output" in record:
+            found.append({"output": record["output"], "target": record["target"]})
+            continue
+        target = without_commas(record["ground_truth"].rpartition("\nA:")[2].strip())
+        for answer in record.values():
+            if isinstance(answer, dict):
+                steps, _, last = answer["solution"].rpartition("\nA:")
+                found.append({"output": f"{steps}\nSo the answer is {last.strip()}.", "target": target})
+    return found
+
+
+def compare_gsm8k(generations: list[dict[str, str]], theirs: list[dict[str, Any]]) -> int:
+    from lemur.evaluation import gsm8k
+    from lemur.evaluation.exact_match import plain
+
+    wrong = {"strict": [], "paper": []}
+    explained = 0
+    for one, peer in zip(generations, theirs, strict=True):
+        strict = gsm8k.same_number(gsm8k.stated_number(one["output"]), one["target"])
+        if strict != peer["strict"]:
+            if strict and gsm8k.same_number(peer["strict_text"].replace(",", "").rstrip("."), one["target"]):
+                explained += 1  # 18.0 is 18 here; there strings are compared
+            else:
+                wrong["strict"].append((one, peer))
+        paper = plain(gsm8k.last_number(one["output"])) == plain(one["target"])
+        if paper != peer["flexible"]:
+            wrong["paper"].append((one, peer))
+    print(f"GSM8K: {len(generations)} generations")
+    print(f"  stated answer: {len(wrong['strict'])} other verdicts, and {explained} where only 18.0 and 18 differ")
+    print(f"  last number (the paper's rule and `flexible-extract`): {len(wrong['paper'])} other verdicts")
+    for one, peer in [*wrong["strict"], *wrong["paper"]][:20]:
+        print(
+            f"    target {one['target']}, ours {gsm8k.last_number(one['output'])!r}, theirs {peer} in ..{one['output'][-60:]!r}"
+        )
+    return int(bool(wrong["strict"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
