@@ -165,7 +165,8 @@ def compare_gsm8k(generations: list[dict[str, str]], theirs: list[dict[str, Any]
     print(f"  last number (the paper's rule and `flexible-extract`): {len(wrong['paper'])} other verdicts")
     for one, peer in [*wrong["strict"], *wrong["paper"]][:20]:
         print(
-            f"    target {one['target']}, ours {gsm8k.last_number(one['output'])!r}, theirs {peer} in ..{one['output'][-60:]!r}"
+            f"    target {one['target']}, ours {gsm8k.last_number(one['output'])!r}, theirs {peer} "
+            f"in ..{one['output'][-60:]!r}"
         )
     return int(bool(wrong["strict"]))
 

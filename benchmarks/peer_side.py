@@ -36,7 +36,8 @@ def task(folder: Path, subject: str, rows: dict[str, list[list[str]]], shots: in
             "num_fewshot": shots,
             "output_type": "multiple_choice",
             "description": f"The following are multiple choice questions (with answers) about  {words}.\n\n",
-            "doc_to_text": "{{question}}\nA. {{choices[0]}}\nB. {{choices[1]}}\nC. {{choices[2]}}\nD. {{choices[3]}}\nAnswer:",
+            "doc_to_text": "{{question}}\n"
+            "A. {{choices[0]}}\nB. {{choices[1]}}\nC. {{choices[2]}}\nD. {{choices[3]}}\nAnswer:",
             "doc_to_choice": ["A", "B", "C", "D"],
             "doc_to_target": "answer",
             "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
