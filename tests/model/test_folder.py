@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from lemur.model import folder
-from lemur.model.resize import resize_vocabulary
 from lemur.model.weights import build, tensor_shapes
+from lemur.training.resize import resize_vocabulary
 from tests.model.reference import random_tensors, small_config
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dvc.utils.serialize._yaml import dumps_yaml, parse_yaml, parse_yaml_for_update
+from dvc.utils.serialize import dumps_yaml, modify_yaml, parse_yaml
 
 from lemur.pipeline.dag import Dag, param_blocks
 from lemur.pipeline.dependencies import stage_of, write
+from lemur.pipeline.dvc_job import one_entry
 from lemur.pipeline.files import DAG, PARAMS, ROOT, flatten, read_yaml
 from lemur.pipeline.run import bind
 from lemur.pipeline.scale import differences, names
@@ -57,10 +58,30 @@ def test_lock_has_no_entry_of_a_stage_that_is_gone() -> None:
     assert set(read_yaml(ROOT / "dvc.lock")["stages"]) <= set(Dag(ROOT).stages)
 
 
-def test_jobs_write_the_same_dvc_lock_as_dvc_does() -> None:
-    """`dvc_job` reads it with the plain parser, DVC with the one for updates."""
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("others", [0, 1, 5])
+def test_jobs_write_the_same_dvc_lock_as_dvc_does(tmp_path: Path, others: int, there: bool) -> None:
+    """DVC writes all of it anew, `dvc_job` the entry of one stage."""
+    stages = read_yaml(ROOT / "dvc.lock")["stages"]
+    names = ["report", "mmlu@base", "fetch@oasst1", "continued_pretraining", "track"]
+    for name in names:
+        entry = {**stages[name], "cmd": "a command that is so long that it has to be folded " * 3}
+        kept = {other: stages[other] for other in names[:others] if other != name or there}
+        written = []
+        for modify in (modify_yaml, one_entry):
+            path = tmp_path / "dvc.lock"
+            path.write_text(dumps_yaml({"schema": "2.0", "stages": kept})) if kept else path.unlink(missing_ok=True)
+            with modify(str(path)) as data:
+                data.setdefault("schema", "2.0")
+                data.setdefault("stages", {}).update({name: entry})
+            written.append(path.read_text())
+        assert written[0] == written[1]
+        assert set(parse_yaml(written[1], path)["stages"]) == {*kept, name}
+
+
+def test_dvc_lock_is_as_dvc_writes_it() -> None:
     text = (ROOT / "dvc.lock").read_text()
-    assert dumps_yaml(parse_yaml(text, "dvc.lock")) == dumps_yaml(parse_yaml_for_update(text, "dvc.lock")) == text
+    assert dumps_yaml(parse_yaml(text, "dvc.lock")) == text
 
 
 def test_no_stage_depends_on_a_file_inside_another_stages_directory() -> None:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from dvc.dependency import param as params_file
 from dvc.dependency.param import ParamsDependency
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from lemur.pipeline import integrity, locks
@@ -53,9 +56,23 @@ class Dag:
         Raises `SystemExit` that says who holds DVC's lock if it stays held.
         """
         integrity.drop_dangling(self.repo)
-        status = locks.patiently(lambda: Repo(str(self.root)).status(), self.root)
+        status = locks.patiently(self._status, self.root)
         integrity.drop_damaged(self.repo, modified_outputs(status))
         return {name for name in status if name in self.stages}
+
+    def _status(self) -> dict[str, Any]:
+        """What `dvc status` returns, in half its time: it parses params.yaml twice for every stage."""
+        load_path = params_file.load_path
+        params_file.load_path = cache(load_path)
+        try:
+            with self.repo.lock:
+                return {
+                    name: changes
+                    for stage in self.repo.index.stages
+                    for name, changes in stage.status(check_updates=True).items()
+                }
+        finally:
+            params_file.load_path = load_path
 
     def descendants(self, names: Iterable[str]) -> set[str]:
         """These stages and all that depend on them."""
@@ -94,8 +111,15 @@ def _loaded(root: Path) -> Repo:
     repo = Repo(str(root))
     # DVC reads its records without its lock, and does not write them at once: see `locks.mend_record`.
     with repo.lock:
-        locks.mend_record(root)
-        repo.index  # noqa: B018 - a cached property, which reads them
+        if locks.cut_short(root):
+            locks.mend_record(root)
+        try:
+            repo.index  # noqa: B018 - a cached property, which reads them
+        except DvcException:
+            if not locks.mend_record(root):
+                raise
+            repo = Repo(str(root))
+            repo.index  # noqa: B018
     return repo
 
 

@@ -113,8 +113,14 @@ def _has_ended(info: dict[str, Any]) -> bool:
         return True
 
 
-def mend_record(root: Path) -> None:
-    """Make dvc.lock whole where a build was killed while DVC wrote it: half a second after each stage, not at once.
+def cut_short(root: Path) -> bool:
+    """Whether dvc.lock ends within a line, which DVC may read without a word."""
+    path = root / "dvc.lock"
+    return path.exists() and not path.read_bytes().endswith(b"\n")
+
+
+def mend_record(root: Path) -> bool:
+    """Make dvc.lock whole where a `dvc repro` was killed while it wrote it; whether there was something to mend.
 
     Whole entries are kept and the others taken from Git's HEAD. An entry is never believed: DVC compares it with what
     is there, and its run cache knows of every stage that has run. Call this while holding DVC's lock.
@@ -125,9 +131,9 @@ def mend_record(root: Path) -> None:
     try:
         text = path.read_text()
     except FileNotFoundError:
-        return
+        return False
     if text.endswith("\n") and _stages(text):
-        return
+        return False
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines) if line[:2] == "  " and line[2:3].strip(" -")]
     kept = _stages("\n".join(lines[: starts[-1]])) if starts else {}
@@ -135,9 +141,10 @@ def mend_record(root: Path) -> None:
     stages = {**_stages(committed), **kept}
     if not stages:
         path.unlink()
-        return
+        return True
     _replace(path, dumps_yaml({"schema": "2.0", "stages": stages}))
     print(f"dvc.lock: a build was killed while DVC wrote it; {len(kept)} entries kept, the rest from HEAD", flush=True)
+    return True
 
 
 def _stages(text: str) -> dict[str, Any]:

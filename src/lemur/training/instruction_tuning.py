@@ -23,11 +23,11 @@ def instruction_tuning(
     from lemur.corpus.shards import open_shards
     from lemur.instructions.chatml import END, PAD
     from lemur.model import folder
-    from lemur.model.resize import resize_vocabulary
     from lemur.records import write_json
     from lemur.training.devices import make_mesh
     from lemur.training.heldout import Heldout
     from lemur.training.loop import train
+    from lemur.training.resize import resize_vocabulary
 
     packed = open_shards(shards)
     tokenizer = shards / "tokenizer"
