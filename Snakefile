@@ -14,6 +14,8 @@ rule all:
     default_target: True
     input:
         rules_of.outputs(),
+    message:
+        "Every artifact is built"
 
 
 for stage in rules_of.stages():
