@@ -13,6 +13,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export UV_COMPILE_BYTECODE := 1
 export PYTHONDONTWRITEBYTECODE :=
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
+# DVC asks for the user's name, which in a container may not exist; a number then stands for it.
+export USER ?= $(shell id -un 2>/dev/null)
 # Nothing reports home.
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true

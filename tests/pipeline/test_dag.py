@@ -53,6 +53,13 @@ def test_dvc_reads_fewer_than_a_hundred_stages_with_unique_rule_names() -> None:
     assert all(stage.desc != stage.name for stage in stages.values())
 
 
+def test_user_of_a_container_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda _number: {}["no such user"])
+    assert Dag().changed() <= set(Dag().stages)
+
+
 def test_lock_has_no_entry_of_a_stage_that_is_gone() -> None:
     """DVC leaves such entries there; a renamed stage's old one goes by hand."""
     assert set(read_yaml(ROOT / "dvc.lock")["stages"]) <= set(Dag(ROOT).stages)

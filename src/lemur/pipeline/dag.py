@@ -1,5 +1,7 @@
 """dvc.yaml as the Snakefile needs it: one rule a stage, and which of them DVC says have to run."""
 
+import getpass
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -108,6 +110,10 @@ def modified_outputs(status: dict[str, Any]) -> set[str]:
 
 
 def _loaded(root: Path) -> Repo:
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())  # DVC asks for a name too, which a container's user may not have
     repo = Repo(str(root))
     # DVC reads its records without its lock, and does not write them at once: see `locks.mend_record`.
     with repo.lock:
