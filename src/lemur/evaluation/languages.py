@@ -190,7 +190,12 @@ def why_missing(name: str, *, timeout_s: int, memory_mb: int) -> str | None:
     if shutil.which(language.needs, path=_path()) is None:
         return f"{language.needs} is not installed (make toolchains)"
     if run(name, [language.right], timeout_s=timeout_s, memory_mb=memory_mb)[0].status != "passed":
-        return f"{language.needs} is installed, but a right program fails in the sandbox (docs/evaluation.md)"
+        layers = sandbox.layers()
+        lacks = f", which gives no {'; no '.join(layers.missing)}" if layers.missing else ""
+        return (
+            f"{language.needs} is installed, but a right program fails in the sandbox "
+            f"(layer {layers.mechanism}{lacks}; docs/evaluation.md)"
+        )
     return None
 
 
