@@ -1,7 +1,6 @@
 """The same DAG where each job is a Snakemake of its own, started by a submit command. 2 minutes and a tiny build."""
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,7 @@ from tests.exact.conftest import from_scratch, locked, ran, variables
 from tests.processes import running_in, until
 from tests.tools import Project
 
-pytestmark = [
-    pytest.mark.exact,
-    pytest.mark.skipif(
-        find_spec("snakemake_executor_plugin_cluster_generic") is None, reason="the executor plugin is not installed"
-    ),
-]
+pytestmark = pytest.mark.exact
 
 # What a batch system does: takes a script, prints an id, and runs it later, in no relation to who asked for it.
 SUBMIT = '#!/bin/sh\nsetsid sh "$1" </dev/null >"$1.out" 2>&1 &\necho $!\n'
