@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from dvc.utils.serialize import dumps_yaml, modify_yaml, parse_yaml
 
+from lemur.pipeline import dependencies
 from lemur.pipeline.dag import Dag, param_blocks
 from lemur.pipeline.dependencies import stage_of, write
 from lemur.pipeline.dvc_job import one_entry
-from lemur.pipeline.files import DAG, PARAMS, ROOT, flatten, read_yaml
+from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
 from lemur.pipeline.run import bind
 from lemur.pipeline.scale import differences, names
 from lemur.pipeline.validation import check_environment, stage_module, validate_all
@@ -106,6 +107,38 @@ def test_params_are_valid_and_every_leaf_is_declared() -> None:
 
 
 def test_declared_code_and_libraries_have_not_drifted() -> None:
+    assert write(check=True) == []
+
+
+def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits = {
+        DAG: [
+            ("      - src/lemur/records.py\n", "      - src/lemur/gone.py\n"),
+            ("          - packages.datasets\n", ""),
+        ],
+        ENVIRONMENT: [("  numpy: ", "  other: 1\n  numpy: 0.")],
+    }
+    for path, replacements in edits.items():
+        text = path.read_text()
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new, 1)
+        (tmp_path / path.name).write_text(text)
+    monkeypatch.setattr(dependencies, "DAG", tmp_path / DAG.name)
+    monkeypatch.setattr(dependencies, "ENVIRONMENT", tmp_path / ENVIRONMENT.name)
+    version = read_yaml(ENVIRONMENT)["packages"]["numpy"]
+    drift = [
+        "fetch: + environment.yaml packages.datasets",
+        "fetch: - src/lemur/gone.py",
+        "fetch: + src/lemur/records.py",
+        f"environment.yaml: - packages.numpy: 0.{version}",
+        f"environment.yaml: + packages.numpy: {version}",
+        "environment.yaml: - packages.other: 1",
+    ]
+    assert write(check=True) == drift
+    assert write() == drift
     assert write(check=True) == []
 
 

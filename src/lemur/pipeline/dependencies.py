@@ -149,7 +149,7 @@ def stage_of(cmd: str) -> str:
 def write(check: bool = False) -> list[str]:
     """Write code deps and environment keys of every stage into dvc.yaml, and the versions into environment.yaml.
 
-    With `check`, writes nothing. Returns what differed, one line each.
+    With `check`, writes nothing. Returns what differed, one line each: `STAGE: + ENTRY` is new, `STAGE: - ENTRY` gone.
     """
     yaml = YAML()
     yaml.width = 120
@@ -176,12 +176,23 @@ def write(check: bool = False) -> list[str]:
 
 
 def _replace(path: Path, text: str, check: bool) -> list[str]:
-    old: dict[str, Any] = flatten(read_yaml(path))
+    old, new = read_yaml(path), YAML(typ="safe").load(text)
     if not check:
         path.write_text(text)
-    new = flatten(YAML(typ="safe").load(text))
-    return [
-        f"{path.name}: {key}: {old.get(key)} -> {new.get(key)}"
-        for key in sorted(old | new)
-        if old.get(key) != new.get(key)
-    ]
+    before, after = _entries(old), _entries(new)
+    lines = [f"{owner}: {'+' if (owner, entry) in after else '-'} {entry}" for owner, entry in sorted(before ^ after)]
+    return lines or ([] if old == new else [f"{path.name}: entries in another order, or twice"])
+
+
+def _entries(tree: dict[str, Any]) -> set[tuple[str, str]]:
+    """Each thing that a stage of dvc.yaml lists, with the stage; of environment.yaml, each library with its version."""
+    entries: set[tuple[str, str]] = set()
+    for key, value in flatten(tree).items():
+        listed = re.fullmatch(r"stages\.(.*)\.(deps|params)", key)
+        if not listed:
+            entries.add((ENVIRONMENT.name, f"{key}: {value}"))
+            continue
+        for item in value:
+            for file, names in item.items() if isinstance(item, dict) else [("", [item])]:
+                entries.update((listed[1], f"{file} {name}".strip()) for name in names or [""])
+    return entries
