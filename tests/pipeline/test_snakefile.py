@@ -119,12 +119,19 @@ def test_killed_build_leaves_no_process_and_completes_when_run_again(project: Pr
 
 def test_parsing_waits_while_another_build_writes_and_says_who_holds_what(project: Project) -> None:
     project.run("dvc", "repro", "-q")
-    other = subprocess.Popen(["sleep", "60"])
+    other = subprocess.Popen(["python3", "-c", "import time; time.sleep(60)", "repro", "of", "somebody"])
     held = {"write": {str(project.root / "data/first.txt"): {"pid": other.pid, "cmd": "dvc repro of somebody"}}}
     lock = project.root / ".dvc/tmp/rwlock"
     lock.write_text(json.dumps(held))
-    threading.Timer(4, lambda: lock.write_text("{}")).start()
+    kept = []
+
+    def release() -> None:
+        kept.append(lock.read_text())
+        lock.write_text("{}")
+
+    threading.Timer(4, release).start()
     said = project.run("snakemake", "-n")
+    assert "dvc repro of somebody" in kept[0]
     other.kill()
     other.wait()
     assert "Waiting for another build" in said
@@ -132,15 +139,24 @@ def test_parsing_waits_while_another_build_writes_and_says_who_holds_what(projec
     assert "Nothing to be done" in said
 
 
-def test_killed_process_that_nobody_reaped_holds_no_lock(project: Project) -> None:
+def test_killed_process_holds_no_lock_though_nobody_reaped_it_or_another_has_its_number(project: Project) -> None:
     project.run("dvc", "repro", "-q")
     zombie = subprocess.Popen(["true"])
     while psutil.Process(zombie.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
+    other = subprocess.Popen(["sleep", "60"])
+    one, two = ({"pid": process.pid, "cmd": "dvc repro"} for process in (zombie, other))
+    first, last = (str(project.root / path) for path in ("data/first.txt", "data/last.txt"))
     lock = project.root / ".dvc/tmp/rwlock"
-    lock.write_text(json.dumps({"write": {str(project.root / "data/first.txt"): {"pid": zombie.pid, "cmd": "dvc"}}}))
+    lock.write_text(json.dumps({"write": {first: one, last: two}, "read": {}}))
     assert "Nothing to be done" in project.run("snakemake", "-n")
-    zombie.wait()
+    assert "dvc repro" not in lock.read_text()
+    # Readers hold up only the stage that writes what they read.
+    lock.write_text(json.dumps({"read": {last: [one, two]}}))
+    project.run("snakemake", "--cores", "2", "--forcerun", "last")
+    for process in (zombie, other):
+        process.kill()
+        process.wait()
 
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:

@@ -57,6 +57,8 @@ class Dag:
 
         Raises `SystemExit` that says who holds DVC's lock if it stays held.
         """
+        # Not only where this process waits for them: the stages that it starts would not wait, but fail.
+        locks.forget_the_dead(self.root)
         integrity.drop_dangling(self.repo)
         status = locks.patiently(self._status, self.root)
         integrity.drop_damaged(self.repo, modified_outputs(status))

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,13 +67,15 @@ def patiently(read: Callable[[], Result], root: Path) -> Result:
     from dvc.lock import LockError
     from dvc.rwlock import RWLockFileCorruptedError, RWLockFileFormatError
 
-    for attempt in range(WAIT_S):
+    started = time.monotonic()
+    for attempt in count():
         try:
             return read()
         except (LockError, RWLockFileCorruptedError, RWLockFileFormatError) as error:
             if not attempt:
                 print(f"Waiting for another build: {error}", flush=True)
-            if attempt == WAIT_S - 1:
+            # By the clock: in one attempt, DVC itself waits three seconds for its lock.
+            if time.monotonic() - started > WAIT_S:
                 raise SystemExit(f"Another build still holds DVC's lock after {WAIT_S} s: {error}") from None
             time.sleep(attempt > 0)
             forget_the_dead(root)
@@ -84,11 +87,13 @@ def patiently(read: Callable[[], Result], root: Path) -> Result:
 def forget_the_dead(root: Path) -> None:
     """Take processes that have ended out of DVC's lock file, and replace it where a killed one left half of it.
 
-    DVC keeps a process in it as long as its number is in use: a killed one that nobody has reaped is still listed; in
-    a container without an init, for ever.
+    DVC keeps a process in it as long as its number is in use: a killed one that nobody has reaped is still listed, in
+    a container without an init for ever, and so is one whose number something else has got, after a power cut.
     """
     from dvc.lock import LockError, make_lock
     from dvc.repo import Repo
+    from dvc.rwlock import SCHEMA
+    from voluptuous import Invalid
 
     repo = Repo(str(root))
     folder = Path(repo.tmp_dir)
@@ -98,19 +103,24 @@ def forget_the_dead(root: Path) -> None:
         guard = make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder), hardlink_lock=hardlink)
         with guard:
             try:
-                lock = json.loads(path.read_text())
+                lock = SCHEMA(json.loads(path.read_text()))
                 write = {of: info for of, info in lock["write"].items() if not _has_ended(info)}
                 read = {of: [info for info in infos if not _has_ended(info)] for of, infos in lock["read"].items()}
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, Invalid):
                 write, read = {}, {}
             _replace(path, json.dumps({"write": write, "read": read}))
 
 
 def _has_ended(info: dict[str, Any]) -> bool:
+    arguments = str(info["cmd"]).split()[1:]
     try:
-        return bool(psutil.Process(int(info["pid"])).status() == psutil.STATUS_ZOMBIE)
+        process = psutil.Process(int(info["pid"]))
+        words = " ".join(process.cmdline()).split()
+        return process.status() == psutil.STATUS_ZOMBIE or not set(arguments) <= set(words)
     except psutil.NoSuchProcess:
         return True
+    except psutil.AccessDenied:
+        return False
 
 
 def cut_short(root: Path) -> bool:
