@@ -1,6 +1,7 @@
 """The same DAG where each job is a Snakemake of its own, started by a submit command. 2 minutes and a tiny build."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,31 @@ def test_keep_going(project: Project, tmp_path: Path) -> None:
     assert "ValueError: value is below zero" in said
     assert (project.root / "data/fork_right/text").read_text() == "hello 3"
     assert not (project.root / "data/last.txt").exists()
+
+
+def test_stage_of_several_processes_is_started_by_the_launcher(project: Project, tmp_path: Path) -> None:
+    """Two processes on this machine, started as srun would: the first writes, and both are part of the build."""
+    launcher = tmp_path / "launcher"
+    launcher.write_text('#!/bin/sh\nLEMUR_PROCESS=0 "$@" &\none=$!\nLEMUR_PROCESS=1 "$@" && wait $one\n')
+    launcher.chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    project.environment = {
+        "LEMUR_LAUNCH": str(launcher),
+        "LEMUR_COORDINATOR": f"127.0.0.1:{port}",
+        "LEMUR_PROCESSES": "2",
+    }
+    project.set("class Params", "DISTRIBUTED = True\n\n\nclass Params", "src/lemur/toy/last.py")
+    project.set(
+        "    text =",
+        "    import jax; open(f'seen_{jax.process_index()}', 'w').write(str(jax.process_count()))\n    text =",
+        "src/lemur/toy/last.py",
+    )
+    project.run("snakemake", "--cores", "2")
+    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert [(project.root / f"seen_{index}").read_text() for index in (0, 1)] == ["2", "2"]
+    assert project.planned() == set()
+    until(lambda: not running_in(project.root), seconds=20)
 
 
 def test_slurm_profile_asks_for_what_dvc_yaml_says(project: Project, tmp_path: Path) -> None:

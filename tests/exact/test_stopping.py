@@ -61,6 +61,25 @@ def test_sigterm_lets_running_stages_finish_and_starts_no_more(project: Project)
     assert (project.root / "data/last.txt").read_text() == "hello 4"
 
 
+def test_a_stage_that_outlives_its_killed_build_is_waited_for(project: Project) -> None:
+    """As a training does, which saves its state first."""
+    project.set(
+        "    text =",
+        "    import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(8)\n"
+        "    open('runs', 'a').write('first ')\n    text =",
+        "src/lemur/toy/first.py",
+    )
+    build = Build(project, "snakemake", "--cores", "2")
+    until(lambda: works_on(project, "first"))
+    time.sleep(1)
+    build.kill(group=False)
+    said = project.run("snakemake", "--cores", "2")
+    assert "Waiting for another build in this checkout: PID" in said
+    assert (project.root / "runs").read_text() == "first first "
+    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert project.planned() == set()
+
+
 def test_failed_stage_says_what_to_do_and_its_last_outputs_come_back(project: Project) -> None:
     project.run("snakemake", "--cores", "2")
     project.set("left: {value: 2}", "left: {value: -1}")

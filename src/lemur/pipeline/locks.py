@@ -17,6 +17,7 @@ import yaml
 
 WAIT_S = 60
 BUILD = Path(".lemur/build.lock")
+STAGES = Path(".lemur/stages.lock")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Result = TypeVar("Result")
@@ -28,16 +29,22 @@ def hold_build(root: Path) -> None:
     Snakemake removes a stage's outputs before it starts the job; another build may be reading them. A stage that
     `dvc repro` runs holds the same lock, shared. Raises `SystemExit` with the holder where it stays held.
     """
-    _hold(root, fcntl.LOCK_EX, WAIT_S)
+    _hold(root / BUILD, fcntl.LOCK_EX, WAIT_S)
+    # Stages of a build that was killed: a training still saves its state, and jobs on a cluster just go on.
+    os.close(_hold(root / STAGES, fcntl.LOCK_EX, WAIT_S))
+
+
+def hold_stage(root: Path) -> None:
+    """What a stage holds that Snakemake started: the next build waits for it, also where its own was killed."""
+    _hold(root / STAGES, fcntl.LOCK_SH, WAIT_S)
 
 
 def join_builds(root: Path) -> None:
     """What a stage holds that was not started by Snakemake. Raises `SystemExit` where Snakemake is building."""
-    _hold(root, fcntl.LOCK_SH, 0)
+    _hold(root / BUILD, fcntl.LOCK_SH, 0)
 
 
-def _hold(root: Path, kind: int, wait_s: int) -> None:
-    path = root / BUILD
+def _hold(path: Path, kind: int, wait_s: int) -> int:
     path.parent.mkdir(exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     for attempt in range(wait_s + 1):
@@ -55,7 +62,8 @@ def _hold(root: Path, kind: int, wait_s: int) -> None:
         else:
             os.ftruncate(file, 0)
             os.pwrite(file, f"PID {os.getpid()}, {' '.join(sys.argv)}"[:500].encode(), 0)
-            return  # the file stays open, and the lock held, until this process ends
+            return file  # it stays open, and the lock held, until this process ends
+    raise AssertionError("not reached")
 
 
 def patiently(read: Callable[[], Result], root: Path) -> Result:

@@ -35,8 +35,8 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # An orphaned stage would go on writing while a new build runs: it ends with the `dvc` that started it.
     workers.end_with(int(os.environ.get("LEMUR_JOB", os.getppid())))
-    if "LEMUR_JOB" not in os.environ:
-        locks.join_builds(ROOT)
+    of_build = "LEMUR_JOB" in os.environ or launch.LAUNCHED in os.environ
+    locks.hold_stage(ROOT) if of_build else locks.join_builds(ROOT)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.WARNING)
     if not sys.stderr.isatty():
