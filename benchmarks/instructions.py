@@ -1,9 +1,10 @@
-"""Speed and memory of the instruction stages, as ratios in one run.
+"""Speed and memory of the instruction stages, as ratios in one run. Needs a built demo (`make reproduce`).
 
-    python benchmarks/instructions.py filter     # English filter: 2 workers to 1; its CPU to bare seeded langdetect's
-    python benchmarks/instructions.py dedup      # exact near-duplicates to a bare blocked BLAS triangle
-    python benchmarks/instructions.py memory     # peak memory and seconds with ten times the data
-    python benchmarks/instructions.py peers      # normalise beside FastChat's cleaning, encode beside TRL's
+    python benchmarks/instructions.py filter      # English filter: 2 workers to 1
+    python benchmarks/instructions.py langdetect  # its processor time to bare seeded langdetect's
+    python benchmarks/instructions.py dedup       # exact near-duplicates to a bare blocked BLAS triangle
+    python benchmarks/instructions.py memory      # peak memory and seconds of each stage with ten times the data
+    python benchmarks/instructions.py peers       # normalise beside FastChat's cleaning, encode beside TRL's
 
 The texts are the bundled samples' sentences, drawn anew into conversations. Each measurement is a process of its own;
 the fastest of `--repeats` counts. `peers` needs `make embed` and `pip install --no-deps fschat==0.2.36 trl==1.16.0`.
@@ -16,55 +17,44 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 THREADS = str(len(os.sched_getaffinity(0)))
+BENCHMARKS = ("mmlu", "gsm8k", "humaneval", "bbh", "mbpp", "spider", "multipl_e", "ds1000", "agent_benchmarks")
 
 
-def sentences() -> list[str]:
-    """Sentences of the bundled ShareGPT and chatlogs samples, in many languages."""
-    rows = json.loads((ROOT / "data/sources/sharegpt/bundled/conversations.json").read_text(encoding="utf-8"))
-    turns = [turn["value"] for row in rows for turn in row.get("conversations") or [] if isinstance(turn, dict)]
-    found = [part.strip() for turn in turns if isinstance(turn, str) for part in turn.split(". ")]
-    return [part for part in found if len(part) > 20]
+class Measured(NamedTuple):
+    """`seconds`, processor seconds `cpu` (with child processes), and `peak` MB of the process itself."""
+
+    seconds: float
+    cpu: float
+    peak: float
 
 
-def conversations(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    generator, parts = random.Random(seed), sentences()
-
-    def text(longest: int) -> str:
-        return ". ".join(generator.choices(parts, k=generator.randint(1, longest)))
-
-    return [
-        {
-            "id": str(number),
-            "conversations": [{"from": ("human", "gpt")[turn % 2], "value": text(6)} for turn in range(4)],
-        }
-        for number in range(count)
-    ]
-
-
-def measured(function: Callable[..., Any], *arguments: Any) -> tuple[float, float, float]:
-    """Seconds, processor seconds (with children) and peak MB of `function` in a process of its own."""
+def measured(function: Callable[..., Any], *arguments: Any) -> Measured:
+    """`function` in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         return pool.apply(_measured, (function, arguments))
 
 
-def _measured(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[float, float, float]:
+def _measured(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Measured:
     # In a pool's process children are not allowed, but the filter has some.
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     start, before = time.perf_counter(), _cpu()
     function(*arguments)
     seconds, cpu = time.perf_counter() - start, _cpu() - before
-    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
-    return seconds, cpu, peak
+    # Not ru_maxrss, which begins with that of the process that started this one.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    return Measured(seconds, cpu, peak / 1024)
 
 
 def _cpu() -> float:
@@ -72,49 +62,127 @@ def _cpu() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def best(repeats: int, function: Callable[..., Any], *arguments: Any) -> tuple[float, float, float]:
+def best(repeats: int, function: Callable[..., Any], *arguments: Any) -> Measured:
     runs = [measured(function, *arguments) for _ in range(repeats)]
-    return min(r[0] for r in runs), min(r[1] for r in runs), min(r[2] for r in runs)
+    return Measured(*(min(values) for values in zip(*runs, strict=True)))
 
 
-def block(stage: str) -> dict[str, Any]:
+def params(stage: str, block: str = "") -> Any:
+    """The stage's `Params` with the values of params.yaml."""
+    from importlib import import_module
+
     from lemur.pipeline.files import PARAMS, read_yaml
 
-    found: dict[str, Any] = read_yaml(PARAMS)[stage]
-    return found
+    values = read_yaml(ROOT / PARAMS)[stage]
+    return import_module(f"lemur.instructions.{stage}").Params.model_validate(values[block] if block else values)
+
+
+# ---- data -----------------------------------------------------------------------------------------------------------
+
+
+def sentences() -> list[str]:
+    """Sentences of the bundled ShareGPT sample, in many languages."""
+    rows = json.loads((ROOT / "data/sources/sharegpt/bundled/conversations.json").read_text(encoding="utf-8"))
+    turns = [turn["value"] for row in rows for turn in row.get("conversations") or [] if isinstance(turn, dict)]
+    found = [part.strip() for turn in turns if isinstance(turn, str) for part in turn.split(". ")]
+    return [part for part in found if len(part) > 20]
+
+
+def raw(folder: Path, count: int, html: bool = False) -> None:
+    """A fetched source of `count` conversations of four turns of one to six sentences; `html`: answers as pages."""
+    from tests.instructions.builders import SOURCES, fetched
+
+    generator, parts = random.Random(0), sentences()
+
+    def value(turn: int) -> str:
+        text = ". ".join(generator.choices(parts, k=generator.randint(1, 6)))
+        return f'<div class="markdown prose"><p>{text}</p></div>' if html and turn % 2 else text
+
+    rows = [
+        {"id": str(number), "conversations": [{"from": ("human", "gpt")[t % 2], "value": value(t)} for t in range(4)]}
+        for number in range(count)
+    ]
+    for source in SOURCES:
+        fetched(folder / source, source, {"a.json": ("sharegpt", rows, {})} if source == "sharegpt" else {})
+
+
+def prepared(folder: Path, count: int) -> None:
+    raw(folder, count)
+    normalise(folder)
 
 
 # ---- stages ---------------------------------------------------------------------------------------------------------
 
 
 def normalise(folder: Path) -> None:
-    from lemur.instructions.normalise import Params
     from lemur.instructions.normalise import normalise as stage
-    from tests.instructions.builders import SOURCES, fetched
+    from tests.instructions.builders import SOURCES
 
-    sources = [folder / name for name in SOURCES]
-    for source in sources:
-        if not source.exists():
-            fetched(source, source.name, {})
-    stage(
-        Params.model_validate(block("normalise")),
-        *sources,
-        conversations=folder / "normalised.jsonl",
-        rejects=folder / "r.jsonl",
-        report=folder / "r.json",
-    )
+    out = {"conversations": folder / "normalised.jsonl", "rejects": folder / "r.jsonl", "report": folder / "r.json"}
+    stage(params("normalise"), *(folder / source for source in SOURCES), **out)
 
 
-def english_filter(folder: Path, workers: int, source: str = "normalised.jsonl") -> None:
+def english_filter(folder: Path, workers: int = 1) -> None:
     os.environ["LEMUR_WORKERS"] = str(workers)
-    from lemur.instructions.english_filter import Params
     from lemur.instructions.english_filter import english_filter as stage
 
-    params = Params.model_validate(block("english_filter"))
-    stage(params, folder / source, kept=folder / "english.jsonl", rejects=folder / "r.jsonl", report=folder / "r.json")
+    out = {"kept": folder / "english.jsonl", "rejects": folder / "r.jsonl", "report": folder / "r.json"}
+    stage(params("english_filter"), folder / "normalised.jsonl", **out)
 
 
-def bare_langdetect(folder: Path) -> None:
+def embed(folder: Path) -> None:
+    from lemur.instructions.embed_instructions import embed_instructions
+
+    model = ROOT / "data/raw/embedding_model"
+    out = {"vectors": folder / "vectors.npy", "report": folder / "r.json"}
+    embed_instructions(params("embed_instructions"), folder / "english.jsonl", model, **out)
+
+
+def semantic_dedup(folder: Path) -> None:
+    from lemur.instructions.semantic_dedup import semantic_dedup as stage
+
+    out = {"kept": folder / "distinct.jsonl", "rejects": folder / "r.jsonl", "report": folder / "r.json"}
+    stage(params("semantic_dedup", "text"), folder / "english.jsonl", folder / "vectors.npy", **out)
+
+
+def mix(folder: Path) -> None:
+    from lemur.instructions.mix_instructions import mix_instructions
+
+    (folder / "code.jsonl").touch()
+    benchmarks = [ROOT / "data/raw" / name for name in BENCHMARKS]
+    out = {"instructions": folder / "mixed.jsonl", "rejects": folder / "r.jsonl", "report": folder / "r.json"}
+    mix_instructions(params("mix_instructions"), folder / "distinct.jsonl", folder / "code.jsonl", *benchmarks, **out)
+
+
+def encode(folder: Path, source: str = "mixed.jsonl") -> None:
+    from lemur.instructions.encode_instructions import encode_instructions
+
+    shutil.rmtree(folder / "shards", ignore_errors=True)
+    out = {"shards": folder / "shards", "report": folder / "r.json"}
+    encode_instructions(params("encode_instructions"), folder / source, ROOT / "models/tokenizer", **out)
+
+
+# ---- measurements ---------------------------------------------------------------------------------------------------
+
+
+def filter_speed(folder: Path, repeats: int, count: int = 40_000) -> None:
+    prepared(folder, count)
+    one, two = best(repeats, english_filter, folder, 1), best(repeats, english_filter, folder, 2)
+    print(f"{count:,} conversations: 1 worker {one.seconds:.1f} s, 2 workers {two.seconds:.1f} s")
+    print(f"{one.seconds / two.seconds:.2f} times faster (wanted: 1.8); CPU {one.cpu:.1f} and {two.cpu:.1f} s")
+
+
+def langdetect_cpu(folder: Path, repeats: int, count: int = 8000) -> None:
+    prepared(folder, count)
+    bare = best(repeats, _bare_langdetect, folder)
+    ours = [best(repeats, english_filter, folder, workers) for workers in (1, 2)]
+    print(
+        f"{count:,} conversations, CPU: bare langdetect {bare.cpu:.1f} s, ours {ours[0].cpu:.1f} and {ours[1].cpu:.1f}"
+    )
+    print(f"CPU to bare, 1 and 2 workers: {ours[0].cpu / bare.cpu:.2f}, {ours[1].cpu / bare.cpu:.2f} (bound: 1.15)")
+
+
+def _bare_langdetect(folder: Path) -> None:
     from langdetect import DetectorFactory, LangDetectException, detect
 
     from lemur.instructions.english_filter import judged_text
@@ -126,40 +194,7 @@ def bare_langdetect(folder: Path) -> None:
             detect(judged_text(record))
 
 
-def encode(folder: Path) -> None:
-    from lemur.instructions.encode_instructions import Params, encode_instructions
-
-    shards = folder / "shards"
-    params = Params.model_validate(block("encode_instructions"))
-    encode_instructions(params, folder / "english.jsonl", folder / "tokenizer", shards=shards, report=folder / "r.json")
-
-
-def prepare(folder: Path, count: int) -> None:
-    from tests.instructions.builders import fetched
-
-    fetched(folder / "sharegpt", "sharegpt", {"a.json": ("sharegpt", conversations(count), {})})
-
-
-# ---- measurements ---------------------------------------------------------------------------------------------------
-
-
-def filter_speed(folder: Path, repeats: int) -> None:
-    prepare(folder, 6000)
-    normalise(folder)
-    one, two = best(repeats, english_filter, folder, 1), best(repeats, english_filter, folder, 2)
-    bare = best(repeats, bare_langdetect, folder)
-    print(f"1 worker {one[0]:.1f} s, 2 workers {two[0]:.1f} s: {one[0] / two[0]:.2f} times faster (wanted: 1.8)")
-    print(f"CPU: {one[1]:.1f} s with 1 worker, {two[1]:.1f} s with 2, bare langdetect {bare[1]:.1f} s")
-    print(f"CPU to bare: {one[1] / bare[1]:.2f} and {two[1] / bare[1]:.2f} (bound: 1.15)")
-
-
 def dedup_speed(folder: Path, repeats: int, count: int = 80_000, dimension: int = 768) -> None:
-    ours, bare = best(repeats, _find, count, dimension), best(repeats, _triangle, count, dimension)
-    print(f"{count:,} x {dimension}: exact search {ours[0]:.1f} s, bare triangle {bare[0]:.1f} s on {THREADS} threads")
-    print(f"ratio {ours[0] / bare[0]:.2f} (bound: 1.5), of CPU {ours[1] / bare[1]:.2f}; peak {ours[2]:.0f} MB (2,048)")
-
-
-def _vectors(count: int, dimension: int) -> Any:
     import numpy as np
 
     generator = np.random.default_rng(0)
@@ -167,65 +202,66 @@ def _vectors(count: int, dimension: int) -> Any:
     copies = generator.choice(count, count // 10, replace=False)  # one in twenty is a near-duplicate of another
     vectors[copies[::2]] = vectors[copies[1::2]] + 0.1 * vectors[copies[::2]]
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors
+    np.save(folder / "vectors.npy", vectors)
+    del vectors
+    ours, bare = best(repeats, _find, folder), best(repeats, _triangle, folder)
+    print(f"{count:,} x {dimension}: exact {ours.seconds:.1f} s, bare triangle {bare.seconds:.1f} s, {THREADS} threads")
+    print(f"ratio {ours.seconds / bare.seconds:.2f} (bound: 1.5); peak {ours.peak:.0f} MB (bound: 2,048)")
 
 
-def _find(count: int, dimension: int) -> None:
+def _find(folder: Path) -> None:
+    import numpy as np
+
     from lemur.instructions.near_duplicates import find
 
-    found = find(_vectors(count, dimension), threshold=0.95, near_margin=0.002, block=1024)
-    assert len(found.duplicate_of) >= count // 25
+    vectors = np.load(folder / "vectors.npy")
+    found = find(vectors, threshold=0.95, near_margin=0.002, block=1024)
+    assert len(found.duplicate_of) >= len(vectors) // 25
 
 
-def _triangle(count: int, dimension: int, block: int = 1024) -> None:
-    vectors = _vectors(count, dimension)
-    for start in range(0, count, block):
+def _triangle(folder: Path, block: int = 1024) -> None:
+    import numpy as np
+
+    vectors = np.load(folder / "vectors.npy")
+    for start in range(0, len(vectors), block):
         rows = vectors[start : start + block]
         for first in range(0, start + block, 8 * block):
             rows @ vectors[first : min(first + 8 * block, start + block)].T
 
 
-def memory(folder: Path, repeats: int) -> None:
-    from tests.instructions.builders import tokenizer_folder
-
-    rows = {}
-    for count in (2000, 20_000):
-        place = folder / str(count)
-        prepare(place, count)
-        tokenizer_folder(place / "tokenizer")
-        rows[count] = {
-            "normalise": measured(normalise, place),
-            "english_filter": measured(english_filter, place, 1),
-            "encode_instructions": measured(encode, place),
-        }
-    for stage, small in rows[2000].items():
-        large = rows[20_000][stage]
+def memory(folder: Path, repeats: int, count: int = 2000) -> None:
+    stages = {
+        "normalise": normalise,
+        "english_filter": english_filter,
+        "embed_instructions": embed,
+        "semantic_dedup": semantic_dedup,
+        "mix_instructions": mix,
+        "encode_instructions": encode,
+    }
+    rows = []
+    for size in (count, 10 * count):
+        raw(folder / str(size), size)
+        rows.append({name: measured(stage, folder / str(size)) for name, stage in stages.items()})
+    print(f"{count:,} and {10 * count:,} conversations")
+    for name in stages:
+        small, large = rows[0][name], rows[1][name]
         print(
-            f"{stage}: 2,000 conversations {small[0]:.1f} s, {small[2]:.0f} MB; 20,000 {large[0]:.1f} s, "
-            f"{large[2]:.0f} MB: {large[0] / small[0]:.1f} times the time, {large[2] / small[2]:.2f} times the memory"
+            f"{name}: {small.seconds:.1f} and {large.seconds:.1f} s, {small.peak:.0f} and {large.peak:.0f} MB "
+            f"({large.peak / small.peak:.2f}; {1e6 * (large.peak - small.peak) / (9 * count):.0f} bytes a conversation)"
         )
 
 
-def peers(folder: Path, repeats: int) -> None:
-    from tests.instructions.builders import tokenizer_folder
-
-    prepare(folder, 3000)
-    tokenizer_folder(folder / "tokenizer")
-    ours, theirs = best(repeats, normalise, folder), best(repeats, _fastchat, folder)
-    print(f"normalise: CPU {ours[1]:.1f} s, FastChat's clean_sharegpt {theirs[1]:.1f} s: {ours[1] / theirs[1]:.2f}")
-    english_filter(folder, 1)
-    ours, theirs = _encode_fresh(folder, repeats), best(repeats, _trl, folder)
-    print(f"encode and pack: CPU {ours[1]:.1f} s, TRL {theirs[1]:.1f} s: {ours[1] / theirs[1]:.2f}")
-
-
-def _encode_fresh(folder: Path, repeats: int) -> tuple[float, float, float]:
-    import shutil
-
-    runs = []
-    for _ in range(repeats):
-        shutil.rmtree(folder / "shards", ignore_errors=True)
-        runs.append(measured(encode, folder))
-    return min(r[0] for r in runs), min(r[1] for r in runs), min(r[2] for r in runs)
+def peers(folder: Path, repeats: int, count: int = 3000) -> None:
+    for html in (False, True):
+        place = folder / str(html)
+        raw(place, count, html)
+        ours, theirs = best(repeats, normalise, place), best(repeats, _fastchat, place)
+        kind = "HTML" if html else "plain text"
+        print(f"normalise, {kind}: CPU {ours.cpu:.1f} s, FastChat's cleaning {theirs.cpu:.1f} s", end="")
+        print(f": {ours.cpu / theirs.cpu:.2f}")
+    english_filter(place)
+    ours, theirs = best(repeats, encode, place, "english.jsonl"), best(repeats, _trl, place)
+    print(f"encode and pack: CPU {ours.cpu:.1f} s, TRL {theirs.cpu:.1f} s: {ours.cpu / theirs.cpu:.2f}")
 
 
 def _fastchat(folder: Path) -> None:
@@ -243,6 +279,7 @@ def _trl(folder: Path) -> None:
     from trl.data_utils import pack_dataset
 
     tokenizer = AutoTokenizer.from_pretrained(folder / "shards/tokenizer")
+    length = params("encode_instructions").sequence_length
 
     def tokens(batch: dict[str, Any]) -> dict[str, Any]:
         found = tokenizer.apply_chat_template(
@@ -250,20 +287,30 @@ def _trl(folder: Path) -> None:
         )
         return {"input_ids": found["input_ids"], "assistant_masks": found["assistant_masks"]}
 
-    data = load_dataset("json", data_files=str(folder / "english.jsonl"), split="train", cache_dir=str(folder / "hf"))
+    cache = Path(tempfile.mkdtemp(dir=folder))  # nothing of an earlier repeat
+    data = load_dataset("json", data_files=str(folder / "english.jsonl"), split="train", cache_dir=str(cache))
     data = data.map(tokens, batched=True, remove_columns=data.column_names)
-    pack_dataset(data, seq_length=512, strategy="bfd", map_kwargs={"batch_size": 1000}).save_to_disk(folder / "packed")
+    packed = pack_dataset(data, seq_length=length, strategy="bfd", map_kwargs={"batch_size": 1000})
+    packed.save_to_disk(cache / "packed")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    measurements = {"filter": filter_speed, "dedup": dedup_speed, "memory": memory, "peers": peers}
+    measurements: dict[str, Callable[..., None]] = {
+        "filter": filter_speed,
+        "langdetect": langdetect_cpu,
+        "dedup": dedup_speed,
+        "memory": memory,
+        "peers": peers,
+    }
     parser.add_argument("what", choices=measurements)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--count", type=int, help="conversations or vectors, other than the default")
     arguments = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", THREADS)
+    more = {"count": arguments.count} if arguments.count else {}
     with tempfile.TemporaryDirectory() as folder:
-        measurements[arguments.what](Path(folder), arguments.repeats)
+        measurements[arguments.what](Path(folder), arguments.repeats, **more)
 
 
 if __name__ == "__main__":

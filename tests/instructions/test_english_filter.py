@@ -1,14 +1,18 @@
 """Stage `english_filter`, its seeded detector and its definition of a non-English character."""
 
 import random
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lemur.instructions.english_filter import Params, english_filter
 from lemur.instructions.foreign import foreign_run, without_foreign_sentences
-from lemur.instructions.language import NO_FEATURES, Detectors
+from lemur.instructions.language import NO_FEATURES, Detector, Detectors
 from lemur.records import read_json, read_jsonl, write_jsonl
 from tests.instructions.builders import chat
 
@@ -76,16 +80,23 @@ def multilingual() -> list[str]:
     return [" ".join(generator.choices(words, k=generator.randint(1, 9))) for _ in range(300)]
 
 
-def test_verdicts_equal_langdetects_own_seeded_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def single(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """langdetect itself, seeded."""
     import langdetect
 
-    def single(text: str) -> str:
+    monkeypatch.setattr(langdetect.DetectorFactory, "seed", 0)
+
+    def detect(text: str) -> str:
         try:
             return str(langdetect.detect(text))
         except langdetect.LangDetectException:
             return NO_FEATURES
 
-    monkeypatch.setattr(langdetect.DetectorFactory, "seed", 0)
+    return detect
+
+
+def test_verdicts_equal_langdetects_own_seeded_calls(single: Callable[[str], str]) -> None:
     texts = multilingual()
     expected = [single(text) for text in texts]
     order = list(range(len(texts)))
@@ -95,6 +106,40 @@ def test_verdicts_equal_langdetects_own_seeded_calls(monkeypatch: pytest.MonkeyP
             shuffled = detectors.verdicts([texts[i] for i in order])
             assert [shuffled[order.index(i)] for i in range(len(texts))] == expected
             assert detectors.verdicts(texts) == expected  # from the cache
+            waiting = [detectors.start(texts[start : start + 100]) for start in (0, 100, 200)]
+            assert [verdict for verdicts in waiting for verdict in verdicts()] == expected
+
+
+PIECES = [
+    *("word ", "NASA HQ ", "Xy", "  ", "\n\t", "12.5!? ", "http://a.bc/d?e=f ", "me@site.org "),
+    *(
+        "\u00e9\u00e0\u00df\u00f1",
+        "a\u0300e\u0301 o\u0323",
+        "\u1ec7\u1eab",
+        "\u0219\u021b",
+        "\u06cc\u0633\u0644\u0627\u0645",
+    ),
+    *(
+        "\u043f\u0440\u0438\u0432\u0435\u0442 ",
+        CHINESE,
+        "\u3053\u3093\u30ab\u30bf",
+        "\ud55c\uad6d",
+        "\u0e44\u0e17\u0e22",
+        "\U0001f600\u2603",
+    ),
+    *("x" * 40, "\u0434\u043e\u043c " * 30, "the cat sat " * 900),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_verdicts_on_odd_texts(single: Callable[[str], str], text: str) -> None:
+    assert detector().verdict(text) == single(text)
+
+
+@cache
+def detector() -> Detector:
+    return Detector(0)
 
 
 def run(tmp_path: Path, records: list[Any], **changes: Any) -> tuple[list[Any], list[Any], Any]:

@@ -1,9 +1,10 @@
 """Stage `english_filter`: keep conversations whose instructions are English (appendix A.2.1)."""
 
 import logging
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -46,30 +47,22 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
         tqdm(desc="english_filter", unit=" conversations") as progress,
     ):
         counts = Counts("english_filter", reject)
-        for batch in batches(read_jsonl(conversations), BATCH):
-            for record in batch:
-                _rule(params, record)
-            texts = [judged_text(record) for record in batch]
-            asked = [index for index, record in enumerate(batch) if params.sources[record["source"]] != "none"]
-            verdicts = dict(zip(asked, detectors.verdicts([texts[index] for index in asked]), strict=True))
-            for index, record in enumerate(batch):
+        for judged in _judged(params, conversations, detectors):
+            for record, text, verdict in judged:
                 source = record["source"]
                 counts.entered(source)
-                verdict = verdicts.get(index)
                 run = None if verdict is None else _first_run(record, params.foreign_run)
                 result, reason, detail = _judge(params, record, verdict, run)
                 if verdict is not None:
                     languages[source][verdict] += 1
-                    gold.add(
-                        record, texts[index], verdict, english=_is_english(params, verdict), foreign=run is not None
-                    )
+                    gold.add(record, text, verdict, english=_is_english(params, verdict), foreign=run is not None)
                 if result is None:
                     counts.dropped(source, reason, record, **detail)
                     continue
                 sentences[source] += int(detail.get("removed_sentences", 0))
                 counts.left(source)
                 write(result)
-            progress.update(len(batch))
+            progress.update(len(judged))
     counts.write(
         report,
         languages={source: dict(sorted(found.items())) for source, found in sorted(languages.items())},
@@ -77,6 +70,31 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
         gold=gold.report(),
     )
     log.info("english_filter: %d of %d conversations kept", counts.report()["out"], counts.total_in())
+
+
+def _judged(params: Params, conversations: Path, detectors: Any) -> Iterator[list[tuple[Record, str, str | None]]]:
+    """(conversation, judged text, langdetect's verdict or None where the source is not filtered), in batches.
+
+    While the workers judge one batch, the one before it is written."""
+    waiting: deque[tuple[list[Record], list[str], list[bool], Callable[[], list[str]]]] = deque()
+    for batch in batches(read_jsonl(conversations), BATCH):
+        texts = [judged_text(record) for record in batch]
+        filtered = [_rule(params, record) != "none" for record in batch]
+        verdicts = detectors.start([text for text, asked in zip(texts, filtered, strict=True) if asked])
+        waiting.append((batch, texts, filtered, verdicts))
+        if len(waiting) == 2:
+            yield _joined(*waiting.popleft())
+    yield from (_joined(*judged) for judged in waiting)
+
+
+def _joined(
+    batch: list[Record], texts: list[str], filtered: list[bool], verdicts: Callable[[], list[str]]
+) -> list[tuple[Record, str, str | None]]:
+    found = iter(verdicts())
+    return [
+        (record, text, next(found) if asked else None)
+        for record, text, asked in zip(batch, texts, filtered, strict=True)
+    ]
 
 
 def judged_text(record: Record) -> str:
