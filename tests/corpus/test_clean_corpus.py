@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lemur.corpus import judging
 from lemur.corpus.clean_corpus import Params, clean_corpus
 from lemur.corpus.cleaning import split
 from lemur.corpus.privacy import Secrets, redact
@@ -154,3 +155,18 @@ def test_parameters_are_checked(run):
         Secrets(["NoSuchDetector"])
     with pytest.raises(ValueError, match="lacks"):
         run(run_params=params(max_bytes={"python": 1}))
+
+
+def test_same_bytes_for_any_number_of_workers(run, tmp_path, monkeypatch):
+    lines = [code(f"value_{number} = {number}\n" + "x = 1\n" * (number % 5)) for number in range(60)]
+    data = jsonl(*lines, code("short"), {"lang": "C"}, code("copied = 'left'\n", licences=["GPL-3.0"]))
+    prose = jsonl(*({"text": f"write to someone{number}@example.com, number {number}\n"} for number in range(30)))
+    limited = params(max_bytes={**dict.fromkeys(SOURCES), "refinedweb": 600})
+    monkeypatch.setattr(judging, "BATCH_CHARS", 400)  # so that there are many batches
+    results = []
+    for workers in ("1", "2", "3"):
+        monkeypatch.setenv("LEMUR_WORKERS", workers)
+        run(data, prose, limited, name=workers)
+        results.append(files(tmp_path / workers))
+    assert results[0] == results[1] == results[2]
+    assert {"python.jsonl", "r.jsonl", "r.json"} <= set(results[0])

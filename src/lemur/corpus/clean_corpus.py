@@ -2,18 +2,23 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from lemur.corpus.sources import SOURCES, Source, group, source_of
+from lemur.corpus.sources import SOURCES, Source, source_of
 from lemur.counts import Counts
 from lemur.pipeline.params import StageParams
-from lemur.records import Record, content_id, jsonl_writer
+from lemur.records import Record, jsonl_writer
+
+if TYPE_CHECKING:
+    from lemur.corpus.judging import Item
 
 PACKAGES = ("detect-secrets",)
+OVER = "over_max_bytes"
 
 log = logging.getLogger(__name__)
 
@@ -57,23 +62,45 @@ def clean_corpus(
     rejects: Path,
     report: Path,
 ) -> None:
+    """Write the documents that pass the rules, in the order of the sources and their files, at any worker count."""
+    from lemur.corpus import judging
     from lemur.corpus.documents import documents_writer
+    from lemur.parallel import in_order
 
+    reader = _Reader(params)
+    kept: Counter[str] = Counter()
+    characters: Counter[str] = Counter()
+    redacted: dict[str, Counter[str]] = {}
     with documents_writer(documents) as write, jsonl_writer(rejects) as reject:
         counts = Counts("clean_corpus", reject)
-        cleaner = _Cleaner(params, counts, write)
-        for folder in (stack, refinedweb, wikipedia, books, arxiv, stackexchange, dm_mathematics):
-            cleaner.read(folder)
-        cleaner.finish()
-    redacted = {source: dict(sorted(kinds.items())) for source, kinds in sorted(cleaner.redacted.items())}
-    characters = dict(sorted(cleaner.characters.items()))
-    counts.write(report, characters=characters, redacted=redacted, places=cleaner.places)
-    log.info("clean_corpus: %d of %d documents kept", sum(cleaner.kept.values()), counts.total_in())
+        items = reader.items([stack, refinedweb, wikipedia, books, arxiv, stackexchange, dm_mathematics])
+        verdicts = in_order(judging.judge_batch, judging.batches(items), start=judging.start, arguments=(params,))
+        for source, where, record, reason, detail, found in chain.from_iterable(verdicts):
+            counts.entered(source)
+            if reason == OVER:  # judged by nothing but chance, so not kept among the rejects
+                counts.dropped(source, OVER)
+            elif reason is not None:
+                counts.dropped(source, reason, record, where=where, detail=detail)
+            else:
+                assert record is not None
+                write(record)
+                counts.left(source)
+                kept[source] += 1
+                characters[source] += len(record["text"])
+                redacted.setdefault(source, Counter()).update(found)
+    counts.write(
+        report,
+        characters=dict(sorted(characters.items())),
+        redacted={source: dict(sorted(kinds.items())) for source, kinds in sorted(redacted.items())},
+        places=reader.places,
+    )
+    log.info("clean_corpus: %d of %d documents kept", kept.total(), counts.total_in())
 
 
-class _Cleaner:
-    def __init__(self, params: Params, counts: Counts, write: Callable[[Record], Any]) -> None:
-        from lemur.corpus.privacy import Secrets
+class _Reader:
+    """Reads the sources' folders into documents, and chooses among those that have a limit."""
+
+    def __init__(self, params: Params) -> None:
         from lemur.corpus.sampling import Limit
 
         if missing := set(SOURCES) - set(params.max_bytes):
@@ -81,19 +108,20 @@ class _Cleaner:
                 f"params.yaml: clean_corpus.max_bytes lacks {sorted(missing)}; give bytes or null for each"
             )
         self.params = params
-        self.counts = counts
-        self.write = write
-        self.secrets = Secrets(params.secret_detectors)
         self.limits = {source: Limit(size) for source, size in params.max_bytes.items() if size is not None}
-        self.kept: Counter[str] = Counter()
-        self.characters: Counter[str] = Counter()
-        self.redacted: dict[str, Counter[str]] = {}
         self.places: dict[str, Record] = {}
 
-    def read(self, folder: Path) -> None:
-        """Clean what a source's folder holds. What has a limit waits for `finish`, when it is known what is chosen."""
+    def items(self, folders: list[Path]) -> "Iterator[Item]":
+        """Documents and what was dropped before. What has a limit comes last, when it is known what is chosen."""
+        for folder in folders:
+            yield from self._read(folder)
+        for source in SOURCES:
+            yield from self.limits[source].chosen() if source in self.limits else ()
+
+    def _read(self, folder: Path) -> "Iterator[Item]":
         from tqdm import tqdm
 
+        from lemur.corpus.judging import Item
         from lemur.corpus.readers import read
         from lemur.corpus.sampling import rank
         from lemur.sources.fetched import BadRecord, load
@@ -107,60 +135,28 @@ class _Cleaner:
                 if isinstance(raw, BadRecord):
                     bad += 1
                     source = source_of(file.meta.get("language", "")) if fetched.name == "stack" else fetched.name
-                    self.counts.entered(source)
-                    self.counts.dropped(source, raw.reason, None, where=raw.where, detail=raw.detail)
+                    yield Item(source, raw.where, reason=raw.reason, detail=raw.detail)
                     continue
                 source = source_of(raw.language) if raw.language is not None else fetched.name
                 if source not in SOURCES:
                     raise ValueError(f"{file.path}: {source!r} is no source of the corpus; {list(SOURCES)} are")
                 licence = " ".join(raw.licences) or file.licence
                 for text in self._parts(source, raw.text):
-                    self.counts.entered(source)
-                    item = (source, text, licence, list(raw.licences), raw.where)
+                    item = Item(source, raw.where, text, licence, raw.licences)
                     if source not in self.limits:
-                        self._clean(*item)
+                        yield item
                         continue
                     order = rank(self.params.seed, text)
-                    # Judged by nothing but chance, so not kept among the rejects.
                     for fallen in self.limits[source].push(order, raw.where, len(text.encode()), item):
-                        self.counts.dropped(fallen[0], "over_max_bytes")
+                        yield Item(source, fallen.where, reason=OVER)
         if bad > self.params.max_bad_share * entered:
             raise ValueError(
                 f"{folder}: {bad} of {entered} records are malformed (clean_corpus.max_bad_share allows "
                 f"{self.params.max_bad_share}); look at the source, or raise that parameter if this is expected"
             )
 
-    def finish(self) -> None:
-        for source in SOURCES:
-            for item in self.limits[source].chosen() if source in self.limits else ():
-                self._clean(*item)
-
     def _parts(self, source: str, text: str) -> Iterator[str]:
         from lemur.corpus.cleaning import split, tidy
 
         size = self.params.split_chars.get(source)  # type: ignore[call-overload]
         yield from map(tidy, split(text, size)) if size else [tidy(text)]
-
-    def _clean(self, source: str, text: str, licence: str, licences: list[str], where: str) -> None:
-        from lemur.corpus.cleaning import fault
-        from lemur.corpus.privacy import redact
-
-        kind = group(source)
-        record = {"source": source, "group": kind, "licence": licence, "text": text}
-        found = fault(text, self.params.rules[kind])
-        allowed = self.params.licences
-        if kind == "code" and allowed is not None and not (licences and set(licences) <= set(allowed)):
-            found = "licence", f"{licences} are not all permissive" if licences else "none is known"
-        if not found and (secret := self.secrets.find(text)):
-            found = "secret", secret
-        if found:
-            self.counts.dropped(source, found[0], record, where=where, detail=found[1])
-            return
-        if self.params.personal_data == "redact":
-            text, kinds = redact(text)
-            self.redacted.setdefault(source, Counter()).update(kinds)
-            record["text"] = text
-        self.write({"id": content_id(source, text), **record})
-        self.counts.left(source)
-        self.kept[source] += 1
-        self.characters[source] += len(text)

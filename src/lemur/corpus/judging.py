@@ -1,0 +1,88 @@
+"""Whether a document of the corpus is kept: a function of the document alone, so that any process may compute it."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from lemur.corpus.cleaning import fault
+from lemur.corpus.privacy import Secrets, redact
+from lemur.corpus.sources import group
+from lemur.records import Record, content_id
+
+if TYPE_CHECKING:
+    from lemur.corpus.clean_corpus import Params
+
+BATCH_CHARS = 1 << 20  # characters judged at a time by one worker
+
+
+class Item(NamedTuple):
+    """A document as it was read, or, with a `reason`, what was dropped before it was one."""
+
+    source: str
+    where: str
+    text: str = ""
+    licence: str = ""
+    licences: tuple[str, ...] = ()
+    reason: str | None = None
+    detail: str | None = None
+
+
+class Verdict(NamedTuple):
+    """`record` is kept if `reason` is None, else dropped; `redacted` counts what was replaced in it."""
+
+    source: str
+    where: str
+    record: Record | None
+    reason: str | None
+    detail: str | None
+    redacted: Counter[str]
+
+
+def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Lists of items of `BATCH_CHARS` together."""
+    batch: list[Item] = []
+    chars = 0
+    for item in items:
+        batch.append(item)
+        chars += len(item.text) + 100
+        if chars >= BATCH_CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
+        yield batch
+
+
+def judge(params: "Params", secrets: Secrets, item: Item) -> Verdict:
+    if item.reason is not None:
+        return Verdict(item.source, item.where, None, item.reason, item.detail, Counter())
+    kind = group(item.source)
+    text = item.text
+    record = {"source": item.source, "group": kind, "licence": item.licence, "text": text}
+    found = fault(text, params.rules[kind])
+    allowed = params.licences
+    licences = list(item.licences)
+    if kind == "code" and allowed is not None and not (licences and set(licences) <= set(allowed)):
+        found = "licence", f"{licences} are not all permissive" if licences else "none is known"
+    if not found and (secret := secrets.find(text)):
+        found = "secret", secret
+    if found:
+        return Verdict(item.source, item.where, record, *found, Counter())
+    redacted: Counter[str] = Counter()
+    if params.personal_data == "redact":
+        text, redacted = redact(text)
+        record["text"] = text
+    return Verdict(item.source, item.where, {"id": content_id(item.source, text), **record}, None, None, redacted)
+
+
+_judge: tuple["Params", Secrets] | None = None
+
+
+def start(params: "Params") -> None:
+    """Load the detectors of this process."""
+    global _judge
+    _judge = params, Secrets(params.secret_detectors)
+
+
+def judge_batch(items: list[Item]) -> list[Verdict]:
+    assert _judge is not None
+    return [judge(*_judge, item) for item in items]
