@@ -1,16 +1,32 @@
+import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lemur.corpus import duplicates, sketches
+from lemur.corpus.clusters import COMPARED, Clusters, candidates
 from lemur.corpus.dedup_corpus import Params, dedup_corpus
-from lemur.corpus.minhash import candidates, clusters, jaccard, shingles, signatures
+from lemur.corpus.minhash import band_keys, jaccard, shingles, signatures
+from lemur.corpus.planted import renamed
+from lemur.corpus.renaming import renamed_shingles, without_licence
 from lemur.records import read_json, read_jsonl
-from tests.corpus.builders import corpus, document, read_corpus
+from tests.corpus.builders import corpus, document, files, read_corpus
 
-PARAMS = Params(shingle_words=5, bands=14, rows=8, min_similarity=0.7, seed=0)
+PARAMS = Params(
+    shingle_words=5,
+    renamed_tokens=12,
+    bands=14,
+    rows=8,
+    min_similarity=0.7,
+    min_renamed_similarity=0.8,
+    seed=0,
+    planted=0,
+)
+BUNDLED = Path(__file__).parents[2] / "data/sources/stack/bundled"
 WORDS = [f"word{number}" for number in range(300)]
 
 
@@ -18,9 +34,16 @@ def text(seed, length=200):
     return " ".join(random.Random(seed).choices(WORDS, k=length)) + "\n"
 
 
-def run(folder, documents):
+def run(folder, documents, **changes):
     source = corpus(folder / "in", documents)
-    dedup_corpus(PARAMS, source, distinct=folder / "d", rejects=folder / "r.jsonl", report=folder / "r.json")
+    dedup_corpus(
+        PARAMS.model_copy(update=changes),
+        source,
+        distinct=folder / "d",
+        rejects=folder / "r.jsonl",
+        clusters=folder / "c.jsonl",
+        report=folder / "r.json",
+    )
     return read_corpus(folder / "d"), list(read_jsonl(folder / "r.jsonl")), read_json(folder / "r.json")
 
 
@@ -51,12 +74,109 @@ def test_planted_duplicates_are_found_and_nothing_else(planted, tmp_path):
     assert all(reject["similarity"] >= 0.7 for reject in rejects)
 
 
-def test_order_does_not_matter(planted, tmp_path):
-    documents = [*planted[0], *planted[1]]
-    first, *_ = run(tmp_path / "1", documents)
+@pytest.fixture(scope="module")
+def programs():
+    """Programs of the bundled sample, none of them a copy of another."""
+    found = []
+    for path in sorted(BUNDLED.glob("*.jsonl")):
+        if path.stem not in ("notebook", "others"):
+            contents = [record["content"] for line in path.read_bytes().splitlines()[:5] if (record := _loaded(line))]
+            found += [document(path.stem, content) for content in contents if len(content) > 600][:2]
+    return found
+
+
+def _loaded(line):
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if "content" in record else None
+
+
+HEADER = (
+    "# Copyright 2019 Somebody. Licensed under the terms of the " + "quite long and often changed " * 20 + "licence.\n"
+)
+
+
+def test_copies_of_real_programs_are_found_in_four_ways(programs, tmp_path):
+    ways = {
+        "same": lambda text: text,
+        "reformatted": lambda text: text.replace("    ", "\t").replace("\n\n", "\n").replace("'", '"'),
+        "header": lambda text: HEADER + text,
+        "renamed": lambda text: renamed(text, random.Random(1)),
+    }
+    for name, change in ways.items():
+        copies = [document("others", change(record["text"])) for record in programs]
+        _, rejects, report = run(tmp_path / name, [*programs, *copies])
+        found = {frozenset([reject["record"]["id"], reject["duplicate_of"]]) for reject in rejects}
+        wanted = {frozenset([a["id"], b["id"]]) for a, b in zip(programs, copies, strict=True)}
+        assert found == wanted, name
+        assert report["clusters"]["removed_across_sources"] == len(programs)
+    _, rejects, _ = run(tmp_path / "off", [*programs, *copies], renamed_tokens=None)
+    assert len(rejects) < len(programs)
+
+
+def test_order_shards_and_workers_do_not_matter(planted, programs, tmp_path, monkeypatch):
+    documents = [*planted[0], *planted[1], *programs, *(document("c", HEADER + record["text"]) for record in programs)]
+    first, *_ = run(tmp_path / "1", documents, planted=10)
+    assert len(list(read_jsonl(tmp_path / "1" / "c.jsonl"))) == 4 + len(programs)
     random.Random(5).shuffle(documents)
-    second, *_ = run(tmp_path / "2", documents)
-    assert {record["id"] for record in first} == {record["id"] for record in second}
+    monkeypatch.setattr(sketches, "BATCH_BYTES", 3000)
+    monkeypatch.setattr(duplicates, "BATCH_PAIRS", 2)
+    for workers in ("1", "2"):
+        monkeypatch.setenv("LEMUR_WORKERS", workers)
+        second, *_ = run(tmp_path / workers / "2", documents, planted=10)
+        assert {record["id"] for record in first} == {record["id"] for record in second}
+        for name in ("c.jsonl", "r.json"):
+            assert (tmp_path / "1" / name).read_bytes() == (tmp_path / workers / "2" / name).read_bytes()
+    assert files(tmp_path / "1" / "2") == files(tmp_path / "2" / "2")
+    assert not list(tmp_path.rglob(".work*"))
+
+
+def test_clusters_say_what_was_kept_and_why_the_others_went(tmp_path):
+    base = text(1)
+    documents = [document("python", base), document("c", "header " + base), document("books", base.upper())]
+    run(tmp_path, documents)
+    (cluster,) = read_jsonl(tmp_path / "c.jsonl")
+    assert cluster["kept"]["id"] == documents[1]["id"] and cluster["kept"]["begins"] == documents[1]["text"][:80]
+    assert [(member["source"], member["reason"]) for member in cluster["members"]] == [
+        ("books", "near_duplicate"),
+        ("python", "near_duplicate"),
+    ]
+    assert all(0.9 < member["similarity"] < 1 for member in cluster["members"])
+
+
+def test_report_has_precision_and_recall_of_planted_copies(programs, tmp_path):
+    _, _, report = run(tmp_path / "1", [*programs, *(document("books", text(seed)) for seed in range(9))], planted=100)
+    planted = report["planted"]
+    assert planted["documents"] == len(programs) + 9
+    assert planted["precision"] == 1.0
+    assert planted["others"]["half_of_another"]["joined"] == 0 < planted["others"]["half_of_another"]["planted"]
+    for kind in ("exact", "licence_header_changed", "identifiers_renamed"):
+        assert planted["copies"][kind]["recall"] == 1.0, kind
+    # Where the rule is blind, the report says so.
+    _, _, report = run(tmp_path / "2", programs, planted=100, min_similarity=1.0, min_renamed_similarity=1.0)
+    assert report["planted"]["copies"]["one_word_of_forty_changed"]["recall"] < 0.2
+    assert report["planted"]["copies"]["exact"]["recall"] == 1.0
+
+
+def test_renaming_changes_no_shingle_and_other_use_of_names_does():
+    one = "def add(a, b):\n    total = a + b\n    return total * a\n" * 4
+    other = one.replace("add", "plus").replace("total", "result").replace("a", "first").replace("b", "second")
+    same = renamed_shingles("def f(a, b):\n    t = a + b\n    return t * a\n" * 4, 8)
+    assert np.array_equal(same, renamed_shingles("def g(x, y):\n    z = x + y\n    return z * x\n" * 4, 8))
+    assert jaccard(same, renamed_shingles("def g(x, y):\n    z = y + x\n    return x * z\n" * 4, 8)) < 0.8
+    assert not len(renamed_shingles("a = b\n", 8))
+    assert len(other) > len(one)
+
+
+def test_only_a_leading_comment_about_a_licence_is_left_out():
+    assert without_licence("/* Copyright 2020 X */\nint x;\n") == "\nint x;\n"
+    assert without_licence("#!/bin/sh\n# SPDX-License-Identifier: MIT\n\n# what it does\nls\n").endswith(
+        "\n# what it does\nls\n"
+    )
+    for code in ("/* adds */ int x;\n", "# Copyright only\n", "#include <copyright.h>\nint x;\n", "x = 1  # (c) me\n"):
+        assert without_licence(code) == code
 
 
 def test_the_longest_stays_then_the_smallest_id(tmp_path):
@@ -104,15 +224,44 @@ def test_signatures_are_those_of_rensa_0_5():
 @given(bands=st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), max_size=12))
 def test_candidates_are_the_pairs_that_share_a_band(bands):
     array = np.array(bands, np.uint32).reshape(-1, 4)
-    expected = {
-        (first, second)
-        for second in range(len(array))
-        for first in range(second)
-        if (array[first, :2] == array[second, :2]).all() or (array[first, 2:] == array[second, 2:]).all()
-    }
-    assert {tuple(pair) for pair in candidates(array, 2).tolist()} == expected
+    keys = band_keys(array, 2)
+    for band in range(2):
+        half = array[:, 2 * band : 2 * band + 2]
+        expected = {(a, b) for b in range(len(half)) for a in range(b) if (half[a] == half[b]).all()}
+        found = [
+            tuple(pair)
+            for pairs in candidates(keys[:, band], np.arange(len(keys)), Clusters(len(keys)))
+            for pair in pairs.tolist()
+        ]
+        assert len(found) == len(set(found)) and set(found) == expected
+
+
+def test_a_large_bucket_of_copies_is_compared_once_each():
+    clusters = Clusters(1000)
+    compared = 0
+    for pairs in candidates(np.ones(1000, np.uint64), np.arange(1000), clusters):
+        clusters.join(pairs)
+        compared += len(pairs)
+    assert compared == 999
+    assert [len(members) for members in clusters] == [1000]
+    # What is not alike is compared with so many others at most.
+    rounds = list(candidates(np.ones(1000, np.uint64), np.arange(1000), Clusters(1000)))
+    assert len(rounds) == COMPARED
+
+
+@given(pairs=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15)), max_size=20))
+def test_clusters_are_the_connected_groups(pairs):
+    clusters = Clusters(16)
+    clusters.join(np.array(pairs, np.int64).reshape(-1, 2))
+    groups = [{node} for node in range(16)]
+    for first, second in pairs:
+        merged = next(g for g in groups if first in g) | next(g for g in groups if second in g)
+        groups = [g for g in groups if not g & merged] + [merged]
+    assert list(clusters) == sorted(sorted(group) for group in groups if len(group) > 1)
 
 
 def test_clusters_join_chains():
-    assert list(clusters(7, [(0, 1), (5, 6), (1, 3), (3, 4)])) == [[0, 1, 3, 4], [5, 6]]
-    assert list(clusters(3, [])) == []
+    clusters = Clusters(7)
+    clusters.join(np.array([(0, 1), (5, 6), (1, 3), (3, 4)]))
+    assert list(clusters) == [[0, 1, 3, 4], [5, 6]]
+    assert list(Clusters(3)) == [] == list(Clusters(0))

@@ -1,71 +1,165 @@
 """Stage `dedup_corpus`: remove exact and near-duplicate documents across all sources."""
 
 import logging
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import Field
 
 from lemur.counts import Counts
 from lemur.pipeline.params import StageParams
-from lemur.records import jsonl_writer
+from lemur.records import Record, jsonl_writer
+
+if TYPE_CHECKING:
+    from lemur.corpus.duplicates import Duplicates
 
 PACKAGES = ("rensa", "numpy")
+BEGINNING = 80  # characters of a document that the list of clusters shows
 
 log = logging.getLogger(__name__)
 
 
 class Params(StageParams):
     shingle_words: int = Field(ge=1, description="words and signs in a shingle")
+    renamed_tokens: int | None = Field(
+        ge=2, description="words and signs in a shingle of code that is blind to names; null = renamed code is kept"
+    )
     bands: int = Field(ge=1, description="bands of a signature; two documents that agree in one are compared")
     rows: int = Field(ge=1, description="permutations in a band")
     min_similarity: float = Field(
         gt=0, le=1, description="Jaccard similarity of shingles from which two are duplicates"
     )
-    seed: int = Field(ge=0, description="of the permutations")
+    min_renamed_similarity: float = Field(gt=0, le=1, description="the same of shingles that are blind to names")
+    seed: int = Field(ge=0, description="of the permutations, and of the planted copies")
+    planted: int = Field(ge=0, description="documents of which copies are planted, to report precision and recall")
 
 
-def dedup_corpus(params: Params, documents: Path, *, distinct: Path, rejects: Path, report: Path) -> None:
+def dedup_corpus(
+    params: Params, documents: Path, *, distinct: Path, rejects: Path, clusters: Path, report: Path
+) -> None:
     """Keep of each cluster of duplicates its longest document, of several the one of smallest id.
 
-    What stays depends on the documents alone, not on their order or files. A reject names the document that was kept
-    for it, which so names the cluster, and their similarity: null if they are alike only through a third one.
+    What stays depends on the documents alone, not on their order or files. `clusters` has one line a cluster: what was
+    kept and, for each other member, why it is a duplicate. Jaccard similarities are to the kept document; members that
+    are alike only through a third one can be below the least that params.yaml names.
     """
     from tqdm import tqdm
 
     from lemur.corpus.documents import documents_writer, read_documents
-    from lemur.corpus.duplicates import Corpus
-    from lemur.corpus.minhash import clusters
+    from lemur.corpus.duplicates import Duplicates
+    from lemur.corpus.planted import evaluate
+    from lemur.corpus.sampling import Limit, rank
+    from lemur.corpus.sketches import Settings
 
-    permutations = params.bands * params.rows
-    corpus = Corpus(documents, shingle_words=params.shingle_words, permutations=permutations, seed=params.seed)
-    near, compared = corpus.near(params.bands, params.min_similarity)
-    pairs = near | corpus.exact()
-    entries = corpus.entries
-    keepers: dict[int, int] = {}
-    sizes = []
-    for members in clusters(len(entries), sorted(pairs)):
-        keeper = min(members, key=lambda member: (-entries[member].length, member))
-        keepers.update((member, keeper) for member in members if member != keeper)
-        sizes.append(len(members))
-    numbers = {entry.place: number for number, entry in enumerate(entries)}
-    across = 0
-    with documents_writer(distinct) as write, jsonl_writer(rejects) as reject:
-        counts = Counts("dedup_corpus", reject)
-        for place, record in enumerate(tqdm(read_documents(documents), desc="dedup_corpus")):
-            source, number = record["source"], numbers[place]
-            counts.entered(source)
-            if number not in keepers:
-                counts.left(source)
-                write(record)
-                continue
-            keeper = keepers[number]
-            kept = entries[keeper]
-            across += kept.source != source
-            exact = kept.digest == entries[number].digest
-            similarity = 1.0 if exact else near.get((min(number, keeper), max(number, keeper)))
-            rounded = None if similarity is None else round(similarity, 4)
-            reason = "exact_duplicate" if exact else "near_duplicate"
-            counts.dropped(source, reason, record, duplicate_of=kept.id, similarity=rounded)
-    found = {"count": len(sizes), "largest": max(sizes, default=0), "removed_across_sources": across}
-    counts.write(report, clusters=found, compared_pairs=compared)
-    log.info("dedup_corpus: %d of %d documents are duplicates", len(keepers), len(entries))
+    settings = Settings(params.shingle_words, params.renamed_tokens, params.bands, params.rows, params.seed)
+    least = (params.min_similarity, params.min_renamed_similarity)
+    distinct.mkdir(parents=True)
+    with TemporaryDirectory(prefix=".work-", dir=distinct) as work:
+        duplicates = Duplicates(documents, settings, *least, Path(work))
+        found = _Found(params, documents, duplicates)
+        found.write(clusters)
+        sample = Limit(params.planted)
+        across = 0
+        with documents_writer(distinct) as write, jsonl_writer(rejects) as reject:
+            counts = Counts("dedup_corpus", reject)
+            for place, record in enumerate(tqdm(read_documents(documents), desc="dedup_corpus")):
+                source = record["source"]
+                counts.entered(source)
+                why = found.why(place)
+                if why is None:
+                    counts.left(source)
+                    write(record)
+                    for _ in sample.push(rank(params.seed, record["id"]), record["id"], 1, record):
+                        pass
+                    continue
+                reason, detail, kept_source = why
+                across += kept_source != source
+                counts.dropped(source, reason, record, **detail)
+        planted = evaluate(sample.chosen(), settings, *least, Path(work) / "planted") if params.planted else None
+    counts.write(
+        report,
+        clusters={"count": found.count, "largest": found.largest, "removed_across_sources": across},
+        compared_pairs=duplicates.compared,
+        planted=planted,
+    )
+    log.info(
+        "dedup_corpus: %d of %d documents are duplicates", counts.total_in() - counts.report()["out"], counts.total_in()
+    )
+
+
+class _Found:
+    """The clusters, and for each document's place what it is a duplicate of."""
+
+    def __init__(self, params: Params, documents: Path, duplicates: "Duplicates") -> None:
+        self._params = params
+        self._documents = documents
+        self._duplicates = duplicates
+        entries = duplicates.entries
+        self._keeper = np.full(len(entries), -1)
+        self.count = self.largest = 0
+        for members in duplicates.clusters():
+            keeper = min(members, key=lambda member: (-int(entries["length"][member]), member))
+            self._keeper[[member for member in members if member != keeper]] = keeper
+            self.count += 1
+            self.largest = max(self.largest, len(members))
+        # By rising kept document, then member.
+        dropped = np.flatnonzero(self._keeper >= 0)
+        self._dropped = dropped[np.argsort(self._keeper[dropped], kind="stable")]
+        self._similarity = np.zeros((len(dropped), 2))
+        pairs = np.stack([self._keeper[self._dropped], self._dropped], axis=1)
+        for row, similarity in enumerate(duplicates.similarities(pairs)):
+            self._similarity[row] = similarity
+        self._by_place = np.argsort(entries["place"][self._dropped])
+        self._places = entries["place"][self._dropped][self._by_place]
+
+    def why(self, place: int) -> tuple[str, Record, str] | None:
+        """Reason, detail and the kept document's source of what is dropped at `place`."""
+        at = int(np.searchsorted(self._places, place))
+        if at == len(self._places) or self._places[at] != place:
+            return None
+        row = int(self._by_place[at])
+        reason, detail = self._reason(row)
+        keeper = self._duplicates.entries[self._keeper[self._dropped[row]]]
+        source = self._duplicates.place(int(self._keeper[self._dropped[row]])).source
+        return reason, {"duplicate_of": keeper["id"].decode(), **detail}, source
+
+    def _reason(self, row: int) -> tuple[str, Record]:
+        from lemur.corpus.duplicates import EXACT, NEAR, RENAMED
+
+        entries = self._duplicates.entries
+        number = self._dropped[row]
+        exact = entries["digest"][number] == entries["digest"][self._keeper[number]]
+        words, renamed = (round(float(value), 4) for value in self._similarity[row])
+        if exact:
+            return EXACT, {"similarity": 1.0}
+        if words < self._params.min_similarity and renamed >= self._params.min_renamed_similarity:
+            return RENAMED, {"similarity": words, "renamed_similarity": renamed}
+        return NEAR, {"similarity": words}
+
+    def write(self, path: Path) -> None:
+        keepers = self._keeper[self._dropped]
+        borders = np.flatnonzero(np.diff(keepers, prepend=-1, append=-1)).tolist()
+        with jsonl_writer(path) as write:
+            for number, (start, end) in enumerate(pairwise(borders), 1):
+                members = []
+                for row in range(start, end):
+                    reason, detail = self._reason(row)
+                    members.append({**self._shown(int(self._dropped[row])), "reason": reason, **detail})
+                write({"cluster": number, "kept": self._shown(int(keepers[start])), "members": members})
+
+    def _shown(self, number: int) -> Record:
+        from lemur.records import read_at
+
+        entry = self._duplicates.entries[number]
+        place = self._duplicates.place(number)
+        with (self._documents / f"{place.source}.jsonl").open("rb") as file:
+            text = read_at(file, place.offset)["text"]
+        return {
+            "id": entry["id"].decode(),
+            "source": place.source,
+            "characters": int(entry["length"]),
+            "begins": text[:BEGINNING],
+        }

@@ -1,81 +1,102 @@
-"""Pairs of documents of a corpus folder that are duplicates, found without holding the texts in memory."""
+"""Clusters of duplicates in a folder of documents, found without holding the texts in memory."""
 
-import hashlib
-import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
-from lemur.corpus.minhash import candidates, jaccard, shingles, signatures
-from lemur.corpus.sources import SOURCES
-from lemur.records import read_at, scan
+from lemur.corpus.clusters import Clusters, candidates
+from lemur.corpus.minhash import jaccard
+from lemur.corpus.sketches import Settings, Sketches, shingle_sets
+from lemur.corpus.sources import CODE, SOURCES
+from lemur.parallel import in_order
+from lemur.records import read_at
 
-Pairs = dict[tuple[int, int], float]
+BATCH_PAIRS = 1024
+EXACT = "exact_duplicate"
+NEAR = "near_duplicate"
+RENAMED = "renamed_duplicate"
 
 
-class Entry(NamedTuple):
-    """A document: what orders it, then where it is."""
+class Place(NamedTuple):
+    """Where a document stands: source, and bytes in its file."""
 
-    id: str
     source: str
-    offset: int  # bytes, in its source's file
-    place: int  # among all documents of the folder
-    length: int  # characters
-    digest: bytes  # of the text without its case and white space
+    offset: int
 
 
-class Corpus:
-    """The documents by rising id, so that pairs of their numbers do not depend on the order of the files."""
+class Similarity(NamedTuple):
+    """Jaccard similarities of two documents: of their words, and, of code, of what is blind to names; 0 for text."""
 
-    def __init__(self, folder: Path, *, shingle_words: int, permutations: int, seed: int) -> None:
+    words: float
+    renamed: float
+
+
+class Duplicates:
+    """Finds clusters; `compared` counts the pairs whose texts were compared."""
+
+    def __init__(
+        self, folder: Path, settings: Settings, min_similarity: float, min_renamed: float, scratch: Path
+    ) -> None:
         self._folder = folder
-        self._shingle_words = shingle_words
-        found: list[Entry] = []
+        self._settings = settings
+        self._least = (min_similarity, min_renamed)
+        self.sketches = Sketches(folder, settings, scratch)
+        self.entries = self.sketches.entries
+        self.compared = 0
 
-        def sets() -> Iterator[np.ndarray]:
-            for source in SOURCES:
-                for offset, record in tqdm(scan(folder / f"{source}.jsonl"), desc=f"minhash {source}"):
-                    text = record["text"]
-                    found.append(Entry(record["id"], source, offset, len(found), len(text), _digest(text)))
-                    yield shingles(text, shingle_words)
+    def clusters(self) -> Clusters:
+        """Documents of one digest are joined; then those whose texts, compared, reach a least similarity."""
+        found = Clusters(len(self.entries))
+        order = np.lexsort((np.arange(len(self.entries)), self.entries["digest"]))
+        same = self.entries["digest"][order[1:]] == self.entries["digest"][order[:-1]]
+        found.join(np.stack([order[:-1][same], order[1:][same]], axis=1))
+        first = np.concatenate([[True], ~same])[: len(order)]
+        alone = np.sort(order[first])  # one of each digest stands for the others
+        for kind, least in enumerate(self._least):
+            for band in range(self._settings.bands):
+                keys = self.sketches.keys(kind, band)[alone]
+                here = np.flatnonzero(keys)
+                documents = alone[here]
+                for pairs in candidates(keys[here], documents, found):
+                    alike = [similarity[kind] >= least for similarity in self.similarities(pairs)]
+                    found.join(pairs[alike])
+                    self.compared += len(pairs)
+        return found
 
-        unordered = signatures(sets(), permutations, seed)
-        self.entries = sorted(found)
-        self._signatures = unordered[[entry.place for entry in self.entries]]
-
-    def exact(self) -> Pairs:
-        """Pairs of the same text but for case and white space, each with the next one of its kind."""
-        same: defaultdict[bytes, list[int]] = defaultdict(list)
-        for number, entry in enumerate(self.entries):
-            same[entry.digest].append(number)
-        return {pair: 1.0 for numbers in same.values() for pair in pairwise(numbers)}
-
-    def near(self, bands: int, min_similarity: float) -> tuple[Pairs, int]:
-        """Pairs whose shingles' Jaccard similarity reaches `min_similarity`, and how many were compared."""
-        compared = candidates(self._signatures, bands)
-        pairs: Pairs = {}
-        known: tuple[int, np.ndarray] = (-1, np.empty(0))
-        for first, second in tqdm(compared.tolist(), desc="verify duplicates"):
-            if self.entries[first].digest == self.entries[second].digest:
-                continue
-            if known[0] != first:
-                known = first, self._shingles(first)
-            similarity = jaccard(known[1], self._shingles(second))
-            if similarity >= min_similarity:
-                pairs[first, second] = similarity
-        return pairs, len(compared)
-
-    def _shingles(self, number: int) -> np.ndarray:
+    def place(self, number: int) -> Place:
         entry = self.entries[number]
-        with (self._folder / f"{entry.source}.jsonl").open("rb") as file:
-            return shingles(read_at(file, entry.offset)["text"], self._shingle_words)
+        return Place(SOURCES[entry["source"]], int(entry["offset"]))
+
+    def similarities(self, pairs: np.ndarray) -> Iterator[Similarity]:
+        """Of each pair of document numbers, int64 [pairs, 2], in their order."""
+        batches = (pairs[at : at + BATCH_PAIRS] for at in range(0, len(pairs), BATCH_PAIRS))
+        places = ([(self.place(first), self.place(second)) for first, second in batch.tolist()] for batch in batches)
+        for batch in in_order(_compare, places, start=_start, arguments=(self._folder, self._settings)):
+            yield from batch
 
 
-def _digest(text: str) -> bytes:
-    words = unicodedata.normalize("NFKC", text).casefold().split()
-    return hashlib.blake2b("".join(words).encode(), digest_size=16).digest()
+_context: tuple[Path, Settings] | None = None
+
+
+def _start(folder: Path, settings: Settings) -> None:
+    global _context
+    _context = folder, settings
+
+
+def _compare(pairs: list[tuple[Place, Place]]) -> list[Similarity]:
+    assert _context is not None
+    folder, settings = _context
+    found = []
+    known: tuple[Place | None, tuple[np.ndarray, np.ndarray]] = (None, (np.empty(0), np.empty(0)))
+
+    def sets(place: Place) -> tuple[np.ndarray, np.ndarray]:
+        with (folder / f"{place.source}.jsonl").open("rb") as file:
+            return shingle_sets(read_at(file, place.offset)["text"], place.source in CODE, settings)
+
+    for first, second in pairs:
+        if known[0] != first:
+            known = first, sets(first)
+        found.append(Similarity(*map(jaccard, known[1], sets(second))))
+    return found

@@ -25,7 +25,7 @@ class Limit:
         # Negative ranks: heapq gives the smallest, and the highest rank goes first. Identical items are alike.
         heapq.heappush(self._heap, (-rank, identifier, size, item))
         self.total += size
-        while self.total - self._heap[0][2] >= self.size:
+        while self._heap and self.total - self._heap[0][2] >= self.size:
             _, _, lost, fallen = heapq.heappop(self._heap)
             self.total -= lost
             yield fallen
