@@ -20,7 +20,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve peer ds1000 toolchains clean test-exact
+.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve peer plan small ds1000 toolchains clean test-exact
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -75,6 +75,7 @@ COMPILE_CPU = $(subst --universal,--python-platform x86_64-manylinux_2_28,$(COMP
 lock: setup ## resolves the requirements files again from pyproject.toml
 	$(COMPILE) pyproject.toml --group dev -c requirements/constraints.txt -o requirements/core.txt
 	echo "uv==0.13.8" | $(COMPILE) - -o requirements/uv.txt
+	echo "libtpu==0.0.42.1" | $(COMPILE) - -o requirements/plan.txt
 	$(COMPILE_CPU) pyproject.toml --extra embed -c requirements/core.txt -o requirements/embed.txt
 	$(COMPILE_CPU) requirements/ds1000.in -o requirements/ds1000.txt
 	$(COMPILE_CPU) requirements/peer.in -o requirements/peer.txt
@@ -92,6 +93,11 @@ serve: setup ## vLLM in .venv-serve
 peer: setup ## lm-evaluation-harness in .venv-peer, for benchmarks/peer.py (1.4 GB)
 	test -x .venv-peer/bin/python || $(PY) -m venv .venv-peer
 	uv pip install -q $(TORCH) --python .venv-peer/bin/python --require-hashes -r requirements/peer.txt
+
+SCALE ?= paper
+plan: setup ## compiles the paper's trainings for a TPU v4-512; libtpu in .venv-plan (203 MB to fetch, 700 MB there)
+	uv pip install -q --python $(VENV)/bin/python --target .venv-plan --require-hashes -r requirements/plan.txt
+	lemur plan scales/$(SCALE).yaml
 
 DS1000_PY ?= python3.11
 ds1000: setup ## the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Python 3.11 only, as pandas 1.5 is)

@@ -57,6 +57,20 @@ def main() -> None:
     remote = commands.add_parser("remote", help="show or set where `dvc pull` and `dvc push` go")
     remote.add_argument("url", nargs="?", help="a folder, ssh://HOST/PATH, s3://BUCKET/PATH or gs://BUCKET/PATH")
 
+    plan = commands.add_parser(
+        "plan", help="compile a scale's trainings for a TPU that is not there: what they would take"
+    )
+    plan.add_argument("scale", type=Path, help="a file of scales/, scales/paper.yaml for instance")
+    plan.add_argument("--stage", choices=["continued_pretraining", "instruction_tuning"], help="one of them; else both")
+    plan.add_argument("--machine", default="v4-512", help="v4-512 (the paper's), v4-128 or v4-8")
+    plan.add_argument(
+        "--mesh", help="data x fsdp x sequence x tensor, as 1x64x1x4; `search` for the best; else the scale's"
+    )
+    plan.add_argument("--microbatches", type=int, help="parts a batch is computed in, else the scale's")
+    plan.add_argument("--layers", type=int, help="fewer than the model has, for a quick look")
+    plan.add_argument("--mfu", type=float, default=0.5, help="share of the peak that the time is reckoned with")
+    plan.add_argument("--compile", type=int, default=4, help="layouts that a search compiles which fit")
+
     commands.add_parser("pull", help="fetch the artifacts of dvc.lock instead of building them")
 
     commands.add_parser("track", help="make the MLflow run of this checkout's artifacts again")
@@ -73,6 +87,7 @@ def main() -> None:
         "verify": _verify,
         "lineage": _lineage,
         "remote": _remote,
+        "plan": _plan,
         "pull": _pull,
         "track": _track,
         "ui": _ui,
@@ -158,6 +173,26 @@ def _remote(arguments: argparse.Namespace) -> None:
     from lemur.pipeline.remote import remote
 
     remote(arguments.url)
+
+
+def _plan(arguments: argparse.Namespace) -> None:
+    import os
+
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    from lemur.planning.plan import plan
+
+    stages = [arguments.stage] if arguments.stage else ["continued_pretraining", "instruction_tuning"]
+    fits = plan(
+        arguments.scale,
+        stages,
+        machine=arguments.machine,
+        mesh=arguments.mesh,
+        microbatches=arguments.microbatches,
+        layers=arguments.layers,
+        mfu=arguments.mfu,
+        compile_most=arguments.compile,
+    )
+    raise SystemExit(0 if fits else 1)
 
 
 def _pull(_: argparse.Namespace) -> None:

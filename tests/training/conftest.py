@@ -1,3 +1,7 @@
+import os
+import tempfile
+from pathlib import Path
+
 import jax
 import pytest
 
@@ -21,7 +25,10 @@ def compiled_once(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def checkpoints(tmp_path, monkeypatch):
-    """Checkpoints of a test lie in its own folder."""
-    monkeypatch.setenv("LEMUR_CHECKPOINTS", str(tmp_path / "checkpoints"))
-    return tmp_path / "checkpoints"
+def checkpoints(monkeypatch):
+    """Checkpoints of a test lie in its own folder; in memory where that can be had, since each save waits for the
+    disk some twenty times."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        monkeypatch.setenv("LEMUR_CHECKPOINTS", f"{folder}/checkpoints")
+        yield Path(folder) / "checkpoints"

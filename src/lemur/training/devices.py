@@ -1,10 +1,12 @@
 """The mesh a training runs on, and how batches and results cross between hosts and devices."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 
 from lemur.corpus.shards import Arrays
@@ -29,7 +31,16 @@ def make_mesh(params: MeshParams) -> Mesh | None:
             f"mesh: {_sizes(wanted)} make {params.devices} devices, but JAX sees {found} {jax.devices()[0].platform} "
             f"devices in {jax.process_count()} processes; the product of the axes must be the number of devices"
         )
-    return jax.make_mesh(tuple(wanted.values()), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+    return lay_out(params, jax.devices())
+
+
+def lay_out(params: MeshParams, devices: Sequence[Any]) -> Mesh:
+    """A mesh of these devices, axes along the links of the machine where it has them (a TPU's torus)."""
+    # In the order of processes elsewhere; an axis may take part of a torus's dimension.
+    grid = mesh_utils.create_device_mesh(
+        tuple(params.sizes().values()), devices, allow_split_physical_axes=devices[0].platform == "tpu"
+    )
+    return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
 def check_mesh(params: TrainingParams, config: LlamaConfig) -> None:

@@ -1,0 +1,200 @@
+"""One side of training.py in a process of its own: `python training_side.py REQUEST`, an answer in JSON on stdout."""
+
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+BATCH = 4  # sequences a step, as the demo scale has it
+
+
+def main() -> None:
+    request = json.loads(sys.argv[1])
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: request["threads"]])
+    result = globals()[f"{request['who']}_{request['what']}"](request)
+    # Kilobytes on Linux.
+    result["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps(result))
+
+
+def repeat(step: Callable[[], Any], seconds: float) -> float:
+    """Median seconds of a step, over at least three; the first, which warms up, is not among them."""
+    step()
+    times = []
+    end = time.monotonic() + seconds
+    while len(times) < 3 or time.monotonic() < end:
+        started = time.monotonic()
+        step()
+        times.append(time.monotonic() - started)
+    return statistics.median(times)
+
+
+def profile(threads: int) -> None:
+    sys.path.insert(0, str(ROOT / "src"))
+    from lemur.pipeline.environment import apply_numerics
+    from lemur.pipeline.files import ENVIRONMENT, read_yaml
+
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = ""
+    apply_numerics({**read_yaml(ENVIRONMENT)["numerics"], "threads": threads})
+
+
+def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
+    profile(request["threads"])
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    from flax import nnx
+
+    from lemur.model import folder
+    from lemur.pipeline.files import PARAMS, read_yaml
+    from lemur.training.continued_pretraining import Params
+    from lemur.training.flops import flops_per_token
+    from lemur.training.loss import prepare
+    from lemur.training.optimizer import optimizer
+    from lemur.training.step import compile_step
+
+    params = Params.model_validate(read_yaml(PARAMS)["continued_pretraining"])
+    config, model = folder.load(Path(request["folder"]), dtype="float32", remat=params.remat)
+    graph, weights = nnx.split(model)
+    tx = optimizer(params.optimizer, 1000)
+    state = {"params": weights, "optimizer": tx.init(weights)}
+    with np.load(Path(request["folder"]) / "data.npz") as data:
+        batches = [
+            prepare({key: data[key][at : at + BATCH] for key in data}, params.microbatches, "tokens")
+            for at in range(0, len(data["tokens"]), BATCH)
+        ]
+    length = batches[0]["tokens"].shape[-1]
+    started = time.monotonic()
+    limit = np.float32(np.inf)
+    step = compile_step(graph, tx, sources=32).lower(state, batches[0], limit).compile()
+    compiled = time.monotonic() - started
+    done = 0
+
+    def once() -> None:
+        nonlocal state, done
+        state, metrics = step(state, batches[done % len(batches)], limit)
+        done += 1
+        float(metrics["loss"])
+
+    rate = BATCH * length / repeat(once, request["seconds"])
+    square = jnp.ones((2048, 2048), jnp.float32)
+    product = jax.jit(lambda a, b: a @ b).lower(square, square).compile()
+    peak = 2 * 2048**3 / repeat(lambda: product(square, square).block_until_ready(), 2)
+    mfu = rate * flops_per_token(config, length) / peak
+    return {
+        "rate": rate,
+        "unit": "tokens/s",
+        "mfu": mfu,
+        "matmul_gflops": peak / 1e9,
+        "compile_s": compiled,
+    }
+
+
+def torch_training(request: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+    import torch
+    from transformers import LlamaForCausalLM
+
+    torch.set_num_threads(request["threads"])
+    model = LlamaForCausalLM.from_pretrained(request["folder"], dtype=torch.float32).train()
+    model.config.use_cache = False
+    tx = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+    with np.load(Path(request["folder"]) / "data.npz") as data:
+        tokens = torch.from_numpy(data["tokens"].astype(np.int64))[:, :-1]
+    done = 0
+
+    def once(rows: int) -> None:
+        nonlocal done
+        at = done % (len(tokens) // BATCH) * BATCH
+        batch = tokens[at : at + BATCH]
+        done += 1
+        for part in batch.split(rows):
+            (model(input_ids=part, labels=part).loss * len(part) / len(batch)).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        tx.step()
+        tx.zero_grad(set_to_none=True)
+
+    times = {rows: repeat(lambda rows=rows: once(rows), request["seconds"] / 3) for rows in (1, 2, 4)}
+    rows = min(times, key=times.__getitem__)
+    return {"rate": BATCH * tokens.shape[1] / times[rows], "unit": "tokens/s", "rows_at_once": rows}
+
+
+def prompts(request: dict[str, Any]) -> Any:
+    import numpy as np
+
+    with np.load(Path(request["folder"]) / "data.npz") as data:
+        return data["tokens"][: request["rows"], : request["prompt"]].astype(np.int64)
+
+
+def lemur_generation(request: dict[str, Any]) -> dict[str, Any]:
+    profile(request["threads"])
+    import numpy as np
+
+    from lemur.inference.tiles import STEPS, Programs, bucket
+    from lemur.model import folder
+
+    config, model = folder.load(Path(request["folder"]))
+    programs = Programs(model)
+    given = prompts(request).astype(np.int32)
+    length = bucket(given.shape[1], config.max_position_embeddings)
+    cache_length = bucket(given.shape[1] + request["new"], config.max_position_embeddings)
+    tokens = np.zeros((len(given), length), np.int32)
+    tokens[:, : given.shape[1]] = given
+    lengths, keys = np.full(len(given), given.shape[1], np.int32), np.zeros((len(given), 2), np.uint32)
+    text: list[Any] = []
+
+    def once() -> None:
+        token, cache = programs.start(tokens, lengths, keys, 0.0, cache_length=cache_length)
+        text[:] = [np.asarray(token)[:, None]]
+        for step in range(1, request["new"], STEPS):
+            cache, token, new = programs.go_on(cache, token, keys, 0.0, step)
+            text.append(new)
+
+    started = time.monotonic()
+    once()
+    compiled = time.monotonic() - started
+    seconds = repeat(once, request["seconds"])
+    return {
+        "rate": len(given) * request["new"] / seconds,
+        "unit": "tokens/s",
+        "compile_s": compiled - seconds,
+        "text": _hash(np.concatenate(text, axis=1)[:, : request["new"]]),
+    }
+
+
+def torch_generation(request: dict[str, Any]) -> dict[str, Any]:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    torch.set_num_threads(request["threads"])
+    model = LlamaForCausalLM.from_pretrained(request["folder"], dtype=torch.float32).eval()
+    given = torch.from_numpy(prompts(request))
+    settings = {"max_new_tokens": request["new"], "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    text: list[Any] = []
+
+    def once() -> None:
+        with torch.inference_mode():
+            text[:] = [model.generate(given, attention_mask=torch.ones_like(given), **settings)]
+
+    seconds = repeat(once, request["seconds"])
+    new = text[0].numpy()[:, given.shape[1] :]
+    return {"rate": len(given) * request["new"] / seconds, "unit": "tokens/s", "text": _hash(new)}
+
+
+def _hash(tokens: Any) -> str:
+    """Of the text: the same where both sides say the same."""
+    import hashlib
+
+    import numpy as np
+
+    return hashlib.sha256(np.ascontiguousarray(tokens, np.int32).tobytes()).hexdigest()[:8]
+
+
+if __name__ == "__main__":
+    main()

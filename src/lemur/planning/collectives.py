@@ -1,0 +1,77 @@
+"""How much a compiled program sends between devices, read from XLA's own text of it (HLO)."""
+
+import math
+import re
+from collections import defaultdict
+
+SIZES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4, "f64": 8}
+KINDS = ("all-gather", "reduce-scatter", "all-reduce", "all-to-all", "collective-permute")
+
+_HEAD = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
+_OPERATION = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(-start)?\(")
+_CALLED = re.compile(r"(?:calls|body|called_computations)=\{?%?([\w.\-]+)")
+_CONDITION = re.compile(r"condition=%?([\w.\-]+)")
+_TRIPS = re.compile(r'known_trip_count":?\{"n":"?(\d+)')
+_CONSTANT = re.compile(r"= s32\[\]\S* constant\((\d+)\)")
+_SHAPE = re.compile(r"\b(" + "|".join(SIZES) + r")\[([\d,]*)\]")
+# [groups,devices], {{0,1},{2,3}}, or named axes of a mesh and those that a group lies along.
+_GROUPS = re.compile(r"replica_groups=(?:\[(\d+),(\d+)\]|\{\{([\d,]+)\}|mesh\[([^\]]*)\] \{([^}]*)\})")
+
+
+def collective_bytes(hlo: str) -> dict[str, float]:
+    """Kind -> bytes that one device sends in one run of the program, by rings. Loops count as often as they run: the
+    number that XLA notes, else the constant that the loop's counter is compared with."""
+    own: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
+    calls: defaultdict[str, list[tuple[str, str, int]]] = defaultdict(list)
+    constants: defaultdict[str, int] = defaultdict(int)
+    current, entry = "", ""
+    for line in hlo.splitlines():
+        if head := _HEAD.match(line):
+            current = head[2]
+            entry = current if head[1] else entry
+        elif constant := _CONSTANT.search(line):
+            constants[current] = max(constants[current], int(constant[1]))
+        elif found := _OPERATION.search(line):
+            kind = found[2]
+            # On TPU a reduce-scatter is a fusion of an all-reduce with the slice that is kept.
+            kind = "reduce-scatter" if kind == "all-reduce" and current.startswith("all-reduce-scatter") else kind
+            own[current].append((kind, _sent(found[2], kind, found[1], bool(found[3]), line)))
+        for called in _CALLED.findall(line):
+            loop = _CONDITION.search(line)
+            trips = _TRIPS.search(line)
+            calls[current].append((called, loop[1] if loop else "", int(trips[1]) if trips else 0))
+    totals: defaultdict[str, float] = defaultdict(float)
+
+    def add(computation: str, times: int) -> None:
+        for kind, size in own[computation]:
+            totals[kind] += times * size
+        for called, condition, trips in calls[computation]:
+            add(called, times * (trips or (constants[condition] if condition else 0) or 1))
+
+    add(entry, 1)
+    return dict(sorted(totals.items()))
+
+
+def _sent(operation: str, kind: str, result: str, started: bool, line: str) -> float:
+    shapes = _SHAPE.findall(result)
+    parts = [SIZES[name] * math.prod(map(int, filter(None, extents.split(",")))) for name, extents in shapes]
+    # An asynchronous operation's result is (what goes in, what comes out).
+    size = max(parts, default=0) if started else sum(parts)
+    if kind == "collective-permute":
+        return float(size)
+    count = _group_size(line)
+    if operation == "reduce-scatter":
+        return float(size * (count - 1))
+    return size * (count - 1) / count * (2 if kind == "all-reduce" else 1)
+
+
+def _group_size(line: str) -> int:
+    groups = _GROUPS.search(line)
+    if groups is None:
+        return 2
+    if groups[2]:
+        return int(groups[2])
+    if groups[3]:
+        return len(groups[3].split(","))
+    sizes = dict(re.findall(r"'([^']+)'=(\d+)", groups[4]))
+    return math.prod(int(sizes[name]) for name in re.findall(r"'([^']+)'", groups[5]))

@@ -1,0 +1,75 @@
+"""The trainings of a scale: parameters and shapes, without any data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lemur.pipeline.files import PARAMS, flatten, read_yaml
+from lemur.training.params import MeshParams, TrainingParams
+
+if TYPE_CHECKING:
+    from lemur.model.config import LlamaConfig
+
+# Which stage packs what a training reads.
+STAGES = {"continued_pretraining": "pack_corpus", "instruction_tuning": "encode_instructions"}
+LLAMA2_VOCABULARY = 32000
+CHATML_TOKENS = 5
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of a scale: what its step is compiled from. steps: None where they follow from the data."""
+
+    stage: str
+    params: TrainingParams
+    config: "LlamaConfig"
+    length: int
+    steps: int | None
+
+    @property
+    def tokens(self) -> int:
+        """Of a step."""
+        return self.params.batch_size * self.length
+
+    def on(self, mesh: Sequence[int], microbatches: int) -> "Training":
+        """The same on another mesh (data, fsdp, sequence, tensor) and in other parts."""
+        sizes = MeshParams(data=mesh[0], fsdp=mesh[1], sequence=mesh[2], tensor=mesh[3])
+        return replace(self, params=self.params.model_copy(update={"mesh": sizes, "microbatches": microbatches}))
+
+
+def read_training(scale: Path, stage: str, *, layers: int | None = None) -> Training:
+    """A training as the scale's file changes params.yaml; layers: another depth.
+
+    Raises `SystemExit` that names a key of no parameter.
+    """
+    from lemur.model.config import LlamaConfig
+
+    leaves, changes = flatten(read_yaml(PARAMS)), flatten(read_yaml(scale))
+    if unknown := sorted(set(changes) - set(leaves)):
+        raise SystemExit(f"{scale}: not in params.yaml: {', '.join(unknown)}")
+    values = {**leaves, **changes}
+    params: TrainingParams = import_module(f"lemur.training.{stage}").Params.model_validate(_block(values, stage))
+    shape = _block(values, "base_model")["model"]
+    vocabulary = LLAMA2_VOCABULARY if values["tokenizer.kind"] == "llama2" else values["tokenizer.vocab_size"]
+    config = LlamaConfig(
+        **shape,
+        vocab_size=vocabulary + (CHATML_TOKENS if stage == "instruction_tuning" else 0),
+        head_dim=shape["hidden_size"] // shape["num_attention_heads"],
+    )
+    config = replace(config, num_hidden_layers=layers) if layers else config
+    return Training(stage, params, config, values[f"{STAGES[stage]}.sequence_length"], getattr(params, "steps", None))
+
+
+def _block(values: dict[str, Any], name: str) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, value in values.items():
+        if not key.startswith(f"{name}."):
+            continue
+        *parents, leaf = key.split(".")[1:]
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = value
+    return tree

@@ -1,0 +1,141 @@
+"""`lemur plan`: what it reads, what it prints; with libtpu (`pytest -m plan`, after `make plan`) what it compiles."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from lemur.pipeline.files import ROOT
+from lemur.planning.compilation import Compiled, temporary_bytes
+from lemur.planning.layouts import layouts
+from lemur.planning.machines import GIB, MACHINES
+from lemur.planning.plan import text
+from lemur.planning.trainings import read_training
+
+PAPER = ROOT / "scales/paper.yaml"
+# What XLA said of the whole batch at once on 1x64x1x4.
+TOO_LARGE = (
+    "RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory required for HLO temporaries (31.43G) exceeds "
+    "available HBM (30.75G)."
+)
+
+
+@pytest.fixture(scope="module")
+def pretraining():
+    return read_training(PAPER, "continued_pretraining")
+
+
+def test_the_papers_training_is_llama_2_70b_on_four_million_tokens(pretraining):
+    from lemur.training.flops import matrix_weights
+
+    config = pretraining.config
+    weights = matrix_weights(config) + config.vocab_size * config.hidden_size
+    # Llama-2-70B has 68,976,648,192 parameters; 161 norms of 8192 are not in a product.
+    assert weights == 68_976_648_192 - (2 * 80 + 1) * 8192
+    assert (pretraining.tokens, pretraining.steps, config.num_key_value_heads) == (4 * 2**20, 22500, 8)
+    tuning = read_training(PAPER, "instruction_tuning")
+    assert (tuning.config.vocab_size, tuning.params.batch_size, tuning.steps) == (32005, 128, None)
+
+
+def test_its_mesh_is_a_whole_v4_512(pretraining):
+    for training in (pretraining, read_training(PAPER, "instruction_tuning")):
+        assert training.params.mesh.devices == 256
+
+
+def test_a_key_of_no_parameter_is_named(tmp_path):
+    (tmp_path / "odd.yaml").write_text("continued_pretraining: {stepz: 3}")
+    with pytest.raises(SystemExit, match=r"odd\.yaml: not in params\.yaml: continued_pretraining\.stepz"):
+        read_training(tmp_path / "odd.yaml", "continued_pretraining")
+
+
+def test_layouts_divide_the_machine_the_batch_and_the_model(pretraining):
+    found = layouts(pretraining.config, chips=256, batch=1024, length=4096)
+    assert len(found) > 100
+    assert found == sorted(found, key=lambda layout: layout.sent) and len(set(found)) == len(found)
+    for layout in found:
+        data, fsdp, sequence, tensor = layout.mesh
+        assert data * fsdp * sequence * tensor == 256
+        assert 1024 % (data * fsdp * layout.microbatches) == 0
+        assert 8 % tensor == 0 and 8192 % (fsdp * sequence) == 0
+    # Sixteen bytes a weight on 256 chips: 4.01 GiB, and no layout holds less than its share.
+    assert min(layout.held for layout in found) > 4 * GIB
+
+
+def test_the_report_adds_up(pretraining):
+    training = pretraining.on((1, 64, 1, 4), 4)
+    compiled = Compiled(training, 30.0, GIB, 2 * GIB, 0, 17 * GIB, {"all-gather": 600e9, "all-reduce": 90e9})
+    said = text(compiled, MACHINES["v4-512"], 256, 0.5)
+    assert "in all                                       20.00 GiB" in said
+    assert f"{690e9 / GIB:7.1f} GiB, 2.3 s at 300 GB/s" in said
+    # 22,500 steps of 1.8e18 FLOPs at half of 256 * 275 TFLOP/s.
+    assert (
+        "51.0 s at an assumed MFU of 50% of 70.4 PFLOP/s" in said
+        and "22,500 steps, 94.4 billion tokens: 13.3 days" in said
+    )
+    # What is computed again takes a third more: 75 % is the most.
+    assert "out of reach" in text(compiled, MACHINES["v4-512"], 256, 0.8)
+
+
+def test_what_does_not_fit_says_what_to_change(pretraining):
+    training = pretraining.on((1, 64, 1, 4), 2)
+    beside = temporary_bytes(TOO_LARGE, 3 * GIB)
+    assert beside == int(31.43 * GIB)
+    assert temporary_bytes("Used 44.10G of 30.75G hbm.", 3 * GIB) == int(44.10 * GIB) - 3 * GIB
+    assert temporary_bytes("something else", 3 * GIB) == 0
+    compiled = Compiled(training, 30.0, GIB, 2 * GIB, 0, beside, {}, error=TOO_LARGE)
+    said = text(compiled, MACHINES["v4-512"], 256, 0.5)
+    assert "DOES NOT FIT" in said and "temporaries (31.43G)" in said
+    assert "microbatches: 4 halves the activations (8 sequences at once now)" in said
+
+
+def lemur_plan(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "lemur", "plan", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--machine", "v9"], "--machine is 'v9'; v4-512"),
+        (["--mesh", "64x4"], "--mesh is '64x4'; four numbers as 1x64x1x4"),
+        (["--mesh", "1x2x1x2"], "the mesh 1x2x1x2 has 4 devices, v4-512 256 chips"),
+        (["--mesh", "1x16x1x16"], r"tensor is 16, which does not divide num_key_value_heads \(8\)"),
+    ],
+)
+@pytest.mark.plan
+def test_what_cannot_be_planned_is_refused(arguments, message):
+    refused = lemur_plan(PAPER, *arguments)
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    assert re.search(message, refused.stderr), refused.stderr
+
+
+@pytest.mark.plan
+def test_the_demo_fits_four_chips():
+    planned = lemur_plan(ROOT / "scales/demo.yaml", "--machine", "v4-8", "--mesh", "1x2x1x2")
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.count("v4-8: 4 chips, mesh data 1, fsdp 2, sequence 1, tensor 2") == 2
+    assert re.search(r"all-gather +0\.\d GiB", planned.stdout)
+
+
+@pytest.mark.plan
+def test_the_papers_trainings_fit_at_full_depth():
+    planned = lemur_plan(PAPER)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert planned.stdout.count("69.0 billion weights, 80 layers") == 2
+    for total in re.findall(r"in all +(\d+\.\d\d) GiB\n", planned.stdout):
+        assert 4.01 < float(total) <= 30.75
+
+
+@pytest.mark.plan
+def test_more_than_a_chip_holds_does_not_fit():
+    planned = lemur_plan(PAPER, "--stage", "continued_pretraining", "--mesh", "1x64x1x4", "--microbatches", "1")
+    assert planned.returncode == 1
+    assert "DOES NOT FIT: RESOURCE_EXHAUSTED" in planned.stdout and "microbatches: 2 halves" in planned.stdout
