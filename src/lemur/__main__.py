@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 
@@ -140,12 +141,21 @@ def _pin(arguments: argparse.Namespace) -> None:
     pin(Path("data/sources") / arguments.source, arguments.place)
 
 
+def _say(text: str) -> None:
+    """Print a long answer, of which `lemur lineage ... | head` reads a part."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+
+
 def _why(arguments: argparse.Namespace) -> None:
     from lemur.pipeline.files import ROOT
     from lemur.pipeline.why import why
 
     os.chdir(ROOT)  # DVC names stages and paths from the folder one stands in.
-    print("\n".join(why(arguments.stages, ROOT)))
+    _say("\n".join(why(arguments.stages, ROOT)))
 
 
 def _lineage(arguments: argparse.Namespace) -> None:
@@ -158,7 +168,7 @@ def _lineage(arguments: argparse.Namespace) -> None:
     path = os.path.relpath(arguments.path, ROOT)
     os.chdir(ROOT)
     found = lineage(path, ROOT)
-    print(json.dumps(found, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines(found)))
+    _say(json.dumps(found, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines(found)))
 
 
 def _verify(arguments: argparse.Namespace) -> None:

@@ -94,6 +94,7 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     dag = Dag()
     assert find(dag, "mmlu_base") == find(dag, "reports/eval/base/mmlu.json") == ["mmlu@base"]
+    assert find(dag, "models/base/") == find(dag, "./models/base/config.json") == ["base_model"]
     assert set(find(dag, "mmlu")) == {"mmlu@base", "mmlu@lemur", "mmlu@lemur_chat"}
     with pytest.raises(SystemExit, match=r"no stage 'tokeniser'; close to it: .*tokenizer"):
         find(dag, "tokeniser")

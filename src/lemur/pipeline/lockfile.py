@@ -8,7 +8,7 @@ from typing import Any
 
 from dvc.utils.serialize import parse_yaml
 
-from lemur.pipeline.values import changes, short
+from lemur.pipeline.values import changes, listed, short
 
 CPU_INFO = Path("/proc/cpuinfo")
 NUMERICS = "numerics"
@@ -61,7 +61,7 @@ def select(lock: Lock, asked: list[str]) -> list[str]:
     for word in asked:
         named = {name for name in graph if word in (name, name.partition("@")[0])}
         if not (named := set(data_stages(lock)) if word == "data" else named):
-            raise SystemExit(f"no stage {word!r} in dvc.lock; there are {', '.join(graph)}, and `data`")
+            raise SystemExit(f"no stage {word!r} in dvc.lock; there are {listed(graph)}, and `data`")
         found |= named
     for name in reversed(graph):
         found |= graph[name] if name in found else set()

@@ -1,5 +1,6 @@
 """`lemur why [STAGE...]`: why each stale stage is stale, what will become of it, and what follows from it."""
 
+import os
 from collections import defaultdict
 from difflib import get_close_matches
 from pathlib import Path
@@ -40,9 +41,12 @@ def why(asked: list[str], root: Path) -> list[str]:
 
 
 def find(dag: Dag, word: str) -> list[str]:
-    """Stages that a word names: a stage, all of a matrix, a rule of Snakemake's, or the one that writes a path."""
+    """Stages that a word names: a stage, all of a matrix, a rule of Snakemake's, or the one that writes a path, or the
+    folder that it is in."""
     found = [s.name for s in dag.stages.values() if word in (s.name, s.rule, s.name.partition("@")[0])]
-    if found or ((producer := dag.producer(word)) and (found := [producer])):
+    path = Path(os.path.normpath(word))
+    found = found or [producer for part in (path, *path.parents) if (producer := dag.producer(str(part)))][:1]
+    if found:
         return found
     known = {*dag.stages, *(name.partition("@")[0] for name in dag.stages)}
     close = get_close_matches(word, sorted(known), cutoff=0.5)
