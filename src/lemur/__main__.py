@@ -55,6 +55,38 @@ def main() -> None:
     verify.add_argument("--built", type=Path, metavar="PATH", help="compare an existing build instead of building")
     verify.add_argument("--cores", default="all", help="for Snakemake (all)")
 
+    validate = commands.add_parser(
+        "validate",
+        help="check token shards and token stores against their manifests",
+        description="Reads every record once: sha256 of each shard, counts of records and tokens by source, ids below "
+        "the vocabulary's size, segments, positions and padding. Prints one line a sound folder, and what is wrong; "
+        "then its status is 1.",
+    )
+    validate.add_argument(
+        "folders", nargs="*", type=Path, metavar="FOLDER", help="with a manifest.json; without, all that dvc.yaml makes"
+    )
+
+    inspect = commands.add_parser(
+        "inspect",
+        help="print the exact batch of a training's step, with the source of each document",
+        description="The batch follows from the shards, the run's seed and batch_size in params.yaml; nothing is "
+        "replayed, so any step is as fast as the first. Steps count from 1, as in reports/training/*.csv.",
+        epilog="Example: lemur inspect 120 --run continued_pretraining",
+    )
+    inspect.add_argument("step", type=int, metavar="STEP", help="optimizer step, from 1")
+    inspect.add_argument(
+        "--run",
+        default="continued_pretraining",
+        metavar="STAGE",
+        help="base_model, continued_pretraining (the default) or instruction_tuning",
+    )
+    inspect.add_argument("--shards", type=Path, metavar="FOLDER", help="other shards than the run's in dvc.yaml")
+    inspect.add_argument(
+        "--tokenizer", type=Path, metavar="FOLDER", help="to show text (the run's model, or models/tokenizer)"
+    )
+    inspect.add_argument("--full", action="store_true", help="whole documents, not their begins and ends")
+    inspect.add_argument("--json", action="store_true", help="everything with token ids, for programs")
+
     remote = commands.add_parser("remote", help="show or set where `dvc pull` and `dvc push` go")
     remote.add_argument("url", nargs="?", help="a folder, ssh://HOST/PATH, s3://BUCKET/PATH or gs://BUCKET/PATH")
 
@@ -86,6 +118,8 @@ def main() -> None:
         "pin": _pin,
         "why": _why,
         "verify": _verify,
+        "validate": _validate,
+        "inspect": _inspect,
         "lineage": _lineage,
         "remote": _remote,
         "plan": _plan,
@@ -177,6 +211,30 @@ def _verify(arguments: argparse.Namespace) -> None:
 
     same = verify(ROOT, arguments.against, arguments.built, arguments.stages, arguments.cores)
     raise SystemExit(0 if same else 1)
+
+
+def _validate(arguments: argparse.Namespace) -> None:
+    from lemur.corpus.inspection import validate_folders
+    from lemur.pipeline.files import ROOT
+
+    sound, problems = validate_folders(arguments.folders, Path(os.path.relpath(ROOT)))
+    print("\n".join([*sound, *problems]))
+    raise SystemExit(1 if problems else 0)
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    import json
+
+    from lemur.corpus.inspection import inspect_step, lines
+    from lemur.pipeline.files import ROOT
+
+    root = Path(os.path.relpath(ROOT))
+    batch = inspect_step(
+        arguments.step, arguments.run, root=root, shards=arguments.shards, tokenizer=arguments.tokenizer
+    )
+    print(
+        json.dumps(batch, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines(batch, arguments.full))
+    )
 
 
 def _remote(arguments: argparse.Namespace) -> None:
