@@ -66,7 +66,7 @@ def test_validate_tells_sound_from_damaged(checkout, monkeypatch, capsys):
     assert "300 records in 43 shards, 2400 tokens" in sound[0] and "14 tokens" in sound[1]
 
     broken = shutil.copytree(root / "packed", root / "broken")
-    next(broken.glob("*.arrayrecord")).write_bytes(b"")
+    (broken / "shard-00000.arrayrecord").write_bytes(b"")
     np.save(store / "python.borders.npy", np.array([0, 4, 3, 13]))
     np.save(store / "books.npy", np.array([5000], np.uint16))
     monkeypatch.setattr(sys, "argv", ["lemur", "validate", str(broken), str(store), str(root / "nothing")])
