@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.inference.interface import Generation, Score
+from lemur.inference.interface import Generation, Prompt, Score
 from lemur.inference.remembered import Remembered, place, remember
 from tests.evaluation.conftest import Oracle
 
@@ -45,6 +45,16 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert all(json.loads(line) for line in path.read_text().splitlines())
     again.forget()
     assert not path.exists()
+
+
+def test_prompts_with_one_beginning_are_asked_together(tmp_path: Path) -> None:
+    model = Oracle(str.upper)
+    prompts = [Prompt(f"{shots} {rest}", len(shots)) for rest in ("x y z", "x", "x y") for shots in ("AA", "B B")]
+    Remembered(model, tmp_path / "answers.jsonl", portion=3).generate(prompts, **HOW)  # type: ignore[arg-type]
+    assert model.prompts == ["AA x", "AA x y", "AA x y z", "B B x", "B B x y", "B B x y z"]
+    model.prompts = []
+    Remembered(model, tmp_path / "scores.jsonl", portion=3).loglikelihood([(prompt, " A") for prompt in prompts])
+    assert model.prompts == ["AA x", "AA x y", "AA x y z", "B B x", "B B x y", "B B x y z"]
 
 
 def test_what_is_asked_in_another_way_is_asked_again(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from lemur.evaluation import harness
 from lemur.evaluation.exact_match import plain
-from lemur.inference.interface import Model
+from lemur.inference.interface import Model, Prompt
 from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 
@@ -89,10 +89,9 @@ def evaluate(
     in_chat = harness.asks_in_chat(model, params.chat)
     room = model.context_length - params.max_new_tokens
 
-    def fitted(question: Question) -> tuple[str, int]:
-        def build(count: int) -> str:
-            text = prompt(model, examples[question.task].before(count), question, in_chat)
-            return text.rstrip(" ") if params.strip_prompt else text
+    def fitted(question: Question) -> tuple[Prompt, int]:
+        def build(count: int) -> Prompt:
+            return prompt(model, examples[question.task].before(count), question, in_chat, params.strip_prompt)
 
         return harness.fit_shots(build, params.shots, model, room)
 
@@ -143,11 +142,14 @@ def evaluate(
     report.write(result, model)
 
 
-def prompt(model: Model, before: str, question: Question, in_chat: bool) -> str:
+def prompt(model: Model, before: str, question: Question, in_chat: bool, strip: bool) -> Prompt:
+    """`strip`: without the space at the end, which only the plain prompt has."""
     text = f"{before}\n\nQ: {question.input}"
     if in_chat:
-        return model.chat_prompt([{"role": "user", "content": text}], prefill="A:")
-    return f"{text}\nA: "
+        text = model.chat_prompt([{"role": "user", "content": text}], prefill="A:")
+    else:
+        text = f"{text}\nA:" if strip else f"{text}\nA: "
+    return Prompt(text, text.rfind(question.input))
 
 
 def first_sentence(output: str) -> str:

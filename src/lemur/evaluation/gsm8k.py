@@ -11,7 +11,7 @@ from pydantic import Field
 
 from lemur.evaluation import harness
 from lemur.evaluation.exact_match import plain
-from lemur.inference.interface import Model
+from lemur.inference.interface import Model, Prompt
 from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, Fetched, FetchedFile, load
 
@@ -83,7 +83,7 @@ def evaluate(
     in_chat = harness.asks_in_chat(model, params.chat)
     room = model.context_length - params.max_new_tokens
 
-    def fitted(problem: Problem) -> tuple[str, int]:
+    def fitted(problem: Problem) -> tuple[Prompt, int]:
         return harness.fit_shots(lambda k: prompt(model, shots[:k], problem, in_chat), params.shots, model, room)
 
     prompts = [fitted(problem) for problem in chosen]
@@ -125,13 +125,13 @@ def evaluate(
     report.write(result, model)
 
 
-def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) -> str:
+def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) -> Prompt:
     text = (
         "Answer the following questions.\n\n" + "".join(shot.shot() for shot in shots) + f"Question: {problem.question}"
     )
-    if in_chat:
-        return model.chat_prompt([{"role": "user", "content": text}], prefill="Answer:")
-    return f"{text}\nAnswer:"
+    asked = [{"role": "user", "content": text}]
+    text = model.chat_prompt(asked, prefill="Answer:") if in_chat else f"{text}\nAnswer:"
+    return Prompt(text, text.rfind(problem.question))
 
 
 def without_commas(text: str) -> str:

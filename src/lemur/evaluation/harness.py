@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from lemur import workers
-from lemur.inference.interface import Generation, Model
+from lemur.inference.interface import Generation, Model, Prompt
 from lemur.inference.remembered import Remembered, remember
 from lemur.pipeline.files import ROOT
 from lemur.pipeline.params import StageParams
@@ -73,7 +73,7 @@ def choose(items: Sequence[Item], limit: int | None, seed: int, key: Callable[[I
     return [items[index] for index in sorted(sorted(range(len(items)), key=draw)[:limit])]
 
 
-def fit_shots(build: Callable[[int], str], shots: int, model: Model, room: int) -> tuple[str, int]:
+def fit_shots(build: Callable[[int], Prompt], shots: int, model: Model, room: int) -> tuple[Prompt, int]:
     """`build(k)` with the most shots k <= `shots` whose prompt has at most `room` tokens, and k. Shots are dropped as
     in the paper's MMLU script; with none left the prompt may still be longer."""
     for count in range(shots, 0, -1):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lemur import sandbox
 from lemur.evaluation import harness, programs
-from lemur.inference.interface import Model
+from lemur.inference.interface import Model, Prompt
 from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 
@@ -67,7 +67,7 @@ def evaluate(
     in_chat = harness.asks_in_chat(model, params.chat)
     room = model.context_length - params.max_new_tokens
 
-    def fitted(problem: Problem) -> tuple[str, int]:
+    def fitted(problem: Problem) -> tuple[Prompt, int]:
         return harness.fit_shots(lambda k: prompt(model, shots[:k], problem, in_chat), params.shots, model, room)
 
     prompts = [fitted(problem) for problem in chosen]
@@ -100,7 +100,7 @@ def evaluate(
     report.write(result, model)
 
 
-def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) -> str:
+def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) -> Prompt:
     """The paper's prompts; in chat in the model's template (the script has no `<|im_end|>` after its examples)."""
     task = "You are an expert Python programmer, and here is your task: "
     if not in_chat:
@@ -108,14 +108,16 @@ def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) 
         def asked(one: Problem) -> str:
             return f"{task}{one.text.strip()} Your code should pass these tests:\n\n{one.tests}\n[BEGIN]"
 
-        return "".join(f"{asked(shot)}\n{shot.code}\n[DONE]\n" for shot in shots) + asked(problem)
+        before = "".join(f"{asked(shot)}\n{shot.code}\n[DONE]\n" for shot in shots)
+        return Prompt(before + asked(problem), len(before))
     messages = []
     for one in [*shots, problem]:
         wish = "Your code should start with a [PYTHON] tag and end with a [/PYTHON] tag."
         text = f"{task}{one.text.strip()}\nYour code should pass these tests:\n\n{one.tests}\n{wish}"
         messages.append({"role": "user", "content": text})
         messages.append({"role": "assistant", "content": f"[PYTHON]\n{one.code}\n[/PYTHON]"})
-    return model.chat_prompt(messages[:-1], prefill="[PYTHON]")
+    text = model.chat_prompt(messages[:-1], prefill="[PYTHON]")
+    return Prompt(text, text.rfind(problem.text.strip()))
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from lemur.evaluation import harness
-from lemur.inference.interface import Model
+from lemur.inference.interface import Model, Prompt
 from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 
@@ -78,7 +78,7 @@ def evaluate(
     in_chat = harness.asks_in_chat(model, params.chat)
     room = model.context_length - model.count_tokens(SHORTEST_SCORE)
 
-    def fitted(question: Question) -> tuple[str, int]:
+    def fitted(question: Question) -> tuple[Prompt, int]:
         shots = dev[question.subject][: params.shots]
         return harness.fit_shots(lambda k: prompt(model, shots[:k], question, in_chat), len(shots), model, room)
 
@@ -120,14 +120,16 @@ def evaluate(
     report.write(result, model)
 
 
-def prompt(model: Model, shots: list[Question], question: Question, in_chat: bool) -> str:
-    """The original prompt, with its two spaces before the subject where the subject's words are put in."""
+def prompt(model: Model, shots: list[Question], question: Question, in_chat: bool) -> Prompt:
+    """The original prompt, with its two spaces before the subject where the subject's words are put in. What stands
+    before the question is shared by the subject's questions."""
     words = question.subject.replace("_", " ")
     head = f"The following are multiple choice questions (with answers) about  {words}.\n\n"
     text = head + "".join(f"{shot.text()} {shot.answer}\n\n" for shot in shots) + question.text()
     if in_chat:
-        return model.chat_prompt([{"role": "user", "content": text.removesuffix("\nAnswer:")}], prefill="Answer:")
-    return text
+        asked = [{"role": "user", "content": text.removesuffix("\nAnswer:")}]
+        text = model.chat_prompt(asked, prefill="Answer:")
+    return Prompt(text, text.rfind(question.text().removesuffix("\nAnswer:")))
 
 
 def read(file: FetchedFile) -> Iterator[Question | BadRecord]:

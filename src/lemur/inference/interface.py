@@ -7,6 +7,23 @@ from typing import Literal, Protocol
 from lemur.records import Record
 
 
+class Prompt(str):
+    """A prompt whose first `shared` characters, such as few-shot examples, other prompts begin with too: a back end may
+    compute them once. What it answers may depend on `shared`, but on no other prompt."""
+
+    shared: int
+
+    def __new__(cls, text: str, shared: int) -> "Prompt":
+        prompt = super().__new__(cls, text)
+        prompt.shared = max(shared, 0)
+        return prompt
+
+
+def shared(prompt: str) -> str:
+    """What other prompts begin with too; empty for a prompt that does not say."""
+    return str(prompt[: getattr(prompt, "shared", 0)])
+
+
 @dataclass(frozen=True)
 class Generation:
     """Generated text, cut before its first stop string. `tokens` counts generated tokens, the stop's included;

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from lemur.inference.beginnings import Beginnings, Split
 from lemur.inference.interface import Generation, Score
 from lemur.inference.text import TextCodec, first_stop
 from lemur.inference.tiles import STEPS, Programs, Row, bucket, padded, tiles
@@ -25,6 +26,7 @@ class JaxModel:
         self._tile = tile
         self._codec = codec
         self._programs = Programs(model)
+        self._beginnings = Beginnings(self._programs, codec, self.context_length)
 
     @classmethod
     def load(cls, folder: Path, *, tile: int, bos: bool, context: int | None = None) -> "JaxModel":
@@ -53,13 +55,13 @@ class JaxModel:
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
         # Continuations of one token after one context (the letters of a multiple choice) share one forward pass.
-        single: defaultdict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
+        single: defaultdict[Split, list[tuple[int, int]]] = defaultdict(list)
         several: list[_Window] = []
         for index, (context, continuation) in enumerate(requests):
             before, after = self._codec.encode_pair(context, continuation)
             before = before or [self._codec.bos_id]
             if len(after) == 1:
-                single[tuple(before[-self.context_length :])].append((index, after[0]))
+                single[self._beginnings.split(context, before)].append((index, after[0]))
             else:
                 whole = (before + after)[-self.context_length :]
                 several.append(_Window(index, whole, min(len(after), len(whole) - 1)))
@@ -83,17 +85,27 @@ class JaxModel:
         parts = self._score_windows(windows)
         return [_score(parts.get(index, [])) for index in range(len(texts))]
 
-    def _score_single(self, contexts: dict[tuple[int, ...], list[tuple[int, int]]]) -> dict[int, Score]:
+    def _score_single(self, contexts: dict[Split, list[tuple[int, int]]]) -> dict[int, Score]:
         scores = {}
-        for length, group in self._grouped(sorted(contexts), len).items():
-            for rows in tqdm(list(tiles(group, self._tile)), f"context {length}"):
-                tokens, lengths = padded(rows, self._tile, length)
-                logprobs = self._programs.next_token(tokens, lengths)
+        for shape, group in self._by_shape(sorted(contexts)).items():
+            for rows in tqdm(list(tiles(group, self._tile)), f"context {shape}"):
+                tokens, lengths = padded([row.rest for row in rows], self._tile, shape[1])
+                if shape[0]:
+                    shared = self._beginnings.caches(rows, self._tile, shape[0])
+                    logprobs = self._programs.next_token_after(shared, tokens, lengths)
+                else:
+                    logprobs = self._programs.next_token(tokens, lengths)
                 for row, values in zip(rows, logprobs, strict=False):
                     for index, token in contexts[row]:
                         value = float(values[token])
                         scores[index] = Score(value, (value,), bool(values.argmax() == token))
         return scores
+
+    def _by_shape(self, rows: Sequence[Split]) -> dict[tuple[int, int], list[Split]]:
+        groups: defaultdict[tuple[int, int], list[Split]] = defaultdict(list)
+        for row in rows:
+            groups[self._beginnings.shape(row)].append(row)
+        return dict(sorted(groups.items()))
 
     def _score_windows(self, windows: Sequence["_Window"]) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
         """(log-probabilities, greedy) of each window's last `scored` tokens, by request, in the windows' order."""
@@ -124,29 +136,41 @@ class JaxModel:
             room = min(max_new_tokens, self.context_length - len(tokens))
             if room < 1:
                 raise ValueError(f"a prompt has {len(tokens)} tokens and the model's context {self.context_length}")
-            answers.append(_Answer(tokens, room, _key(prompt, seed)))
+            answers.append(_Answer(tokens, self._beginnings.split(prompt, tokens), room, _key(prompt, seed)))
 
-        def shape(answer: _Answer) -> tuple[int, int]:
+        def shape(answer: _Answer) -> tuple[int, int, int]:
             # The cache's bucket follows from max_new_tokens as asked, so that `room` changes no program.
             longest = min(len(answer.prompt) + max_new_tokens, self.context_length)
-            return bucket(len(answer.prompt), self.context_length), bucket(longest, self.context_length)
+            return *self._beginnings.shape(answer.split), bucket(longest, self.context_length)
 
-        groups: defaultdict[tuple[int, int], list[_Answer]] = defaultdict(list)
-        for answer in sorted(answers, key=lambda answer: (len(answer.prompt), answer.prompt)):
+        groups: defaultdict[tuple[int, int, int], list[_Answer]] = defaultdict(list)
+        for answer in sorted(answers, key=lambda answer: (answer.split.beginning, len(answer.prompt), answer.prompt)):
             groups[shape(answer)].append(answer)
-        for (length, cache_length), group in sorted(groups.items()):
-            for rows in tqdm(list(tiles(group, self._tile)), f"prompt {length}, cache {cache_length}"):
-                self._generate(rows, length, cache_length, stop, temperature)
+        for found, group in sorted(groups.items()):
+            for rows in tqdm(list(tiles(group, self._tile)), f"beginning, prompt, cache {found}"):
+                self._generate(rows, *found, stop, temperature)
         return [Generation(answer.text, answer.tokens, "stop" if answer.stopped else "length") for answer in answers]
 
     def _generate(
-        self, rows: Sequence["_Answer"], length: int, cache_length: int, stop: Sequence[str], temperature: float
+        self,
+        rows: Sequence["_Answer"],
+        beginning: int,
+        length: int,
+        cache_length: int,
+        stop: Sequence[str],
+        temperature: float,
     ) -> None:
-        tokens, lengths = padded([row.prompt for row in rows], self._tile, length)
+        tokens, lengths = padded([row.split.rest for row in rows], self._tile, length)
         keys = np.zeros((self._tile, 2), np.uint32)
         for index, row in enumerate(rows):
             keys[index] = row.key
-        token, cache = self._programs.start(tokens, lengths, keys, temperature, cache_length=cache_length)
+        if beginning:
+            shared = self._beginnings.caches([row.split for row in rows], self._tile, beginning)
+            token, cache = self._programs.start_after(
+                shared, tokens, lengths, keys, temperature, cache_length=cache_length
+            )
+        else:
+            token, cache = self._programs.start(tokens, lengths, keys, temperature, cache_length=cache_length)
         new, step = np.asarray(token)[:, None], 1
         while True:
             for row, tail in zip(rows, new, strict=False):
@@ -204,6 +228,7 @@ class _Answer:
     """A row of a tile: what was asked, and the answer so far."""
 
     prompt: list[int]
+    split: Split
     room: int
     key: np.ndarray
     answer: list[int] = field(default_factory=list)

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lemur.inference.interface import Generation, Model, Score
+from lemur.inference.interface import Generation, Model, Score, shared
 from lemur.pipeline.files import PACKAGE, ROOT
 from lemur.records import Record, dump
 
@@ -70,13 +70,17 @@ class Remembered:
             )
 
         how = ["generate", max_new_tokens, list(stop), temperature, seed]
-        order = sorted(range(len(prompts)), key=lambda index: (self.count_tokens(prompts[index]), prompts[index]))
+        tokens = [self.count_tokens(prompt) for prompt in prompts]
+        order = sorted(range(len(prompts)), key=lambda index: (shared(prompts[index]), tokens[index], prompts[index]))
         found = self._answers(how, prompts, order, ask, self._portion)
         return [Generation(**record) for record in found]
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
-        # Continuations of one context stay together: they share a pass.
-        order = sorted(range(len(requests)), key=lambda index: (len(requests[index][0]), requests[index]))
+        # Continuations of one context stay together, and contexts with one beginning: they share a pass.
+        def place(index: int) -> tuple[str, int, tuple[str, str]]:
+            return shared(requests[index][0]), len(requests[index][0]), requests[index]
+
+        order = sorted(range(len(requests)), key=place)
         ask = self._model.loglikelihood
         return list(map(_score, self._answers(["loglikelihood"], requests, order, ask, 4 * self._portion)))
 

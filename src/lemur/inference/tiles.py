@@ -14,27 +14,28 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from lemur.model.llama import Cache, Llama, decode_step, prefill
+from lemur.model.llama import Cache, Llama, decode_step, extend, prefill
 
 SHORTEST_BUCKET = 128
+SHORTEST_REST = 32  # the same for what follows a shared beginning
 POSITIONS_AT_ONCE = 128  # logits of this many positions exist at a time: a whole tile's would not fit for 49,152 tokens
 STEPS = 16  # tokens decoded between two looks at the stop strings
 Row = TypeVar("Row")
 
 
-def buckets(longest: int) -> list[int]:
-    """Powers of two from 128 on, and `longest` itself."""
+def buckets(longest: int, shortest: int = SHORTEST_BUCKET) -> list[int]:
+    """Powers of two from `shortest` on, and `longest` itself."""
     sizes = []
-    size = SHORTEST_BUCKET
+    size = shortest
     while size < longest:
         sizes.append(size)
         size *= 2
     return [*sizes, longest]
 
 
-def bucket(length: int, longest: int) -> int:
+def bucket(length: int, longest: int, shortest: int = SHORTEST_BUCKET) -> int:
     """The smallest bucket for `length` tokens."""
-    for size in buckets(longest):
+    for size in buckets(longest, shortest):
         if length <= size:
             return size
     raise ValueError(f"a sequence has {length} tokens; the model's context has {longest}")
@@ -65,6 +66,29 @@ class Programs:
         """Log-probabilities float32 [B, V] of what follows each row of tokens [B, L]."""
         return np.asarray(self._next_token(self._params, tokens, lengths))
 
+    def beginning(self, tokens: np.ndarray, length: int) -> Cache:
+        """The cache of one beginning [1, L] of `length` tokens that several rows share."""
+        return self._beginning(self._params, tokens, np.asarray([length], np.int32))
+
+    def next_token_after(self, shared: Cache, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Log-probabilities float32 [B, V] of what follows each row of tokens [B, L] after its beginning."""
+        return np.asarray(self._next_token_after(self._params, shared, tokens, lengths))
+
+    def start_after(
+        self,
+        shared: Cache,
+        tokens: np.ndarray,
+        lengths: np.ndarray,
+        keys: np.ndarray,
+        temperature: float,
+        *,
+        cache_length: int,
+    ) -> tuple[Array, Cache]:
+        """As `start`, for rows [B, L] that follow their beginnings."""
+        return self._start_after(
+            self._params, shared, tokens, lengths, keys, temperature, cache_length, temperature > 0
+        )
+
     def each_token(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For tokens [B, L]: log-probabilities float32 [B, L - 1] of all but the first, and which are likeliest."""
         logprobs, greedy = self._each_token(self._params, tokens)
@@ -90,6 +114,42 @@ class Programs:
         def run(params: Any, tokens: Array, lengths: Array) -> Array:
             logits, _ = prefill(nnx.merge(self._graph, params), tokens, lengths, cache_length=tokens.shape[1])
             return jax.nn.log_softmax(logits)
+
+        return run
+
+    @cached_property
+    def _beginning(self) -> Any:
+        @jax.jit
+        def run(params: Any, tokens: Array, lengths: Array) -> Cache:
+            return prefill(nnx.merge(self._graph, params), tokens, lengths, cache_length=tokens.shape[1])[1]
+
+        return run
+
+    @cached_property
+    def _next_token_after(self) -> Any:
+        @jax.jit
+        def run(params: Any, shared: Cache, tokens: Array, lengths: Array) -> Array:
+            cache = _longer(shared, shared.keys.shape[2] + tokens.shape[1])
+            return jax.nn.log_softmax(extend(nnx.merge(self._graph, params), cache, tokens, lengths)[0])
+
+        return run
+
+    @cached_property
+    def _start_after(self) -> Any:
+        @partial(jax.jit, static_argnums=(6, 7))
+        def run(
+            params: Any,
+            shared: Cache,
+            tokens: Array,
+            lengths: Array,
+            keys: Array,
+            temperature: Array,
+            cache_length: int,
+            sampled: bool,
+        ) -> tuple[Array, Cache]:
+            model = nnx.merge(self._graph, params)
+            logits, cache = extend(model, _longer(shared, cache_length), tokens, lengths)
+            return _choose(logits, keys, temperature, jnp.int32(0), sampled), cache
 
         return run
 
@@ -152,6 +212,20 @@ class Programs:
             return cache, token, new.T
 
         return run
+
+
+def stacked(caches: Sequence[Cache]) -> Cache:
+    """One cache of the rows of several."""
+    return Cache(
+        jnp.concatenate([cache.keys for cache in caches], axis=1),
+        jnp.concatenate([cache.values for cache in caches], axis=1),
+        jnp.concatenate([cache.length for cache in caches]),
+    )
+
+
+def _longer(cache: Cache, length: int) -> Cache:
+    room = ((0, 0), (0, 0), (0, length - cache.keys.shape[2]), (0, 0), (0, 0))
+    return Cache(jnp.pad(cache.keys, room), jnp.pad(cache.values, room), cache.length)
 
 
 def _hidden(model: Llama, tokens: Array) -> Array:

@@ -198,6 +198,28 @@ def prefill(model: Llama, tokens: Array, lengths: Array, *, cache_length: int) -
     return model.logits(last)[:, 0], Cache(jnp.pad(keys, room), jnp.pad(values, room), lengths.astype(jnp.int32))
 
 
+def extend(model: Llama, cache: Cache, tokens: Array, lengths: Array) -> tuple[Array, Cache]:
+    """Run right-padded tokens [B, S] of `lengths` [B] (at least 1) after what is in the cache. Returns float32 logits
+    [B, V] of each row's last token and the cache, ready for `decode_step`."""
+    positions = cache.length[:, None] + jnp.arange(tokens.shape[1])
+    frequencies = rotary_frequencies(model.config)
+    rows = jnp.arange(tokens.shape[0])[:, None]
+    visible = (jnp.arange(cache.keys.shape[2]) <= positions[:, :, None])[:, None]
+    graph, layers = nnx.split(model.layers)
+
+    def layer(x: Array, scanned: Any) -> tuple[Array, tuple[Array, Array]]:
+        params, keys, values = scanned
+        block = nnx.merge(graph, params)
+        query, key, value = block.qkv(x, positions, frequencies)
+        keys = keys.at[rows, positions].set(key, mode="drop")
+        values = values.at[rows, positions].set(value, mode="drop")
+        return block.finish(x, jax.nn.dot_product_attention(query, keys, values, mask=visible)), (keys, values)
+
+    x, (keys, values) = jax.lax.scan(layer, model._embed(tokens), (layers, cache.keys, cache.values))
+    last = jnp.take_along_axis(x, (lengths - 1)[:, None, None], axis=1)
+    return model.logits(last)[:, 0], Cache(keys, values, cache.length + lengths)
+
+
 def decode_step(model: Llama, cache: Cache, tokens: Array) -> tuple[Array, Cache]:
     """One more token [B] for each row. Returns the float32 logits [B, V] that follow it and the new cache."""
     positions = cache.length[:, None]
