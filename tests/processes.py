@@ -64,10 +64,11 @@ def until(condition: Callable[[], object], seconds: float = 300) -> None:
 
 def running_in(folder: Path) -> list[str]:
     """Command lines of the processes that work in a folder or below it."""
-    return [line for process in psutil.process_iter() if (line := _command(process, folder))]
+    return [line for process in psutil.process_iter() if (line := command(process, folder))]
 
 
-def _command(process: psutil.Process, folder: Path) -> str | None:
+def command(process: psutil.Process, folder: Path) -> str | None:
+    """The command line of a process that works in a folder or below it, None of any other."""
     try:
         return " ".join(process.cmdline()) if Path(process.cwd()).is_relative_to(folder) else None
     except (psutil.Error, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Builds that are killed with kill -9. About 5 minutes: one tiny build, killed 20 times on its way."""
+"""Builds that are killed with kill -9. About 7 minutes: one tiny build, killed 20 times on its way."""
 
 import os
 import random
@@ -8,12 +8,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lemur.pipeline import locks
 from lemur.pipeline.files import read_yaml
-from tests.exact.conftest import from_scratch, locked, variables
-from tests.processes import Build, running_in, until
+from tests.exact.conftest import copy, from_scratch, locked, variables
+from tests.leaves import replaced, written
+from tests.processes import Build, command, running_in, until
 from tests.tools import ROOT, Project, identity
 
 pytestmark = [pytest.mark.exact, pytest.mark.timeout(1500)]
@@ -58,6 +60,31 @@ def test_build_killed_20_times_completes_with_the_same_bytes(built: Project, tmp
     assert locked(project) == locked(built)
     assert project.planned() == set()
     assert not list(project.root.rglob("*.partial"))
+    until(lambda: not running_in(tmp_path), seconds=20)
+
+
+def test_training_whose_dvc_is_killed_saves_ends_and_is_gone_on_with(built: Project, tmp_path: Path) -> None:
+    project = copy(built, tmp_path)
+    params = project.root / "params.yaml"
+    params.write_text(written(replaced(read_yaml(params), "base_model.steps", 100_000)))
+    log = project.root / "logs/base_model.log"
+
+    def says(text: str) -> bool:
+        return log.exists() and text in log.read_text(errors="replace")
+
+    build = Build(project, "snakemake", "--cores", "2", "models/base")
+    until(lambda: says("step 50, "))
+    [job] = [each for each in psutil.process_iter() if "dvc_job" in (command(each, project.root) or "")]
+    job.kill()
+    build.finish()
+    until(lambda: not running_in(tmp_path), seconds=20)
+    saved = re.search(r"SIGTERM after step (\d+) of 100000: the state is saved", log.read_text(errors="replace"))
+    assert saved
+    log.unlink()
+    build = Build(project, "snakemake", "--cores", "2", "models/base")
+    until(lambda: says(f"resumed after step {saved[1]} of 100000"))
+    build.interrupt()
+    build.finish(60)
     until(lambda: not running_in(tmp_path), seconds=20)
 
 
