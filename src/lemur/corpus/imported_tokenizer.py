@@ -1,4 +1,4 @@
-"""Tokenizers that come with models: a tokenizer.json, or the one inside a GGUF file (SmolLM2)."""
+"""Tokenizers that come with models: tokenizer.json, SentencePiece's tokenizer.model, or in a GGUF file (SmolLM2)."""
 
 import json
 from dataclasses import dataclass
@@ -36,6 +36,13 @@ def from_json(path: Path, config: Path | None = None) -> Imported:
         tokens[key.removesuffix("_token")] = content
     length = stated.get("model_max_length")
     return Imported(tokenizer, **tokens, max_length=int(length) if length and length < 1 << 30 else None)
+
+
+def from_sentencepiece(path: Path) -> Imported:
+    """A SentencePiece tokenizer.model (Llama-2's). Raises what `sentencepiece_model.read` raises."""
+    from lemur.corpus.sentencepiece_model import read
+
+    return Imported(*read(path), max_length=None)
 
 
 def from_gguf(path: Path) -> Imported:

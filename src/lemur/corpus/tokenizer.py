@@ -81,7 +81,7 @@ def _texts(params: Params, train: Path) -> Iterator[str]:
 
 def _imported(files: "tuple[FetchedFile, ...]", kind: str, folder: Path) -> "Imported":
     """The tokenizer among a fetched source's files."""
-    from lemur.corpus.imported_tokenizer import from_gguf, from_json
+    from lemur.corpus.imported_tokenizer import from_gguf, from_json, from_sentencepiece
 
     by_name = {file.path.name: file.path for file in files}
     for file in files:
@@ -89,7 +89,10 @@ def _imported(files: "tuple[FetchedFile, ...]", kind: str, folder: Path) -> "Imp
             return from_json(file.path, by_name.get("tokenizer_config.json"))
         if file.schema == "gguf":
             return from_gguf(file.path)
+    for file in files:
+        if file.schema == "sentencepiece" or file.path.name == "tokenizer.model":
+            return from_sentencepiece(file.path)
     raise ValueError(
-        f"{folder}: no tokenizer for tokenizer.kind {kind} among {sorted(by_name)}; a tokenizer.json or a GGUF file is "
-        f"needed: set fetch.{folder.name}.place to a place that has one (docs/sources.md)"
+        f"{folder}: no tokenizer for tokenizer.kind {kind} among {sorted(by_name)}; a tokenizer.json, a SentencePiece "
+        f"tokenizer.model or a GGUF file is needed: set fetch.{folder.name}.place to one that has it (docs/sources.md)"
     )
