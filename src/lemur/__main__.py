@@ -87,6 +87,21 @@ def main() -> None:
     inspect.add_argument("--full", action="store_true", help="whole documents, not their begins and ends")
     inspect.add_argument("--json", action="store_true", help="everything with token ids, for programs")
 
+    plan_data = commands.add_parser(
+        "plan-data",
+        help="what a scale's corpus takes: bytes, tokens, disk, processor hours, shards and jobs of each source",
+        description="Nothing is downloaded or built. Tokens follow from the scale's mixture and Table 8's epochs; the "
+        "rest from measured rates and stated assumptions in data/paper/corpus_rates.yaml.",
+        epilog="Example: lemur plan-data --scale paper --cores 64 --hours 12",
+    )
+    plan_data.add_argument(
+        "--scale", default="paper", metavar="NAME", help="demo, tiny, mirror, small, paper (default)"
+    )
+    plan_data.add_argument("--cores", type=int, default=16, help="of one job (16)")
+    plan_data.add_argument("--hours", type=float, default=4.0, help="of one job at most (4)")
+    plan_data.add_argument("--rates", type=Path, metavar="FILE", help="rates of your machines, in place of ours")
+    plan_data.add_argument("--json", action="store_true", help="for programs")
+
     remote = commands.add_parser("remote", help="show or set where `dvc pull` and `dvc push` go")
     remote.add_argument("url", nargs="?", help="a folder, ssh://HOST/PATH, s3://BUCKET/PATH or gs://BUCKET/PATH")
 
@@ -120,6 +135,7 @@ def main() -> None:
         "verify": _verify,
         "validate": _validate,
         "inspect": _inspect,
+        "plan-data": _plan_data,
         "lineage": _lineage,
         "remote": _remote,
         "plan": _plan,
@@ -235,6 +251,15 @@ def _inspect(arguments: argparse.Namespace) -> None:
     print(
         json.dumps(batch, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines(batch, arguments.full))
     )
+
+
+def _plan_data(arguments: argparse.Namespace) -> None:
+    import json
+
+    from lemur.corpus.data_plan import RATES, lines, plan
+
+    found = plan(arguments.scale, cores=arguments.cores, hours=arguments.hours, rates=arguments.rates or RATES)
+    print(json.dumps(found, indent=2) if arguments.json else "\n".join(lines(found)))
 
 
 def _remote(arguments: argparse.Namespace) -> None:

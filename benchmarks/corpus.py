@@ -1,0 +1,405 @@
+"""Speed and memory of the corpus stages, as ratios in one run.
+
+    python benchmarks/corpus.py memory [--picture FILE]  # peak memory and time of 1, 3 and 10 times the data
+    python benchmarks/corpus.py tokenise                 # tokenize_corpus to `tokenizers` alone, one thread
+    python benchmarks/corpus.py pack                     # best-fit packing: how full, documents a second
+    python benchmarks/corpus.py loader                   # the loader to what the demo model consumes
+    python benchmarks/corpus.py dedup --peer PYTHON      # dedup_corpus beside text-dedup or datatrove, planted copies
+
+`memory` and `dedup` make their documents of the words of the corpus that was built here; `tokenise`, `loader` read its
+artifacts. Each measurement is a process of its own; the fastest of `--repeats` counts. PYTHON is that of an environment
+with text-dedup (`uv venv D; uv pip install --python D text-dedup==0.4.1`) or datatrove.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import logging
+import multiprocessing
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
+PEER = Path(__file__).with_name("corpus_peer.py")
+
+
+def measured(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float, float, float]:
+    """What `function` returns, seconds, processor seconds (with children) and peak MB, in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        return pool.apply(_measured, (function, arguments))
+
+
+def _measured(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, float, float, float]:
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    start, before = time.perf_counter(), _cpu()
+    with contextlib.redirect_stderr(io.StringIO()):
+        result = function(*arguments)
+    seconds, cpu = time.perf_counter() - start, _cpu() - before
+    # Not ru_maxrss, which a process inherits from the one that started it.
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
+    return result, seconds, cpu, peak
+
+
+def _cpu() -> float:
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def block(name: str) -> Any:
+    from lemur.pipeline.files import PARAMS, read_yaml
+
+    found = read_yaml(PARAMS)
+    for key in name.split("."):
+        found = found[key]
+    return found
+
+
+# ---- documents ------------------------------------------------------------------------------------------------------
+
+
+def vocabulary() -> list[str]:
+    from lemur.records import read_jsonl
+
+    texts = (record["text"] for record in read_jsonl(ROOT / "data/corpus/train/books.jsonl"))
+    return " ".join(texts).split()
+
+
+def passage(generator: random.Random, words: list[str], length: int) -> str:
+    """Running words of the corpus, in pieces of 3 to 12 from anywhere, so that no two passages are alike by chance."""
+    found: list[str] = []
+    while len(found) < length:
+        at = generator.randrange(len(words) - 12)
+        found += words[at : at + generator.randint(3, 12)]
+    return " ".join(found[:length]) + "\n"
+
+
+def corpus(folder: Path, count: int, copies: float = 0.1, seed: int = 0) -> list[tuple[str, int]]:
+    """A fetched source `refinedweb` with `count` documents of 60 to 500 words; a share of them are copies of an earlier
+    one with one word of forty changed. (text, number of the document that it is a copy of, or its own)"""
+    from tests.corpus.builders import fetched
+
+    generator, words = random.Random(seed), vocabulary()
+    documents: list[tuple[str, int]] = []
+    for number in range(count):
+        if number and generator.random() < copies:
+            of = documents[generator.randrange(number)][1]
+            text = [w if generator.random() > 1 / 40 else generator.choice(words) for w in documents[of][0].split()]
+            documents.append((" ".join(text) + "\n", of))
+        else:
+            documents.append((passage(generator, words, generator.randint(60, 500)), number))
+    data = "".join(json.dumps({"text": text}) + "\n" for text, _ in documents).encode()
+    fetched(folder / "raw" / "refinedweb", {"a.jsonl": (data, "text_jsonl", "CC0-1.0", {})})
+    for name in ("stack", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics"):
+        fetched(folder / "raw" / name, {})
+    return documents
+
+
+# ---- stages ---------------------------------------------------------------------------------------------------------
+
+
+def clean(folder: Path) -> None:
+    from lemur.corpus.clean_corpus import Params, clean_corpus
+    from lemur.corpus.sources import SOURCES
+
+    params = Params.model_validate({**block("clean_corpus"), "max_bytes": dict.fromkeys(SOURCES)})
+    names = ("stack", "refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics")
+    raw = [folder / "raw" / name for name in names]
+    clean_corpus(
+        params, *raw, documents=folder / "cleaned", rejects=folder / "c.jsonl", report=folder / "clean_corpus.json"
+    )
+
+
+def dedup(folder: Path, documents: str = "cleaned", out: str = "distinct", planted: bool = True) -> None:
+    from lemur.corpus.dedup_corpus import Params, dedup_corpus
+
+    params = Params.model_validate({**block("dedup_corpus"), **({} if planted else {"planted": 0})})
+    dedup_corpus(
+        params,
+        folder / documents,
+        distinct=folder / out,
+        rejects=folder / "d.jsonl",
+        clusters=folder / "clusters.jsonl",
+        report=folder / "dedup_corpus.json",
+    )
+
+
+def split(folder: Path) -> None:
+    from lemur.corpus.split_corpus import Params, split_corpus
+
+    params = Params.model_validate(block("split_corpus"))
+    split_corpus(
+        params, folder / "distinct", train=folder / "train", heldout=folder / "heldout", report=folder / "s.json"
+    )
+
+
+def tokenise(folder: Path) -> None:
+    from lemur.corpus.tokenize_corpus import Params, tokenize_corpus
+
+    params = Params.model_validate(block("tokenize_corpus"))
+    model = ROOT / "models/tokenizer"
+    tokenize_corpus(params, folder / "train", model, tokens=folder / "tokens", report=folder / "tokenize_corpus.json")
+
+
+def mix(folder: Path) -> None:
+    from lemur.corpus.mix_corpus import Params, mix_corpus
+    from lemur.corpus.sources import SOURCES
+
+    tokens = json.loads((folder / "tokenize_corpus.json").read_bytes())["tokens"]
+    weights = {source: float(source == "refinedweb") for source in SOURCES}
+    params = Params(total_tokens=tokens, weights=weights, max_epochs=1.0, seed=0)  # type: ignore[arg-type]
+    mix_corpus(params, folder / "tokens", mixture=folder / "mixture.json", report=folder / "m.json")
+
+
+def pack(folder: Path) -> None:
+    from lemur.corpus.pack_corpus import Params, pack_corpus
+
+    params = Params.model_validate(block("pack_corpus"))
+    pack_corpus(
+        params, folder / "tokens", folder / "mixture.json", shards=folder / "shards", report=folder / "pack.json"
+    )
+
+
+STAGES: dict[str, Callable[[Path], None]] = {
+    "clean_corpus": clean,
+    "dedup_corpus": dedup,
+    "split_corpus": split,
+    "tokenize_corpus": tokenise,
+    "mix_corpus": mix,
+    "pack_corpus": pack,
+}
+
+
+def memory(arguments: argparse.Namespace) -> None:
+    """Each stage on 1, 3 and 10 times as many documents, one worker."""
+    os.environ["LEMUR_WORKERS"] = "1"
+    sizes = [arguments.documents * factor for factor in (1, 3, 10)]
+    found: dict[str, list[tuple[int, float, float]]] = {name: [] for name in STAGES}
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            documents = corpus(folder, size)
+            megabytes = sum(len(text) for text, _ in documents) / 1e6
+            for stage, function in STAGES.items():
+                _, _, cpu, peak = measured(function, folder)
+                found[stage].append((size, cpu, peak))
+                print(f"{stage:16} {size:7} documents, {megabytes:6.1f} MB: {cpu:7.2f} s of CPU, peak {peak:6.0f} MB")
+    for stage, rows in found.items():
+        (first, *_, last) = rows
+        print(
+            f"{stage:16} 10 times the data: {last[1] / first[1]:5.2f} times the processor time, "
+            f"{last[2] / first[2]:4.2f} times the memory"
+        )
+    if arguments.picture:
+        _draw(found, arguments.picture)
+
+
+def _draw(found: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
+    from lemur.reporting.figures import picture
+
+    with picture(path, 9, 3.6, "Corpus stages on 1, 3 and 10 times the data, one worker") as figure:
+        panels = figure.subplots(1, 2)
+        for axes, column, title in zip(panels, (1, 2), ("Processor seconds", "Peak memory, MB"), strict=True):
+            for stage, rows in found.items():
+                axes.plot(
+                    [row[0] / 1000 for row in rows], [row[column] for row in rows], "o-", label=stage, markersize=4
+                )
+            axes.set_title(title)
+            axes.set_xlabel("thousand documents")
+            axes.set_ylim(bottom=0)
+        panels[0].legend(frameon=False, fontsize=8)
+
+
+# ---- tokenizer, packing, loader -------------------------------------------------------------------------------------
+
+
+def _bare(folder: Path) -> int:
+    """`tokenizers` on the texts, all in one list: nothing is read in that time or written."""
+    from tokenizers import Tokenizer
+
+    from lemur.corpus.documents import read_documents
+
+    model = Tokenizer.from_file(str(ROOT / "models/tokenizer/tokenizer.json"))
+    model.encode_special_tokens = True
+    texts = [record["text"] for record in read_documents(folder / "train")]
+    before = _cpu()
+    tokens = sum(len(encoding.ids) for encoding in model.encode_batch_fast(texts, add_special_tokens=False))
+    return tokens, _cpu() - before  # type: ignore[return-value]
+
+
+def _stage_tokens(folder: Path) -> tuple[int, float]:
+    import shutil
+
+    import lemur.corpus.tokenize_corpus
+    import lemur.corpus.tokenizer_folder  # noqa: F401
+
+    shutil.rmtree(folder / "tokens", ignore_errors=True)
+    before = _cpu()
+    tokenise(folder)
+    return json.loads((folder / "tokenize_corpus.json").read_bytes())["tokens"], _cpu() - before
+
+
+def tokenise_ratio(arguments: argparse.Namespace) -> None:
+    os.environ |= {"LEMUR_WORKERS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        corpus(folder, arguments.documents, copies=0.0)
+        for stage in (clean, dedup, split):
+            stage(folder)
+        pairs = [(measured(_bare, folder)[0], measured(_stage_tokens, folder)[0]) for _ in range(arguments.repeats)]
+    bare, stage_seconds = min(bare[1] for bare, _ in pairs), min(stage[1] for _, stage in pairs)
+    tokens = pairs[0][0][0]
+    print(
+        f"`tokenizers` alone {tokens / bare:,.0f} tokens/s, tokenize_corpus {tokens / stage_seconds:,.0f} (one thread)"
+    )
+    print(f"ratio {bare / stage_seconds:.3f}")
+
+
+def pack_ratio(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from lemur.corpus.packing import pack as packing
+
+    lengths = np.maximum(1, np.random.default_rng(0).gamma(2.0, 50.0, 100_000)).astype(np.int64)
+    for policy in ("best_fit", "concat"):
+        times = []
+        for _ in range(arguments.repeats):
+            started = time.process_time()
+            made = packing(lengths, 512, policy)  # type: ignore[arg-type]
+            times.append(time.process_time() - started)
+        print(f"{policy:8}: {len(lengths) / min(times):,.0f} documents/s, {100 * made.fullness:.2f} % full")
+
+
+def _loaded(batches: int) -> float:
+    from lemur.corpus.loader import Loader
+    from lemur.corpus.shards import open_shards
+
+    loader = Loader(open_shards(ROOT / "data/corpus/packed_lemur"), block("continued_pretraining")["batch_size"], 0)
+    for _ in range(20):
+        next(loader)
+    started = time.perf_counter()
+    for _ in range(batches):
+        next(loader)
+    return batches / (time.perf_counter() - started)
+
+
+def _trained(steps: int) -> float:
+    """Steps a second of the demo model, without its compilation, held-out losses and checkpoints."""
+    from lemur.corpus.shards import open_shards
+    from lemur.model import folder
+    from lemur.training.continued_pretraining import Params
+    from lemur.training.loop import train
+
+    params = Params.model_validate({**block("continued_pretraining"), "steps": steps})
+    speeds: list[float] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: speeds.append(record.args[2])  # type: ignore
+    logging.getLogger("lemur.training.loop").addHandler(handler)
+    logging.getLogger("lemur.training.loop").setLevel(logging.INFO)
+    handler.addFilter(lambda record: "tokens/s" in record.msg and len(record.args or ()) == 3)
+    times = []
+    for count in (steps // 5, steps):  # the difference has no compilation
+        _, start = folder.load(ROOT / "models/base", dtype=params.compute_dtype, remat=params.remat, mesh=None)
+        shards = open_shards(ROOT / "data/corpus/packed_lemur")
+        with tempfile.TemporaryDirectory() as name:
+            os.chdir(name)
+            started = time.perf_counter()
+            train(start, shards, params, steps=count, origin="", curve=Path(name) / "c.csv")
+            times.append(time.perf_counter() - started)
+    return (steps - steps // 5) / (times[1] - times[0])
+
+
+def loader_ratio(arguments: argparse.Namespace) -> None:
+    reads = max(measured(_loaded, 400)[0] for _ in range(arguments.repeats))
+    steps = max(measured(_trained, 100)[0] for _ in range(arguments.repeats))
+    print(f"loader {reads:,.0f} batches/s, demo training {steps:,.1f} steps/s: ratio {reads / steps:.1f}")
+
+
+# ---- near-duplicates ------------------------------------------------------------------------------------------------
+
+
+def _pairs(clusters: dict[int, int], truth: list[int]) -> tuple[float, float, float]:
+    """Precision, recall, F1 of the documents that are dropped as copies: right if another of its group stays."""
+    groups: dict[int, list[int]] = {}
+    for number, of in enumerate(truth):
+        groups.setdefault(of, []).append(number)
+    wanted = {number for members in groups.values() for number in members[1:]}
+    dropped = set(clusters)
+    spared = {of for of, members in groups.items() if any(member not in dropped for member in members)}
+    right = 0
+    for members in groups.values():
+        gone = [member for member in members if member in dropped]
+        right += len(gone) if members[0] in spared else len(gone) - 1
+    precision, recall = right / max(len(dropped), 1), right / max(len(wanted), 1)
+    return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
+
+
+def dedup_ratio(arguments: argparse.Namespace) -> None:
+    """Both remove near-duplicates with 14 bands of 8 rows and 5-word shingles, one worker, from the same documents."""
+    from tests.corpus.builders import corpus as write_corpus
+    from tests.corpus.builders import document
+
+    os.environ["LEMUR_WORKERS"] = "1"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        documents = corpus(folder, arguments.documents)
+        truth = [of for _, of in documents]
+        write_corpus(
+            folder / "cleaned", [document("refinedweb", text, f"{n:08d}") for n, (text, _) in enumerate(documents)]
+        )
+        lines = "".join(json.dumps({"text": text, "id": n}) + "\n" for n, (text, _) in enumerate(documents))
+        (folder / "documents.jsonl").write_text(lines)
+        ours = min(
+            (measured(dedup, folder, "cleaned", f"distinct{n}", False) for n in range(arguments.repeats)),
+            key=lambda run: run[2],
+        )
+        gone = {int(json.loads(line)["record"]["id"]): 0 for line in (folder / "d.jsonl").open()}
+        _show("dedup_corpus", ours[1], ours[2], ours[3], _pairs(gone, truth))
+        for python in arguments.peer:
+            runs = []
+            for _ in range(arguments.repeats):
+                result = subprocess.run(
+                    [python, PEER, folder / "documents.jsonl", folder / "peer.json"],
+                    check=True, capture_output=True, text=True, cwd=folder,
+                )  # fmt: skip
+                runs.append(json.loads(result.stdout.splitlines()[-1]))
+            peer = min(runs, key=lambda run: run["cpu"])
+            dropped = dict.fromkeys(json.loads((folder / "peer.json").read_bytes()), 0)
+            _show(peer["name"], peer["seconds"], peer["cpu"], peer["mb"], _pairs(dropped, truth))
+            print(f"processor time of {peer['name']} to ours: {peer['cpu'] / ours[2]:.2f}")
+
+
+def _show(name: str, seconds: float, cpu: float, peak: float, scores: tuple[float, float, float]) -> None:
+    precision, recall, f1 = scores
+    print(
+        f"{name:24} {seconds:6.1f} s, {cpu:6.1f} s of CPU, {peak:5.0f} MB; precision {precision:.4f}, "
+        f"recall {recall:.4f}, F1 {f1:.4f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["memory", "tokenise", "pack", "loader", "dedup"])
+    parser.add_argument("--documents", type=int, default=5000, help="of the smallest measurement (5000)")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--picture", type=Path, help="of `memory`, a PNG")
+    parser.add_argument("--peer", action="append", default=[], metavar="PYTHON")
+    arguments = parser.parse_args()
+    commands = {
+        "memory": memory, "tokenise": tokenise_ratio, "pack": pack_ratio, "loader": loader_ratio, "dedup": dedup_ratio,
+    }  # fmt: skip
+    commands[arguments.what](arguments)
+
+
+if __name__ == "__main__":
+    main()

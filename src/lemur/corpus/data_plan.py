@@ -1,0 +1,116 @@
+"""`lemur plan-data`: what a scale's corpus takes, source by source, before anything is downloaded.
+
+Tokens follow from the scale's mixture and Table 8's epochs; bytes, hours and disk from the measured rates and stated
+assumptions of data/paper/corpus_rates.yaml.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lemur.corpus.mixture import allocate_groups
+from lemur.corpus.sources import SOURCES, group
+from lemur.pipeline.files import PARAMS, ROOT, SCALES, flatten, read_yaml
+from lemur.records import Record
+
+RATES = ROOT / "data/paper/corpus_rates.yaml"
+TABLES = ROOT / "data/paper/tables.yaml"
+_ID_BYTES = 2  # of a token id in the token store, below 65,536 pieces
+
+
+def scale_params(name: str) -> dict[str, Any]:
+    """Leaves of params.yaml as a scale sets them, by dotted key. Raises `SystemExit` for an unknown scale."""
+    path = SCALES / f"{name}.yaml"
+    if not path.is_file():
+        raise SystemExit(
+            f"scale {name!r} is not known; there are {', '.join(sorted(p.stem for p in SCALES.glob('*.yaml')))}"
+        )
+    return flatten(read_yaml(PARAMS)) | flatten(read_yaml(path))
+
+
+def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
+    """The plan of a scale's Lemur mixture: a row a source and totals.
+
+    Args:
+        cores, hours: of one job, which decide how many jobs the work of a source is cut into.
+    """
+    params, rate = scale_params(name), read_yaml(rates)
+    printed = {row["source"]: row for row in read_yaml(TABLES)["table8"]["rows"]}
+    weights = {source: float(params[f"mix_corpus.lemur.weights.{source}"]) for source in SOURCES}
+    total = int(params["mix_corpus.lemur.total_tokens"])
+    wanted = allocate_groups(total, weights, dict.fromkeys(SOURCES, math.inf))
+    length, per_shard = params["pack_corpus.sequence_length"], params["pack_corpus.records_per_shard"]
+    rows = [
+        _row(source, wanted[source], printed[source], rate, length * per_shard, cores * hours) for source in SOURCES
+    ]
+    keys = [key for key, value in rows[0].items() if isinstance(value, int | float) and key not in ("epochs", "weight")]
+    return {
+        "scale": name,
+        "total_tokens": total,
+        "paper_tokens": 1e9 * sum(row["tokens"] for row in printed.values()),
+        "sequence_length": length,
+        "job": {"cores": cores, "hours": hours},
+        "sources": rows,
+        "total": {key: sum(row[key] for row in rows) for key in keys},
+    }
+
+
+def _row(source: str, tokens: float, printed: Record, rate: Record, shard_tokens: int, job_hours: float) -> Record:
+    epochs = printed["epochs"] or rate["epochs"][source]
+    available = tokens / epochs  # after all filters
+    kept = available * rate["bytes_per_token"][source]
+    raw = kept / rate["kept_share"]
+    speed = rate["megabytes_per_core_second"]
+    early = sum(raw / (1e6 * speed[stage]) for stage in ("clean_corpus", "dedup_corpus", "decontaminate_corpus"))
+    late = sum(kept / (1e6 * speed[stage]) for stage in ("split_corpus", "tokenize_corpus"))
+    packing = tokens * rate["bytes_per_token"][source] / (1e6 * speed["pack_corpus"])
+    hours = (early + late + packing) / 3600
+    downloaded = raw / rate["raw_compression"]
+    return {
+        "source": source,
+        "group": group(source),
+        "weight": round(float(printed["weight"]), 2),
+        "paper_tokens": 1e9 * printed["tokens"],
+        "tokens": tokens,
+        "epochs": epochs,
+        "source_tokens": available,
+        "raw_bytes": raw,
+        "downloaded_bytes": downloaded,
+        # Cleaned, distinct, decontaminated and split documents; rejects; ids; packed records.
+        "disk_bytes": raw + 3 * kept + available * _ID_BYTES + tokens * rate["packed_bytes_per_token"],
+        "cpu_hours": hours,
+        "raw_shards": math.ceil(downloaded / (1e9 * rate["gigabytes_per_raw_shard"])),
+        "token_shards": math.ceil(tokens / shard_tokens),
+        "jobs": math.ceil(hours / job_hours),
+    }
+
+
+def lines(found: Record) -> Iterator[str]:
+    """The plan for people."""
+    job = found["job"]
+    yield (
+        f"Scale {found['scale']}: {found['total_tokens'] / 1e9:g} billion tokens in sequences of "
+        f"{found['sequence_length']}; jobs of {job['cores']} cores for at most {job['hours']:g} hours"
+    )
+    head = ("source", "tokens, B", "paper, B", "epochs", "source, B", "raw, GB", "download, GB", "disk, GB", "CPU h")
+    yield "".join(
+        f"{title:>15}" if title == "source" else f"{title:>13}" for title in (*head, "raw shards", "shards", "jobs")
+    )
+    for row in [*found["sources"], {"source": "total", **found["total"]}]:
+        epochs = f"{row['epochs']:.2f}" if "epochs" in row else ""
+        cells = (
+            f"{row['tokens'] / 1e9:.2f}",
+            f"{row['paper_tokens'] / 1e9:.2f}",
+            epochs,
+            f"{row['source_tokens'] / 1e9:.2f}",
+            f"{row['raw_bytes'] / 1e9:,.1f}",
+            f"{row['downloaded_bytes'] / 1e9:,.1f}",
+            f"{row['disk_bytes'] / 1e9:,.1f}",
+            f"{row['cpu_hours']:,.1f}",
+            f"{row['raw_shards']:,}",
+            f"{row['token_shards']:,}",
+            f"{row['jobs']:,}",
+        )
+        yield f"{row['source']:>15}" + "".join(f"{cell:>13}" for cell in cells)
+    yield "Rates, and what is assumed: data/paper/corpus_rates.yaml (docs/corpus.md)"
