@@ -31,10 +31,10 @@ def report(path: Path, stage: str, dropped: dict[str, dict[str, int]], **more: A
     counts.write(path, **more)
 
 
-def run(tmp_path: Path, records: list[Any]) -> Path:
+def run(tmp_path: Path, records: list[Any], place: str = "bundled") -> Path:
     tmp_path.mkdir(exist_ok=True)
     write_jsonl(tmp_path / "mixed.jsonl", records)
-    places = {name: {"place": "bundled", "revision": "1", "title": name.upper()} for name in SOURCES}
+    places = {name: {"place": place, "revision": "1", "title": name.upper()} for name in SOURCES}
     names = ("normalise", "english_filter", "semantic_dedup_text", "semantic_dedup_code", "mix_instructions")
     inputs = {name: tmp_path / f"{name}.json" for name in names}
     report(inputs["normalise"], "normalise", {"sharegpt": {"role_order": 2}}, places=places)
@@ -71,6 +71,18 @@ def test_the_card_names_sources_terms_and_counts(tmp_path: Path) -> None:
     assert "not the original data set (evol_codealpaca, oasst1, sharegpt)" in card
     assert "| sharegpt | 7 | 2 | 7 | 0 | 0 | 0 | 5 | not_english 7, role_order 2 |" in card
     assert "gsm8k (1,319 items: 3 overlaps removed, 0 only reported)" in card
+
+
+def test_the_card_says_what_a_place_means(tmp_path: Path) -> None:
+    cards = {
+        place: (run(tmp_path / place, RECORDS, place) / "README.md").read_text(encoding="utf-8")
+        for place in ("bundled", "mirror", "hub")
+    }
+    assert "written for this project" in cards["bundled"]
+    assert "in its place; its manifest.yaml says what (evol_codealpaca, oasst1, sharegpt)." in cards["mirror"]
+    assert "not the original data set" not in cards["hub"]
+    # Whose terms bind the original files says nothing of what stands in for them.
+    assert [place for place, card in cards.items() if "shared by them" in card] == ["hub"]
 
 
 def test_same_bytes_and_empty_sets(tmp_path: Path) -> None:

@@ -13,7 +13,13 @@ NOTES = {
     "evol_code_80k": "Answers by GPT-3.5 and GPT-4, whose terms restrict competing use.",
     "evol_codealpaca": "Answers by GPT-4, whose terms restrict competing use.",
 }
-"""What a licence does not say, of a source's original files."""
+"""What a licence does not say, of a source's original files (place hub)."""
+
+_PLACES = {
+    "bundled": "Bundled: a small sample written for this project, not the original data set",
+    "mirror": "Mirror: what could be copied freely of the original or in its place; its manifest.yaml says what",
+}
+"""What a place means for what is in the set."""
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
@@ -56,7 +62,7 @@ def card(name: str, contents: dict[str, Counter[tuple[str, str]]], reports: dict
         Column("conversations", "Conversations"),
         Column("rounds", "Rounds each"),
     ]
-    bundled = sorted({source for source, _ in conversations if places[source]["place"] == "bundled"})
+    at = {place: sorted({s for s, _ in conversations if places[s]["place"] == place}) for place in _PLACES}
     blocks: list[Block] = [
         Heading(name, 1),
         Text(
@@ -69,8 +75,8 @@ def card(name: str, contents: dict[str, Counter[tuple[str, str]]], reports: dict
             "(the source's own label, if it has one), `messages` (role: system, user or assistant; content)."
         ),
         Heading("Sources and licences"),
-        Table(columns, rows, _place_notes(bundled)),
-        Text(_terms(conversations, bundled)),
+        Table(columns, rows, [f"{note} ({', '.join(at[place])})." for place, note in _PLACES.items() if at[place]]),
+        Text(_terms(conversations, {source for source, _ in conversations if places[source]["place"] == "hub"})),
         Heading("What was left out"),
         funnel(reports),
         Text(_overlaps(reports["mix_instructions"])),
@@ -78,13 +84,7 @@ def card(name: str, contents: dict[str, Counter[tuple[str, str]]], reports: dict
     return header + markdown(blocks)
 
 
-def _place_notes(bundled: list[str]) -> list[str]:
-    if not bundled:
-        return []
-    return [f"Bundled: a small sample written for this project, not the original data set ({', '.join(bundled)})."]
-
-
-def _terms(conversations: Counter[tuple[str, str]], bundled: list[str]) -> str:
+def _terms(conversations: Counter[tuple[str, str]], original: set[str]) -> str:
     closed = sorted((source, licence) for source, licence in conversations if is_non_commercial(licence))
     count = sum(conversations[key] for key in closed)
     named = "; ".join(f"`{source}` ({licence}, {conversations[source, licence]:,})" for source, licence in closed)
@@ -94,7 +94,6 @@ def _terms(conversations: Counter[tuple[str, str]], bundled: list[str]) -> str:
         if closed
         else "No part's licence forbids commercial use."
     )
-    original = {source for source, _ in conversations} - set(bundled)
     notes = [f"* `{source}`: {NOTES[source]}" for source in sorted(original & NOTES.keys())]
     more = "\n\nBeside the licences:\n\n" + "\n".join(notes) if notes else ""
     return first + more
