@@ -14,6 +14,7 @@ from tests.instructions.builders import chat, fetched, tokenizer_folder
 
 BASE: dict[str, Any] = {
     "kind": "wordllama",
+    "sources": ["sharegpt"],
     "prompt": "",
     "batch_size": 8,
     "dtype": "float32",
@@ -54,6 +55,17 @@ def test_rows_follow_lines(tmp_path: Path, wordllama: Path) -> None:
     assert (first[0] == vectors[0]).all()
     assert (first[1] != vectors[1]).any()
     assert read_json(tmp_path / "report.json")["conversations"] == 3
+
+
+def test_other_sources_are_not_embedded(tmp_path: Path, wordllama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lemur.instructions.embed_instructions.BATCH", 2)
+    sources = ["openorca", "sharegpt", "openorca", "openorca", "sharegpt"]
+    records = [chat("the cat sat", "x", source=source) for source in sources]
+    vectors = run(tmp_path, wordllama, records)
+    assert [bool(row.any()) for row in vectors] == [source == "sharegpt" for source in sources]
+    assert (vectors[1] == vectors[4]).all()
+    report = read_json(tmp_path / "report.json")
+    assert (report["conversations"], report["embedded"], report["zero_vectors"]) == (5, 2, 0)
 
 
 def test_case_and_white_space_are_folded(tmp_path: Path, wordllama: Path) -> None:

@@ -47,7 +47,14 @@ def source(tmp_path: Path, model: Path) -> Path:
 
 
 def embed(tmp_path: Path, folder: Path, texts: list[str], **changes: Any) -> np.ndarray:
-    base = {"kind": "sentence_transformers", "prompt": PROMPT, "batch_size": 2, "dtype": "float32", "device": "cpu"}
+    base = {
+        "kind": "sentence_transformers",
+        "sources": ["sharegpt"],
+        "prompt": PROMPT,
+        "batch_size": 2,
+        "dtype": "float32",
+        "device": "cpu",
+    }
     write_jsonl(tmp_path / "in.jsonl", [chat(text, "x") for text in texts])
     embed_instructions(
         Params.model_validate({**base, "text": "all", "fold": False, **changes}),

@@ -115,6 +115,27 @@ def test_vectors_of_another_file(tmp_path: Path) -> None:
         run(tmp_path, [chat("q", "a")], np.ones((2, 1), np.float32))
 
 
+def test_vectors_without_a_compared_source(tmp_path: Path) -> None:
+    records = [chat("q", "a"), chat("q", "a", source="chatlogs")]
+    vectors = np.array([[1], [0]], np.float32)
+    with pytest.raises(ValueError, match=r"no vector of chatlogs; add it to embed_instructions\.sources"):
+        run(tmp_path, records, vectors, sources=["sharegpt", "chatlogs"])
+    kept, _, report = run(tmp_path, records, vectors, sources=["sharegpt"])
+    assert (len(kept), report["compared"], report["passed_without_comparison"]) == (2, 1, 1)
+
+
+def test_the_same_pair_of_instructions_is_shown_once(tmp_path: Path) -> None:
+    records = [chat("one", "a" * n) for n in (1, 2, 3)] + [chat("two", "bb")]
+    vectors = np.array([[1, 0]] * 3 + [[0.95, 0.3122499]], np.float32)
+    _, _, report = run(tmp_path, records, vectors, threshold=1, near_margin=0.06)
+    near = report["near_threshold"]
+    assert near["pairs"] == 6
+    assert [(pair["kept"]["instruction"], pair["other"]["instruction"]) for pair in near["closest"]] == [
+        ("one", "one"),
+        ("one", "two"),
+    ]
+
+
 def test_sources_of_two_groups(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not of one group"):
         run(tmp_path, [], np.ones((0, 1), np.float32), sources=["sharegpt", "evol_code_80k"])

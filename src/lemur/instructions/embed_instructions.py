@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lemur.instructions.conversation import user_turns
 from lemur.pipeline.params import StageParams
-from lemur.records import Record, read_jsonl, write_json
+from lemur.records import Record, batches, read_jsonl, write_json
 from lemur.sources.fetched import Fetched, load
 
 PACKAGES = ("numpy", "tokenizers")
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 class Params(StageParams):
     kind: Literal["wordllama", "minilm", "sentence_transformers"] = Field(description="what embeds")
+    sources: list[str] = Field(description="sources that semantic_dedup compares; the others' vectors are zero")
     prompt: str = Field(description="instruction put before each text, not pooled (INSTRUCTOR); empty for none")
     batch_size: int = Field(gt=0, description="texts at once in the model")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(description="precision of the model's weights")
@@ -31,30 +32,37 @@ class Params(StageParams):
 def embed_instructions(
     params: Params, conversations: Path, embedding_model: Path, *, vectors: Path, report: Path
 ) -> None:
-    """Write float32 [conversations, dimension], row i for line i, each of length 1."""
+    """Write float32 [conversations, dimension], row i for line i, each of length 1; zeros for sources not embedded."""
     from numpy.lib.format import write_array_header_2_0
     from tqdm import tqdm
 
     model = _model(params, embedding_model)
     total = sum(1 for _ in read_jsonl(conversations))
-    empty = 0
+    empty = embedded = 0
     with vectors.open("wb") as file:
         # Written row by row, so that memory does not grow with the number of conversations.
         header = {"descr": "<f4", "fortran_order": False, "shape": (total, model.dimension)}
         write_array_header_2_0(file, header)
-        batch: list[str] = []
-        for record in tqdm(read_jsonl(conversations), total=total, desc="embed_instructions"):
-            batch.append(_text(params, record))
-            if len(batch) == BATCH:
-                empty += _write(file, model.encode(batch))
-                batch = []
-        if batch:
-            empty += _write(file, model.encode(batch))
+        progress = tqdm(read_jsonl(conversations), total=total, desc="embed_instructions")
+        for batch in batches(progress, BATCH):
+            rows = np.zeros((len(batch), model.dimension), "<f4")
+            places = [place for place, record in enumerate(batch) if record["source"] in params.sources]
+            if places:
+                rows[places] = model.encode([_text(params, batch[place]) for place in places])
+            file.write(rows.tobytes())
+            embedded += len(places)
+            empty += int(np.count_nonzero(~rows[places].any(axis=1)))
     write_json(
         report,
-        {"stage": "embed_instructions", "conversations": total, "dimension": model.dimension, "zero_vectors": empty},
+        {
+            "stage": "embed_instructions",
+            "conversations": total,
+            "embedded": embedded,
+            "dimension": model.dimension,
+            "zero_vectors": empty,
+        },
     )
-    log.info("embed_instructions: %d vectors of %d dimensions", total, model.dimension)
+    log.info("embed_instructions: %d vectors of %d dimensions", embedded, model.dimension)
 
 
 def _text(params: Params, record: Record) -> str:
@@ -66,11 +74,6 @@ def _text(params: Params, record: Record) -> str:
 def folded(text: str) -> str:
     """One case and single blanks: WordLlama's tokens keep both, so the same question in lower case would be another."""
     return " ".join(text.casefold().split())
-
-
-def _write(file, rows: np.ndarray) -> int:  # type: ignore[no-untyped-def]
-    file.write(rows.astype("<f4").tobytes())
-    return int(np.count_nonzero(~rows.any(axis=1)))
 
 
 def _model(params: Params, embedding_model: Path):  # type: ignore[no-untyped-def]

@@ -47,6 +47,10 @@ def semantic_dedup(
     matrix = np.load(vectors, mmap_mode="r")
     if len(matrix) != entries.lines:
         raise ValueError(f"{vectors} has {len(matrix)} rows, {conversations} {entries.lines} lines; embed again")
+    for source in params.sources:
+        lines = [entry.line for entry in entries.found if entry.source == source]
+        if lines and not any(matrix[line].any() for line in lines):
+            raise ValueError(f"{vectors}: no vector of {source}; add it to embed_instructions.sources in params.yaml")
     compared = sorted(
         (entry for entry in entries.found if entry.source in params.sources), key=lambda entry: entry.rank
     )
@@ -85,21 +89,24 @@ def semantic_dedup(
                 compared[pair[1]].identifier,
             ),
         )
-        shown = [
-            {
-                "similarity": value,
-                "kept": {"id": compared[row].identifier, "instruction": _instruction(compared[row].read(file))},
-                "other": {"id": compared[other].identifier, "instruction": _instruction(compared[other].read(file))},
-                "dropped": value > params.threshold,
-            }
-            for row, other, value in near[:SHOWN]
-        ]
+        shown: dict[tuple[str, ...], Record] = {}  # the same two instructions once
+        for row, later, value in near:
+            pair = [
+                {"id": compared[i].identifier, "instruction": _instruction(compared[i].read(file))}
+                for i in (row, later)
+            ]
+            shown.setdefault(
+                tuple(sorted(side["instruction"] for side in pair)),
+                {"similarity": value, "kept": pair[0], "other": pair[1], "dropped": value > params.threshold},
+            )
+            if len(shown) == SHOWN:
+                break
     counts.write(
         report,
         group=group,
         compared=len(compared),
         passed_without_comparison=len(entries.found) - len(compared),
-        near_threshold={"pairs": len(near), "within": params.near_margin, "closest": shown},
+        near_threshold={"pairs": len(near), "within": params.near_margin, "closest": list(shown.values())},
     )
     log.info("semantic_dedup: %d of %d conversations are near-duplicates", len(dropped), len(compared))
 
