@@ -21,8 +21,9 @@ from lemur.planning.trainings import Training
 class Compiled:
     """What the compiler says of one chip. Bytes; `error` where it does not fit.
 
-    weights, optimizer, batch: what the step is given. temporary: the rest at the fullest moment, that is gradients,
-    activations kept for the backward pass, gathered weights. collectives: kind to bytes a step that a chip sends.
+    weights, optimizer, batch: what the step is given. temporary: what is allocated beside it: gradients, activations
+    kept for the backward pass, gathered weights. live: what of all this is in use at the fullest moment; the rest are
+    gaps. collectives: kind to bytes a step that a chip sends.
     """
 
     training: Training
@@ -32,11 +33,16 @@ class Compiled:
     batch: int
     temporary: int
     collectives: dict[str, float]
+    live: int = 0
     error: str = ""
 
     @property
     def total(self) -> int:
         return self.weights + self.optimizer + self.batch + self.temporary
+
+    def fits(self, machine: Machine) -> bool:
+        """The compiler lets some programs pass that allocate a little more than there is; here they do not fit."""
+        return not self.error and self.total <= machine.memory
 
     @property
     def sent(self) -> float:
@@ -99,11 +105,13 @@ def compile_training(training: Training, chips: Sequence[Any]) -> Compiled:
             said = next(line for line in str(error).splitlines() if "RESOURCE_EXHAUSTED" in line)[:300]
             return result(seconds=time.monotonic() - started, temporary=beside, collectives={}, error=said)
     memory = compiled.memory_analysis()
-    fullest = memory.argument_size_in_bytes + memory.temp_size_in_bytes
-    fullest += memory.output_size_in_bytes - memory.alias_size_in_bytes
+    # The state's memory is used again for its successor (donated), so outputs take nothing more.
+    allocated = memory.argument_size_in_bytes + memory.temp_size_in_bytes
+    allocated += memory.output_size_in_bytes - memory.alias_size_in_bytes
     return result(
         seconds=time.monotonic() - started,
-        temporary=fullest - sum(given),
+        temporary=allocated - sum(given),
+        live=memory.peak_memory_in_bytes,
         collectives=collective_bytes(compiled.as_text()),
     )
 
@@ -132,6 +140,6 @@ def search(training: Training, machine: Machine, chips: Sequence[Any], *, most: 
             continue
         compiled = compile_training(training.on(layout.mesh, layout.microbatches), chips)
         yield compiled
-        fitting += not compiled.error
+        fitting += compiled.fits(machine)
         if fitting == most:
             return

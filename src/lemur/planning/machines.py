@@ -42,6 +42,7 @@ MACHINES = {
 def devices(machine: Machine) -> Sequence[Any]:
     """The chips of a slice, without the slice. Raises `SystemExit` where libtpu is not installed."""
     os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # do not look for Google's metadata server
+    os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"  # there is no TPU that two processes could fight for
     os.environ["TPU_WORKER_HOSTNAMES"] = "localhost"
     os.environ["TPU_ACCELERATOR_TYPE"] = machine.name
     sys.path.append(str(ROOT / ".venv-plan"))

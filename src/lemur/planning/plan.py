@@ -48,7 +48,7 @@ def plan(
             except ValueError as error:
                 raise SystemExit(f"{stage}: {error}") from None
         print(text(best, slice_, len(chips), mfu) if best else f"{stage}: no layout of {machine} fits", flush=True)
-        fits &= best is not None and not best.error
+        fits &= best is not None and best.fits(slice_)
     return fits
 
 
@@ -68,10 +68,10 @@ def _search(training: Training, machine: Machine, chips: Sequence[Any], most: in
     print(f"{'mesh d x f x s x t':>20} {'micro':>6} {'memory':>10} {'sent':>10} {'compiled in':>12}")
     fitting: list[Compiled] = []
     for found in search(training, machine, chips, most=most):
-        sent = "too large" if found.error else f"{found.sent / GIB:.0f} GiB"
+        sent = f"{found.sent / GIB:.0f} GiB" if found.fits(machine) else "too large"
         micro, memory = found.training.params.microbatches, f"{found.total / GIB:.1f} GiB"
         print(f"{_mesh(found.training):>20} {micro:6} {memory:>10} {sent:>10} {found.seconds:10.0f} s", flush=True)
-        fitting += [] if found.error else [found]
+        fitting += [found] if found.fits(machine) else []
     return min(fitting, key=lambda found: found.sent, default=None)
 
 
@@ -99,11 +99,12 @@ def text(found: Compiled, machine: Machine, chips: int, mfu: float) -> str:
         "batch": found.batch,
         "gradients, activations, gathered weights": found.temporary,
         "in all": found.total,
+        "of it in use at the fullest moment": found.live,
         "a program may use": machine.memory,
     }
-    lines += [f"    {name:42} {size / GIB:7.2f} GiB" for name, size in kinds.items()]
-    if found.error:
-        return "\n".join([*lines, f"  DOES NOT FIT: {found.error}", *_advice(found, machine)])
+    lines += [f"    {name:42} {size / GIB:7.2f} GiB" for name, size in kinds.items() if size or name == "batch"]
+    if not found.fits(machine):
+        return "\n".join([*lines, f"  DOES NOT FIT: {found.error or 'more than a chip has'}", *_advice(found, machine)])
     lines.append("  a chip sends each step")
     lines += [f"    {name:42} {size / GIB:7.1f} GiB" for name, size in found.collectives.items()]
     links = found.sent / machine.interconnect
