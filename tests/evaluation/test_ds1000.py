@@ -18,6 +18,7 @@ PARAMS = {
     "chat": "auto",
     "context": None,
     "tile": 4,
+    "backend": "jax",
     "max_new_tokens": 64,
     "samples": 1,
     "k": [1],

@@ -15,6 +15,7 @@ PARAMS = {
     "chat": "auto",
     "context": None,
     "tile": 4,
+    "backend": "jax",
     "max_new_tokens": 64,
 }
 

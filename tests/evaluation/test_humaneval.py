@@ -16,6 +16,7 @@ PARAMS = {
     "chat": "auto",
     "context": None,
     "tile": 4,
+    "backend": "jax",
     "max_new_tokens": 64,
     "strip_prompt": False,
     "samples": 1,

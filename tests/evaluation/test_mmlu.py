@@ -8,7 +8,16 @@ from lemur.evaluation import mmlu as stage
 from lemur.records import read_json, read_jsonl
 from tests.evaluation.conftest import Oracle, fetched, file
 
-PARAMS = {"shots": 5, "limit": None, "seed": 0, "bos": False, "chat": "auto", "context": None, "tile": 4}
+PARAMS = {
+    "shots": 5,
+    "limit": None,
+    "seed": 0,
+    "bos": False,
+    "chat": "auto",
+    "context": None,
+    "tile": 4,
+    "backend": "jax",
+}
 SUBJECTS = {"world_religions": 4, "astronomy": 7}
 
 

@@ -19,6 +19,7 @@ PARAMS = {
     "chat": "auto",
     "context": None,
     "tile": 4,
+    "backend": "jax",
     "max_new_tokens": 64,
     "max_steps": 10_000_000,
     "memory": 256,

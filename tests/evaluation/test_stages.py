@@ -16,7 +16,6 @@ from lemur.evaluation import (
     bits_per_byte,
     ds1000,
     gsm8k,
-    harness,
     humaneval,
     library_environment,
     mbpp,
@@ -24,6 +23,7 @@ from lemur.evaluation import (
     multipl_e,
     spider,
 )
+from lemur.inference import remembered
 from lemur.inference.jax_model import JaxModel
 from lemur.inference.remembered import Remembered, place
 from lemur.inference.replay import ReplayModel
@@ -45,7 +45,7 @@ from tests.evaluation.conftest import Oracle, fetched
 from tests.inference.conftest import tokenizer_folder  # noqa: F401
 
 Stage = Callable[..., None]
-ASK = {"seed": 0, "bos": True, "chat": "auto", "context": None, "tile": 4}
+ASK = {"seed": 0, "bos": True, "chat": "auto", "context": None, "tile": 4, "backend": "jax"}
 SLOW = ("mbpp", "multipl_e", "ds1000")  # the same code paths as humaneval
 SHORT = {"bos": True, "max_new_tokens": 12}
 
@@ -206,7 +206,7 @@ def test_a_stage_repeats_to_the_byte(
     assert read_json(notes / tmp_path.name / f"{benchmark_task(benchmark)}.json")["resumed_answers"] == 0
     # Each prompt alone, killed after the first answer, taken up again with two workers.
     monkeypatch.setenv("LEMUR_WORKERS", "2")
-    monkeypatch.setattr(harness, "remember", lambda model, settings, tile: alone(model, settings))
+    monkeypatch.setattr(remembered, "remember", lambda model, settings, tile: alone(model, settings))
     with monkeypatch.context() as dying:
         for name in ("generate", "loglikelihood", "rolling_loglikelihood"):
             dying.setattr(JaxModel, name, mortal(getattr(JaxModel, name), 1))

@@ -10,6 +10,7 @@ from typing import Protocol
 from pydantic import Field
 
 from lemur.evaluation import harness
+from lemur.inference import remembered
 from lemur.inference.interface import Model
 from lemur.pipeline.params import StageParams
 from lemur.records import Record, read_jsonl, write_jsonl
@@ -77,7 +78,7 @@ def bits_per_byte(params: Params, model: Path, benchmark: Path, *, result: Path,
         raise ValueError(f"{benchmark} holds no document; check split_corpus in params.yaml")
     original = sum(1 for path in sorted(benchmark.glob("*.jsonl")) for _ in read_jsonl(path))
     loaded = JaxModel.load(model, tile=params.tile, bos=True, context=params.context)
-    asked = harness.remember(loaded, {"task": "bits_per_byte", **params.model_dump(mode="json")}, tile=params.tile)
+    asked = remembered.remember(loaded, {"task": "bits_per_byte", **params.model_dump(mode="json")}, tile=params.tile)
     evaluate(params, asked, TextCodec(model, bos=True), documents, original, result, samples)
 
 

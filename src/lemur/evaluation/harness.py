@@ -20,8 +20,9 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from lemur import workers
+from lemur.inference import backends
 from lemur.inference.interface import Generation, Model, Prompt
-from lemur.inference.remembered import Remembered, remember
+from lemur.inference.remembered import Remembered
 from lemur.pipeline.files import ROOT
 from lemur.pipeline.params import StageParams
 from lemur.records import Record, write_json, write_jsonl
@@ -47,14 +48,21 @@ class AskParams(StageParams):
         description="most tokens of prompt and answer together; null for as many as the model allows", gt=1
     )
     tile: int = Field(description="sequences computed together; part of the numerics profile, not only of speed", gt=0)
+    backend: backends.Backend = Field(description="what computes the answers (docs/evaluation.md)")
 
 
 def open_model(folder: Path, params: AskParams) -> Model:
-    """The model to ask: a model folder in the in-process JAX back end. An interrupted run's answers are taken up."""
-    from lemur.inference.jax_model import JaxModel
-
-    model = JaxModel.load(folder, tile=params.tile, bos=params.bos, context=params.context)
-    return remember(model, {"task": type(params).__module__, **params.model_dump(mode="json")}, tile=params.tile)
+    """The model of a folder behind the back end that the parameters name."""
+    settings = {"task": type(params).__module__, **params.model_dump(mode="json")}
+    return backends.open_model(
+        folder,
+        params.backend,
+        task=type(params).__module__.rpartition(".")[2],
+        tile=params.tile,
+        bos=params.bos,
+        context=params.context,
+        settings=settings,
+    )
 
 
 def asks_in_chat(model: Model, chat: str) -> bool:

@@ -1,6 +1,5 @@
 """The in-process back end: a model folder of this project (or any Llama in safetensors), computed by JAX."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,18 +12,18 @@ from lemur.inference.beginnings import Beginnings, Split
 from lemur.inference.interface import Generation, Score
 from lemur.inference.text import TextCodec, first_stop
 from lemur.inference.tiles import STEPS, Programs, Row, bucket, padded, tiles
+from lemur.inference.token_model import Part, TokenModel, Window, identity, key
 from lemur.model.llama import Llama
 from lemur.records import Record
 
 
-class JaxModel:
+class JaxModel(TokenModel):
     """A `lemur.inference.interface.Model`. Computes in float32."""
 
     def __init__(self, model: Llama, codec: TextCodec, *, tile: int, context: int | None = None) -> None:
         longest = model.config.max_position_embeddings
-        self.context_length: int = min(context or longest, longest)
+        super().__init__(codec, min(context or longest, longest))
         self._tile = tile
-        self._codec = codec
         self._programs = Programs(model)
         self._beginnings = Beginnings(self._programs, codec, self.context_length)
 
@@ -36,54 +35,23 @@ class JaxModel:
 
         return cls(model_folder.load(folder)[1], TextCodec(folder, bos=bos), tile=tile, context=context)
 
-    @property
-    def chat(self) -> bool:
-        return self._codec.chat_template is not None
-
-    def count_tokens(self, text: str) -> int:
-        return len(self._codec.encode_prompt(text))
-
-    def chat_prompt(self, messages: Sequence[dict[str, str]], *, prefill: str = "") -> str:
-        return self._codec.chat_prompt(messages, prefill)
-
     def identity(self) -> Record:
-        digest = hashlib.sha256()
-        folder = self._codec.folder
-        for path in sorted([*folder.glob("*.safetensors"), folder / "config.json"]):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-        return {"backend": "jax", "model_hash": digest.hexdigest(), **self._codec.hashes()}
+        return identity("jax", self._codec, ("jax", "jaxlib", "tokenizers"))
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
         # Continuations of one token after one context (the letters of a multiple choice) share one forward pass.
         single: defaultdict[Split, list[tuple[int, int]]] = defaultdict(list)
-        several: list[_Window] = []
+        several: list[int] = []
         for index, (context, continuation) in enumerate(requests):
             before, after = self._codec.encode_pair(context, continuation)
-            before = before or [self._codec.bos_id]
             if len(after) == 1:
-                single[self._beginnings.split(context, before)].append((index, after[0]))
+                split = self._beginnings.split(context, before or [self._codec.bos_id])
+                single[split].append((index, after[0]))
             else:
-                whole = (before + after)[-self.context_length :]
-                several.append(_Window(index, whole, min(len(after), len(whole) - 1)))
-        scores: dict[int, Score] = self._score_single(single)
-        for index, parts in self._score_windows(several).items():
-            scores[index] = _score(parts)
+                several.append(index)
+        scores = self._score_single(single)
+        scores |= zip(several, super().loglikelihood([requests[index] for index in several]), strict=True)
         return [scores[index] for index in range(len(requests))]
-
-    def rolling_loglikelihood(self, texts: Sequence[str], *, overlap: int) -> list[Score]:
-        if not 1 <= overlap < self.context_length:
-            raise ValueError(f"overlap is {overlap}; 1 to {self.context_length - 1} tokens are allowed")
-        windows: list[_Window] = []
-        for index, text in enumerate(texts):
-            tokens = [self._codec.bos_id, *self._codec.encode(text)]
-            done = 1  # the beginning-of-text token is context, not scored
-            while done < len(tokens):
-                start = max(0, done - (overlap if done > 1 else 1))
-                stop = min(len(tokens), start + self.context_length)
-                windows.append(_Window(index, tokens[start:stop], stop - done))
-                done = stop
-        parts = self._score_windows(windows)
-        return [_score(parts.get(index, [])) for index in range(len(texts))]
 
     def _score_single(self, contexts: dict[Split, list[tuple[int, int]]]) -> dict[int, Score]:
         scores = {}
@@ -107,9 +75,8 @@ class JaxModel:
             groups[self._beginnings.shape(row)].append(row)
         return dict(sorted(groups.items()))
 
-    def _score_windows(self, windows: Sequence["_Window"]) -> dict[int, list[tuple[np.ndarray, np.ndarray]]]:
-        """(log-probabilities, greedy) of each window's last `scored` tokens, by request, in the windows' order."""
-        parts: defaultdict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = defaultdict(dict)
+    def each_token(self, windows: Sequence[Window]) -> list[Part]:
+        parts: dict[int, Part] = {}
         order = sorted(range(len(windows)), key=lambda place: (len(windows[place].tokens), windows[place].tokens))
         for length, group in self._grouped(order, lambda place: len(windows[place].tokens)).items():
             for places in tqdm(list(tiles(group, self._tile)), f"context {length}"):
@@ -118,8 +85,8 @@ class JaxModel:
                 for row, place in enumerate(places):
                     window = windows[place]
                     new = slice(len(window.tokens) - 1 - window.scored, len(window.tokens) - 1)
-                    parts[window.request][place] = logprobs[row, new], greedy[row, new]
-        return {request: [found[place] for place in sorted(found)] for request, found in parts.items()}
+                    parts[place] = logprobs[row, new], greedy[row, new]
+        return [parts[place] for place in range(len(windows))]
 
     def generate(
         self,
@@ -132,11 +99,9 @@ class JaxModel:
     ) -> list[Generation]:
         answers = []
         for prompt in prompts:
-            tokens = self._codec.encode_prompt(prompt) or [self._codec.bos_id]
-            room = min(max_new_tokens, self.context_length - len(tokens))
-            if room < 1:
-                raise ValueError(f"a prompt has {len(tokens)} tokens and the model's context {self.context_length}")
-            answers.append(_Answer(tokens, self._beginnings.split(prompt, tokens), room, _key(prompt, seed)))
+            tokens, room = self.prompt(prompt, max_new_tokens)
+            split = self._beginnings.split(prompt, tokens)
+            answers.append(_Answer(tokens, split, room, np.frombuffer(key(prompt, seed), "<u4")))
 
         def shape(answer: _Answer) -> tuple[int, int, int]:
             # The cache's bucket follows from max_new_tokens as asked, so that `room` changes no program.
@@ -214,15 +179,6 @@ class JaxModel:
         return dict(sorted(groups.items()))
 
 
-@dataclass(frozen=True)
-class _Window:
-    """Tokens that go through the model at once; the last `scored` of them belong to request number `request`."""
-
-    request: int
-    tokens: list[int]
-    scored: int
-
-
 @dataclass
 class _Answer:
     """A row of a tile: what was asked, and the answer so far."""
@@ -237,15 +193,3 @@ class _Answer:
     checked: int = 0
     stopped: bool = False
     done: bool = False
-
-
-def _key(prompt: str, seed: int) -> np.ndarray:
-    """Two uint32 from seed and prompt: a sample depends on these and on nothing else."""
-    return np.frombuffer(hashlib.sha256(f"{seed}\n{prompt}".encode()).digest()[:8], "<u4")
-
-
-def _score(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Score:
-    values = [float(value) for logprobs, _ in parts for value in logprobs]
-    return Score(
-        float(np.sum(values, dtype=np.float64)) if values else 0.0, tuple(values), all(bool(g.all()) for _, g in parts)
-    )

@@ -15,7 +15,7 @@ from lemur.pipeline.environment import NUMERICS, installed
 from lemur.pipeline.files import DAG, ENVIRONMENT, PACKAGE, ROOT, flatten, read_yaml
 from lemur.pipeline.validation import stage_module
 
-# Libraries whose version cannot reach an artifact: they draw progress bars, check parameters or start processes.
+# Libraries whose version cannot reach an artifact: they draw progress bars, check parameters, carry answers.
 HARMLESS = {
     "ruamel-yaml-clib",
     "tqdm",
@@ -24,6 +24,7 @@ HARMLESS = {
     "mlflow-skinny",
     "mlflow-tracing",
     "pyyaml",
+    "requests",
     "ruamel-yaml",
 }
 # What a library's own bits come from.

@@ -1,0 +1,127 @@
+"""What the back ends share that are asked with tokens: a model folder's tokenizer and template, windows of texts."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from lemur.inference.interface import Score
+from lemur.inference.text import TextCodec
+from lemur.records import Record, read_json
+
+Part = tuple[np.ndarray, np.ndarray]
+"""Log-probabilities [scored] of a window's last tokens, and which of them are likeliest."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Tokens that go through the model at once; the last `scored` of them belong to request number `request`."""
+
+    request: int
+    tokens: list[int]
+    scored: int
+
+
+class TokenModel(ABC):
+    """Implements `lemur.inference.interface.Model` but for `generate`, `identity` and what a window scores."""
+
+    def __init__(self, codec: TextCodec, context_length: int) -> None:
+        self._codec = codec
+        self.context_length = context_length
+        self.window = context_length
+        """Most tokens that are scored at once."""
+
+    @property
+    def chat(self) -> bool:
+        return self._codec.chat_template is not None
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._codec.encode_prompt(text))
+
+    def chat_prompt(self, messages: Sequence[dict[str, str]], *, prefill: str = "") -> str:
+        return self._codec.chat_prompt(messages, prefill)
+
+    @abstractmethod
+    def each_token(self, windows: Sequence[Window]) -> list[Part]:
+        """The scores of each window's last `scored` tokens, in the windows' order."""
+
+    def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
+        windows = [self.pair(index, *request) for index, request in enumerate(requests)]
+        return self.scores(windows, len(requests))
+
+    def rolling_loglikelihood(self, texts: Sequence[str], *, overlap: int) -> list[Score]:
+        if not 1 <= overlap < self.window:
+            raise ValueError(f"overlap is {overlap}; 1 to {self.window - 1} tokens are allowed")
+        windows: list[Window] = []
+        for index, text in enumerate(texts):
+            tokens = [self._codec.bos_id, *self._codec.encode(text)]
+            done = 1  # the beginning-of-text token is context, not scored
+            while done < len(tokens):
+                start = max(0, done - (overlap if done > 1 else 1))
+                stop = min(len(tokens), start + self.window)
+                windows.append(Window(index, tokens[start:stop], stop - done))
+                done = stop
+        return self.scores(windows, len(texts))
+
+    def pair(self, request: int, context: str, continuation: str) -> Window:
+        """A context that is too long loses its beginning."""
+        before, after = self._codec.encode_pair(context, continuation)
+        whole = ((before or [self._codec.bos_id]) + after)[-self.window :]
+        return Window(request, whole, min(len(after), len(whole) - 1))
+
+    def scores(self, windows: Sequence[Window], requests: int) -> list[Score]:
+        """Score of each request, whose windows follow one another."""
+        parts: defaultdict[int, list[Part]] = defaultdict(list)
+        for window, part in zip(windows, self.each_token(windows), strict=True):
+            parts[window.request].append(part)
+        return [_score(parts[request]) for request in range(requests)]
+
+    def prompt(self, text: str, max_new_tokens: int) -> tuple[list[int], int]:
+        """Tokens of a prompt, and how many its answer may have."""
+        tokens = self._codec.encode_prompt(text) or [self._codec.bos_id]
+        room = min(max_new_tokens, self.context_length - len(tokens))
+        if room < 1:
+            raise ValueError(f"a prompt has {len(tokens)} tokens and the model's context {self.context_length}")
+        return tokens, room
+
+
+def context_length(codec: TextCodec, wanted: int | None) -> int:
+    """Most tokens of the folder's model, or `wanted` if that is fewer."""
+    longest = int(read_json(codec.folder / "config.json")["max_position_embeddings"])
+    return min(wanted or longest, longest)
+
+
+def identity(backend: str, codec: TextCodec, libraries: Sequence[str]) -> Record:
+    """What a result says about the model of `codec`'s folder and about what computed it."""
+    digest = hashlib.sha256()
+    for path in sorted([*codec.folder.glob("*.safetensors"), codec.folder / "config.json"]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return {
+        "backend": backend,
+        "library_versions": {name: _version(name) for name in libraries},
+        "model_hash": digest.hexdigest(),
+        **codec.hashes(),
+    }
+
+
+def key(prompt: str, seed: int) -> bytes:
+    """Eight bytes from seed and prompt: a sample depends on these and on nothing else."""
+    return hashlib.sha256(f"{seed}\n{prompt}".encode()).digest()[:8]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _score(parts: Sequence[Part]) -> Score:
+    values = [float(value) for logprobs, _ in parts for value in logprobs]
+    return Score(
+        float(np.sum(values, dtype=np.float64)) if values else 0.0, tuple(values), all(bool(g.all()) for _, g in parts)
+    )

@@ -1,0 +1,119 @@
+"""Back end `vllm`: a vLLM server (`make serve`) that the stage starts on its model folder, waits for and stops."""
+
+import atexit
+import os
+import signal
+import socket
+import subprocess
+import time
+from functools import cached_property
+
+import requests
+
+from lemur import workers
+from lemur.inference.server_model import Server, ServerError, ServerModel
+from lemur.inference.text import TextCodec
+from lemur.inference.token_model import identity
+from lemur.pipeline.files import ROOT
+from lemur.records import Record
+
+PYTHON = ROOT / ".venv-serve/bin/python"
+START_S = 300.0  # 30 to 50 s on two cores
+CONCURRENCY = 32
+
+
+class VllmModel(ServerModel):
+    """The server starts with the first question and ends with this process."""
+
+    backend = "vllm"
+
+    def __init__(self, codec: TextCodec, context_length: int) -> None:
+        if not PYTHON.is_file():
+            raise ServerError(
+                f"{PYTHON} is missing; `make serve` installs vLLM there (3.4 GB), or take another backend"
+            )
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self._address = f"http://127.0.0.1:{port}"
+        super().__init__(codec, Server(f"{self._address}/v1", concurrency=CONCURRENCY), context_length)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @cached_property
+    def served(self) -> str:
+        self.start()
+        return super().served
+
+    def identity(self) -> Record:
+        found = identity(self.backend, self._codec, ("tokenizers",))
+        return {**found, "library_versions": {**found["library_versions"], "vllm": _version()}}
+
+    def start(self) -> None:
+        """Raises `ServerError` with the end of its log if it ends, or is not there after five minutes."""
+        folder = self._codec.folder.resolve()
+        log = ROOT / "logs" / f"vllm-{folder.name}-{os.getpid()}.log"
+        log.parent.mkdir(exist_ok=True)
+        host, port = self._address.removeprefix("http://").split(":")
+        command = [
+            PYTHON,
+            "-m",
+            "vllm.entrypoints.openai.api_server",
+            "--model",
+            folder,
+            "--host",
+            host,
+            "--port",
+            port,
+        ]
+        command += ["--served-model-name", folder.name, "--max-model-len", str(self.context_length)]
+        # In float32, without compilation, so that greedy answers are the other back ends'.
+        command += ["--dtype", "float32", "--enforce-eager"]
+        settings = {
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+            "DO_NOT_TRACK": "1",
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "OMP_NUM_THREADS": str(workers.count()),
+        }
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [str(word) for word in command],
+                env={**os.environ, **settings},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=workers.end_with_parent,
+            )
+        atexit.register(self.close)
+        deadline = time.monotonic() + START_S
+        while not self._healthy():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.close()
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+                raise ServerError(f"vLLM did not start; the end of {log}:\n{tail}")
+            time.sleep(0.5)
+
+    def close(self) -> None:
+        """Stop the server and all its processes."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _healthy(self) -> bool:
+        try:
+            return requests.get(f"{self._address}/health", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+
+def _version() -> str:
+    """Of what `make serve` installed, without starting it."""
+    found = sorted(PYTHON.parents[1].glob("lib/python3*/site-packages/vllm_cpu-*.dist-info"))
+    return found[0].name.removesuffix(".dist-info").partition("-")[2] if found else "unknown"
