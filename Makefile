@@ -48,8 +48,9 @@ test-all: setup ## the slow tests too
 verify: setup ## builds HEAD again from scratch in a temporary clone, and names what differs from dvc.lock
 	lemur verify --cores $(CORES)
 
-test-exact: setup ## real builds in temporary clones: exact reruns, the same bytes
-	python -m pytest -q -n 2 --dist loadfile tests/exact -m exact
+EXACT ?= exact
+test-exact: setup ## real builds in temporary clones: exact reruns, the same bytes; a part: EXACT="exact and not tiny"
+	python -m pytest -q -n 2 --dist loadfile tests/exact -m "$(EXACT)"
 
 check: setup ## formatting, lint, types, and that dvc.yaml declares what the code uses
 	ruff check .

@@ -1,6 +1,7 @@
 """A tiny build in a clone of HEAD, made once, and cheap copies of it in which a test may change anything.
 
 Two minutes for the build; whoever writes tests keeps it in a folder for the next session: LEMUR_EXACT_BUILT=FOLDER.
+Each file says how long it takes on two idle cores. What needs a build is marked `tiny`; CI runs the rest.
 """
 
 import fcntl
@@ -20,9 +21,12 @@ from tests.pipeline.conftest import project as project  # the toy project
 from tests.tools import ROOT, Project, identity
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
+            if "built" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.tiny)
             item.add_marker(pytest.mark.timeout(3600))  # a build can be slow, on a busy machine very slow
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.exact.conftest import from_scratch, locked, variables
 from tests.tools import Project
 
-pytestmark = pytest.mark.exact
+pytestmark = [pytest.mark.exact, pytest.mark.tiny]
 
 SHUFFLED = Path(__file__).with_name("shuffled.py")
 LIST = "import os, pathlib; p = pathlib.Path('src/lemur'); print([f.name for f in p.iterdir()], next(os.walk(p))[1])"
