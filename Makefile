@@ -20,7 +20,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve peer plan small ds1000 toolchains clean test-exact
+.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve peer plan ds1000 toolchains clean test-exact
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
