@@ -225,16 +225,31 @@ def decode_step(model: Llama, cache: Cache, tokens: Array) -> tuple[Array, Cache
     positions = cache.length[:, None]
     frequencies = rotary_frequencies(model.config)
     rows = jnp.arange(tokens.shape[0])
-    visible = (jnp.arange(cache.keys.shape[2])[None, :] <= positions)[:, None, None, :]
+    visible = jnp.arange(cache.keys.shape[2])[None, :] <= positions
     graph, layers = nnx.split(model.layers)
 
-    def layer(x: Array, scanned: Any) -> tuple[Array, tuple[Array, Array]]:
-        params, keys, values = scanned
+    # The cache goes through the layers as one array that each of them writes into: as slices it would be copied.
+    def layer(state: tuple[Array, Array, Array], scanned: Any) -> tuple[tuple[Array, Array, Array], None]:
+        x, keys, values = state
+        params, index = scanned
         block = nnx.merge(graph, params)
         query, key, value = block.qkv(x, positions, frequencies)
-        keys = keys.at[rows, cache.length].set(key[:, 0], mode="drop")
-        values = values.at[rows, cache.length].set(value[:, 0], mode="drop")
-        return block.finish(x, jax.nn.dot_product_attention(query, keys, values, mask=visible)), (keys, values)
+        keys = keys.at[index, rows, cache.length].set(key[:, 0], mode="drop")
+        values = values.at[index, rows, cache.length].set(value[:, 0], mode="drop")
+        return (block.finish(x, _attend_one(query, keys[index], values[index], visible)), keys, values), None
 
-    x, (keys, values) = jax.lax.scan(layer, model._embed(tokens[:, None]), (layers, cache.keys, cache.values))
+    start = (model._embed(tokens[:, None]), cache.keys, cache.values)
+    (x, keys, values), _ = jax.lax.scan(layer, start, (layers, jnp.arange(cache.keys.shape[0])))
     return model.logits(x)[:, 0], Cache(keys, values, cache.length + 1)
+
+
+def _attend_one(query: Array, keys: Array, values: Array, visible: Array) -> Array:
+    """Attention of one query a row [B, 1, heads, head_dim] over keys and values [B, L, kv_heads, head_dim] where
+    `visible` [B, L]. Products and sums, which XLA fuses: as batched matrix products of one row it takes longer on a
+    CPU."""
+    batch, _, heads, size = query.shape
+    groups = query.reshape(batch, 1, keys.shape[2], -1, size).astype(jnp.float32) * size**-0.5
+    scores = (groups * keys[:, :, :, None]).sum(-1)
+    shares = jax.nn.softmax(jnp.where(visible[:, :, None, None], scores, -jnp.inf), axis=1)
+    out = (shares[..., None] * values[:, :, :, None]).sum(1)
+    return out.reshape(batch, 1, heads, size).astype(query.dtype)
