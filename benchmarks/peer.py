@@ -89,7 +89,7 @@ def ask(
         }
 
     settings = {"seed": 0, "bos": True, "chat": "completion", "context": None, "tile": arguments.batch}
-    params = mmlu.Params(shots=arguments.shots, limit=None, **settings)
+    params = mmlu.Params(shots=arguments.shots, limit=None, backend="jax", **settings)
     model = JaxModel.load(arguments.model, tile=arguments.batch, bos=True)
     rates = []
     with tempfile.TemporaryDirectory() as folder:
