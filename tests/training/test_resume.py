@@ -1,11 +1,14 @@
 """Trainings that end early, and go on where they were saved."""
 
+import asyncio
 import json
 import os
 import shutil
 import signal
 
+import jax.numpy as jnp
 import pytest
+from orbax.checkpoint import JsonCheckpointHandler
 
 from lemur.training import anomaly, checkpoint
 from tests.training.test_base_model import run
@@ -88,6 +91,25 @@ def test_sigterm_saves_and_leaves(inputs, tmp_path, monkeypatch, checkpoints, wh
     assert signal.getsignal(signal.SIGTERM) == handler
     assert saved_steps(checkpoints) == [3]
     assert run(inputs, tmp_path / "resumed") == whole
+
+
+def test_a_save_holds_what_was_when_it_was_asked_for(monkeypatch):
+    """Orbax writes in the background, on a busy machine some steps later."""
+    written = JsonCheckpointHandler._save_fn
+
+    async def late(self, record, directory):
+        await asyncio.sleep(0.2)
+        await written(self, record, directory)
+
+    monkeypatch.setattr(JsonCheckpointHandler, "_save_fn", late)
+    rows, state = [{"step": 1}], {"weights": jnp.ones(3)}
+    with checkpoint.Checkpoints("training", {}) as checkpoints:
+        checkpoints.save(1, state, {"rows": rows}, now=True)
+        rows[0]["step"] = 7
+        rows.append({"step": 2})
+    with checkpoint.Checkpoints("training", {}) as checkpoints:
+        step, _, record = checkpoints.newest(state)
+    assert (step, record) == (1, {"rows": [{"step": 1}]})
 
 
 def test_a_damaged_save_is_named(inputs, tmp_path, monkeypatch, checkpoints, whole):

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import threading
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Self
 
@@ -112,7 +113,8 @@ class Checkpoints:
 
         self._manager.save(
             step,
-            args=ocp.args.Composite(state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record)),
+            # A copy: Orbax makes JSON of it in the background, while the training adds to its curve.
+            args=ocp.args.Composite(state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(deepcopy(record))),
             force=True,
         )
 
