@@ -116,7 +116,7 @@ def test_slurm_profile_asks_for_what_dvc_yaml_says(project: Project, tmp_path: P
     project.environment = {"PATH": f"{tools}:{python}:{os.environ['PATH']}"}
     project.run("snakemake", "--profile", "profiles/slurm", *QUICK)
     assert (project.root / "data/last.txt").read_text() == "hello 4"
-    assert "--job-name=last --cpus-per-task=2 --mem=100 " in (tmp_path / "asked").read_text()
+    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=100 " in (tmp_path / "asked").read_text()
     project.set("right: {value: 3}", "right: {value: -3}")
     said = project.run("snakemake", "--profile", "profiles/slurm", *QUICK, ok=False)
     assert "Error in rule fork_right" in said
