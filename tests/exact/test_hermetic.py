@@ -28,6 +28,8 @@ def test_a_stage_makes_the_same_of_what_it_declares_alone(built: Project, dag: D
     # It has dvc.yaml to itself, and what it does not declare of the parameters is noise.
     entry = name.partition("@")[0]
     (island.root / "dvc.yaml").write_text(written({"stages": {entry: STAGES["stages"][entry]}}))
+    # The runner asks it which libraries may be missing, being extras.
+    put(built.root / "pyproject.toml", island.root / "pyproject.toml")
     for file in ("params.yaml", "environment.yaml"):
         tree = read_yaml(built.root / file)
         for leaf in flatten(tree):
