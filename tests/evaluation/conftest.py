@@ -12,6 +12,16 @@ from lemur.records import Record, write_json
 from lemur.sources.fetched import FetchedFile
 
 BUNDLED = Path(__file__).parents[2] / "data/sources"
+ASK: Record = {
+    "limit": None,
+    "seed": 0,
+    "bos": False,
+    "chat": "auto",
+    "context": None,
+    "tile": 4,
+    "backend": "jax",
+}
+ASK_FOR_PROGRAMS = ASK | {"samples": 1, "k": [1], "temperature": 0.0}
 
 
 class Oracle:

@@ -9,23 +9,9 @@ from lemur.evaluation import ds1000 as stage
 from lemur.evaluation import library_environment
 from lemur.pipeline.files import ROOT
 from lemur.records import read_json, read_jsonl
-from tests.evaluation.conftest import BUNDLED, Oracle, fetched, file
+from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 
-PARAMS = {
-    "limit": None,
-    "seed": 0,
-    "bos": False,
-    "chat": "auto",
-    "context": None,
-    "tile": 4,
-    "backend": "jax",
-    "max_new_tokens": 64,
-    "samples": 1,
-    "k": [1],
-    "temperature": 0.0,
-    "timeout": 60,
-    "memory": 4096,
-}
+PARAMS = ASK_FOR_PROGRAMS | {"max_new_tokens": 64, "timeout": 60, "memory": 4096}
 OWN = BUNDLED / "ds1000/bundled/ds1000.jsonl"
 LOCK = ROOT / "requirements/ds1000.txt"
 REFERENCES = {record["prompt"]: record["reference_code"] for record in read_jsonl(OWN)}

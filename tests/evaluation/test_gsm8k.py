@@ -5,19 +5,9 @@ import pytest
 
 from lemur.evaluation import gsm8k as stage
 from lemur.records import read_json, read_jsonl
-from tests.evaluation.conftest import Oracle, fetched, file
+from tests.evaluation.conftest import ASK, Oracle, fetched, file
 
-PARAMS = {
-    "shots": 2,
-    "limit": None,
-    "seed": 0,
-    "bos": False,
-    "chat": "auto",
-    "context": None,
-    "tile": 4,
-    "backend": "jax",
-    "max_new_tokens": 64,
-}
+PARAMS = ASK | {"shots": 2, "max_new_tokens": 64}
 
 
 def lines(split: str, count: int) -> str:

@@ -7,24 +7,9 @@ import pytest
 from lemur import sandbox
 from lemur.evaluation import humaneval as stage
 from lemur.records import read_json, read_jsonl
-from tests.evaluation.conftest import Oracle, fetched, file
+from tests.evaluation.conftest import ASK_FOR_PROGRAMS, Oracle, fetched, file
 
-PARAMS = {
-    "limit": None,
-    "seed": 0,
-    "bos": False,
-    "chat": "auto",
-    "context": None,
-    "tile": 4,
-    "backend": "jax",
-    "max_new_tokens": 64,
-    "strip_prompt": False,
-    "samples": 1,
-    "k": [1],
-    "temperature": 0.0,
-    "timeout": 3,
-    "memory": 256,
-}
+PARAMS = ASK_FOR_PROGRAMS | {"max_new_tokens": 64, "strip_prompt": False, "timeout": 3, "memory": 256}
 PROBLEMS = [
     ("add", "def add(a, b):\n", "    return a + b\n", "assert candidate(1, 2) == 3"),
     (

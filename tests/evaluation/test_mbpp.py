@@ -6,24 +6,9 @@ import pytest
 from lemur import sandbox
 from lemur.evaluation import mbpp as stage
 from lemur.records import read_json, read_jsonl
-from tests.evaluation.conftest import BUNDLED, Oracle, fetched, file
+from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 
-PARAMS = {
-    "shots": 1,
-    "limit": None,
-    "seed": 0,
-    "bos": False,
-    "chat": "auto",
-    "context": None,
-    "tile": 4,
-    "backend": "jax",
-    "max_new_tokens": 64,
-    "samples": 1,
-    "k": [1],
-    "temperature": 0.0,
-    "timeout": 3,
-    "memory": 256,
-}
+PARAMS = ASK_FOR_PROGRAMS | {"shots": 1, "max_new_tokens": 64, "timeout": 3, "memory": 256}
 PROBLEMS = [
     (2, "Double it.", "def double(x):\r\n    return 2 * x", ["assert double(2) == 4"], ""),
     (3, "Halve it.", "def half(x):\n    return x / 2", ["assert half(4) == 2"], ""),

@@ -6,18 +6,9 @@ import pytest
 
 from lemur.evaluation import mmlu as stage
 from lemur.records import read_json, read_jsonl
-from tests.evaluation.conftest import Oracle, fetched, file
+from tests.evaluation.conftest import ASK, Oracle, fetched, file
 
-PARAMS = {
-    "shots": 5,
-    "limit": None,
-    "seed": 0,
-    "bos": False,
-    "chat": "auto",
-    "context": None,
-    "tile": 4,
-    "backend": "jax",
-}
+PARAMS = ASK | {"shots": 5}
 SUBJECTS = {"world_religions": 4, "astronomy": 7}
 
 

@@ -7,24 +7,9 @@ from lemur import sandbox
 from lemur.evaluation import languages
 from lemur.evaluation import multipl_e as stage
 from lemur.records import read_json, read_jsonl
-from tests.evaluation.conftest import BUNDLED, Oracle, fetched, file
+from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 
-PARAMS = {
-    "languages": ["sh"],
-    "limit": None,
-    "seed": 0,
-    "bos": False,
-    "chat": "auto",
-    "context": None,
-    "tile": 4,
-    "backend": "jax",
-    "max_new_tokens": 64,
-    "samples": 1,
-    "k": [1],
-    "temperature": 0.0,
-    "timeout": 30,
-    "memory": 4096,
-}
+PARAMS = ASK_FOR_PROGRAMS | {"languages": ["sh"], "max_new_tokens": 64, "timeout": 30, "memory": 4096}
 OWN = BUNDLED / "multipl_e/bundled/humaneval-sh.jsonl"
 SOLUTIONS = {record["prompt"].strip(): record["canonical_solution"] for record in read_jsonl(OWN)}
 QUICK = ("js", "lua", "php", "pl", "rb", "sh")

@@ -16,7 +16,8 @@ from tests.tools import Project
 pytestmark = pytest.mark.exact
 
 STAGES = read_yaml(DAG)
-RUNNER = ["src/lemur/__main__.py", *modules("pipeline.run")]
+# It asks pyproject.toml which libraries may be missing, being extras.
+RUNNER = ["src/lemur/__main__.py", *modules("pipeline.run"), "pyproject.toml"]
 SNAKEMAKES = ".snakemake_timestamp"  # in each directory that it made; DVC is told to ignore it
 
 
@@ -28,8 +29,6 @@ def test_a_stage_makes_the_same_of_what_it_declares_alone(built: Project, dag: D
     # It has dvc.yaml to itself, and what it does not declare of the parameters is noise.
     entry = name.partition("@")[0]
     (island.root / "dvc.yaml").write_text(written({"stages": {entry: STAGES["stages"][entry]}}))
-    # The runner asks it which libraries may be missing, being extras.
-    put(built.root / "pyproject.toml", island.root / "pyproject.toml")
     for file in ("params.yaml", "environment.yaml"):
         tree = read_yaml(built.root / file)
         for leaf in flatten(tree):
