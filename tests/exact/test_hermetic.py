@@ -54,8 +54,8 @@ def put(source: Path, target: Path) -> None:
 def contents(path: Path) -> dict[str, str]:
     """Hash of each file of an artifact, by its path in it."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    files = [file for file in files if file.name != SNAKEMAKES]
     hashes = {str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    hashes.pop(SNAKEMAKES, None)
     assert hashes, f"{path} is empty"
     return hashes
 

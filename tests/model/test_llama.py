@@ -1,13 +1,11 @@
-"""The JAX model against a plain NumPy one, its packing masks and its KV cache."""
+"""The JAX model against a plain NumPy one, and its packing masks."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
 from lemur.model.config import RopeScaling
-from lemur.model.llama import decode_step, prefill
 from lemur.model.sharding import LOGICAL_AXES
 from lemur.model.weights import build
 from tests.model.reference import logits, random_tensors, small_config
@@ -52,30 +50,6 @@ def test_packed_documents_do_not_see_each_other():
     np.testing.assert_allclose(packed[0, 9:14], np.asarray(model(second[None]))[0], atol=2e-5)
     without = np.asarray(model(tokens))
     assert np.abs(without[0, 9:14] - packed[0, 9:14]).max() > 0.1
-
-
-def test_decoding_with_the_cache_equals_the_whole_forward_pass():
-    config = small_config(rope_scaling=LLAMA3)
-    graph, params = nnx.split(build(config, random_tensors(config).__getitem__))
-    tokens = np.random.default_rng(3).integers(0, 61, (3, 20))
-    whole = np.asarray(nnx.merge(graph, params)(tokens))
-    lengths = np.array([4, 9, 1])
-    prompts = np.where(np.arange(9) < lengths[:, None], tokens[:, :9], 7)  # 7: what stands in the padding is ignored
-    fill = jax.jit(lambda p, t, n: prefill(nnx.merge(graph, p), t, n, cache_length=20))
-    step = jax.jit(lambda p, c, t: decode_step(nnx.merge(graph, p), c, t))
-    got, cache = fill(params, prompts, lengths)
-    rows = np.arange(3)
-    for new in range(11):
-        np.testing.assert_allclose(np.asarray(got), whole[rows, lengths - 1 + new], atol=5e-5)
-        got, cache = step(params, cache, jnp.asarray(tokens[rows, lengths + new]))
-    assert cache.length.tolist() == [15, 20, 12]
-
-
-def test_a_cache_shorter_than_the_prompts_is_refused():
-    config = small_config()
-    model = build(config, random_tensors(config).__getitem__)
-    with pytest.raises(ValueError, match="prompts are 9 tokens long, the cache only 8"):
-        prefill(model, jnp.zeros((1, 9), int), jnp.ones(1, int), cache_length=8)
 
 
 def test_every_parameter_has_logical_axes():

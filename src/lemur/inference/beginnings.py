@@ -7,10 +7,10 @@ has the same bits whatever it is grouped with.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lemur.inference.decoding import Cache
 from lemur.inference.interface import shared
 from lemur.inference.text import TextCodec
 from lemur.inference.tiles import SHORTEST_REST, Programs, bucket, padded, stacked
-from lemur.model.llama import Cache
 
 SHORTEST = 64
 """Tokens. A shorter beginning is computed with the rest: a second program would cost more than it saves."""

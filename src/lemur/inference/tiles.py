@@ -14,7 +14,8 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from lemur.model.llama import Cache, Llama, decode_step, extend, prefill
+from lemur.inference.decoding import Cache, extend, longer, prefill, unstacked
+from lemur.model.llama import Llama
 
 SHORTEST_BUCKET = 128
 SHORTEST_REST = 32  # the same for what follows a shared beginning
@@ -129,7 +130,7 @@ class Programs:
     def _next_token_after(self) -> Any:
         @jax.jit
         def run(params: Any, shared: Cache, tokens: Array, lengths: Array) -> Array:
-            cache = _longer(shared, shared.keys.shape[2] + tokens.shape[1])
+            cache = longer(shared, shared.room + tokens.shape[1])
             return jax.nn.log_softmax(extend(nnx.merge(self._graph, params), cache, tokens, lengths)[0])
 
         return run
@@ -148,7 +149,7 @@ class Programs:
             sampled: bool,
         ) -> tuple[Array, Cache]:
             model = nnx.merge(self._graph, params)
-            logits, cache = extend(model, _longer(shared, cache_length), tokens, lengths)
+            logits, cache = extend(model, longer(shared, cache_length), tokens, lengths)
             return _choose(logits, keys, temperature, jnp.int32(0), sampled), cache
 
         return run
@@ -203,8 +204,11 @@ class Programs:
         ) -> tuple[Cache, Array, Array]:
             model = nnx.merge(self._graph, params)
 
+            layers, ones = unstacked(model), jnp.ones_like(token)
+
             def one(state: tuple[Cache, Array], offset: Array) -> tuple[tuple[Cache, Array], Array]:
-                logits, after = decode_step(model, *state)
+                cache, last = state
+                logits, after = extend(model, cache, last[:, None], ones, layers)
                 new = _choose(logits, keys, temperature, step + offset, sampled)
                 return (after, new), new
 
@@ -216,16 +220,7 @@ class Programs:
 
 def stacked(caches: Sequence[Cache]) -> Cache:
     """One cache of the rows of several."""
-    return Cache(
-        jnp.concatenate([cache.keys for cache in caches], axis=1),
-        jnp.concatenate([cache.values for cache in caches], axis=1),
-        jnp.concatenate([cache.length for cache in caches]),
-    )
-
-
-def _longer(cache: Cache, length: int) -> Cache:
-    room = ((0, 0), (0, 0), (0, length - cache.keys.shape[2]), (0, 0), (0, 0))
-    return Cache(jnp.pad(cache.keys, room), jnp.pad(cache.values, room), cache.length)
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *caches)
 
 
 def _hidden(model: Llama, tokens: Array) -> Array:

@@ -1,25 +1,12 @@
 """Llama-2 (Touvron et al., 2023) in Flax NNX: RMSNorm, rotary embeddings, SwiGLU, grouped-query attention.
 
-Training and scoring:
-
     config, model = lemur.model.folder.load(Path("models/lemur"))
     logits = model(tokens, segments, positions)              # [B, L, V] float32
 
-Generation with a KV cache (`prefill` once, `decode_step` for each new token). Prompts are padded on the RIGHT to one
-length; each row keeps its own length, so padding is never attended to and never moves a position:
-
-    graph, params = nnx.split(model)                         # params: a plain pytree, so that jit stays cheap
-    fill = jax.jit(lambda p, tokens, lengths: prefill(nnx.merge(graph, p), tokens, lengths, cache_length=512))
-    step = jax.jit(lambda p, cache, token: decode_step(nnx.merge(graph, p), cache, token), donate_argnums=1)
-    logits, cache = fill(params, tokens, lengths)            # tokens [B, P] int32, lengths [B]; logits [B, V] of each
-    logits, cache = step(params, cache, logits.argmax(-1))   # row's last prompt token, then of each new one
-
-`cache_length` is at least the longest prompt plus the tokens to generate; a row that has filled its cache stops
-writing (its further logits are meaningless), so the caller bounds the number of steps.
+Generation with a KV cache is in lemur.inference.decoding.
 """
 
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,14 +22,6 @@ REMAT_POLICIES: dict[str, Any] = {
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
     "full": jax.checkpoint_policies.nothing_saveable,
 }
-
-
-class Cache(NamedTuple):
-    """Keys and values of the tokens seen so far. `length[b]` is where row b's next token goes."""
-
-    keys: Array  # [layers, B, cache_length, kv_heads, head_dim], compute dtype
-    values: Array  # the same shape
-    length: Array  # [B] int32
 
 
 def rms_norm(x: Array, weight: Array, epsilon: float) -> Array:
@@ -165,10 +144,11 @@ class Llama(nnx.Module):
 
         if self.remat != "none":
             layer = jax.checkpoint(layer, policy=REMAT_POLICIES[self.remat], prevent_cse=False)
-        x, (keys, values) = jax.lax.scan(layer, self._embed(tokens), layers)
+        x, (keys, values) = jax.lax.scan(layer, self.embed(tokens), layers)
         return x, keys, values
 
-    def _embed(self, tokens: Array) -> Array:
+    def embed(self, tokens: Array) -> Array:
+        """States [B, L, hidden] before the first layer."""
         x = jnp.take(self.embedding[...], tokens, axis=0).astype(self.dtype)
         return constrain(x, "batch", "residual_length", None)
 
@@ -181,75 +161,3 @@ class Llama(nnx.Module):
         else:
             logits = jnp.einsum("bld,dv->blv", x, self.head[...].astype(x.dtype), preferred_element_type=jnp.float32)
         return constrain(logits, "batch", "length", "vocab")
-
-
-def prefill(model: Llama, tokens: Array, lengths: Array, *, cache_length: int) -> tuple[Array, Cache]:
-    """Run right-padded prompts [B, P] of `lengths` [B] (at least 1). Returns float32 logits [B, V] of each row's
-    last prompt token and the cache, ready for `decode_step`."""
-    if tokens.shape[1] > cache_length:
-        raise ValueError(
-            f"prompts are {tokens.shape[1]} tokens long, the cache only {cache_length}; enlarge cache_length"
-        )
-    attend = partial(jax.nn.dot_product_attention, is_causal=True)
-    x, keys, values = model.hidden_states(tokens, None, lambda query, key, value: attend(query, key, value), keep=True)
-    last = jnp.take_along_axis(x, (lengths - 1)[:, None, None], axis=1)
-    room = ((0, 0), (0, 0), (0, cache_length - tokens.shape[1]), (0, 0), (0, 0))
-    # What padding left in the cache beyond a row's length is masked until decode_step overwrites it.
-    return model.logits(last)[:, 0], Cache(jnp.pad(keys, room), jnp.pad(values, room), lengths.astype(jnp.int32))
-
-
-def extend(model: Llama, cache: Cache, tokens: Array, lengths: Array) -> tuple[Array, Cache]:
-    """Run right-padded tokens [B, S] of `lengths` [B] (at least 1) after what is in the cache. Returns float32 logits
-    [B, V] of each row's last token and the cache, ready for `decode_step`."""
-    positions = cache.length[:, None] + jnp.arange(tokens.shape[1])
-    frequencies = rotary_frequencies(model.config)
-    rows = jnp.arange(tokens.shape[0])[:, None]
-    visible = (jnp.arange(cache.keys.shape[2]) <= positions[:, :, None])[:, None]
-    graph, layers = nnx.split(model.layers)
-
-    def layer(x: Array, scanned: Any) -> tuple[Array, tuple[Array, Array]]:
-        params, keys, values = scanned
-        block = nnx.merge(graph, params)
-        query, key, value = block.qkv(x, positions, frequencies)
-        keys = keys.at[rows, positions].set(key, mode="drop")
-        values = values.at[rows, positions].set(value, mode="drop")
-        return block.finish(x, jax.nn.dot_product_attention(query, keys, values, mask=visible)), (keys, values)
-
-    x, (keys, values) = jax.lax.scan(layer, model._embed(tokens), (layers, cache.keys, cache.values))
-    last = jnp.take_along_axis(x, (lengths - 1)[:, None, None], axis=1)
-    return model.logits(last)[:, 0], Cache(keys, values, cache.length + lengths)
-
-
-def decode_step(model: Llama, cache: Cache, tokens: Array) -> tuple[Array, Cache]:
-    """One more token [B] for each row. Returns the float32 logits [B, V] that follow it and the new cache."""
-    positions = cache.length[:, None]
-    frequencies = rotary_frequencies(model.config)
-    rows = jnp.arange(tokens.shape[0])
-    visible = jnp.arange(cache.keys.shape[2])[None, :] <= positions
-    graph, layers = nnx.split(model.layers)
-
-    # The cache goes through the layers as one array that each of them writes into: as slices it would be copied.
-    def layer(state: tuple[Array, Array, Array], scanned: Any) -> tuple[tuple[Array, Array, Array], None]:
-        x, keys, values = state
-        params, index = scanned
-        block = nnx.merge(graph, params)
-        query, key, value = block.qkv(x, positions, frequencies)
-        keys = keys.at[index, rows, cache.length].set(key[:, 0], mode="drop")
-        values = values.at[index, rows, cache.length].set(value[:, 0], mode="drop")
-        return (block.finish(x, _attend_one(query, keys[index], values[index], visible)), keys, values), None
-
-    start = (model._embed(tokens[:, None]), cache.keys, cache.values)
-    (x, keys, values), _ = jax.lax.scan(layer, start, (layers, jnp.arange(cache.keys.shape[0])))
-    return model.logits(x)[:, 0], Cache(keys, values, cache.length + 1)
-
-
-def _attend_one(query: Array, keys: Array, values: Array, visible: Array) -> Array:
-    """Attention of one query a row [B, 1, heads, head_dim] over keys and values [B, L, kv_heads, head_dim] where
-    `visible` [B, L]. Products and sums, which XLA fuses: as batched matrix products of one row it takes longer on a
-    CPU."""
-    batch, _, heads, size = query.shape
-    groups = query.reshape(batch, 1, keys.shape[2], -1, size).astype(jnp.float32) * size**-0.5
-    scores = (groups * keys[:, :, :, None]).sum(-1)
-    shares = jax.nn.softmax(jnp.where(visible[:, :, None, None], scores, -jnp.inf), axis=1)
-    out = (shares[..., None] * values[:, :, :, None]).sum(1)
-    return out.reshape(batch, 1, heads, size).astype(query.dtype)
