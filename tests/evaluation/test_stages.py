@@ -2,8 +2,9 @@
 and any grouping of the prompts, and their samples can be replayed."""
 
 import json
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from lemur.evaluation import (
 from lemur.inference import remembered
 from lemur.inference.jax_model import JaxModel
 from lemur.inference.remembered import Remembered, place
-from lemur.inference.replay import ReplayModel
 from lemur.model import folder
 from lemur.model.config import LlamaConfig
 from lemur.model.llama import Llama
@@ -41,7 +41,7 @@ from tests.evaluation import (
     test_multipl_e,
     test_spider,
 )
-from tests.evaluation.conftest import Oracle, fetched
+from tests.evaluation.conftest import fetched
 from tests.inference.conftest import tokenizer_folder  # noqa: F401
 
 Stage = Callable[..., None]
@@ -146,6 +146,10 @@ STAGES: list[tuple[Stage, object, str]] = [
 ]
 
 
+def by_benchmark(stages: Sequence[Any] = STAGES, slow: Collection[str] = SLOW) -> list[Any]:
+    return [pytest.param(*one, id=one[2], marks=[pytest.mark.slow] * (one[2] in slow)) for one in stages]
+
+
 def runnable(benchmark: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip a benchmark that cannot run here; DS-1000 gets the environment of the tests."""
     if benchmark not in ("humaneval", "mbpp", "spider", "multipl_e", "ds1000"):
@@ -182,7 +186,7 @@ def benchmark_task(benchmark: str) -> str:
 
 @pytest.mark.parametrize(
     ("stage", "params", "benchmark"),
-    [pytest.param(*one, id=one[2], marks=[pytest.mark.slow] * (one[2] in SLOW)) for one in STAGES],
+    by_benchmark(),
 )
 def test_a_stage_repeats_to_the_byte(
     stage: Stage,
@@ -223,15 +227,79 @@ def test_a_stage_repeats_to_the_byte(
     assert str(tmp_path) not in outputs[0][0].read_text() + outputs[0][1].read_text()
 
 
-@pytest.mark.parametrize(("stage", "params", "benchmark"), STAGES[1:3], ids=["mmlu", "gsm8k"])
-def test_recorded_samples_are_scored_the_same(
-    stage: Stage, params: object, benchmark: str, benchmarks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def without_who(result: Path, task: str) -> Record:
+    """A result but for who answered."""
+    record = read_json(result)
+    del record["configs"][task]["backend"]
+    return {key: value for key, value in record.items() if key not in ("backend", "library_versions", "model_hash")}
+
+
+@pytest.mark.parametrize(("stage", "params", "benchmark"), by_benchmark(STAGES[1:], {*SLOW, "bbh", "spider"}))
+def test_what_was_recorded_is_replayed_to_the_byte(
+    stage: Stage,
+    params: Any,
+    benchmark: str,
+    model: Path,
+    benchmarks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model: Oracle | ReplayModel = Oracle(lambda prompt: " B" if len(prompt) % 2 else " So the answer is 2000.")
-    monkeypatch.setattr("lemur.evaluation.harness.open_model", lambda folder, params: model)
-    outputs = [(tmp_path / f"{n}.json", tmp_path / f"{n}.jsonl") for n in range(2)]
-    for result, samples in outputs:
-        stage(params, Path("model"), benchmarks / benchmark, result=result, samples=samples)
-        model = ReplayModel.from_samples(samples)
-    first, again = (read_json(result) for result, _ in outputs)
-    assert first["results"] == again["results"] and (first["backend"], again["backend"]) == ("oracle", "replay")
+    """With `backend: replay` and LEMUR_REPLAY, as a user does."""
+    runnable(benchmark, monkeypatch)
+    recorded = tmp_path / "eval" / model.name / f"{benchmark}.jsonl"
+    recorded.parent.mkdir(parents=True)
+    stage(params, model, benchmarks / benchmark, result=tmp_path / "first.json", samples=recorded)
+    params = params.model_copy(update={"backend": "replay"})
+    result, samples = tmp_path / "again.json", tmp_path / "again.jsonl"
+
+    def replay() -> None:
+        stage(params, model, benchmarks / benchmark, result=result, samples=samples)
+
+    monkeypatch.delenv("LEMUR_REPLAY", raising=False)
+    with pytest.raises(ValueError, match="LEMUR_REPLAY is not set"):
+        replay()
+    monkeypatch.setenv("LEMUR_REPLAY", str(tmp_path / "eval"))
+    replay()
+    assert samples.read_bytes() == recorded.read_bytes()
+    assert without_who(result, benchmark) == without_who(tmp_path / "first.json", benchmark)
+    assert read_json(result)["backend"] == "replay"
+
+    rows = list(read_jsonl(recorded))
+    asked = next(place for place, row in enumerate(rows) if row.get("finish") != "prompt_too_long")
+    changed = [
+        row | {"prompt": "Otherwise. " + row["prompt"]} if place == asked else row for place, row in enumerate(rows)
+    ]
+    for left, error in (
+        (changed, f"like it and not asked for is .*jsonl:{asked + 1}: {re.escape(rows[asked]['id'])}"),
+        (rows[:asked] + rows[asked + 1 :], re.escape(repr(rows[asked]["prompt"][-20:])[1:])),
+    ):
+        write_jsonl(recorded, left)
+        with pytest.raises(ValueError, match=error):
+            replay()
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(("stage", "params", "benchmark"), by_benchmark(STAGES[1:], ()))
+def test_transformers_answers_as_jax_does(
+    stage: Stage,
+    params: Any,
+    benchmark: str,
+    model: Path,
+    benchmarks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("torch", reason="torch is not installed; it is an extra that only parity checks need")
+    runnable(benchmark, monkeypatch)
+    rows = {}
+    for backend in ("jax", "transformers"):
+        result, samples = tmp_path / f"{backend}.json", tmp_path / f"{backend}.jsonl"
+        asked = params.model_copy(update={"backend": backend})
+        stage(asked, model, benchmarks / benchmark, result=result, samples=samples)
+        assert read_json(result)["backend"] == backend
+        rows[backend] = list(read_jsonl(samples))
+    for ours, theirs in zip(rows["jax"], rows["transformers"], strict=True):
+        if "logprobs" in ours:
+            assert ours.pop("logprobs") == pytest.approx(theirs.pop("logprobs"), abs=1e-4)
+        assert ours == theirs
+    assert without_who(tmp_path / "jax.json", benchmark) == without_who(tmp_path / "transformers.json", benchmark)

@@ -59,12 +59,24 @@ def test_the_earliest_stop_wins() -> None:
 
 def test_recorded_outputs_are_replayed_and_others_refused(tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
-    write_jsonl(path, [{"prompt": "p", "output": "o"}, {"prompt": "q", "logprobs": {" A": -1.0}}])
+    rows = [
+        {"id": "one", "prompt": "p", "output": "o", "finish": "length"},
+        {"id": "two", "prompt": "x: and q?", "output": ""},
+        {"id": "three", "prompt": "q", "logprobs": {" A": -1.0}},
+    ]
+    write_jsonl(path, rows)
     model = ReplayModel.from_samples(path)
-    assert model.generate(["p"], max_new_tokens=1, stop=[])[0].text == "o"
+    (answer,) = model.generate(["p"], max_new_tokens=1, stop=[])
+    assert (answer.text, answer.finish) == ("o", "length")
     assert model.loglikelihood([("q", " A")])[0].logprob == -1.0
-    with pytest.raises(KeyError, match="not among the recorded"):
-        model.generate(["q"], max_new_tokens=1, stop=[])
+    with pytest.raises(ValueError, match=r"samples\.jsonl:1: one: 1 answers are recorded and more"):
+        model.generate(["p"], max_new_tokens=1, stop=[])
+    with pytest.raises(ValueError, match=r"1 of 2 prompts; the first is number 2, 'z: and q\?'.*jsonl:2: two\."):
+        model.generate(["p", "z: and q?"], max_new_tokens=1, stop=[])
+    with pytest.raises(ValueError, match=r"jsonl:3: three: no score of ' B'"):
+        model.loglikelihood([("q", " A"), ("q", " B")])
     write_jsonl(path, [{"prompt": "p"}])
     with pytest.raises(ValueError, match=r"samples\.jsonl:1"):
         ReplayModel.from_samples(path)
+    with pytest.raises(FileNotFoundError, match="LEMUR_REPLAY"):
+        ReplayModel.from_samples(tmp_path / "none.jsonl")

@@ -45,7 +45,8 @@ class JaxModel(TokenModel):
         for index, (context, continuation) in enumerate(requests):
             before, after = self._codec.encode_pair(context, continuation)
             if len(after) == 1:
-                split = self._beginnings.split(context, before or [self._codec.bos_id])
+                # As `pair` cuts it: the token that is scored counts among those that fit.
+                split = self._beginnings.split(context, (before or [self._codec.bos_id])[1 - self.window :])
                 single[split].append((index, after[0]))
             else:
                 several.append(index)
