@@ -150,7 +150,7 @@ def lemur_generation(request: dict[str, Any]) -> dict[str, Any]:
     text: list[Any] = []
 
     def once() -> None:
-        token, cache = programs.start(tokens, lengths, keys, 0.0, cache_length=cache_length)
+        token, cache = programs.start(None, tokens, lengths, keys, 0.0, cache_length=cache_length)
         text[:] = [np.asarray(token)[:, None]]
         for step in range(1, request["new"], STEPS):
             cache, token, new = programs.go_on(cache, token, keys, 0.0, step)

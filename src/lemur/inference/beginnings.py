@@ -56,8 +56,11 @@ class Beginnings:
             return 0, bucket(len(split.rest), self._context)
         return bucket(len(split.beginning), self._context), bucket(len(split.rest), self._context, SHORTEST_REST)
 
-    def caches(self, splits: Sequence[Split], tile: int, length: int) -> Cache:
-        """One cache [tile, length] with each row's beginning; rows that fill the tile up get the first one's."""
+    def caches(self, splits: Sequence[Split], tile: int, length: int) -> Cache | None:
+        """One cache [tile, length] with each row's beginning; rows that fill the tile up get the first one's. None
+        for a length of 0."""
+        if not length:
+            return None
         found = []
         for beginning in [split.beginning for split in splits] + [splits[0].beginning] * (tile - len(splits)):
             cache = self._caches.pop((beginning, length), None)

@@ -59,11 +59,8 @@ class JaxModel(TokenModel):
         for shape, group in self._by_shape(sorted(contexts)).items():
             for rows in tqdm(list(tiles(group, self._tile)), f"context {shape}"):
                 tokens, lengths = padded([row.rest for row in rows], self._tile, shape[1])
-                if shape[0]:
-                    shared = self._beginnings.caches(rows, self._tile, shape[0])
-                    logprobs = self._programs.next_token_after(shared, tokens, lengths)
-                else:
-                    logprobs = self._programs.next_token(tokens, lengths)
+                shared = self._beginnings.caches(rows, self._tile, shape[0])
+                logprobs = self._programs.next_token(shared, tokens, lengths)
                 for row, values in zip(rows, logprobs, strict=False):
                     for index, token in contexts[row]:
                         value = float(values[token])
@@ -130,13 +127,8 @@ class JaxModel(TokenModel):
         keys = np.zeros((self._tile, 2), np.uint32)
         for index, row in enumerate(rows):
             keys[index] = row.key
-        if beginning:
-            shared = self._beginnings.caches([row.split for row in rows], self._tile, beginning)
-            token, cache = self._programs.start_after(
-                shared, tokens, lengths, keys, temperature, cache_length=cache_length
-            )
-        else:
-            token, cache = self._programs.start(tokens, lengths, keys, temperature, cache_length=cache_length)
+        shared = self._beginnings.caches([row.split for row in rows], self._tile, beginning)
+        token, cache = self._programs.start(shared, tokens, lengths, keys, temperature, cache_length=cache_length)
         new, step = np.asarray(token)[:, None], 1
         while True:
             for row, tail in zip(rows, new, strict=False):

@@ -63,21 +63,18 @@ class Programs:
     def __init__(self, model: Llama) -> None:
         self._graph, self._params = nnx.split(model)
 
-    def next_token(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Log-probabilities float32 [B, V] of what follows each row of tokens [B, L]."""
-        return np.asarray(self._next_token(self._params, tokens, lengths))
-
     def beginning(self, tokens: np.ndarray, length: int) -> Cache:
         """The cache of one beginning [1, L] of `length` tokens that several rows share."""
         return self._beginning(self._params, tokens, np.asarray([length], np.int32))
 
-    def next_token_after(self, shared: Cache, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Log-probabilities float32 [B, V] of what follows each row of tokens [B, L] after its beginning."""
-        return np.asarray(self._next_token_after(self._params, shared, tokens, lengths))
+    def next_token(self, shared: Cache | None, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Log-probabilities float32 [B, V] of what follows each row of tokens [B, L] after its beginning, if it has
+        one."""
+        return np.asarray(self._next_token(self._params, shared, tokens, lengths))
 
-    def start_after(
+    def start(
         self,
-        shared: Cache,
+        shared: Cache | None,
         tokens: np.ndarray,
         lengths: np.ndarray,
         keys: np.ndarray,
@@ -85,22 +82,14 @@ class Programs:
         *,
         cache_length: int,
     ) -> tuple[Array, Cache]:
-        """As `start`, for rows [B, L] that follow their beginnings."""
-        return self._start_after(
-            self._params, shared, tokens, lengths, keys, temperature, cache_length, temperature > 0
-        )
+        """The first new token [B] of each row, as `next_token` has them, and the cache. `keys` uint32 [B, 2] decide
+        the samples."""
+        return self._start(self._params, shared, tokens, lengths, keys, temperature, cache_length, temperature > 0)
 
     def each_token(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For tokens [B, L]: log-probabilities float32 [B, L - 1] of all but the first, and which are likeliest."""
         logprobs, greedy = self._each_token(self._params, tokens)
         return np.asarray(logprobs), np.asarray(greedy)
-
-    def start(
-        self, tokens: np.ndarray, lengths: np.ndarray, keys: np.ndarray, temperature: float, *, cache_length: int
-    ) -> tuple[Array, Cache]:
-        """The first new token [B] of each row and the cache. `keys` uint32 [B, 2] decide the samples."""
-        first, cache = self._start(self._params, tokens, lengths, keys, temperature, cache_length, temperature > 0)
-        return first, cache
 
     def go_on(
         self, cache: Cache, token: Array, keys: np.ndarray, temperature: float, step: int
@@ -108,15 +97,6 @@ class Programs:
         """`STEPS` tokens after `token` [B], the last of `step` so far: cache, last token, all new tokens [B, STEPS]."""
         cache, last, new = self._go_on(self._params, cache, token, keys, temperature, step, temperature > 0)
         return cache, last, np.asarray(new)
-
-    @cached_property
-    def _next_token(self) -> Any:
-        @jax.jit
-        def run(params: Any, tokens: Array, lengths: Array) -> Array:
-            logits, _ = prefill(nnx.merge(self._graph, params), tokens, lengths, cache_length=tokens.shape[1])
-            return jax.nn.log_softmax(logits)
-
-        return run
 
     @cached_property
     def _beginning(self) -> Any:
@@ -127,30 +107,11 @@ class Programs:
         return run
 
     @cached_property
-    def _next_token_after(self) -> Any:
+    def _next_token(self) -> Any:
         @jax.jit
-        def run(params: Any, shared: Cache, tokens: Array, lengths: Array) -> Array:
-            cache = longer(shared, shared.room + tokens.shape[1])
-            return jax.nn.log_softmax(extend(nnx.merge(self._graph, params), cache, tokens, lengths)[0])
-
-        return run
-
-    @cached_property
-    def _start_after(self) -> Any:
-        @partial(jax.jit, static_argnums=(6, 7))
-        def run(
-            params: Any,
-            shared: Cache,
-            tokens: Array,
-            lengths: Array,
-            keys: Array,
-            temperature: Array,
-            cache_length: int,
-            sampled: bool,
-        ) -> tuple[Array, Cache]:
-            model = nnx.merge(self._graph, params)
-            logits, cache = extend(model, longer(shared, cache_length), tokens, lengths)
-            return _choose(logits, keys, temperature, jnp.int32(0), sampled), cache
+        def run(params: Any, shared: Cache | None, tokens: Array, lengths: Array) -> Array:
+            room = tokens.shape[1] + (shared.room if shared else 0)
+            return jax.nn.log_softmax(self._prompt(params, shared, tokens, lengths, room)[0])
 
         return run
 
@@ -181,9 +142,10 @@ class Programs:
 
     @cached_property
     def _start(self) -> Any:
-        @partial(jax.jit, static_argnums=(5, 6))
+        @partial(jax.jit, static_argnums=(6, 7))
         def run(
             params: Any,
+            shared: Cache | None,
             tokens: Array,
             lengths: Array,
             keys: Array,
@@ -191,10 +153,18 @@ class Programs:
             cache_length: int,
             sampled: bool,
         ) -> tuple[Array, Cache]:
-            logits, cache = prefill(nnx.merge(self._graph, params), tokens, lengths, cache_length=cache_length)
+            logits, cache = self._prompt(params, shared, tokens, lengths, cache_length)
             return _choose(logits, keys, temperature, jnp.int32(0), sampled), cache
 
         return run
+
+    def _prompt(
+        self, params: Any, shared: Cache | None, tokens: Array, lengths: Array, cache_length: int
+    ) -> tuple[Array, Cache]:
+        model = nnx.merge(self._graph, params)
+        if shared is None:
+            return prefill(model, tokens, lengths, cache_length=cache_length)
+        return extend(model, longer(shared, cache_length), tokens, lengths)
 
     @cached_property
     def _go_on(self) -> Any:
