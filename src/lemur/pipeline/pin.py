@@ -79,6 +79,9 @@ def _set(document: dict, place_name: str, key: str, sha256: str) -> list[str]:
 def _checksum(group: Group) -> str:
     sums = []
     for found in group.files:
+        if found.sha256:
+            sums.append((found.name, found.sha256))
+            continue
         with found.open() as stream:
             sums.append((found.name, checksums.of_stream(stream)))
     return checksums.of_set(sums) if group.is_set else sums[0][1]
