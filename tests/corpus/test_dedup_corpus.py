@@ -1,5 +1,7 @@
 import json
 import random
+from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemur.corpus import duplicates, sketches
+from lemur.corpus.cleaning import tidy
 from lemur.corpus.clusters import COMPARED, Clusters, candidates
 from lemur.corpus.dedup_corpus import Params, dedup_corpus
 from lemur.corpus.minhash import band_keys, jaccard, shingles, signatures
 from lemur.corpus.planted import renamed
+from lemur.corpus.readers import read
+from lemur.corpus.readers.raw import RawDocument
 from lemur.corpus.renaming import renamed_shingles, without_licence
 from lemur.records import read_json, read_jsonl
+from lemur.sources.fetched import FetchedFile
 from tests.corpus.builders import corpus, document, files, read_corpus
 
 PARAMS = Params(
@@ -116,6 +122,35 @@ def test_copies_of_real_programs_are_found_in_four_ways(programs, tmp_path):
     assert len(rejects) < len(programs)
 
 
+def test_what_corpus_md_says_of_the_bundled_code(tmp_path):
+    """27 duplicates were planted by hand (data/sources/CORPUS.md), five of them with other names on purpose."""
+    documents = []
+    for path in sorted(BUNDLED.glob("*.jsonl")):
+        file = FetchedFile(BUNDLED, path.name, "stack", "-", {})
+        texts = (raw.text for raw in read(file) if isinstance(raw, RawDocument) and raw.licences)
+        documents += [document(path.stem, tidy(value)) for value in texts if len(value) > 200]
+    kept, rejects, _ = run(tmp_path, documents)
+    assert Counter(reject["reason"] for reject in rejects) == {
+        "exact_duplicate": 9,
+        "near_duplicate": 13,
+        "renamed_duplicate": 4,
+    }
+    texts = {record["id"]: record["text"] for record in kept}
+    words = [
+        jaccard(shingles(texts[reject["duplicate_of"]], 5), shingles(reject["record"]["text"], 5)) for reject in rejects
+    ]
+    assert sum(similarity < 0.7 for similarity in words) == 4
+    # The fifth, a Java class.
+    code = [record for record in kept if record["group"] == "code"]
+    alike = [
+        jaccard(renamed_shingles(a["text"], 12), renamed_shingles(b["text"], 12))
+        for a, b in combinations(code, 2)
+        if a["source"] == b["source"]
+    ]
+    assert sorted(alike)[-1] == pytest.approx(0.64, abs=0.005)
+    assert sorted(alike)[-2] < 0.6
+
+
 def test_order_shards_and_workers_do_not_matter(planted, programs, tmp_path, monkeypatch):
     documents = [*planted[0], *planted[1], *programs, *(document("c", HEADER + record["text"]) for record in programs)]
     first, *_ = run(tmp_path / "1", documents, planted=10)
@@ -175,6 +210,7 @@ def test_only_a_leading_comment_about_a_licence_is_left_out():
     assert without_licence("#!/bin/sh\n# SPDX-License-Identifier: MIT\n\n# what it does\nls\n").endswith(
         "\n# what it does\nls\n"
     )
+    assert without_licence("// Copyright 2024 Y\n/* Copyright 2020 X */\nint x;\n") == "\nint x;\n"
     for code in ("/* adds */ int x;\n", "# Copyright only\n", "#include <copyright.h>\nint x;\n", "x = 1  # (c) me\n"):
         assert without_licence(code) == code
 

@@ -73,6 +73,10 @@ def test_notebook_keeps_markdown_and_code_in_order_without_outputs(file):
     good, bad = read(file("stack", jsonl(record, {**record, "content": "{}"})))
     assert good.text == expected
     assert bad.reason == "wrong_type"
+    (whole,) = read(file("source_files", content.encode(), "a.ipynb", language="Jupyter Notebook"))
+    assert (whole.text, whole.language, whole.licences) == (expected, "Jupyter Notebook", ("MIT",))
+    (bad,) = read(file("source_files", b"{}", "b.ipynb", language="Jupyter Notebook"))
+    assert (bad.where, bad.reason) == ("b.ipynb", "wrong_type")
     old = {"worksheets": [{"cells": [{"cell_type": "code", "input": ["a = 1"]}]}]}
     assert notebook_text(json.dumps(old)) == "# %%\na = 1\n"
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from lemur.corpus.sources import CODE, source_of
 from lemur.pipeline.files import read_yaml
 from lemur.sources import checksums, folders
 from lemur.sources.manifest import SourceError, read
@@ -35,6 +36,13 @@ def test_committed_manifest_and_bundled_files(folder: Path) -> None:
                 used |= {path for path, _ in sums}
     bundled = {p.relative_to(folder / "bundled").as_posix() for p in (folder / "bundled").rglob("*") if p.is_file()}
     assert {path for path in bundled if not path.endswith((".md", ".py"))} == used
+
+
+def test_code_of_every_language_comes_from_packages_under_a_permissive_licence() -> None:
+    permissive = read_yaml(ROOT / "params.yaml")["clean_corpus"]["licences"]
+    archives = read(ROOT / "data/sources/stack").places["package"].archives
+    assert {source_of(archive.meta["language"]) for archive in archives} == set(CODE)
+    assert {archive.licence for archive in archives} <= set(permissive)
 
 
 def test_every_source_of_the_dag_has_a_manifest_and_an_offered_place() -> None:

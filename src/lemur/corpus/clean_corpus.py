@@ -16,6 +16,8 @@ from lemur.records import Record, jsonl_writer
 
 if TYPE_CHECKING:
     from lemur.corpus.judging import Item
+    from lemur.corpus.readers.raw import RawDocument
+    from lemur.sources.fetched import BadRecord, Fetched, FetchedFile
 
 PACKAGES = ("detect-secrets",)
 OVER = "over_max_bytes"
@@ -73,7 +75,7 @@ def clean_corpus(
     redacted: dict[str, Counter[str]] = {}
     with documents_writer(documents) as write, jsonl_writer(rejects) as reject:
         counts = Counts("clean_corpus", reject)
-        items = reader.items([stack, refinedweb, wikipedia, books, arxiv, stackexchange, dm_mathematics])
+        items = reader.items(documents, [stack, refinedweb, wikipedia, books, arxiv, stackexchange, dm_mathematics])
         verdicts = in_order(judging.judge_batch, judging.batches(items), start=judging.start, arguments=(params,))
         for source, where, record, reason, detail, found in chain.from_iterable(verdicts):
             counts.entered(source)
@@ -97,6 +99,23 @@ def clean_corpus(
     log.info("clean_corpus: %d of %d documents kept", kept.total(), counts.total_in())
 
 
+def _records(fetched: "Fetched", work: Path) -> "Iterator[tuple[FetchedFile, RawDocument | BadRecord]]":
+    """Each record with its file; of files that are only listed, one at a time is on disk, below `work`."""
+    from tqdm import tqdm
+
+    from lemur.corpus.readers import read
+    from lemur.sources.manifest import SourceError
+    from lemur.sources.streamed import on_disk
+
+    try:
+        for file in tqdm(fetched.files, desc=f"clean_corpus {fetched.name}"):
+            with on_disk(file, work) as local:
+                for raw in read(local):
+                    yield file, raw
+    except SourceError as error:
+        raise SystemExit(f"clean_corpus: {error}") from None
+
+
 class _Reader:
     """Reads the sources' folders into documents, and chooses among those that have a limit."""
 
@@ -111,44 +130,43 @@ class _Reader:
         self.limits = {source: Limit(size) for source, size in params.max_bytes.items() if size is not None}
         self.places: dict[str, Record] = {}
 
-    def items(self, folders: list[Path]) -> "Iterator[Item]":
-        """Documents and what was dropped before. What has a limit comes last, when it is known what is chosen."""
+    def items(self, work: Path, folders: list[Path]) -> "Iterator[Item]":
+        """Documents and what was dropped before. What has a limit comes last, when it is known what is chosen.
+
+        A file that is only listed is downloaded to `work` for as long as it is read.
+        """
         for folder in folders:
-            yield from self._read(folder)
+            yield from self._read(work, folder)
         for source in SOURCES:
             yield from self.limits[source].chosen() if source in self.limits else ()
 
-    def _read(self, folder: Path) -> "Iterator[Item]":
-        from tqdm import tqdm
-
+    def _read(self, work: Path, folder: Path) -> "Iterator[Item]":
         from lemur.corpus.judging import Item
-        from lemur.corpus.readers import read
         from lemur.corpus.sampling import rank
         from lemur.sources.fetched import BadRecord, load
 
-        fetched = load(folder)
+        fetched = load(folder, streamed=True)
         self.places[fetched.name] = {"place": fetched.place, "revision": fetched.revision}
         entered = bad = 0
-        for file in tqdm(fetched.files, desc=f"clean_corpus {fetched.name}"):
-            for raw in read(file):
-                entered += 1
-                if isinstance(raw, BadRecord):
-                    bad += 1
-                    source = source_of(file.meta.get("language", "")) if fetched.name == "stack" else fetched.name
-                    yield Item(source, raw.where, reason=raw.reason, detail=raw.detail)
+        for file, raw in _records(fetched, work):
+            entered += 1
+            if isinstance(raw, BadRecord):
+                bad += 1
+                source = source_of(file.meta.get("language", "")) if fetched.name == "stack" else fetched.name
+                yield Item(source, raw.where, reason=raw.reason, detail=raw.detail)
+                continue
+            source = source_of(raw.language) if raw.language is not None else fetched.name
+            if source not in SOURCES:
+                raise ValueError(f"{file.path}: {source!r} is no source of the corpus; {list(SOURCES)} are")
+            licence = " ".join(raw.licences) or file.licence
+            for text in self._parts(source, raw.text):
+                item = Item(source, raw.where, text, licence, raw.licences)
+                if source not in self.limits:
+                    yield item
                     continue
-                source = source_of(raw.language) if raw.language is not None else fetched.name
-                if source not in SOURCES:
-                    raise ValueError(f"{file.path}: {source!r} is no source of the corpus; {list(SOURCES)} are")
-                licence = " ".join(raw.licences) or file.licence
-                for text in self._parts(source, raw.text):
-                    item = Item(source, raw.where, text, licence, raw.licences)
-                    if source not in self.limits:
-                        yield item
-                        continue
-                    order = rank(self.params.seed, text)
-                    for fallen in self.limits[source].push(order, raw.where, len(text.encode()), item):
-                        yield Item(source, fallen.where, reason=OVER)
+                order = rank(self.params.seed, text)
+                for fallen in self.limits[source].push(order, raw.where, len(text.encode()), item):
+                    yield Item(source, fallen.where, reason=OVER)
         if bad > self.params.max_bad_share * entered:
             raise ValueError(
                 f"{folder}: {bad} of {entered} records are malformed (clean_corpus.max_bad_share allows "

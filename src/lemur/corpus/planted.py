@@ -14,7 +14,7 @@ from textwrap import fill
 
 from lemur.corpus.documents import documents_writer
 from lemur.corpus.duplicates import Duplicates
-from lemur.corpus.renaming import KEYWORDS
+from lemur.corpus.renaming import KEYWORDS, without_licence
 from lemur.corpus.sketches import Settings
 from lemur.corpus.sources import SOURCES, group
 from lemur.records import Record
@@ -88,7 +88,8 @@ def _planted(documents: Sequence[Record], seed: int) -> Iterator[tuple[str, str,
         if is_code:
             yield source, _with_header(text, source), "licence_header_changed", number
             yield source, renamed(text, generator), "identifiers_renamed", number
-        halves[source].append(text)
+        # A licence can be more than half of a short file, and the mixture would be the other document.
+        halves[source].append(without_licence(text) if is_code else text)
     for source in sorted(halves, key=SOURCES.index):
         texts = halves[source]
         for number in range(len(texts) if len(texts) > 1 else 0):

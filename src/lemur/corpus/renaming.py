@@ -33,11 +33,10 @@ _LEGAL = re.compile(r"licen[cs]e|copyright|spdx|\(c\)|all rights reserved", re.I
 
 
 def without_licence(code: str) -> str:
-    """`code` without the comment it begins with if that speaks of a licence; whole if nothing else is left."""
-    found = _BLOCK.match(code) or _LINES.match(code)
-    if found is None or not _LEGAL.search(found[1]):
-        return code
-    rest = code[: found.start(1)] + code[found.end(1) :]
+    """`code` without the comments it begins with that speak of a licence; whole if nothing else is left."""
+    rest = code
+    while (found := _BLOCK.match(rest) or _LINES.match(rest)) and _LEGAL.search(found[1]):
+        rest = rest[: found.start(1)] + rest[found.end(1) :]
     return rest if rest.strip() else code
 
 

@@ -6,10 +6,18 @@ import tempfile
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from lemur.sources import checksums
 from lemur.sources.manifest import Manifest, SourceError, read
 from lemur.sources.origins import Group, collect
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes null, not nothing. A class of its own: representers belong to the class, which others use."""
+
+
+_Representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
 
 
 def pin(source: Path, place_name: str) -> list[str]:
@@ -29,10 +37,8 @@ def pin(source: Path, place_name: str) -> list[str]:
 def _pin(source: Path, manifest: Manifest, place_name: str) -> list[str]:
     path = source / "manifest.yaml"
     yaml = YAML(typ="rt", pure=True)
+    yaml.Representer = _Representer
     yaml.width = 1000
-    yaml.representer.add_representer(
-        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(path.read_text(encoding="utf-8"))
     found: dict[tuple[str, str], str] = {}
@@ -79,6 +85,9 @@ def _set(document: dict, place_name: str, key: str, sha256: str) -> list[str]:
 def _checksum(group: Group) -> str:
     sums = []
     for found in group.files:
+        if found.sha256:
+            sums.append((found.name, found.sha256))
+            continue
         with found.open() as stream:
             sums.append((found.name, checksums.of_stream(stream)))
     return checksums.of_set(sums) if group.is_set else sums[0][1]

@@ -4,14 +4,18 @@ import errno
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 from lemur.sources.manifest import SourceError
 
 CHUNK = 1 << 20
 
 
-def copy(file: BinaryIO, target: Path) -> tuple[str, int]:
+class Readable(Protocol):
+    def read(self, count: int, /) -> bytes: ...
+
+
+def copy(file: Readable, target: Path) -> tuple[str, int]:
     """Write a stream to `target` and return its sha256 and size in bytes. Raises `SourceError` when disk is full."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
@@ -29,7 +33,7 @@ def copy(file: BinaryIO, target: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def of_stream(file: BinaryIO) -> str:
+def of_stream(file: Readable) -> str:
     digest = hashlib.sha256()
     while chunk := file.read(CHUNK):
         digest.update(chunk)

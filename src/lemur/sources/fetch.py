@@ -55,25 +55,33 @@ def _fetch(manifest: "Manifest", source: Path, place_name: str, out: Path) -> li
     require_pinned(manifest, place_name)
     out.mkdir()
     rows: list[dict[str, Any]] = []
+    names: set[str] = set()
     with tempfile.TemporaryDirectory(dir=out, prefix=".work-") as work:
         groups = list(collect(source, manifest, place_name, Path(work)))
         with tqdm(total=sum(len(group.files) for group in groups), unit="file", desc=source.name) as bar:
             for group in groups:
-                rows += _copy(group, manifest, place_name, out / "files", bar.update)
+                rows += _copy(group, manifest, place_name, out / "files", names, bar.update)
     return sorted(rows, key=lambda row: row["path"])
 
 
-def _copy(group: "Group", manifest: "Manifest", place_name: str, root: Path, done: Any) -> list[dict[str, Any]]:
-    """Copy one entry's files, check its checksum and return their rows of source.json."""
+def _copy(
+    group: "Group", manifest: "Manifest", place_name: str, root: Path, names: set[str], done: Any
+) -> list[dict[str, Any]]:
+    """Copy one entry's files, unless they are only listed, check its checksum and return their rows of source.json."""
     from lemur.sources.checksums import copy, of_set
     from lemur.sources.manifest import SourceError
 
     rows: list[dict[str, Any]] = []
     for found in group.files:
-        if (root / found.name).exists():
+        if found.name in names:
             raise SourceError(f"{found.name} is named twice in place {place_name} of the manifest ({group.key})")
-        with found.open() as stream:
-            sha256, size = copy(stream, root / found.name)
+        names.add(found.name)
+        if found.sha256:
+            sha256, size, listed = found.sha256, found.bytes, {"url": found.where}
+        else:
+            with found.open() as stream:
+                sha256, size = copy(stream, root / found.name)
+            listed = {}
         rows.append({
             "path": found.name,
             "schema": group.entry.schema_ or manifest.schema_,
@@ -81,6 +89,7 @@ def _copy(group: "Group", manifest: "Manifest", place_name: str, root: Path, don
             "sha256": sha256,
             "bytes": size,
             "meta": found.meta,
+            **listed,
         })  # fmt: skip
         done(1)
     actual = of_set((row["path"], row["sha256"]) for row in rows) if group.is_set else rows[0]["sha256"]

@@ -21,13 +21,19 @@ class BadRecord:
 
 @dataclass(frozen=True)
 class FetchedFile:
-    """One file of a source. `name` is its path under `root`, the same whichever machine fetched it."""
+    """One file of a source. `name` is its path under `root`, the same whichever machine fetched it.
+
+    With a `url` it was only listed (`stream` in the manifest) and is not on disk: `streamed.on_disk` brings it.
+    """
 
     root: Path
     name: str
     schema: str
     licence: str
     meta: Mapping[str, Any]
+    sha256: str = ""
+    bytes: int = 0
+    url: str = ""
 
     @property
     def path(self) -> Path:
@@ -53,8 +59,11 @@ class Fetched:
     files: tuple[FetchedFile, ...]
 
 
-def load(folder: Path) -> Fetched:
-    """Read a folder that `fetch` wrote. Raises `FileNotFoundError` or `ValueError` that says how to mend it."""
+def load(folder: Path, *, streamed: bool = False) -> Fetched:
+    """Read a folder that `fetch` wrote; `streamed` allows files that are only listed.
+
+    Raises `FileNotFoundError` or `ValueError` that says how to mend it.
+    """
     index = folder / "source.json"
     if not index.is_file():
         raise FileNotFoundError(f"{index} is missing, so {folder} is not a fetched source; run: dvc repro fetch")
@@ -62,12 +71,23 @@ def load(folder: Path) -> Fetched:
         source = read_json(index)
         root = folder / "files"
         files = tuple(
-            FetchedFile(root, file["path"], file["schema"], file["licence"], file["meta"]) for file in source["files"]
+            FetchedFile(
+                root=root,
+                name=file["path"],
+                url=file.get("url", ""),
+                **{key: file[key] for key in ("schema", "licence", "meta", "sha256", "bytes")},
+            )
+            for file in source["files"]
         )
         head = {key: source[key] for key in ("name", "title", "place", "revision", "licence")}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{index} is damaged ({error!r}); remove {folder} and run: dvc repro fetch") from None
     for file in files:
-        if not file.path.is_file():
+        if file.url and not streamed:
+            raise ValueError(
+                f"{index}: {file.name} is only listed, which only the corpus stages can read: take `stream` out of the "
+                f"manifest of {head['name']} and run: dvc repro fetch"
+            )
+        if not file.url and not file.path.is_file():
             raise FileNotFoundError(f"{file.path}, named by {index}, is missing; run: dvc checkout {folder}")
     return Fetched(files=tuple(file for file in files if file.schema != COMPANION), **head)

@@ -71,6 +71,7 @@ class Place(Entry):
     licence: str
     note: str | None = None
     repo: str | None = Field(None, description="hub: owner/name of a data set, models/owner/name, or an fsspec URL")
+    stream: bool = Field(False, description="hub: files are listed, and downloaded one by one where they are read")
     files: list[File] = []
     archives: list[Archive] = []
     generator: Generator | None = None
@@ -95,6 +96,8 @@ class Manifest(Entry):
                 raise ValueError(f"places.{name}.files: each needs `from: bundled`; package files stand under archives")
             if ("hub" in origins) != (place.repo is not None):
                 raise ValueError(f"places.{name}: `repo` is needed for files from the hub, and only for them")
+            if place.stream and "hub" not in origins:
+                raise ValueError(f"places.{name}.stream: only files from the hub can be streamed")
             if place.revision is None and "hub" not in origins:
                 raise ValueError(f"places.{name}.revision: null is allowed only where files come from the hub")
         return self

@@ -9,18 +9,23 @@ from typing import Any, BinaryIO, cast
 
 from lemur.sources import folders, package
 from lemur.sources.fetched import COMPANION
-from lemur.sources.manifest import Described, Manifest, SourceError
+from lemur.sources.manifest import Described, File, Manifest, Place, SourceError
 from lemur.sources.patterns import is_pattern
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file that an entry stands for: its name below `files/`, how to read it, its meta with the pattern's fields."""
+    """A file that an entry stands for: its name below `files/`, how to read it, its meta with the pattern's fields.
+
+    `sha256` and `bytes` are known beforehand of a file that is only listed; `where` is then its URL.
+    """
 
     name: str
     open: Callable[[], BinaryIO]
     where: str
     meta: dict[str, Any]
+    sha256: str = ""
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,9 @@ def collect(source: Path, manifest: Manifest, place_name: str, work: Path) -> It
         if origin == "hub":
             from lemur.sources import hub
 
+            if place.stream:
+                yield Group(file, f"files[{index}]", file.sha256, is_pattern(file.path), False, _listed(place, file))
+                continue
             found = hub.resolve(place, file)
         else:
             root = source / "bundled" if origin == "bundled" else folders.mirror_root()
@@ -91,6 +99,24 @@ def require_pinned(manifest: Manifest, place_name: str) -> None:
             f"`lemur pin {manifest.name} {place_name}` downloads it once and writes revision and checksums; look at "
             "the change and commit it"
         )
+
+
+def _listed(place: Place, file: File) -> list[Found]:
+    import fsspec
+
+    from lemur.sources import hub
+
+    return [
+        Found(
+            listed.name,
+            cast(Callable[[], BinaryIO], partial(fsspec.open, listed.url, "rb")),
+            listed.url,
+            {**listed.fields, **file.meta},
+            listed.sha256,
+            listed.bytes,
+        )
+        for listed in hub.listing(place, file)
+    ]
 
 
 def _file(path: Path) -> BinaryIO:

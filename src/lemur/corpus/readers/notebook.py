@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+NOTEBOOK = "Jupyter Notebook"  # The Stack's name of the language
+
 
 def notebook_text(content: str) -> str:
     """Cells as `# %% [markdown]` and `# %%` blocks, the percent format that Jupytext and editors read.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from lemur.corpus.readers.notebook import NOTEBOOK, notebook_text
 from lemur.corpus.readers.raw import RawDocument, whole_text
 from lemur.sources.fetched import BadRecord, FetchedFile
 
@@ -9,10 +10,15 @@ from lemur.sources.fetched import BadRecord, FetchedFile
 def read_file(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
     """A source file's language is the manifest's `meta.language`; its licence that of its archive."""
     text = whole_text(file)
+    language = file.meta.get("language")
+    if isinstance(text, str) and language == NOTEBOOK:
+        try:
+            text = notebook_text(text)
+        except TypeError as error:
+            text = BadRecord(file.name, "wrong_type", str(error))
     if isinstance(text, BadRecord):
         yield text
         return
-    language = file.meta.get("language")
     yield RawDocument(file.name, text, language, (file.licence,) if language else ())
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from lemur.corpus.readers.notebook import notebook_text
+from lemur.corpus.readers.notebook import NOTEBOOK, notebook_text
 from lemur.corpus.readers.raw import RawDocument, field, rows
 from lemur.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
@@ -19,6 +19,6 @@ def convert(where: str, record: Record, language: str | None = None) -> RawDocum
     if not isinstance(licences, list) or not all(isinstance(licence, str) for licence in licences):
         raise TypeError(f"max_stars_repo_licenses is {licences!r}; a list of SPDX ids is allowed")
     content = field(record, "content").replace("\r\n", "\n")
-    if language == "Jupyter Notebook":
+    if language == NOTEBOOK:
         content = notebook_text(content)
     return RawDocument(where, content, language, tuple(licences))

@@ -1,0 +1,72 @@
+"""Files of a source that are listed and not downloaded: each is on disk, checked, only while it is read."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import fsspec
+
+from lemur.sources.checksums import copy
+from lemur.sources.fetched import FetchedFile
+from lemur.sources.manifest import SourceError
+
+BLOCK = 1 << 24  # bytes asked for at a time; what a broken connection costs
+TRIES = 5  # in a row without a byte
+PAUSE_S = 1.0  # after the first of them; after the second twice as long, and so on
+
+
+@contextmanager
+def on_disk(file: FetchedFile, folder: Path) -> Iterator[FetchedFile]:
+    """`file` where it is on disk; where it is only listed, a copy below `folder` that lasts as long as the context.
+
+    Raises `SourceError` if the file cannot be had or is not the one that was pinned.
+    """
+    if not file.url:
+        yield file
+        return
+    with TemporaryDirectory(prefix=".shard-", dir=folder) as work:
+        local = replace(file, root=Path(work), url="")
+        sha256, size = copy(Remote(file.url, file.bytes), local.path)
+        if sha256 != file.sha256:
+            raise SourceError(
+                f"{file.url}: sha256 is {sha256} ({size} bytes), {file.sha256} was pinned. The file was changed since: "
+                "run the stage fetch again, which says what to do"
+            )
+        yield local
+
+
+class Remote:
+    """The first `size` bytes at an fsspec URL, for reading once; goes on where a broken connection left it."""
+
+    def __init__(self, url: str, size: int) -> None:
+        self.url = url
+        self.size = size
+        self._at = 0
+        self._file: fsspec.spec.AbstractBufferedFile | None = None
+
+    def read(self, count: int) -> bytes:
+        """At most `count` bytes; none at the end. Raises `SourceError` after `TRIES` vain tries."""
+        for tries in range(1, TRIES + 1):
+            if self._at == self.size:
+                return b""
+            try:
+                if self._file is None:
+                    self._file = fsspec.open(self.url, "rb", block_size=BLOCK).open()
+                    self._file.seek(self._at)
+                data: bytes = self._file.read(min(count, self.size - self._at))
+                if not data:
+                    raise OSError(f"it ends after {self._at} bytes")
+            except Exception as error:  # every file system has its own
+                self._file = None
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                time.sleep(PAUSE_S * tries if tries < TRIES else 0)
+                continue
+            self._at += len(data)
+            return data
+        raise SourceError(
+            f"{self.url}: {self._at} of {self.size} bytes came, then {TRIES} tries brought no more ({reason}); check "
+            "the connection, the access where it is gated (`hf auth login`), and run again"
+        )
