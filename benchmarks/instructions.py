@@ -62,9 +62,10 @@ def _cpu() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def best(repeats: int, function: Callable[..., Any], *arguments: Any) -> Measured:
-    runs = [measured(function, *arguments) for _ in range(repeats)]
-    return Measured(*(min(values) for values in zip(*runs, strict=True)))
+def best_in_turn(repeats: int, *calls: tuple[Any, ...]) -> list[Measured]:
+    """The fastest run of each (function, arguments...); in turn, so that what else the machine does meets all alike."""
+    rounds = [[measured(*call) for call in calls] for _ in range(repeats)]
+    return [Measured(*map(min, zip(*runs, strict=True))) for runs in zip(*rounds, strict=True)]
 
 
 def params(stage: str, block: str = "") -> Any:
@@ -167,15 +168,15 @@ def encode(folder: Path, source: str = "mixed.jsonl") -> None:
 
 def filter_speed(folder: Path, repeats: int, count: int = 40_000) -> None:
     prepared(folder, count)
-    one, two = best(repeats, english_filter, folder, 1), best(repeats, english_filter, folder, 2)
+    one, two = best_in_turn(repeats, (english_filter, folder, 1), (english_filter, folder, 2))
     print(f"{count:,} conversations: 1 worker {one.seconds:.1f} s, 2 workers {two.seconds:.1f} s")
     print(f"{one.seconds / two.seconds:.2f} times faster (wanted: 1.8); CPU {one.cpu:.1f} and {two.cpu:.1f} s")
 
 
 def langdetect_cpu(folder: Path, repeats: int, count: int = 8000) -> None:
     prepared(folder, count)
-    bare = best(repeats, _bare_langdetect, folder)
-    ours = [best(repeats, english_filter, folder, workers) for workers in (1, 2)]
+    calls = [(_bare_langdetect, folder), *((english_filter, folder, workers) for workers in (1, 2))]
+    bare, *ours = best_in_turn(repeats, *calls)
     print(
         f"{count:,} conversations, CPU: bare langdetect {bare.cpu:.1f} s, ours {ours[0].cpu:.1f} and {ours[1].cpu:.1f}"
     )
@@ -185,7 +186,7 @@ def langdetect_cpu(folder: Path, repeats: int, count: int = 8000) -> None:
 def _bare_langdetect(folder: Path) -> None:
     from langdetect import DetectorFactory, LangDetectException, detect
 
-    from lemur.instructions.english_filter import judged_text
+    from lemur.instructions.english_judging import judged_text
     from lemur.records import read_jsonl
 
     DetectorFactory.seed = 0
@@ -204,7 +205,7 @@ def dedup_speed(folder: Path, repeats: int, count: int = 80_000, dimension: int 
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     np.save(folder / "vectors.npy", vectors)
     del vectors
-    ours, bare = best(repeats, _find, folder), best(repeats, _triangle, folder)
+    ours, bare = best_in_turn(repeats, (_find, folder), (_triangle, folder))
     print(f"{count:,} x {dimension}: exact {ours.seconds:.1f} s, bare triangle {bare.seconds:.1f} s, {THREADS} threads")
     print(f"ratio {ours.seconds / bare.seconds:.2f} (bound: 1.5); peak {ours.peak:.0f} MB (bound: 2,048)")
 
@@ -212,11 +213,11 @@ def dedup_speed(folder: Path, repeats: int, count: int = 80_000, dimension: int 
 def _find(folder: Path) -> None:
     import numpy as np
 
-    from lemur.instructions.near_duplicates import find
+    from lemur.instructions.near_duplicates import StoredVectors, find
 
-    vectors = np.load(folder / "vectors.npy")
-    found = find(vectors, threshold=0.95, near_margin=0.002, block=1024)
-    assert len(found.duplicate_of) >= len(vectors) // 25
+    count = len(np.load(folder / "vectors.npy", mmap_mode="r"))
+    found = find(StoredVectors(folder / "vectors.npy", range(count)), threshold=0.95, near_margin=0.002, block=1024)
+    assert len(found.duplicate_of) >= count // 25
 
 
 def _triangle(folder: Path, block: int = 1024) -> None:
@@ -255,12 +256,12 @@ def peers(folder: Path, repeats: int, count: int = 3000) -> None:
     for html in (False, True):
         place = folder / str(html)
         raw(place, count, html)
-        ours, theirs = best(repeats, normalise, place), best(repeats, _fastchat, place)
+        ours, theirs = best_in_turn(repeats, (normalise, place), (_fastchat, place))
         kind = "HTML" if html else "plain text"
         print(f"normalise, {kind}: CPU {ours.cpu:.1f} s, FastChat's cleaning {theirs.cpu:.1f} s", end="")
         print(f": {ours.cpu / theirs.cpu:.2f}")
     english_filter(place)
-    ours, theirs = best(repeats, encode, place, "english.jsonl"), best(repeats, _trl, place)
+    ours, theirs = best_in_turn(repeats, (encode, place, "english.jsonl"), (_trl, place))
     print(f"encode and pack: CPU {ours.cpu:.1f} s, TRL {theirs.cpu:.1f} s: {ours.cpu / theirs.cpu:.2f}")
 
 

@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from lemur.benchmark_items import Item, View, read_items
+from lemur.pipeline.params import StageParams
 from lemur.records import Record
 
 Action = Literal["remove", "report", "ignore"]
@@ -33,6 +35,17 @@ SHOWN = 50  # overlaps, and names of items of a benchmark, that a report shows
 SHORTEST_SHARE = 8 / 13  # GPT-3's bounds for n: items of 8 to 13 words count whole
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _CODE = re.compile(r"[^\W\d]\w*|\d+|[^\w\s]")
+
+
+class OverlapParams(StageParams):
+    """What a stage that compares its data with the benchmarks has to be told."""
+
+    benchmarks: dict[str, Action] = Field(
+        description="what overlap with each benchmark leads to: remove, report or ignore"
+    )
+    ngram: int = Field(ge=4, description="words of an n-gram of text")
+    code_ngram: int = Field(ge=4, description="tokens of an n-gram of code")
+    minimum_share: float = Field(gt=0, le=1, description="share of an item's n-grams from which a text overlaps it")
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,12 @@ class Overlaps:
         self._items: defaultdict[str, set[str]] = defaultdict(set)
         self._shown: list[Record] = []
 
+    @classmethod
+    def with_sources(cls, params: OverlapParams, *folders: Path) -> "Overlaps":
+        """With the benchmarks in the fetched folders `data/raw/<benchmark>/`."""
+        index = BenchmarkIndex.from_sources(*folders, ngram=params.ngram, code_ngram=params.code_ngram)
+        return cls(index, params.benchmarks, params.minimum_share)
+
     def judge(self, identifier: str, text: str) -> Record | None:
         """The overlap for which a text has to go (that with the largest share), None if it stays."""
         removed: Record | None = None
@@ -149,14 +168,17 @@ class Overlaps:
         return removed
 
     def report(self) -> Record:
-        """Pairs of text and item by what became of them, and which items are in the data."""
+        """What was indexed, pairs of text and item by what became of them, and which items are in the data."""
         return {
-            "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self._pairs.items())},
-            "items": {
-                name: {"count": len(items), "first": sorted(items)[:SHOWN]}
-                for name, items in sorted(self._items.items())
+            "benchmarks": self._index.summary(),
+            "overlaps": {
+                "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self._pairs.items())},
+                "items": {
+                    name: {"count": len(items), "first": sorted(items)[:SHOWN]}
+                    for name, items in sorted(self._items.items())
+                },
+                "shown": self._shown,
             },
-            "shown": self._shown,
         }
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemur.instructions.cleaning import clean, unicode_clean, without_fences
+from lemur.instructions.cleaning import clean, unicode_clean
+from lemur.instructions.fences import without_fences
 from lemur.instructions.markup import is_html
 
 CODE_BLOCK = (

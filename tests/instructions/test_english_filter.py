@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lemur.instructions.english_filter import Params, english_filter
 from lemur.instructions.foreign import foreign_run, without_foreign_sentences
-from lemur.instructions.language import NO_FEATURES, Detector, Detectors
+from lemur.instructions.language import NO_FEATURES, Detector
 from lemur.records import read_json, read_jsonl, write_jsonl
 from tests.instructions.builders import chat
 
@@ -101,13 +101,17 @@ def test_verdicts_equal_langdetects_own_seeded_calls(single: Callable[[str], str
     expected = [single(text) for text in texts]
     order = list(range(len(texts)))
     random.Random(4).shuffle(order)
-    for workers in (1, 2):
-        with Detectors(0, workers) as detectors:
-            shuffled = detectors.verdicts([texts[i] for i in order])
-            assert [shuffled[order.index(i)] for i in range(len(texts))] == expected
-            assert detectors.verdicts(texts) == expected  # from the cache
-            waiting = [detectors.start(texts[start : start + 100]) for start in (0, 100, 200)]
-            assert [verdict for verdicts in waiting for verdict in verdicts()] == expected
+    detector = Detector(0)
+    assert [detector.verdict(texts[i]) for i in order] == [expected[i] for i in order]
+    assert [detector.verdict(text) for text in texts] == expected  # from the cache
+
+
+def test_the_cache_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch, single: Callable[[str], str]) -> None:
+    monkeypatch.setattr("lemur.instructions.language._CACHED", 3)
+    texts = multilingual()[:20]
+    detector = Detector(0)
+    assert [detector.verdict(text) for text in texts * 2] == [single(text) for text in texts] * 2
+    assert len(detector._cache) == 3
 
 
 PIECES = [
@@ -142,9 +146,11 @@ def detector() -> Detector:
     return Detector(0)
 
 
-def run(tmp_path: Path, records: list[Any], **changes: Any) -> tuple[list[Any], list[Any], Any]:
+def run(tmp_path: Path, records: list[Any], *, broken: str = "", **changes: Any) -> tuple[list[Any], list[Any], Any]:
     tmp_path.mkdir(exist_ok=True)
     write_jsonl(tmp_path / "in.jsonl", records)
+    with (tmp_path / "in.jsonl").open("a") as file:
+        file.write(broken)
     out = {name: tmp_path / f"{name}.out" for name in ("kept", "rejects", "report")}
     english_filter(Params.model_validate({**BASE, **changes}), tmp_path / "in.jsonl", **out)
     return list(read_jsonl(out["kept"])), list(read_jsonl(out["rejects"])), read_json(out["report"])
@@ -200,14 +206,23 @@ def test_unit_sentence(tmp_path: Path) -> None:
     assert report["removed_sentences"] == {"sharegpt": 2}
 
 
-def test_workers_change_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    records = [chat(text, f"answer {i}", language="en") for i, text in enumerate(multilingual())]
+@pytest.mark.parametrize("unit", ["conversation", "sentence"])
+def test_workers_and_chunks_change_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+    records = [chat(text, f"answer {i}", language=("en", "fr")[i % 2]) for i, text in enumerate(multilingual())]
     outputs = []
-    for workers in ("1", "2"):
+    for workers, chunk in (("1", 1 << 18), ("2", 1), ("1", 5000), ("2", 20_000), ("3", 7000)):
         monkeypatch.setenv("LEMUR_WORKERS", workers)
-        run(tmp_path / workers, records)
-        outputs.append([path.read_bytes() for path in sorted((tmp_path / workers).glob("*.out"))])
-    assert outputs[0] == outputs[1]
+        monkeypatch.setattr("lemur.instructions.english_filter.CHUNK", chunk)
+        folder = tmp_path / f"{workers} {chunk}"
+        _, _, report = run(folder, records, unit=unit)
+        assert len(report["gold"]["mistakes"]) == 40
+        outputs.append([path.read_bytes() for path in sorted(folder.glob("*.out"))])
+    assert all(output == outputs[0] for output in outputs[1:])
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"in\.jsonl: the line at byte 0 is not JSON .*; run the stage"):
+        run(tmp_path, [], broken='{"id": \n')
 
 
 def test_a_source_without_a_rule_stops(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Stage `semantic_dedup` and the exact search below it."""
 
 import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemur.instructions.near_duplicates import find, similarity
+from lemur.instructions.near_duplicates import StoredVectors, find, similarity
 from lemur.instructions.semantic_dedup import Params, semantic_dedup
 from lemur.instructions.unit_vectors import unit
 from lemur.records import read_json, read_jsonl, write_jsonl
@@ -47,6 +48,28 @@ def test_equal_to_brute_force_for_any_block(count: int, seed: int, block: int) -
     assert {row: other for row, (other, _) in found.duplicate_of.items()} == brute_force(vectors, 0.95)
     assert all(0.94 <= value <= 0.96 for _, _, value in found.near)
     assert sorted(found.near) == sorted(find(vectors, threshold=0.95, near_margin=0.01, block=1000).near)
+
+
+def test_stored_vectors_are_held_once(tmp_path: Path) -> None:
+    vectors = planted(12_000, 64, 3)
+    np.save(tmp_path / "vectors.npy", vectors)
+    rows = random.Random(1).sample(range(12_000), 11_000)
+    tracemalloc.start()
+    found = find(StoredVectors(tmp_path / "vectors.npy", rows), threshold=0.95, block=64)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == find(vectors[rows], threshold=0.95, block=512)
+    assert len(found.duplicate_of) > 100
+    assert peak < 1.4 * vectors[rows].nbytes
+
+
+@pytest.mark.parametrize(
+    "vectors", [np.zeros((2, 3)), np.zeros(6, np.float32), np.asfortranarray(np.zeros((2, 3), "f4"))]
+)
+def test_vectors_of_another_layout(tmp_path: Path, vectors: np.ndarray) -> None:
+    np.save(tmp_path / "vectors.npy", vectors)
+    with pytest.raises(ValueError, match=r"vectors\.npy: .* float32 \[conversations, dimension\] is expected"):
+        StoredVectors(tmp_path / "vectors.npy", [0])
 
 
 def test_the_threshold_itself_stays() -> None:

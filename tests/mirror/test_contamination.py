@@ -36,4 +36,4 @@ def test_planted_problems_of_humaneval_are_named(tmp_path: Path) -> None:
     evol = json.loads((MIRROR / "code_instruct/evol-codealpaca-2k-1.json").read_text(encoding="utf-8"))
     for number, row in enumerate(evol):
         assert overlaps.judge(f"evol {number}", f"{row['instruction']}\n{row['output']}") is None
-    assert set(planted) <= set(overlaps.report()["items"]["humaneval"]["first"])
+    assert set(planted) <= set(overlaps.report()["overlaps"]["items"]["humaneval"]["first"])

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from langdetect import DetectorFactory, LangDetectException, detect
 
-from lemur.instructions.language import NO_FEATURES, Detectors
+from lemur.instructions.english_filter import Params, english_filter
+from lemur.instructions.english_judging import judged_text
+from lemur.instructions.language import NO_FEATURES
+from lemur.records import read_jsonl, write_jsonl
+from tests.instructions.builders import chat
 
 MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent")
 SEED = 0
@@ -24,15 +28,20 @@ def bare(text: str) -> str:
 
 @pytest.mark.mirror
 @pytest.mark.timeout(900)
-def test_10000_verdicts_are_those_of_single_seeded_calls() -> None:
+def test_10000_verdicts_are_those_of_single_seeded_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (MIRROR / "multilingual/bigbench_language_identification.jsonl").read_text(encoding="utf-8").splitlines()
     # The sentences to identify, in hundreds of languages, without the choices that follow.
     texts = [json.loads(line)["query"].split("\n")[1].removeprefix("Sentence: ") for line in lines]
     assert len(set(texts)) > 9_000
     assert len(texts) == 10_000
-    order = random.Random(1).sample(range(len(texts)), len(texts))
-    with Detectors(SEED, workers=2) as detectors:
-        first = detectors.verdicts([texts[i] for i in order[:3000]])
-        rest = detectors.verdicts([texts[i] for i in order[3000:]])
-    found = dict(zip(order, first + rest, strict=True))
-    assert [found[i] for i in range(len(texts))] == [bare(text) for text in texts]
+    records = [chat(text, "An answer.") for text in texts]
+    assert [judged_text(record) for record in records] == texts
+    monkeypatch.setenv("LEMUR_WORKERS", "2")
+    write_jsonl(tmp_path / "in.jsonl", random.Random(1).sample(records, len(records)))
+    # With these parameters the reject names each verdict but `en`.
+    rules = {"sources": {"sharegpt": "detect"}, "undetermined": "drop", "foreign_run": 10**6, "unit": "conversation"}
+    out = {name: tmp_path / name for name in ("kept", "rejects", "report")}
+    english_filter(Params.model_validate({**rules, "seed": SEED}), tmp_path / "in.jsonl", **out)
+    found = {reject["record"]["id"]: reject["language"] for reject in read_jsonl(out["rejects"])}
+    found |= {record["id"]: "en" for record in read_jsonl(out["kept"])}
+    assert [found[record["id"]] for record in records] == [bare(text) for text in texts]

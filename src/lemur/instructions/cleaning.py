@@ -6,8 +6,8 @@ narrower, so that code about HTML and fractions such as 3 / 4 survive.
 
 import re
 import unicodedata
-from collections.abc import Callable
 
+from lemur.instructions.fences import has_open_fence, outside_fences
 from lemur.instructions.markup import html_to_markdown, is_html
 
 # Everything of category Cc but newline and tab, zero-width space, word joiner, byte order mark, object replacement.
@@ -18,7 +18,6 @@ _SPACE = re.compile(r"[\u00a0\u202f\u2007]")
 _MANY_BLANK_LINES = re.compile(r"\n{4,}")
 _TRAILING_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
 
-_FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,}).*?^(?P=fence)[ \t]*$|^(?P<open>`{3,}|~{3,}).*", re.MULTILINE | re.DOTALL)
 # The code block's header of the ChatGPT page: the language, then the label of its button.
 _COPY_AFTER_FENCE = re.compile(
     r"^(`{3,})[ \t]*\n?[ \t]*([A-Za-z0-9+#.\-]{0,20}?)[ \t]*Copy code[ \t]*\n?", re.MULTILINE
@@ -50,28 +49,10 @@ def page_noise(text: str) -> str:
     """Remove button labels and pager lines of the ChatGPT page, and close a code fence that its answer left open."""
     text = _COPY_AFTER_FENCE.sub(lambda match: f"{match[1]}{match[2]}\n", text)
     text = outside_fences(text, _remove_noise_lines)
-    return text + "\n```" if _open_fence(text) else text
-
-
-def outside_fences(text: str, change: Callable[[str], str]) -> str:
-    """Apply `change` to what lies between fenced code blocks only."""
-    parts, start = [], 0
-    for match in _FENCE.finditer(text):
-        parts += [change(text[start : match.start()]), match.group()]
-        start = match.end()
-    return "".join([*parts, change(text[start:])])
-
-
-def without_fences(text: str) -> str:
-    """The text without its fenced code blocks."""
-    return _FENCE.sub(" ", text)
+    return text + "\n```" if has_open_fence(text) else text
 
 
 def _remove_noise_lines(text: str) -> str:
     text = _COPY_CHARS.sub("", _COPY_LINE.sub("", text))
     # "2 / 3" alone on a line is the page's pager only if it can be one: page 2 of 3.
     return _PAGER.sub(lambda match: "" if 1 <= int(match[1]) <= int(match[2]) else match[0], text)
-
-
-def _open_fence(text: str) -> bool:
-    return any(match["open"] == "```" for match in _FENCE.finditer(text))

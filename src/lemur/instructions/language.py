@@ -1,15 +1,11 @@
-"""langdetect with a seed for each text, so that a verdict is a function of the text alone; cached and in parallel."""
+"""langdetect with a seed for each text, so that a verdict is a function of the text alone; cached."""
 
 import hashlib
 import json
-import multiprocessing
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import langdetect
 import langdetect.detector
@@ -18,8 +14,6 @@ from langdetect.detector_factory import DetectorFactory
 from langdetect.lang_detect_exception import ErrorCode, LangDetectException
 from langdetect.utils.ngram import NGram
 
-from lemur.workers import end_with_parent
-
 NO_FEATURES = "none"
 """Verdict on a text in which langdetect finds nothing to judge: no letters, or letters of no language it knows."""
 
@@ -27,8 +21,6 @@ _CACHED = 100_000  # verdicts kept; 16 bytes of digest each, so that memory does
 _CACHED_WORDS = 50_000  # words whose n-grams are kept, each shorter than `_LONG`
 _LONG = 32
 _BLANKS = re.compile("  +")
-_TASK = 32  # texts that a worker judges at a time
-_SMALL = 64  # below so many texts a process costs more than it saves
 
 
 class _ArrayDetector(langdetect.detector.Detector):
@@ -97,13 +89,12 @@ class _Profiles:
         profiles = [json.loads(file.read_bytes()) for file in files if file.is_file()]
         self.factory.langlist = [profile["name"] for profile in profiles]
         self._row: dict[str, int] = {}
-        for profile in profiles:
-            for gram in profile["freq"]:
-                self._row.setdefault(gram, len(self._row))
+        rows = [[self._row.setdefault(gram, len(self._row)) for gram in profile["freq"]] for profile in profiles]
         self.matrix = np.zeros((len(self._row), len(profiles)))
-        for column, profile in enumerate(profiles):
-            for gram, frequency in profile["freq"].items():
-                self.matrix[self._row[gram], column] = frequency / profile["n_words"][len(gram) - 1]
+        for column, (profile, places) in enumerate(zip(profiles, rows, strict=True)):
+            lengths = np.array([len(gram) for gram in profile["freq"]])
+            frequencies = np.array(list(profile["freq"].values()))
+            self.matrix[places, column] = frequencies / np.array(profile["n_words"])[lengths - 1]
         self._normal = _Normal()
         self._word = lru_cache(maxsize=_CACHED_WORDS)(self._rows_of_word)
 
@@ -144,83 +135,22 @@ class Detector:
 
     def __init__(self, seed: int) -> None:
         self._profiles = _Profiles(seed)
+        self._cache: OrderedDict[bytes, str] = OrderedDict()
 
     def verdict(self, text: str) -> str:
-        """langdetect's code of the most probable language (`en`, `zh-cn`), `unknown`, or `none`."""
+        """langdetect's code of the most probable language (`en`, `zh-cn`), `unknown`, or `none`; a text seen lately is
+        not judged again."""
+        key = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        if key not in self._cache:
+            self._cache[key] = self._judged(text)
+            if len(self._cache) > _CACHED:
+                self._cache.popitem(last=False)
+        return self._cache[key]
+
+    def _judged(self, text: str) -> str:
         detector = _ArrayDetector(self._profiles)
         try:
             detector.append(text)
             return str(detector.detect())
         except LangDetectException:
             return NO_FEATURES
-
-
-class Detectors:
-    """`with Detectors(seed, workers) as detect: detect.verdicts(texts)`."""
-
-    def __init__(self, seed: int, workers: int) -> None:
-        self._seed = seed
-        self._workers = workers
-        self._pool: multiprocessing.pool.Pool | None = None
-        self._cache: OrderedDict[bytes, str] = OrderedDict()
-
-    def verdicts(self, texts: Sequence[str]) -> list[str]:
-        """Verdicts in the order of `texts`; a text seen lately is not judged again."""
-        return self.start(texts)()
-
-    def start(self, texts: Sequence[str]) -> Callable[[], list[str]]:
-        """What gives the verdicts; until it is called the workers judge while this process does something else."""
-        keys = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
-        known = {key: self._cache[key] for key in keys if key in self._cache}
-        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        judged = self._judge(list(new.values()))
-
-        def verdicts() -> list[str]:
-            found = dict(zip(new, judged(), strict=True))
-            self._cache.update(found)
-            while len(self._cache) > _CACHED:
-                self._cache.popitem(last=False)
-            return [found[key] if key in found else known[key] for key in keys]
-
-        return verdicts
-
-    def _judge(self, texts: list[str]) -> Callable[[], list[str]]:
-        if self._workers == 1 or len(texts) < _SMALL:
-            _load(self._seed)
-            found = [_verdict(text) for text in texts]
-            return lambda: found
-        if self._pool is None:
-            # Spawned, though forked processes would share the loaded profiles (0.3 s): a fork can hang in a process
-            # that has threads, and the runner's has one.
-            self._pool = multiprocessing.get_context("spawn").Pool(self._workers, _start, (self._seed,))
-        return self._pool.map_async(_verdict, texts, chunksize=_TASK).get
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self._pool is not None:
-            if error is None:
-                self._pool.close()
-            else:
-                self._pool.terminate()
-            self._pool.join()
-
-
-_detector: tuple[int, Detector] | None = None
-
-
-def _start(seed: int) -> None:
-    end_with_parent()
-    _load(seed)
-
-
-def _load(seed: int) -> None:
-    global _detector
-    if _detector is None or _detector[0] != seed:
-        _detector = (seed, Detector(seed))
-
-
-def _verdict(text: str) -> str:
-    assert _detector is not None
-    return _detector[1].verdict(text)

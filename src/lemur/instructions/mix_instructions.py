@@ -4,28 +4,19 @@ import hashlib
 import logging
 from collections import defaultdict
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
 from lemur.counts import Counts
-from lemur.pipeline.params import StageParams
+from lemur.decontamination import OverlapParams, Overlaps
 from lemur.records import jsonl_writer, read_at, scan
 
 log = logging.getLogger(__name__)
 
 
-class Params(StageParams):
+class Params(OverlapParams):
     seed: int = Field(ge=0, description="seed of the sample and of the order")
     sources: dict[str, int | None] = Field(description="conversations taken of each source at most; null for all")
-    benchmarks: dict[str, Literal["remove", "report", "ignore"]] = Field(
-        description="what overlap with each benchmark leads to: remove, report or ignore"
-    )
-    ngram: int = Field(ge=4, description="words of an n-gram of text")
-    code_ngram: int = Field(ge=4, description="tokens of an n-gram of code")
-    minimum_share: float = Field(
-        gt=0, le=1, description="share of an item's n-grams from which a conversation overlaps it"
-    )
 
 
 def mix_instructions(
@@ -50,11 +41,8 @@ def mix_instructions(
     input moves a conversation that stays in. Sampling comes last: what is removed as overlap does not shrink it."""
     from tqdm import tqdm
 
-    from lemur.decontamination import BenchmarkIndex, Overlaps
-
     benchmarks = (mmlu, gsm8k, humaneval, bbh, mbpp, spider, multipl_e, ds1000, agents)
-    index = BenchmarkIndex.from_sources(*benchmarks, ngram=params.ngram, code_ngram=params.code_ngram)
-    overlaps = Overlaps(index, params.benchmarks, params.minimum_share)
+    overlaps = Overlaps.with_sources(params, *benchmarks)
     chosen: defaultdict[str, list[tuple[bytes, Path, int]]] = defaultdict(list)
     with jsonl_writer(rejects) as reject, jsonl_writer(instructions) as write:
         counts = Counts("mix_instructions", reject)
@@ -85,7 +73,7 @@ def mix_instructions(
                 record = read_at(files[path], offset)
                 counts.left(record["source"])
                 write(record)
-    counts.write(report, seed=params.seed, benchmarks=index.summary(), overlaps=overlaps.report())
+    counts.write(report, seed=params.seed, **overlaps.report())
     log.info("mix_instructions: %d of %d conversations in the mix", len(selected), counts.total_in())
 
 

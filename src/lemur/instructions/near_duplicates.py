@@ -1,7 +1,9 @@
 """Exact greedy near-duplicate removal by cosine similarity, in blocks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -23,13 +25,44 @@ class Duplicates:
     near: list[tuple[int, int, float]] = field(default_factory=list)
 
 
+class Vectors(Protocol):
+    """Unit vectors [n, d] of which a block of rows is read at a time: an array, or rows of a file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, block: slice, /) -> np.ndarray: ...
+
+
+class StoredVectors:
+    """Rows of a float32 .npy file [n, d] in the order of `rows`, read when they are asked for. Not through a memory
+    map, of which every page that was touched stays in memory as long as the search lasts."""
+
+    def __init__(self, path: Path, rows: Sequence[int]) -> None:
+        mapped = np.load(path, mmap_mode="r")
+        if mapped.dtype != np.dtype("<f4") or mapped.ndim != 2 or not mapped.flags.c_contiguous:
+            raise ValueError(f"{path}: {mapped.dtype} {mapped.shape}; float32 [conversations, dimension] is expected")
+        self.shape = (len(rows), mapped.shape[1])
+        self._path, self._rows = path, rows
+        self._start, self._bytes = mapped.offset, mapped.strides[0]
+
+    def __getitem__(self, block: slice, /) -> np.ndarray:
+        rows = self._rows[block]
+        found = np.empty((len(rows), self.shape[1]), "<f4")
+        with self._path.open("rb", buffering=0) as file:
+            for place, row in enumerate(rows):
+                file.seek(self._start + row * self._bytes)
+                file.readinto(found[place])
+        return found
+
+
 def similarity(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Cosine of corresponding rows of unit vectors [n, d], float64 in a fixed order of summation, rounded."""
     return np.round(row_sums(left.astype(np.float64) * right.astype(np.float64)), DECIMALS)
 
 
 def find(
-    vectors: np.ndarray,
+    vectors: Vectors,
     *,
     threshold: float,
     near_margin: float = 0.0,
@@ -37,11 +70,12 @@ def find(
     progress: Callable[[int], object] = lambda rows: None,
 ) -> Duplicates:
     """Walk through the rows of unit vectors [n, d] in order; a row is dropped if its similarity to a row kept before it
-    is above `threshold`. `block` decides memory (block * 8 * block floats) and speed, never the result.
+    is above `threshold`. `block` decides memory (block * 8 * block floats) and speed, never the result. In memory are
+    the kept vectors, once.
     """
     result = Duplicates()
-    total = len(vectors)
-    kept_vectors = np.empty_like(vectors)
+    total = vectors.shape[0]
+    kept_vectors = np.empty(vectors.shape, np.float32)  # takes memory only where it is written
     kept_rows = np.empty(total, np.int64)
     kept = 0
     lowest = min(threshold, threshold - near_margin) - MARGIN

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from sys import intern
 from typing import BinaryIO
 
 import numpy as np
@@ -37,7 +38,7 @@ def semantic_dedup(
     """
     from tqdm import tqdm
 
-    from lemur.instructions.near_duplicates import find
+    from lemur.instructions.near_duplicates import StoredVectors, find
 
     groups = {GROUPS.get(source) for source in params.sources}
     if len(groups) != 1 or None in groups:
@@ -56,7 +57,7 @@ def semantic_dedup(
     )
     with tqdm(total=len(compared), desc=f"semantic_dedup {group}") as progress:
         duplicates = find(
-            np.asarray(matrix[[entry.line for entry in compared]], np.float32).reshape(len(compared), matrix.shape[1]),
+            StoredVectors(vectors, [entry.line for entry in compared]),
             threshold=params.threshold,
             near_margin=params.near_margin,
             block=params.block,
@@ -118,7 +119,7 @@ class _Entry:
 
     def __init__(self, record: Record, line: int, offset: int) -> None:
         self.identifier: str = record["id"]
-        self.source: str = record["source"]
+        self.source: str = intern(record["source"])
         self.line = line
         self.offset = offset
         self.rank = (self.source != VERIFIED, -rounds(record), -characters(record), self.identifier)
