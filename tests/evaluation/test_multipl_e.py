@@ -7,32 +7,13 @@ from lemur import sandbox
 from lemur.evaluation import languages
 from lemur.evaluation import multipl_e as stage
 from lemur.records import read_json, read_jsonl
+from tests.evaluation.additions import ADDITION, PROBLEM
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 
 PARAMS = ASK_FOR_PROGRAMS | {"languages": ["sh"], "max_new_tokens": 64, "timeout": 30, "memory": 4096}
 OWN = BUNDLED / "multipl_e/bundled/humaneval-sh.jsonl"
 SOLUTIONS = {record["prompt"].strip(): record["canonical_solution"] for record in read_jsonl(OWN)}
 QUICK = ("js", "lua", "php", "pl", "rb", "sh")
-ADDITION = {  # completions of HumanEval 53, "Add two numbers x and y", up to the language's stop string
-    "cpp": "    return x + y;",
-    "cs": "        return x + y;",
-    "d": "{\n    return x + y;\n}",
-    "go": "    return x + y\n}",
-    "java": "        return x + y;",
-    "jl": "    x + y\nend",
-    "js": "    return x + y;\n}",
-    "lua": "    return x + y\nend",
-    "php": "    return $x + $y;\n}",
-    "pl": "    return $x + $y;\n}",
-    "r": "\n    x + y\n}",
-    "rb": "    x + y\nend",
-    "rkt": "  (+ x y))",
-    "rs": "    x + y",
-    "scala": "        x + y",
-    "sh": "    echo $(( $1 + $2 ))",
-    "swift": "    return x + y",
-    "ts": "    return x + y;\n}",
-}
 needs_sandbox = pytest.mark.skipif(not sandbox.available(), reason=str(sandbox.why_unavailable()))
 
 
@@ -155,7 +136,7 @@ def test_a_problem_of_the_original(name: str, mirror: Path) -> None:
         stage.read(file(mirror / f"multipl_e/humaneval-{name}.jsonl", "multipl_e", language=name))
     )
     assert 154 <= len(problems) <= 161 and len({problem.stop for problem in problems}) == 1
-    problem = next(problem for problem in problems if problem.name.startswith("HumanEval_53_"))
+    problem = next(problem for problem in problems if problem.name.startswith(PROBLEM))
     assert not any(stop in ADDITION[name] for stop in problem.stop)
     if reason := languages.why_missing(name, timeout_s=30, memory_mb=4096):
         pytest.skip(reason)
