@@ -27,6 +27,8 @@ class Build:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # A shell that starts the tests in the background has SIGINT ignored, and this would be inherited.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def kill(self, group: bool) -> None:

@@ -58,7 +58,8 @@ def test_a_changed_parameter_runs_the_same_under_both(
     after = locked_stages(by_snakemake)
     touched = {name for name in after if inputs(after[name]) != inputs(before[name])}
     assert ran_by_snakemake == ran_by_repro == rules(declare | touched)
-    assert rules(declare | touched) < rules(dag.descendants(declare)), "some were spared"
+    if leaf != "mmlu.shots":  # whose answers another number of shots may well change
+        assert rules(declare | touched) < rules(dag.descendants(declare)), "some were spared"
     assert (by_snakemake.root / "dvc.lock").read_bytes() == (by_repro.root / "dvc.lock").read_bytes()
     for project in pair:
         assert project.planned() == set()
@@ -77,6 +78,7 @@ def test_a_library_that_is_not_the_recorded_one_stops_its_stages_under_both(pair
         assert f"packages.langdetect: 0.0.1 recorded, {recorded['packages']['langdetect']} installed" in log
         assert (project.root / "dvc.lock").read_bytes() == before
         project.run("git", "checkout", "-q", "environment.yaml")
+        assert ran(project, *command) == set(), "what the failed build had removed comes back from the cache"
         assert project.planned() == set()
 
 
