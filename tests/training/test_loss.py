@@ -35,7 +35,8 @@ def test_joined_documents_are_one_text_to_the_model():
     assert together["segments"].tolist() == [[1] * 6 + [0, 0]]
     assert together["positions"].tolist() == [[0, 1, 2, 3, 4, 5, 0, 0]]
     assert np.array_equal(prepare(apart, 1, "tokens")["weights"], prepare(together, 1, "tokens")["weights"])
-    marked = {**apart, "loss": np.ones((1, 8), np.uint8)}  # without begin markers: the second document's first token too
+    # Without begin markers the second document's first token is a target too.
+    marked = {**apart, "loss": np.ones((1, 8), np.uint8)}
     assert (prepare(marked, 1, "tokens")["weights"] > 0).tolist() == [[[True, True, False, True, True, False, False]]]
     assert (prepare(joined(marked), 1, "tokens")["weights"] > 0).tolist() == [[[True] * 5 + [False] * 2]]
 
