@@ -134,13 +134,27 @@ def dedup(folder: Path, documents: str = "cleaned", out: str = "distinct", plant
     )
 
 
+def decontaminate(folder: Path) -> None:
+    from lemur.corpus.decontaminate_corpus import Params, decontaminate_corpus
+
+    params = Params.model_validate(block("decontaminate_corpus"))
+    names = ("mmlu", "gsm8k", "humaneval", "bbh", "mbpp", "spider", "multipl_e", "ds1000", "agent_benchmarks")
+    benchmarks = [ROOT / "data/raw" / name for name in names]
+    decontaminate_corpus(
+        params,
+        folder / "distinct",
+        *benchmarks,
+        kept=folder / "kept",
+        rejects=folder / "b.jsonl",
+        report=folder / "b.json",
+    )
+
+
 def split(folder: Path) -> None:
     from lemur.corpus.split_corpus import Params, split_corpus
 
     params = Params.model_validate(block("split_corpus"))
-    split_corpus(
-        params, folder / "distinct", train=folder / "train", heldout=folder / "heldout", report=folder / "s.json"
-    )
+    split_corpus(params, folder / "kept", train=folder / "train", heldout=folder / "heldout", report=folder / "s.json")
 
 
 def tokenise(folder: Path) -> None:
@@ -164,15 +178,19 @@ def mix(folder: Path) -> None:
 def pack(folder: Path) -> None:
     from lemur.corpus.pack_corpus import Params, pack_corpus
 
-    params = Params.model_validate(block("pack_corpus"))
+    # Windows that are full at every size: in one that is filling, memory grows with what it holds.
+    params = Params.model_validate({**block("pack_corpus"), "window_documents": WINDOW})
     pack_corpus(
         params, folder / "tokens", folder / "mixture.json", shards=folder / "shards", report=folder / "pack.json"
     )
 
 
+WINDOW = 2000  # documents packed together in `memory`
+
 STAGES: dict[str, Callable[[Path], None]] = {
     "clean_corpus": clean,
     "dedup_corpus": dedup,
+    "decontaminate_corpus": decontaminate,
     "split_corpus": split,
     "tokenize_corpus": tokenise,
     "mix_corpus": mix,
@@ -193,11 +211,11 @@ def memory(arguments: argparse.Namespace) -> None:
             for stage, function in STAGES.items():
                 _, _, cpu, peak = measured(function, folder)
                 found[stage].append((size, cpu, peak))
-                print(f"{stage:16} {size:7} documents, {megabytes:6.1f} MB: {cpu:7.2f} s of CPU, peak {peak:6.0f} MB")
+                print(f"{stage:20} {size:7} documents, {megabytes:6.1f} MB: {cpu:7.2f} s of CPU, peak {peak:6.0f} MB")
     for stage, rows in found.items():
         (first, *_, last) = rows
         print(
-            f"{stage:16} 10 times the data: {last[1] / first[1]:5.2f} times the processor time, "
+            f"{stage:20} 10 times the data: {last[1] / first[1]:5.2f} times the processor time, "
             f"{last[2] / first[2]:4.2f} times the memory"
         )
     if arguments.picture:
@@ -254,7 +272,7 @@ def tokenise_ratio(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         corpus(folder, arguments.documents, copies=0.0)
-        for stage in (clean, dedup, split):
+        for stage in (clean, dedup, decontaminate, split):
             stage(folder)
         pairs = [(measured(_bare, folder)[0], measured(_stage_tokens, folder)[0]) for _ in range(arguments.repeats)]
     bare, stage_seconds = min(bare[1] for bare, _ in pairs), min(stage[1] for _, stage in pairs)

@@ -4,8 +4,9 @@ import sys
 import pytest
 
 from lemur import __main__ as cli
-from lemur.corpus.data_plan import lines, plan
+from lemur.corpus.data_plan import RATES, lines, plan
 from lemur.corpus.sources import SOURCES
+from lemur.pipeline.files import read_yaml
 
 
 def test_the_paper_s_plan_sums_to_table_8():
@@ -51,5 +52,25 @@ def test_command_prints_a_table_or_json(monkeypatch, capsys):
     cli.main()
     assert json.loads(capsys.readouterr().out)["total"]["tokens"] == pytest.approx(90e9)
     printed = list(lines(plan("paper", cores=16, hours=4.0)))
-    assert len(printed) == 2 + len(SOURCES) + 2
-    assert "90.00" in printed[-2] and "total" in printed[-2]
+    (total,) = (line for line in printed if line.lstrip().startswith("total"))
+    assert "90.00" in total and "89.89" in total
+    assert "Tokens sum to 90.00 billion; the printed rows of Table 8 to 89.89, each cut off at 0.01" in printed
+    assert len(printed) == 2 + len(SOURCES) + 1 + 2 + 4 + 1
+
+
+def test_what_is_assumed_is_printed_with_its_reason_and_decides_the_numbers(tmp_path):
+    printed = "\n".join(lines(plan("paper", cores=16, hours=4.0)))
+    assert "kept_share 0.8, 0.8: of raw bytes, after cleaning, deduplication and decontamination; 0.97 was" in printed
+    assert "raw_compression 3, 2: text to what is downloaded; as Parquet 2.6 (Snappy) to 3.8 (zstd)" in printed
+    assert "epochs as Table 8, 1: Table 8 gives none for text" in printed
+    rates = read_yaml(RATES)
+    rates["assumed"]["kept_share"]["text"] = 0.4
+    other = tmp_path / "rates.yaml"
+    other.write_text(json.dumps(rates))
+    before, after = (
+        {row["source"]: row for row in plan("paper", cores=1, hours=1.0, rates=path)["sources"]}
+        for path in (RATES, other)
+    )
+    assert after["books"]["raw_bytes"] == pytest.approx(2 * before["books"]["raw_bytes"])
+    assert after["python"] == before["python"]
+    assert after["books"]["tokens"] == before["books"]["tokens"]

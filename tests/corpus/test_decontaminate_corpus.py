@@ -1,6 +1,7 @@
 import pytest
 
 from lemur.corpus.decontaminate_corpus import Params, decontaminate_corpus
+from lemur.pipeline.files import PARAMS, ROOT, read_yaml
 from lemur.records import read_json, read_jsonl
 from tests.corpus.builders import corpus, document, fetched, jsonl, read_corpus
 
@@ -49,6 +50,20 @@ def test_a_document_with_a_benchmark_item_goes(run):
     assert [record["source"] for record in kept] == ["books"]
     assert (rejects[0]["reason"], rejects[0]["benchmark"]) == ("benchmark_overlap", "gsm8k")
     assert report["overlaps"]["items"]["gsm8k"]["count"] == 1 and report["benchmarks"]["gsm8k"]["items"] == 1
+
+
+def test_every_benchmark_of_the_project_is_removed():
+    """By the rule for instructions; a benchmark without an action is refused by both stages."""
+    blocks = {name: read_yaml(PARAMS)[name] for name in ("decontaminate_corpus", "mix_instructions")}
+    removed, instructions = (blocks[name]["benchmarks"] for name in blocks)
+    assert set(removed.values()) == {"remove"}
+    assert removed == instructions
+    assert {"mmlu", "bbh", "gsm8k", "humaneval", "mbpp", "spider", "multipl_e", "ds1000"} <= set(removed)
+    same = ("ngram", "code_ngram", "minimum_share")
+    assert [blocks["decontaminate_corpus"][key] for key in same] == [blocks["mix_instructions"][key] for key in same]
+    stages = read_yaml(ROOT / "dvc.yaml")["stages"]
+    read = {dep for dep in stages["mix_instructions"]["deps"] if dep.startswith("data/raw/")}
+    assert read == {dep for dep in stages["decontaminate_corpus"]["deps"] if dep.startswith("data/raw/")}
 
 
 @pytest.mark.parametrize(("action", "pairs"), [("report", {"gsm8k": {"reported": 1}}), ("ignore", {})])

@@ -63,6 +63,15 @@ def test_tokens_in_are_tokens_packed_and_dropped(tmp_path_factory, policy, lengt
         assert there.total() - packed.total() == report["sources"][source]["tokens_dropped"].get("short_piece", 0)
 
 
+@pytest.mark.parametrize("policy", ["best_fit", "concat"])
+def test_empty_and_huge_documents(tmp_path, policy):
+    shards, report, _ = run(tmp_path, {"python": [0, 2000 * L + 1, 0, 3], "books": [0, 0]}, policy=policy)
+    assert report["tokens_in"] == 2000 * L + 4 == report["tokens_packed"] + report["tokens_dropped"]["short_piece"]
+    assert report["sources"]["books"]["tokens_in"] == 0
+    assert 2001 <= len(shards) <= 2002
+    assert validate(tmp_path / "shards") == []
+
+
 def test_pieces_are_runs_of_their_documents(tmp_path):
     shards, _, store = run(tmp_path, {"python": [5, 40, 16, 3], "sql": [7, 9, 100]})
     runs = {

@@ -60,6 +60,16 @@ def test_text_field_is_named_by_the_manifest(file):
     assert raw.text == "b"
 
 
+def test_records_of_redpajama_and_common_crawl(file):
+    """RedPajama's ArXiv, StackExchange and books, and CommonCrawl as RedPajama and Dolma have it."""
+    records = [
+        {"text": "Q: why?\nA: so.", "meta": {"language": "en", "url": "-", "question_score": "4"}},
+        {"text": "a page", "meta": {"pred_label": "__label__wiki", "source": "cc/2023-06/en_head_0000.json.gz/line1"}},
+        {"id": "1", "text": "another page", "source": "common-crawl", "added": "-", "created": "-", "metadata": {}},
+    ]
+    assert [raw.text for raw in read(file("text_jsonl", jsonl(*records)))] == [record["text"] for record in records]
+
+
 def test_notebook_keeps_markdown_and_code_in_order_without_outputs(file):
     cells = [
         {"cell_type": "markdown", "source": ["# Title\n", "\n", "text"]},

@@ -90,6 +90,22 @@ def test_a_missing_shard_and_another_format_are_refused(tmp_path):
         open_shards(folder)
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[: len(data) // 2], "shard-00001.arrayrecord has 65536 bytes; 131072 are in manifest.json"),
+        (lambda data: b"", "shard-00001.arrayrecord has 0 bytes; 131072 are in manifest.json"),
+        (lambda data: bytes(len(data)), "s: a shard cannot be opened"),
+        (lambda data: data[:100] + bytes(byte ^ 255 for byte in data[100:600]) + data[600:], "s: record 10 cannot be"),
+    ],
+)
+def test_a_damaged_shard_says_what_was_found_and_how_to_mend_it(tmp_path, damage, message):
+    path = shards(tmp_path / "s", 20).folder / "shard-00001.arrayrecord"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=f"{message}.*`lemur validate` names .* `dvc checkout --force` restores it"):
+        open_shards(tmp_path / "s")[10]
+
+
 def test_validate_finds_a_flipped_bit_and_a_wrong_count(tmp_path):
     folder = shards(tmp_path / "s", 20).folder
     assert validate(folder) == []

@@ -6,7 +6,7 @@ from lemur.corpus import tokenize_corpus as stage
 from lemur.corpus.token_store import TokenStore, write_source
 from lemur.corpus.tokenizer_folder import open_folder
 from lemur.records import read_json
-from tests.corpus.builders import corpus, files
+from tests.corpus.builders import corpus, files, token_store
 from tests.corpus.test_tokenizer import build, documents
 
 
@@ -60,6 +60,17 @@ def test_arrays_are_written_as_they_come(tmp_path):
     assert counts == (3, 200_003)
     ids = np.load(tmp_path / "python.npy", mmap_mode="r")
     assert ids.dtype == np.uint32 and ids.shape == (200_003,) and (ids == 69999).all()
+
+
+def test_a_reader_gives_what_the_mapped_ids_have_and_names_a_file_that_ends_early(tmp_path):
+    store = TokenStore(token_store(tmp_path / "t", {"books": [5, 0, 70], "sql": []}))
+    read, ids = store.reader("books"), store.ids("books")
+    for start, count in ((0, 75), (3, 0), (4, 9), (75, 0)):
+        assert read(start, count).tolist() == ids[start : start + count].tolist()
+        assert read(start, count).dtype == ids.dtype
+    assert store.reader("sql")(0, 0).tolist() == []
+    with pytest.raises(ValueError, match=r"books\.npy ends before token 76; .dvc checkout --force. restores it"):
+        read(70, 6)
 
 
 def test_a_folder_without_tokens_is_refused(tmp_path):

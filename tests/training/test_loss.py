@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemur.model.weights import build
-from lemur.training.loss import prepare, weighted_loss
+from lemur.training.loss import joined, prepare, weighted_loss
 from tests.model.reference import random_tensors, small_config
 
 
@@ -26,6 +26,30 @@ def test_targets_are_inside_a_document_and_marked():
     assert arrays["tokens"][0].tolist() == [[0, 1, 2, 3, 4]]
     assert arrays["targets"][0].tolist() == [[1, 2, 3, 4, 5]]
     assert arrays["sources"][0].tolist() == [[1, -1, -1, -1, -1]]
+
+
+def test_joined_documents_are_one_text_to_the_model():
+    apart = batch([[1, 1, 1, 2, 2, 2, 0, 0]], [[0, 1, 1, 0, 1, 1, 0, 0]])
+    apart["positions"] = np.array([[0, 1, 2, 0, 1, 2, 0, 0]], np.uint16)
+    together = joined(apart)
+    assert together["segments"].tolist() == [[1] * 6 + [0, 0]]
+    assert together["positions"].tolist() == [[0, 1, 2, 3, 4, 5, 0, 0]]
+    assert np.array_equal(prepare(apart, 1, "tokens")["weights"], prepare(together, 1, "tokens")["weights"])
+    # Without begin markers the second document's first token is a target too.
+    marked = {**apart, "loss": np.ones((1, 8), np.uint8)}
+    assert (prepare(marked, 1, "tokens")["weights"] > 0).tolist() == [[[True, True, False, True, True, False, False]]]
+    assert (prepare(joined(marked), 1, "tokens")["weights"] > 0).tolist() == [[[True] * 5 + [False] * 2]]
+
+    config = small_config()
+    model = build(config, random_tensors(config).__getitem__)
+
+    def logits(rows):
+        return np.asarray(model(*(rows[name].astype(np.int32) for name in ("tokens", "segments", "positions"))))[0]
+
+    tokens = apart["tokens"].astype(np.int32)
+    np.testing.assert_allclose(logits(together)[:6], np.asarray(model(tokens[:, :6]))[0], atol=1e-5)
+    np.testing.assert_allclose(logits(apart)[3:6], np.asarray(model(tokens[:, 3:6]))[0], atol=1e-5)
+    assert np.abs(logits(together)[3:6] - logits(apart)[3:6]).max() > 0.01
 
 
 def test_padding_to_a_multiple_adds_no_target():

@@ -44,6 +44,10 @@ def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
     rows = [
         _row(source, wanted[source], printed[source], rate, length * per_shard, cores * hours) for source in SOURCES
     ]
+    assumptions = [
+        {"name": name, "code": row["code"], "text": row["text"], "why": row["why"]}
+        for name, row in rate["assumed"].items()
+    ]
     keys = [key for key, value in rows[0].items() if isinstance(value, int | float) and key not in ("epochs", "weight")]
     return {
         "scale": name,
@@ -51,25 +55,28 @@ def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
         "paper_tokens": 1e9 * sum(row["tokens"] for row in printed.values()),
         "sequence_length": length,
         "job": {"cores": cores, "hours": hours},
+        "assumed": assumptions,
         "sources": rows,
         "total": {key: sum(row[key] for row in rows) for key in keys},
     }
 
 
 def _row(source: str, tokens: float, printed: Record, rate: Record, shard_tokens: int, job_hours: float) -> Record:
-    epochs = printed["epochs"] or rate["epochs"][source]
+    kind = group(source)
+    assumed = {name: row[kind] for name, row in rate["assumed"].items()}
+    epochs = printed["epochs"] or assumed["epochs"]
     available = tokens / epochs  # after all filters
     kept = available * rate["bytes_per_token"][source]
-    raw = kept / rate["kept_share"]
-    speed = rate["megabytes_per_core_second"]
+    raw = kept / assumed["kept_share"]
+    speed = rate["megabytes_per_core_second"][kind]
     early = sum(raw / (1e6 * speed[stage]) for stage in ("clean_corpus", "dedup_corpus", "decontaminate_corpus"))
     late = sum(kept / (1e6 * speed[stage]) for stage in ("split_corpus", "tokenize_corpus"))
     packing = tokens * rate["bytes_per_token"][source] / (1e6 * speed["pack_corpus"])
     hours = (early + late + packing) / 3600
-    downloaded = raw / rate["raw_compression"]
+    downloaded = raw / assumed["raw_compression"]
     return {
         "source": source,
-        "group": group(source),
+        "group": kind,
         "weight": round(float(printed["weight"]), 2),
         "paper_tokens": 1e9 * printed["tokens"],
         "tokens": tokens,
@@ -80,7 +87,7 @@ def _row(source: str, tokens: float, printed: Record, rate: Record, shard_tokens
         # Cleaned, distinct, decontaminated and split documents; rejects; ids; packed records.
         "disk_bytes": raw + 3 * kept + available * _ID_BYTES + tokens * rate["packed_bytes_per_token"],
         "cpu_hours": hours,
-        "raw_shards": math.ceil(downloaded / (1e9 * rate["gigabytes_per_raw_shard"])),
+        "raw_shards": math.ceil(downloaded / (1e9 * assumed["gigabytes_per_raw_shard"])),
         "token_shards": math.ceil(tokens / shard_tokens),
         "jobs": math.ceil(hours / job_hours),
     }
@@ -113,4 +120,10 @@ def lines(found: Record) -> Iterator[str]:
             f"{row['jobs']:,}",
         )
         yield f"{row['source']:>15}" + "".join(f"{cell:>13}" for cell in cells)
-    yield "Rates, and what is assumed: data/paper/corpus_rates.yaml (docs/corpus.md)"
+    total, paper = found["total"]["tokens"] / 1e9, found["paper_tokens"] / 1e9
+    yield f"Tokens sum to {total:.2f} billion; the printed rows of Table 8 to {paper:.2f}, each cut off at 0.01"
+    yield "Assumed, not measured on these sets (code, text):"
+    for row in found["assumed"]:
+        values = ", ".join("as Table 8" if row[kind] is None else f"{row[kind]:g}" for kind in ("code", "text"))
+        yield f"  {row['name']} {values}: {row['why']}"
+    yield "Measured: bytes per token and megabytes per processor second, data/paper/corpus_rates.yaml (docs/corpus.md)"

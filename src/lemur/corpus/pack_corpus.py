@@ -87,7 +87,7 @@ class _Window:
         self.params = params
         self.order = order
         self.begin: int | None = store.manifest["begin"]
-        self.ids = [store.ids(source) for source in order.sources]
+        self.read = [store.reader(source) for source in order.sources]
         self.borders = [store.borders(source) for source in order.sources]
         self.entered: Counter[int] = Counter()
         self.dropped: Counter[int] = Counter()
@@ -112,8 +112,7 @@ class _Window:
                 if size < self.params.min_piece_tokens:
                     self.dropped[number] += size
                     continue
-                at = int(first[piece]) + offset
-                ids = self.ids[number][at : at + size]
+                ids = self.read[number](int(first[piece]) + offset, size)
                 parts.append((ids, 1 if self.begin is None else ids != self.begin, number))
             if parts:
                 yield fill(self.params.sequence_length, parts)

@@ -21,6 +21,8 @@ from lemur.records import dump, read_json, write_json
 FORMAT = "lemur-token-shards/1"
 OPTIONS = "group_size:1,zstd:3"
 
+_MEND = "`lemur validate` names the damaged file, `dvc checkout --force` restores it"
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -170,15 +172,19 @@ class Shards:
         return self._length
 
     def __getitem__(self, index: int) -> Arrays:
-        """Field -> array of shape [L], read-only. Raises `IndexError` beyond the last record."""
+        """Field -> array of shape [L], read-only. Raises `IndexError` beyond the last record, `ValueError` if the
+        record is damaged."""
         if self._data is None or not 0 <= index < self._length:
             raise IndexError(f"{self.folder}: record {index} of {self._length}")
-        record = np.frombuffer(self._data[index], self._layout)[0]
+        try:
+            record = np.frombuffer(self._data[index], self._layout)[0]
+        except RuntimeError as error:
+            raise ValueError(f"{self.folder}: record {index} cannot be read ({error}); {_MEND}") from None
         return {name: record[name] for name in self._layout.names or ()}
 
 
 def open_shards(folder: Path) -> Shards:
-    """Open a folder that `ShardWriter` wrote. Raises `ValueError` if it is none or if files are missing."""
+    """Open a folder that `ShardWriter` wrote. Raises `ValueError` if it is none, or if files are missing or damaged."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise ValueError(f"{folder}: no manifest.json, so these are no token shards; run the stage that packs them")
@@ -188,7 +194,16 @@ def open_shards(folder: Path) -> Shards:
     missing = [shard["file"] for shard in manifest["shards"] if not (folder / shard["file"]).is_file()]
     if missing:
         raise ValueError(f"{folder}: {missing} are in manifest.json but not in the folder; `dvc checkout` brings them")
-    return Shards(folder, manifest)
+    for shard in manifest["shards"]:
+        size = (folder / shard["file"]).stat().st_size
+        if size != shard["bytes"]:
+            raise ValueError(
+                f"{folder / shard['file']} has {size} bytes; {shard['bytes']} are in manifest.json; {_MEND}"
+            )
+    try:
+        return Shards(folder, manifest)
+    except RuntimeError as error:  # what the library raises does not always name the file
+        raise ValueError(f"{folder}: a shard cannot be opened ({error}); {_MEND}") from None
 
 
 def _sha256(path: Path) -> tuple[str, int]:

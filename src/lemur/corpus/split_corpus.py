@@ -1,6 +1,8 @@
 """Stage `split_corpus`: hold out a fixed share of every source for evaluation."""
 
 import logging
+from collections.abc import Iterator
+from heapq import nsmallest
 from pathlib import Path
 
 from pydantic import Field
@@ -49,14 +51,24 @@ def _chosen(params: Params, documents: Path, source: str) -> tuple[set[str], int
     from lemur.corpus.sampling import rank
 
     limit = int(params.share * 2**64)
-    ranked = sorted(
-        (rank(params.seed, record["id"]), record["id"], len(record["text"].encode()))
-        for record in read_source(documents, source)
-    )
-    least = min(params.min_documents, len(ranked) // 2)
+    below: list[tuple[int, str, int]] = []
+    count = 0
+
+    def rows() -> Iterator[tuple[int, str, int]]:
+        nonlocal count
+        for record in read_source(documents, source):
+            count += 1
+            row = rank(params.seed, record["id"]), record["id"], len(record["text"].encode())
+            if row[0] < limit:
+                below.append(row)
+            yield row
+
+    # Nothing is kept of documents that cannot be chosen, so that memory does not grow with them.
+    first = nsmallest(max(params.min_documents, 1), rows())
+    least = min(params.min_documents, count // 2)
     chosen: set[str] = set()
     total = 0
-    for number, (place, identifier, size) in enumerate(ranked):
+    for number, (place, identifier, size) in enumerate(sorted({*below, *first})):
         if place >= limit and number >= least:
             break
         if total + size <= params.max_bytes:

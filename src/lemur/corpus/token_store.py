@@ -5,7 +5,8 @@
 `manifest.json`: vocab_size, begin, end (marker ids or null), sources: {name: {documents, tokens}}.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,22 @@ class TokenStore:
 
     def ids(self, source: str) -> np.ndarray:
         return _open(self._folder / f"{source}.npy")
+
+    def reader(self, source: str) -> Callable[[int, int], np.ndarray]:
+        """`read(start, count)` of a source's ids, read-only [count]. Unlike `ids` it maps no pages into memory."""
+        path = self._folder / f"{source}.npy"
+        file = path.open("rb")
+        npy.read_magic(file)
+        _, _, dtype = npy.read_array_header_1_0(file)
+        header = file.tell()
+
+        def read(start: int, count: int) -> np.ndarray:
+            data = os.pread(file.fileno(), count * dtype.itemsize, header + start * dtype.itemsize)
+            if len(data) != count * dtype.itemsize:
+                raise ValueError(f"{path} ends before token {start + count}; `dvc checkout --force` restores it")
+            return np.frombuffer(data, dtype)
+
+        return read
 
     def borders(self, source: str) -> np.ndarray:
         return _open(self._folder / f"{source}.borders.npy")

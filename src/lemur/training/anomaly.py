@@ -49,7 +49,7 @@ def judge(rows: list[Row], row: Row, limit: float, params: AnomalyParams, where:
     spike = not bad and (row["loss"] or 0.0) > limit
     row["spike"] = int(spike)
     row["skipped"] = int((bool(bad) and params.not_finite == "skip") or (spike and params.spike == "skip"))
-    advice = "Lower optimizer.peak_learning_rate, or look at this step's batch with lemur.corpus.loader.inspect"
+    advice = f"Lower optimizer.peak_learning_rate, or look at this step's batch: lemur inspect {step} --run STAGE"
     if bad and params.not_finite == "stop":
         raise FloatingPointError(f"step {step}: {bad}, training on {where}; no model was written. {advice}")
     if spike:

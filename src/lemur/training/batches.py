@@ -13,7 +13,7 @@ from lemur.corpus.shards import Shards
 from lemur.records import Record
 from lemur.training import devices
 from lemur.training.curve import Row, source_column
-from lemur.training.loss import prepare
+from lemur.training.loss import joined, prepare
 from lemur.training.params import TrainingParams
 
 
@@ -42,7 +42,7 @@ class Batches:
         """`leave`: this process was told to end. All processes must call this together."""
         read = next(self._loader)
         arrays = prepare(
-            read,
+            joined(read) if self._params.attend_across_documents else read,
             self._params.microbatches,
             self._params.loss_normalisation,
             total=lambda mine: float(self._sum([mine])[0][0]),

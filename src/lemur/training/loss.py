@@ -15,6 +15,12 @@ from lemur.model.llama import Llama
 Normalisation = Literal["tokens", "sequences"]
 
 
+def joined(batch: Arrays) -> Arrays:
+    """The batch with the documents of each sequence as one segment, whose positions run through."""
+    used = batch["segments"] > 0
+    return {**batch, "segments": used.astype(np.uint16), "positions": np.where(used, np.arange(used.shape[1]), 0)}
+
+
 def prepare(
     batch: Arrays,
     microbatches: int,

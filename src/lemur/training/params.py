@@ -62,6 +62,9 @@ class TrainingParams(StageParams):
     loss_normalisation: Literal["tokens", "sequences"] = Field(
         description="mean over all target tokens of a batch, or of the sequences' means as in EasyLM"
     )
+    attend_across_documents: bool = Field(
+        description="the documents of a sequence as one text, in attention, positions and targets, or each for itself"
+    )
     compute_dtype: Dtype = Field(description="of matrix products; weights, optimizer and loss are float32")
     export_dtype: Dtype = Field(description="of model.safetensors")
     remat: Literal["none", "dots", "full"] = Field(
