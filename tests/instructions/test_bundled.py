@@ -1,7 +1,9 @@
 """The bundled samples through every stage at scale tiny: each rule drops something, and `datasets` opens the export."""
 
+import io
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +25,7 @@ class Built(NamedTuple):
     truncated: int  # tokens
     mixed: list[Record]
     dataset: Path
+    progress: dict[str, str]  # what each stage wrote to standard error
 
 
 def params(stage: str, **changes: Any) -> Any:
@@ -36,10 +39,13 @@ def params(stage: str, **changes: Any) -> Any:
     return import_module(f"lemur.instructions.{stage.split('.')[0]}").Params.model_validate({**values, **changes})
 
 
-def call(stage: str, *inputs: Path, out: dict[str, Path], **changes: Any) -> None:
+def call(stage: str, *inputs: Path, out: dict[str, Path], **changes: Any) -> str:
+    """Run a stage; what it wrote to standard error."""
     name = stage.split(".")[0]
     function: Callable[..., None] = getattr(import_module(f"lemur.instructions.{name}"), name)
-    function(params(stage, **changes), *inputs, **out)
+    with redirect_stderr(io.StringIO()) as said:
+        function(params(stage, **changes), *inputs, **out)
+    return said.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -53,28 +59,31 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     def outs(stage: str, *names: str) -> dict[str, Path]:
         return {name: folder / f"{stage}.{name}" for name in names}
 
+    said: dict[str, str] = {}
     normalised = outs("normalise", "conversations", "rejects", "report")
-    call("normalise", *(raw[name] for name in SOURCES), out=normalised, verify="drop")
+    said["normalise"] = call("normalise", *(raw[name] for name in SOURCES), out=normalised, verify="drop")
     english = outs("english_filter", "kept", "rejects", "report")
-    call("english_filter", normalised["conversations"], out=english)
+    said["english_filter"] = call("english_filter", normalised["conversations"], out=english)
     vectors = outs("embed_instructions", "vectors", "report")
-    call("embed_instructions", english["kept"], raw["embedding_model"], out=vectors)
+    said["embed_instructions"] = call("embed_instructions", english["kept"], raw["embedding_model"], out=vectors)
     distinct = {group: outs(f"semantic_dedup_{group}", "kept", "rejects", "report") for group in ("text", "code")}
     for group, out in distinct.items():
-        call(f"semantic_dedup.{group}", english["kept"], vectors["vectors"], out=out)
+        said[f"semantic_dedup {group}"] = call(f"semantic_dedup.{group}", english["kept"], vectors["vectors"], out=out)
     benchmarks = [fetched(folder / name, name, {}) for name in BENCHMARKS]
     mixed = outs("mix_instructions", "instructions", "rejects", "report")
     limits = {name: 8 if name == "openorca" else None for name in SOURCES}
-    call("mix_instructions", distinct["text"]["kept"], distinct["code"]["kept"], *benchmarks, out=mixed, sources=limits)
+    said["mix_instructions"] = call(
+        "mix_instructions", distinct["text"]["kept"], distinct["code"]["kept"], *benchmarks, out=mixed, sources=limits
+    )
     stages = {"normalise": normalised, "english_filter": english}
     stages |= {f"semantic_dedup_{group}": out for group, out in distinct.items()} | {"mix_instructions": mixed}
     dataset = folder / "dataset"
     dataset.mkdir()
     reports = [out["report"] for out in stages.values()]
-    call("instruction_dataset", mixed["instructions"], *reports, out={"dataset": dataset})
+    said["instruction_dataset"] = call("instruction_dataset", mixed["instructions"], *reports, out={"dataset": dataset})
     encoded = outs("encode_instructions", "shards", "report")
     tokenizer = tokenizer_folder(folder / "tokenizer")
-    call("encode_instructions", mixed["instructions"], tokenizer, out=encoded)
+    said["encode_instructions"] = call("encode_instructions", mixed["instructions"], tokenizer, out=encoded)
     stages["encode_instructions"] = encoded
     found = {stage: read_json(out["report"]) for stage, out in stages.items()}
     turns = found["normalise"]["dropped_turns"].values()
@@ -84,6 +93,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         found["encode_instructions"]["tokens"]["dropped"]["truncated"],
         list(read_jsonl(mixed["instructions"])),
         dataset,
+        said,
     )
 
 
@@ -131,3 +141,9 @@ def test_datasets_opens_the_export_and_reads_its_card(
     assert named == counts
     assert f"{len(built.mixed):,} conversations" in card.text
     assert "No part's licence forbids commercial use." in card.text
+
+
+def test_every_stage_shows_its_progress(built: Built) -> None:
+    assert len(built.progress) == 8
+    for stage, said in built.progress.items():
+        assert f"\r{stage}" in said and "/s]" in said, (stage, said)
