@@ -9,6 +9,7 @@ from safetensors.numpy import save
 
 from lemur.instructions.embed_instructions import Params, embed_instructions
 from lemur.instructions.unit_vectors import unit
+from lemur.pipeline.files import DAG, read_yaml
 from lemur.records import read_json, write_jsonl
 from tests.instructions.builders import chat, fetched, tokenizer_folder
 
@@ -81,6 +82,15 @@ def test_batches_change_no_bit(tmp_path: Path, wordllama: Path, monkeypatch: pyt
     whole = run(tmp_path, wordllama, records)
     monkeypatch.setattr("lemur.instructions.embed_instructions.BATCH", 7)
     assert run(tmp_path, wordllama, records).tobytes() == whole.tobytes()
+
+
+def test_a_changed_threshold_does_not_embed_again() -> None:
+    stages = read_yaml(DAG)["stages"]
+    embed, dedup = stages["embed_instructions"], stages["semantic_dedup"]
+    assert "data/instructions/vectors.npy" in embed["outs"] and "data/instructions/vectors.npy" in dedup["deps"]
+    assert [key for key in embed["params"] if isinstance(key, str)] == ["embed_instructions"]
+    assert "threshold" not in Params.model_fields
+    assert "src/lemur/instructions/semantic_dedup.py" not in embed["deps"]
 
 
 def test_nothing_to_embed(tmp_path: Path, wordllama: Path) -> None:

@@ -168,6 +168,46 @@ def test_the_stage(tmp_path: Path, base: Path) -> None:
     assert [table["sharegpt"]["prompt_tokens"], table["sharegpt"]["completion_tokens"]] == words
 
 
+turns = st.sampled_from(
+    ["the cat", "sat on the mat " * 6, "asks " * 50, "of <|im_end|>", "<|im_start|>", "\u4e2d\u6587 \U0001f600"]
+)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(st.lists(turns, min_size=2, max_size=7), max_size=12),
+    st.sampled_from(["truncate", "drop"]),
+    st.booleans(),
+    st.integers(16, 90),
+)
+def test_tokens_in_are_tokens_out_and_tokens_dropped_for_a_reason(
+    tmp_path_factory: pytest.TempPathFactory,
+    base: Path,
+    chat_folder: Path,
+    conversations: list[list[str]],
+    too_long: str,
+    pack: bool,
+    length: int,
+) -> None:
+    records = [chat(*turns[: len(turns) // 2 * 2]) for turns in conversations]
+    changes = {"too_long": too_long, "pack": pack, "sequence_length": length}
+    shards, report = run(tmp_path_factory.mktemp("tokens"), base, records, **changes)
+    tokenizer = ChatTokenizer(chat_folder)
+    control = [any("<|im" in turn["content"] for turn in record["messages"]) for record in records]
+    sizes = [len(encode(tokenizer, r["messages"])[0]) for r, marked in zip(records, control, strict=True) if not marked]
+    tokens, dropped = report["tokens"], report["dropped"]
+    assert tokens["in"] == sum(sizes) == tokens["out"] + sum(tokens["dropped"].values())
+    assert tokens["dropped"].keys() <= {"too_long", "truncated"}
+    if too_long == "drop":
+        assert tokens["dropped"].get("too_long", 0) == sum(size for size in sizes if size > length)
+        assert "truncated" not in tokens["dropped"]
+    assert dropped.get("control_token_in_text", 0) == sum(control)
+    assert report["in"] == report["out"] + sum(dropped.values()) == len(records)
+    packed = [shards[i] for i in range(len(shards))]
+    assert sum(int((record["segments"] > 0).sum()) for record in packed) == tokens["out"]
+    assert sum(len(set(record["segments"].tolist()) - {0}) for record in packed) == report["out"]
+
+
 def test_too_long_can_be_dropped(tmp_path: Path, base: Path) -> None:
     shards, report = run(tmp_path, base, [chat("the cat", "sat", "the user", "asks " * 60)], too_long="drop")
     assert (len(shards), report["tokens"]["out"], report["dropped"]) == (0, 0, {"too_long": 1})

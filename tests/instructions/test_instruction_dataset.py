@@ -54,13 +54,24 @@ def test_datasets_opens_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     from datasets import load_dataset
 
     folder = run(tmp_path, RECORDS)
-    assert [path.name for path in sorted((folder / "data").iterdir())] == [
-        "train-00000.parquet",
-        "train-00001.parquet",
+    assert [path.name.split("-")[:2] for path in sorted((folder / "data").iterdir())] == [
+        ["train", "00000"],
+        ["train", "00001"],
     ]
     loaded = load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
     assert list(loaded) == ["train"]
     assert list(loaded["train"]) == RECORDS
+
+
+def test_datasets_does_not_take_the_last_build_out_of_its_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from datasets import load_dataset
+
+    for number, records in enumerate((RECORDS[:5], RECORDS[1:6])):  # as many conversations
+        folder = run(tmp_path / str(number), records)
+        assert list(load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))["train"]) == records
 
 
 def test_the_card_names_sources_terms_and_counts(tmp_path: Path) -> None:
@@ -92,7 +103,8 @@ def test_same_bytes_and_empty_sets(tmp_path: Path) -> None:
     import pyarrow.parquet
 
     empty = run(tmp_path / "c", [])
-    assert pyarrow.parquet.read_table(empty / "data/train-00000.parquet").num_rows == 0
+    (file,) = (empty / "data").iterdir()
+    assert pyarrow.parquet.read_table(file).num_rows == 0
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lemur.instructions.mix_instructions import Params, mix_instructions
+from lemur.pipeline.files import PARAMS, read_yaml
 from lemur.records import read_json, read_jsonl, write_jsonl
 from tests.instructions.builders import chat, fetched
 
@@ -83,6 +84,14 @@ def test_overlap_is_removed_or_reported(tmp_path: Path) -> None:
     mixed, rejects, report = run(tmp_path / "b", [copied], [], benchmarks={**BASE["benchmarks"], "gsm8k": "report"})
     assert (len(mixed), rejects) == (1, [])
     assert report["overlaps"]["shown"][0]["action"] == "reported"
+
+
+def test_compared_with_the_papers_benchmarks_and_their_rephrased_forms() -> None:
+    names = set(read_yaml(PARAMS)["mix_instructions"]["benchmarks"])
+    single_turn = {"mmlu", "bbh", "gsm8k", "humaneval", "mbpp", "spider", "multipl_e", "ds1000"}
+    agents = {name for name in names if name.startswith(("mint_", "intercode_"))} | {"webarena", "robocodegen"}
+    assert len(agents) == 13
+    assert names == single_turn | agents | {f"rephrased_{name}" for name in ("mmlu", "gsm8k", "humaneval")}
 
 
 def test_a_source_without_a_number_stops(tmp_path: Path) -> None:

@@ -105,6 +105,32 @@ def test_system_turns_can_be_dropped(tmp_path: Path) -> None:
     assert report["dropped_turns"]["sharegpt"] == {"system": 1}
 
 
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({}, ["human"]),
+        ({"oasst_reviewed_only": False}, ["human", "unreviewed"]),
+        ({"oasst_synthetic": True}, ["human", "model"]),
+        ({"oasst_reviewed_only": False, "oasst_synthetic": True}, ["human", "unreviewed", "model"]),
+    ],
+)
+def test_unreviewed_and_synthetic_messages_by_parameter(tmp_path: Path, changes: Any, kept: list[str]) -> None:
+    def message(name: str, role: str, **fields: Any) -> dict[str, Any]:
+        text = f"The words of the {name} message."
+        return {"message_id": name, "role": role, "text": text, "lang": "en", "review_result": True, **fields}
+
+    replies = [
+        message("human", "assistant"),
+        message("unreviewed", "assistant", review_result=False),
+        message("model", "assistant", synthetic=True),
+        message("deleted", "assistant", deleted=True),
+    ]
+    trees = [{"message_tree_id": "q", "prompt": message("question", "prompter", replies=replies)}]
+    records, _, report = run(tmp_path, {"oasst1": {"a.jsonl": ("oasst_trees", trees, {})}}, **changes)
+    assert [record["messages"][1]["content"].split()[4] for record in records] == kept
+    assert report["sources"]["oasst1"]["dropped"]["deleted_message"] == 1
+
+
 def test_duplicates(tmp_path: Path) -> None:
     _, rejects, _ = run(tmp_path / "content", sharegpt([Q, A], [Q, ("gpt", f"  {A[1]}\n")]))
     assert [reject["reason"] for reject in rejects] == ["duplicate"]

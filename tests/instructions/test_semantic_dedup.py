@@ -51,9 +51,9 @@ def test_equal_to_brute_force_for_any_block(count: int, seed: int, block: int) -
 
 
 def test_stored_vectors_are_held_once(tmp_path: Path) -> None:
-    vectors = planted(12_000, 64, 3)
+    vectors = planted(3000, 256, 3)
     np.save(tmp_path / "vectors.npy", vectors)
-    rows = random.Random(1).sample(range(12_000), 11_000)
+    rows = random.Random(1).sample(range(3000), 2900)
     tracemalloc.start()
     found = find(StoredVectors(tmp_path / "vectors.npy", rows), threshold=0.95, block=64)
     peak = tracemalloc.get_traced_memory()[1]

@@ -30,8 +30,9 @@ def is_non_commercial(licence: str) -> bool:
     return "nc" in words or "noncommercial" in words or ("non" in words and "commercial" in words)
 
 
-def card(name: str, contents: dict[str, Counter[tuple[str, str]]], reports: dict[str, Record]) -> str:
-    """Markdown under the header that `datasets` and the hub read. `contents`: counts by (source, licence)."""
+def card(name: str, digest: str, contents: dict[str, Counter[tuple[str, str]]], reports: dict[str, Record]) -> str:
+    """Markdown under the header that `datasets` and the hub read. `digest`: the end of the Parquet files' names;
+    `contents`: counts by (source, licence)."""
     conversations, rounds = contents["conversations"], contents["rounds"]
     total = conversations.total()
     places = reports["normalise"]["places"]
@@ -39,7 +40,7 @@ def card(name: str, contents: dict[str, Counter[tuple[str, str]]], reports: dict
     header = (
         f"---\npretty_name: {name}\nlicense: other\nlanguage: [en]\ntask_categories: [text-generation]\n"
         f"size_categories: [{size}]\nconfigs:\n  - config_name: default\n    data_files:\n"
-        "      - {split: train, path: data/train-*.parquet}\n---\n\n"
+        f"      - {{split: train, path: data/train-*-{digest}.parquet}}\n---\n\n"
     )
     rows: list[dict[str, Cell]] = [
         {

@@ -1,5 +1,6 @@
 """Stage `instruction_dataset`: the mix as a data set that `datasets.load_dataset` opens, with its card."""
 
+import hashlib
 import logging
 from collections import Counter
 from pathlib import Path
@@ -31,9 +32,12 @@ def instruction_dataset(
     *,
     dataset: Path,
 ) -> None:
-    """Write `data/train-*.parquet` (id, source, group, licence, language, messages: [{role, content}]) and README.md.
+    """Write `data/train-NUMBER-DIGEST.parquet` (id, source, group, licence, language, messages: [{role, content}]) and
+    README.md.
 
-    The stages' reports give the card its sources and counts.
+    The stages' reports give the card its sources and counts. The digest of the conversations is in the names because
+    `datasets` (5.2) caches a local folder by its name and what its card says: without it, `load_dataset` of the next
+    build would give the last one's conversations.
     """
     from lemur.instructions.data_card import card
 
@@ -44,12 +48,14 @@ def instruction_dataset(
         "semantic_dedup_code": read_json(semantic_dedup_code),
         "mix_instructions": read_json(mix_instructions),
     }
-    contents = _write(params, instructions, dataset / "data")
-    (dataset / "README.md").write_text(card(params.name, contents, reports), encoding="utf-8")
+    with instructions.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    contents = _write(params, instructions, dataset / "data", digest)
+    (dataset / "README.md").write_text(card(params.name, digest, contents, reports), encoding="utf-8")
     log.info("instruction_dataset: %d conversations", contents["conversations"].total())
 
 
-def _write(params: Params, instructions: Path, folder: Path) -> dict[str, Counter[tuple[str, str]]]:
+def _write(params: Params, instructions: Path, folder: Path, digest: str) -> dict[str, Counter[tuple[str, str]]]:
     """Write the Parquet files; conversations and rounds by (source, licence)."""
     import pyarrow
     import pyarrow.parquet
@@ -69,7 +75,8 @@ def _write(params: Params, instructions: Path, folder: Path) -> dict[str, Counte
             if number % per_file == 0:
                 if writer is not None:
                     writer.close()
-                writer = pyarrow.parquet.ParquetWriter(folder / f"train-{number // per_file:05}.parquet", schema)
+                path = folder / f"train-{number // per_file:05}-{digest}.parquet"
+                writer = pyarrow.parquet.ParquetWriter(path, schema)
             assert writer is not None
             writer.write_table(pyarrow.Table.from_pylist(batch, schema))
             for record in batch:
@@ -77,7 +84,7 @@ def _write(params: Params, instructions: Path, folder: Path) -> dict[str, Counte
                 conversations[key] += 1
                 rounds[key] += _rounds(record)
         if writer is None:  # an empty set still says which columns it has
-            pyarrow.parquet.write_table(schema.empty_table(), folder / "train-00000.parquet")
+            pyarrow.parquet.write_table(schema.empty_table(), folder / f"train-00000-{digest}.parquet")
     finally:
         if writer is not None:
             writer.close()

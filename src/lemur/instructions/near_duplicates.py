@@ -77,6 +77,8 @@ def find(
     total = vectors.shape[0]
     kept_vectors = np.empty(vectors.shape, np.float32)  # takes memory only where it is written
     kept_rows = np.empty(total, np.int64)
+    # One for all products: else the last ones are there while the next are computed.
+    buffer = np.empty(min(block, total) * min(8 * block, total), np.float32)
     kept = 0
     lowest = min(threshold, threshold - near_margin) - MARGIN
     for start in range(0, total, block):
@@ -84,7 +86,8 @@ def find(
         best = _Best(result, rows, start, threshold, near_margin)
         for first in range(0, kept, 8 * block):
             last = min(first + 8 * block, kept)
-            products = rows @ kept_vectors[first:last].T
+            products = buffer[: len(rows) * (last - first)].reshape(len(rows), last - first)
+            np.matmul(rows, kept_vectors[first:last].T, out=products)
             # One cheap pass over the matrix; almost every row of it is below the bound.
             for row in np.flatnonzero(products.max(axis=1) >= lowest).tolist():
                 columns = first + np.flatnonzero(products[row] >= lowest)
