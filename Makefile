@@ -20,7 +20,8 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve peer plan ds1000 toolchains clean test-exact
+.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve peer plan small abilities ds1000 toolchains \
+	clean test-exact
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -99,6 +100,16 @@ SCALE ?= paper
 plan: setup ## compiles the paper's trainings for a TPU v4-512; libtpu in .venv-plan (203 MB to fetch, 700 MB there)
 	uv pip install -q --python $(VENV)/bin/python --target .venv-plan --require-hashes -r requirements/plan.txt
 	lemur plan scales/$(SCALE).yaml
+
+CHAIN = base lemur lemur_chat
+small: setup ## SmolLM2-135M imported, trained on and tuned (scale small) in .lemur/at/small; report in .lemur/small.md
+	bin/at_scale small small $(CHAIN:%=reports/eval/%/bits_per_byte.json)
+	python benchmarks/small.py .lemur/at/small > .lemur/small.md; code=$$?; cat .lemur/small.md; exit $$code
+
+EIGHT = mmlu bbh gsm8k humaneval mbpp spider multipl_e ds1000
+abilities: setup ## SmolLM2-135M on the eight benchmarks (LEMUR_MIRROR; about an hour) in .lemur/at/abilities
+	bin/at_scale abilities small,benchmarks/abilities.yaml $(EIGHT:%=reports/eval/base/%.json)
+	python benchmarks/abilities.py .lemur/at/abilities/reports/eval/base | tee .lemur/abilities.md
 
 DS1000_PY ?= python3.11
 ds1000: setup ## the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Python 3.11 only, as pandas 1.5 is)

@@ -1,0 +1,56 @@
+"""What a model scored, from its results, beside figures published for SmolLM2-135M-Instruct: a table in Markdown.
+
+make abilities                  # or: python benchmarks/abilities.py reports/eval/base
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+METRICS = {
+    "mmlu": [("acc", "none")],
+    "bbh": [("exact_match", "paper"), ("exact_match", "strict")],
+    "gsm8k": [("exact_match", "paper"), ("exact_match", "strict")],
+    "humaneval": [("pass@1", "paper"), ("pass@1", "strict")],
+    "mbpp": [("pass@1", "paper"), ("pass@1", "strict")],
+    "spider": [("execution_accuracy", "paper"), ("execution_accuracy", "strict")],
+    "multipl_e": [("pass@1", "none")],
+    "ds1000": [("pass@1", "none")],
+}
+# Model card of SmolLM2-135M-Instruct (lighteval); no figures for the others are published.
+PUBLISHED = {
+    "mmlu": "29.3 (cloze: the likeliest answer text, no shots)",
+    "bbh": "28.2 (3 shots, the likeliest of the given options)",
+    "gsm8k": "1.4 (5 shots)",
+}
+
+
+def row(task: str, result: dict[str, Any]) -> str:
+    """One line of the table."""
+    scores = result["results"][task]
+    if "skipped" in scores:
+        return f"| {task} | | skipped: {scores['skipped']} | {PUBLISHED.get(task, '')} | |"
+    samples, counts = result["n-samples"][task], result["counts"][task]
+    said = []
+    for metric, rule in METRICS[task]:
+        error = scores.get(f"{metric}_stderr,{rule}")
+        spread = "" if error is None else f" ± {100 * error:.1f}"
+        said.append(f"{rule + ' ' if rule != 'none' else ''}{100 * scores[f'{metric},{rule}']:.1f}{spread}")
+    wrong = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    items = f"{samples['effective']:,} of {samples['original']:,}"
+    return f"| {task} | {items} | {'; '.join(said)} | {PUBLISHED.get(task, '')} | {wrong} |"
+
+
+def main(folder: Path) -> None:
+    print("| benchmark | items | score | published | counted |\n| --- | --- | --- | --- | --- |")
+    for task in METRICS:
+        path = folder / f"{task}.json"
+        if not path.is_file():
+            print(f"| {task} | | not run | {PUBLISHED.get(task, '')} | |")
+            continue
+        print(row(task, json.loads(path.read_text(encoding="utf-8"))))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,53 @@
+"""What training did to a base model, from a build's results: a report in Markdown.
+
+Exits with status 1 if bits per byte of code did not fall by continued pre-training, or the loss on assistants' turns by
+tuning.
+
+    make small                      # or: python benchmarks/small.py .lemur/at/small
+"""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+MODELS = {"base": "SmolLM2-135M", "lemur": "after continued pre-training", "lemur_chat": "after instruction tuning"}
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def main(build: Path) -> int:
+    bits = {model: read(build / f"reports/eval/{model}/bits_per_byte.json") for model in MODELS}
+    scores = {model: result["results"]["bits_per_byte"] for model, result in bits.items()}
+    groups = ["code", "text"]
+    sources = sorted(set(scores["base"]) - {*groups, "unigram"})
+    print("Bits per byte of held-out documents.\n")
+    print("| | " + " | ".join(MODELS.values()) + " |\n| --- | --- | --- | --- |")
+    for source in [*groups, *sources]:
+        print(f"| {source} | " + " | ".join(f"{scores[model][source]:.4f}" for model in MODELS) + " |")
+    losses = {}
+    print("\n| training | steps | tokens | loss, first and last step | learning rate, highest |\n" + "| --- " * 5 + "|")
+    for name, stage in (("lemur", "continued_pretraining"), ("lemur_chat", "instruction_tuning")):
+        report = read(build / f"reports/stages/{stage}.json")
+        with (build / f"reports/training/{name}.csv").open(newline="") as file:
+            steps = [step for step in csv.DictReader(file) if step["loss"]]
+        # One step has few sequences: the means of the first and the last quarter say more than two steps.
+        quarter = max(1, len(steps) // 4)
+        ends = [[float(step["loss"]) for step in part] for part in (steps[:quarter], steps[-quarter:])]
+        losses[stage] = [sum(end) / quarter for end in ends]
+        rate = max(float(step["learning_rate"]) for step in steps)
+        both = " and ".join(f"{report['loss'][end]:.3f}" for end in ("first", "last"))
+        print(f"| {stage} | {report['steps']} | {report['tokens']:,} | {both} | {rate:.1e} |")
+    for stage, (first, last) in losses.items():
+        print(f"\n{stage}: mean loss of the first quarter of its steps {first:.3f}, of the last {last:.3f}")
+    change = {group: scores["lemur"][group] - scores["base"][group] for group in groups}
+    print(f"\nContinued pre-training: code {change['code']:+.4f}, text {change['text']:+.4f} bits a byte.")
+    tuned = losses["instruction_tuning"]
+    return int(change["code"] >= 0 or tuned[1] >= tuned[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
