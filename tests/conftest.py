@@ -2,4 +2,9 @@
 
 import os
 
+import hypothesis
+
 os.environ.setdefault("NPROC", "1")
+# An example may take as long as it takes: on a busy machine 200 ms are soon over.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")

@@ -11,7 +11,9 @@ from lemur.pipeline.pin import pin
 from lemur.records import read_json
 from lemur.sources import hub
 from lemur.sources.fetch import Params, fetch
+from lemur.sources.fetched import load
 from lemur.sources.manifest import Place
+from lemur.sources.streamed import on_disk
 from tests.sources.conftest import SourceFolder
 
 DATA = {"data/part-0.jsonl": b"{}\n", "data/part-1.jsonl": b"[]\n", "README.md": b"card"}
@@ -39,6 +41,27 @@ def test_pin_then_fetch(source_folder: SourceFolder, repo: str, tmp_path: Path) 
     fetch(Params(place="hub"), source, files=tmp_path / "out")
     assert (tmp_path / "out/files/data/part-1.jsonl").read_bytes() == b"[]\n"
     assert [row["meta"] for row in read_json(tmp_path / "out/source.json")["files"]] == [{"part": "0"}, {"part": "1"}]
+
+
+def test_a_streamed_copy_in_a_bucket(source_folder: SourceFolder, repo: str, tmp_path: Path) -> None:
+    source = source_folder({"hub": place(repo, "data/part-{part}.jsonl") | {"stream": True}})
+    pin(source, "hub")
+    fetch(Params(place="hub"), source, files=tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["source.json"]
+    files = load(tmp_path / "out", streamed=True).files
+    assert [(file.name, file.bytes, dict(file.meta)) for file in files] == [
+        ("data/part-0.jsonl", 3, {"part": "0"}),
+        ("data/part-1.jsonl", 3, {"part": "1"}),
+    ]
+    for file in files:
+        with on_disk(file, tmp_path) as local:
+            assert local.path.read_bytes() == DATA[file.name]
+
+
+def test_only_a_hub_streams(source_folder: SourceFolder) -> None:
+    bundled = {"revision": "1", "licence": "MIT", "stream": True, "files": [{"path": "a", "sha256": None}]}
+    with pytest.raises(SystemExit, match=r"places\.bundled\.stream: only files from the hub can be streamed"):
+        pin(source_folder({"bundled": bundled}, {"a": b"a"}), "bundled")
 
 
 def test_a_changed_file_is_refused(source_folder: SourceFolder, repo: str, tmp_path: Path) -> None:
