@@ -50,7 +50,7 @@ def test_equal_to_brute_force_for_any_block(count: int, seed: int, block: int) -
     assert sorted(found.near) == sorted(find(vectors, threshold=0.95, near_margin=0.01, block=1000).near)
 
 
-def test_stored_vectors_are_held_once(tmp_path: Path) -> None:
+def test_stored_vectors_are_not_held(tmp_path: Path) -> None:
     vectors = planted(3000, 256, 3)
     np.save(tmp_path / "vectors.npy", vectors)
     rows = random.Random(1).sample(range(3000), 2900)
@@ -60,7 +60,7 @@ def test_stored_vectors_are_held_once(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert found == find(vectors[rows], threshold=0.95, block=512)
     assert len(found.duplicate_of) > 100
-    assert peak < 1.4 * vectors[rows].nbytes
+    assert peak < 0.5 * vectors[rows].nbytes
 
 
 @pytest.mark.parametrize(

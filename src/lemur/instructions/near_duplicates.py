@@ -1,8 +1,10 @@
 """Exact greedy near-duplicate removal by cosine similarity, in blocks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BufferedRandom
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Protocol
 
 import numpy as np
@@ -68,43 +70,63 @@ def find(
     near_margin: float = 0.0,
     block: int = 1024,
     progress: Callable[[int], object] = lambda rows: None,
+    scratch: Path | None = None,
 ) -> Duplicates:
     """Walk through the rows of unit vectors [n, d] in order; a row is dropped if its similarity to a row kept before it
-    is above `threshold`. `block` decides memory (block * 8 * block floats) and speed, never the result. In memory are
-    the kept vectors, once.
+    is above `threshold`. `block` decides memory (8 * block * (block + d) floats) and speed, never the result. The kept
+    vectors are in a temporary file in the folder `scratch`.
     """
     result = Duplicates()
-    total = vectors.shape[0]
-    kept_vectors = np.empty(vectors.shape, np.float32)  # takes memory only where it is written
-    kept_rows = np.empty(total, np.int64)
+    total, size = vectors.shape
     # One for all products: else the last ones are there while the next are computed.
     buffer = np.empty(min(block, total) * min(8 * block, total), np.float32)
-    kept = 0
     lowest = min(threshold, threshold - near_margin) - MARGIN
-    for start in range(0, total, block):
-        rows = vectors[start : start + block]
-        best = _Best(result, rows, start, threshold, near_margin)
-        for first in range(0, kept, 8 * block):
-            last = min(first + 8 * block, kept)
-            products = buffer[: len(rows) * (last - first)].reshape(len(rows), last - first)
-            np.matmul(rows, kept_vectors[first:last].T, out=products)
-            # One cheap pass over the matrix; almost every row of it is below the bound.
-            for row in np.flatnonzero(products.max(axis=1) >= lowest).tolist():
-                columns = first + np.flatnonzero(products[row] >= lowest)
-                best.compare(row, kept_vectors[columns], kept_rows[columns])
-        inside = rows @ rows.T
-        before = np.zeros(len(rows), bool)
-        for row in range(len(rows)):
-            columns = np.flatnonzero((inside[row] >= lowest) & before)
-            if len(columns):
-                best.compare(row, rows[columns], start + columns)
-            if start + row not in result.duplicate_of:
-                before[row] = True
-                kept_vectors[kept] = rows[row]
-                kept_rows[kept] = start + row
-                kept += 1
-        progress(len(rows))
+    with TemporaryFile(dir=scratch) as file:
+        kept = _Kept(file, size, 8 * block, total)
+        for start in range(0, total, block):
+            rows = vectors[start : start + block]
+            best = _Best(result, rows, start, threshold, near_margin)
+            for kept_rows, kept_vectors in kept.parts():
+                products = buffer[: len(rows) * len(kept_rows)].reshape(len(rows), len(kept_rows))
+                np.matmul(rows, kept_vectors.T, out=products)
+                # One cheap pass over the matrix; almost every row of it is below the bound.
+                for row in np.flatnonzero(products.max(axis=1) >= lowest).tolist():
+                    columns = np.flatnonzero(products[row] >= lowest)
+                    best.compare(row, kept_vectors[columns], kept_rows[columns])
+            inside = rows @ rows.T
+            before = np.zeros(len(rows), bool)
+            for row in range(len(rows)):
+                columns = np.flatnonzero((inside[row] >= lowest) & before)
+                if len(columns):
+                    best.compare(row, rows[columns], start + columns)
+                before[row] = start + row not in result.duplicate_of
+            kept.add(start + np.flatnonzero(before), rows[before])
+            progress(len(rows))
     return result
+
+
+class _Kept:
+    """Rows kept so far: their numbers in memory, their vectors in a file, of which one part at a time is read."""
+
+    def __init__(self, file: BufferedRandom, size: int, part: int, total: int) -> None:
+        self._file = file
+        self._numbers = np.empty(total, np.int64)
+        self._part = np.empty((min(part, total), size), "<f4")
+        self._count = 0
+
+    def add(self, numbers: np.ndarray, vectors: np.ndarray) -> None:
+        self._file.seek(0, 2)
+        self._file.write(np.ascontiguousarray(vectors, "<f4").data)
+        self._numbers[self._count : self._count + len(numbers)] = numbers
+        self._count += len(numbers)
+
+    def parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Numbers [p] and vectors [p, d], which last until the next part."""
+        self._file.seek(0)
+        for first in range(0, self._count, len(self._part)):
+            vectors = self._part[: self._count - first]
+            self._file.readinto(vectors.data)
+            yield self._numbers[first : first + len(vectors)], vectors
 
 
 class _Best:

@@ -62,6 +62,7 @@ def semantic_dedup(
             near_margin=params.near_margin,
             block=params.block,
             progress=progress.update,
+            scratch=kept.parent,
         )
     dropped = {compared[row].line: (compared[other], value) for row, (other, value) in duplicates.duplicate_of.items()}
     with jsonl_writer(rejects) as reject, jsonl_writer(kept) as write, conversations.open("rb") as file:
