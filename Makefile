@@ -103,13 +103,13 @@ plan: setup ## compiles the paper's trainings for a TPU v4-512; libtpu in .venv-
 
 CHAIN = base lemur lemur_chat
 small: setup ## SmolLM2-135M imported, trained on and tuned (scale small) in .lemur/at/small; report in .lemur/small.md
-	bin/at_scale small small $(CHAIN:%=reports/eval/%/bits_per_byte.json)
+	CORES=$(CORES) MEMORY_MB=$(MEMORY_MB) bin/at_scale small small $(CHAIN:%=reports/eval/%/bits_per_byte.json)
 	python benchmarks/small.py .lemur/at/small > .lemur/small.md; code=$$?; cat .lemur/small.md; exit $$code
 
 EIGHT = mmlu bbh gsm8k humaneval mbpp spider multipl_e ds1000
 abilities: setup ## SmolLM2-135M on the eight benchmarks (LEMUR_MIRROR; about an hour) in .lemur/at/abilities
-	bin/at_scale abilities small,benchmarks/abilities.yaml $(EIGHT:%=reports/eval/base/%.json)
-	python benchmarks/abilities.py .lemur/at/abilities/reports/eval/base | tee .lemur/abilities.md
+	CORES=$(CORES) MEMORY_MB=$(MEMORY_MB) bin/at_scale abilities small,benchmarks/abilities.yaml $(EIGHT:%=reports/eval/base/%.json)
+	python benchmarks/abilities.py .lemur/at/abilities/reports/eval/base > .lemur/abilities.md; code=$$?; cat .lemur/abilities.md; exit $$code
 
 DS1000_PY ?= python3.11
 ds1000: setup ## the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Python 3.11 only, as pandas 1.5 is)

@@ -41,6 +41,10 @@ EXPLAINED = {
 PASSABLE: dict[tuple[str, str], dict[str, str]] = {}
 
 
+class Skipped(Exception):
+    """The stage cannot run here; says why."""
+
+
 class Answers:
     """Gives its answers in the order in which the items are asked."""
 
@@ -145,7 +149,7 @@ STAGES: dict[str, tuple[Any, Callable[[Fetched, int | None], Iterator[str]], Cal
 
 
 def run(name: str, source: Path, answers: Sequence[str], limit: int | None, samples: Path) -> dict[str, list[Record]]:
-    """By rule, the items' samples, with `correct` of this rule. Raises `RuntimeError` if the stage was skipped."""
+    """By rule, the items' samples, with `correct` of this rule. Raises `Skipped` if the stage was."""
     module = STAGES[name][0]
     params = module.Params(**{**read_yaml(PARAMS)[name], "limit": limit, "seed": 0, "chat": "completion", **of(name)})
     more = [ROOT / "requirements/ds1000.txt"] if name == "ds1000" else []
@@ -153,7 +157,7 @@ def run(name: str, source: Path, answers: Sequence[str], limit: int | None, samp
     with patch.object(harness, "open_model", lambda folder, params: Answers(answers)):
         getattr(module, name)(params, Path("model"), source, *more, result=result, samples=samples)
     if skipped := read_json(result)["results"][name].get("skipped"):
-        raise RuntimeError(skipped)
+        raise Skipped(skipped)
     by_rule: dict[str, list[Record]] = {}
     for row in read_jsonl(samples):
         correct = row["correct"] if isinstance(row["correct"], dict) else {"": row["correct"]}
@@ -213,7 +217,7 @@ def main() -> int:
                     fewer = arguments.garbage or arguments.limit
                     garbage = [garbage_of(answer) for answer in gold_of(load(source), fewer)]
                     nonsense = run(name, source, garbage, fewer, kept / f"{name}.garbage.jsonl")
-            except RuntimeError as error:
+            except Skipped as error:
                 table.append(f"| {name} | | skipped: {error} | |")
                 continue
         for rule, rows in right.items():

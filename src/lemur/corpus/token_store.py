@@ -1,4 +1,4 @@
-"""Tokenised sources: for each a flat array of token ids and the borders of its documents, both read by `mmap`.
+"""Tokenised sources: for each a flat array of token ids and the borders of its documents.
 
 `<source>.npy`: ids, uint16 or uint32 [tokens], documents one after the other, each with its begin and end marker.
 `<source>.borders.npy`: int64 [documents + 1]; document d is ids[borders[d]:borders[d + 1]].

@@ -79,7 +79,7 @@ class ReplayModel:
         return answers
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
-        self._check([context for context, _ in requests], {context for context, _ in self._scores})
+        self._check(list(dict.fromkeys(context for context, _ in requests)), {context for context, _ in self._scores})
         for context, continuation in requests:
             if (context, continuation) not in self._scores:
                 raise ValueError(f"{self._ids.get(context, context[-200:])}: no score of {continuation!r} is recorded")

@@ -6,18 +6,11 @@ import tempfile
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.representer import RoundTripRepresenter
 
+from lemur.pipeline.scale import Representer
 from lemur.sources import checksums
 from lemur.sources.manifest import Manifest, SourceError, read
 from lemur.sources.origins import Group, collect
-
-
-class _Representer(RoundTripRepresenter):
-    """Writes null, not nothing. A class of its own: representers belong to the class, which others use."""
-
-
-_Representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
 
 
 def pin(source: Path, place_name: str) -> list[str]:
@@ -37,7 +30,7 @@ def pin(source: Path, place_name: str) -> list[str]:
 def _pin(source: Path, manifest: Manifest, place_name: str) -> list[str]:
     path = source / "manifest.yaml"
     yaml = YAML(typ="rt", pure=True)
-    yaml.Representer = _Representer
+    yaml.Representer = Representer
     yaml.width = 1000
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(path.read_text(encoding="utf-8"))

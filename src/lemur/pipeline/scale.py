@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from lemur.pipeline.files import PARAMS, SCALES, flatten, read_yaml
 
@@ -43,10 +44,7 @@ def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.preserve_quotes = True
-    yaml.representer.add_representer(
-        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    yaml.representer.add_representer(float, _float)
+    yaml.Representer = Representer
     tree = yaml.load(params.read_text())
     for key, (_, then) in changes.items():
         *parents, leaf = key.split(".")
@@ -65,3 +63,11 @@ def _float(representer: Any, value: float) -> Any:
     """A float that YAML 1.1 also reads as one: it wants a point, as in 1.0e-08."""
     text = repr(value)
     return representer.represent_scalar("tag:yaml.org,2002:float", text if "." in text else text.replace("e", ".0e"))
+
+
+class Representer(RoundTripRepresenter):
+    """Writes null, not nothing. A class of its own: representers belong to the class, which DVC uses too."""
+
+
+Representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))
+Representer.add_representer(float, _float)

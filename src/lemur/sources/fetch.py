@@ -24,7 +24,8 @@ class Params(StageParams):
 
 
 def fetch(params: Params, source: Path, *, files: Path) -> None:
-    """Write `files/files/<path>` and `files/source.json` for the source folder `source` (data/sources/<name>).
+    """Write `files/files/<path>` and `files/source.json` for the source folder `source` (data/sources/<name>); of a
+    place that streams the list of its files only, which `clean_corpus` reads and checks one by one.
 
     Stops with one message, and without output, if a file is missing, cut short or not the one that was pinned, if
     the place is not offered or cannot be reached, or if the disk is full.

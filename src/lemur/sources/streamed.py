@@ -33,7 +33,7 @@ def on_disk(file: FetchedFile, folder: Path) -> Iterator[FetchedFile]:
         if sha256 != file.sha256:
             raise SourceError(
                 f"{file.url}: sha256 is {sha256} ({size} bytes), {file.sha256} was pinned. The file was changed since: "
-                "run the stage fetch again, which says what to do"
+                "`dvc repro --force --single-item fetch@SOURCE` says what to do"
             )
         yield local
 
@@ -54,7 +54,9 @@ class Remote:
                 return b""
             try:
                 if self._file is None:
-                    self._file = fsspec.open(self.url, "rb", block_size=BLOCK).open()
+                    # To fsspec.open a block size would be an option of the file system, which s3 and sftp refuse.
+                    filesystem, path = fsspec.core.url_to_fs(self.url)
+                    self._file = filesystem.open(path, "rb", block_size=BLOCK)
                     self._file.seek(self._at)
                 data: bytes = self._file.read(min(count, self.size - self._at))
                 if not data:
