@@ -5,8 +5,10 @@ import pytest
 
 from lemur import __main__ as cli
 from lemur.corpus.data_plan import RATES, lines, plan
-from lemur.corpus.sources import SOURCES
-from lemur.pipeline.files import read_yaml
+from lemur.corpus.sources import SOURCES, group
+from lemur.pipeline.files import ROOT, read_yaml
+from lemur.sources.manifest import read
+from lemur.sources.patterns import matches
 
 
 def test_the_paper_s_plan_sums_to_table_8():
@@ -39,6 +41,25 @@ def test_what_follows_from_the_tokens():
     assert sum(row["cpu_hours"] for row in rows.values()) == pytest.approx(found["total"]["cpu_hours"])
 
 
+def test_what_the_hub_manifests_name_is_enough_and_is_what_is_planned():
+    known = {
+        "refinedweb": [f"data/train-{number:05d}-of-05534-b8fc5348cbe605a5.parquet" for number in range(5534)],
+        "wikipedia": [f"20231101.en/train-{number:05d}-of-00041.parquet" for number in range(41)],
+    }
+    rows = {row["source"]: row for row in plan("paper", cores=1, hours=1.0)["sources"]}
+    hub = read_yaml(RATES)["hub"]
+    assert hub.keys() == {source for source in SOURCES if group(source) == "text"} - {"dm_mathematics"}
+    for source, paths in known.items():
+        patterns = [file.path for file in read(ROOT / "data/sources" / source).place("hub").files]
+        found = [path for pattern in patterns for path, _ in matches(pattern, paths)]
+        assert len(found) == len(set(found)) == hub[source]["files"] == rows[source]["raw_shards"]
+    for source, row in hub.items():
+        assert rows[source]["raw_bytes"] == 1e9 * row["raw_gigabytes"]
+        assert 0 < rows[source]["epochs"] < 1
+    # Elsewhere nothing comes from the hub.
+    assert not plan("demo", cores=1, hours=1.0)["hub"]
+
+
 def test_every_scale_can_be_planned_and_others_are_named():
     for scale in ("demo", "tiny", "mirror", "small", "paper"):
         found = plan(scale, cores=2, hours=1.0)
@@ -55,7 +76,7 @@ def test_command_prints_a_table_or_json(monkeypatch, capsys):
     (total,) = (line for line in printed if line.lstrip().startswith("total"))
     assert "90.00" in total and "89.89" in total
     assert "Tokens sum to 90.00 billion; the printed rows of Table 8 to 89.89, each cut off at 0.01" in printed
-    assert len(printed) == 2 + len(SOURCES) + 1 + 2 + 4 + 1
+    assert len(printed) == 2 + len(SOURCES) + 1 + 2 + 4 + 5 + 1
 
 
 def test_what_is_assumed_is_printed_with_its_reason_and_decides_the_numbers(tmp_path):
@@ -64,6 +85,7 @@ def test_what_is_assumed_is_printed_with_its_reason_and_decides_the_numbers(tmp_
     assert "raw_compression 3, 2: text to what is downloaded; as Parquet 2.6 (Snappy) to 3.8 (zstd)" in printed
     assert "epochs as Table 8, 1: Table 8 gives none for text" in printed
     rates = read_yaml(RATES)
+    assert rates["assumed"]["kept_share"]["text"] == 0.8
     rates["assumed"]["kept_share"]["text"] = 0.4
     other = tmp_path / "rates.yaml"
     other.write_text(json.dumps(rates))
@@ -71,6 +93,9 @@ def test_what_is_assumed_is_printed_with_its_reason_and_decides_the_numbers(tmp_
         {row["source"]: row for row in plan("paper", cores=1, hours=1.0, rates=path)["sources"]}
         for path in (RATES, other)
     )
-    assert after["books"]["raw_bytes"] == pytest.approx(2 * before["books"]["raw_bytes"])
+    assert after["dm_mathematics"]["raw_bytes"] == pytest.approx(2 * before["dm_mathematics"]["raw_bytes"])
     assert after["python"] == before["python"]
+    # From the hub all is read that the manifest names, so that less kept means more epochs of it.
+    assert after["books"]["raw_bytes"] == before["books"]["raw_bytes"]
+    assert after["books"]["epochs"] == pytest.approx(2 * before["books"]["epochs"])
     assert after["books"]["tokens"] == before["books"]["tokens"]

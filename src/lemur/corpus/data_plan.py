@@ -41,8 +41,10 @@ def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
     total = int(params["mix_corpus.lemur.total_tokens"])
     wanted = allocate_groups(total, weights, dict.fromkeys(SOURCES, math.inf))
     length, per_shard = params["pack_corpus.sequence_length"], params["pack_corpus.records_per_shard"]
+    hub = {source: read for source, read in rate["hub"].items() if params[f"fetch.{source}.place"] == "hub"}
     rows = [
-        _row(source, wanted[source], printed[source], rate, length * per_shard, cores * hours) for source in SOURCES
+        _row(source, wanted[source], printed[source], rate, hub.get(source), length * per_shard, cores * hours)
+        for source in SOURCES
     ]
     assumptions = [
         {"name": name, "code": row["code"], "text": row["text"], "why": row["why"]}
@@ -56,24 +58,41 @@ def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
         "sequence_length": length,
         "job": {"cores": cores, "hours": hours},
         "assumed": assumptions,
+        "hub": hub,
         "sources": rows,
         "total": {key: sum(row[key] for row in rows) for key in keys},
     }
 
 
-def _row(source: str, tokens: float, printed: Record, rate: Record, shard_tokens: int, job_hours: float) -> Record:
+def _row(
+    source: str,
+    tokens: float,
+    printed: Record,
+    rate: Record,
+    hub: Record | None,
+    shard_tokens: int,
+    job_hours: float,
+) -> Record:
+    """`hub`: what the patterns of the source's hub manifest match; None: as many bytes as the epochs ask for."""
     kind = group(source)
     assumed = {name: row[kind] for name, row in rate["assumed"].items()}
-    epochs = printed["epochs"] or assumed["epochs"]
-    available = tokens / epochs  # after all filters
-    kept = available * rate["bytes_per_token"][source]
-    raw = kept / assumed["kept_share"]
+    if hub is not None:
+        raw = 1e9 * hub["raw_gigabytes"]
+        kept = raw * assumed["kept_share"]
+        available = kept / rate["bytes_per_token"][source]
+        epochs = tokens / available
+    else:
+        epochs = printed["epochs"] or assumed["epochs"]
+        available = tokens / epochs  # after all filters
+        kept = available * rate["bytes_per_token"][source]
+        raw = kept / assumed["kept_share"]
     speed = rate["megabytes_per_core_second"][kind]
     early = sum(raw / (1e6 * speed[stage]) for stage in ("clean_corpus", "dedup_corpus", "decontaminate_corpus"))
     late = sum(kept / (1e6 * speed[stage]) for stage in ("split_corpus", "tokenize_corpus"))
     packing = tokens * rate["bytes_per_token"][source] / (1e6 * speed["pack_corpus"])
     hours = (early + late + packing) / 3600
-    downloaded = raw / assumed["raw_compression"]
+    known = hub or {}
+    downloaded = 1e9 * (known.get("downloaded_gigabytes") or raw / 1e9 / assumed["raw_compression"])
     return {
         "source": source,
         "group": kind,
@@ -87,7 +106,7 @@ def _row(source: str, tokens: float, printed: Record, rate: Record, shard_tokens
         # Cleaned, distinct, decontaminated and split documents; rejects; ids; packed records.
         "disk_bytes": raw + 3 * kept + available * _ID_BYTES + tokens * rate["packed_bytes_per_token"],
         "cpu_hours": hours,
-        "raw_shards": math.ceil(downloaded / (1e9 * assumed["gigabytes_per_raw_shard"])),
+        "raw_shards": known.get("files") or math.ceil(downloaded / (1e9 * assumed["gigabytes_per_raw_shard"])),
         "token_shards": math.ceil(tokens / shard_tokens),
         "jobs": math.ceil(hours / job_hours),
     }
@@ -126,4 +145,6 @@ def lines(found: Record) -> Iterator[str]:
     for row in found["assumed"]:
         values = ", ".join("as Table 8" if row[kind] is None else f"{row[kind]:g}" for kind in ("code", "text"))
         yield f"  {row['name']} {values}: {row['why']}"
+    for source, row in found["hub"].items():
+        yield f"  {source} reads {row['raw_gigabytes']:g} GB from the hub: {row['why']}"
     yield "Measured: bytes per token and megabytes per processor second, data/paper/corpus_rates.yaml (docs/corpus.md)"
