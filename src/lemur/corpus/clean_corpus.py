@@ -39,7 +39,8 @@ class GroupRules(StageParams):
 
 class Params(StageParams):
     max_bytes: dict[Source, int | None] = Field(
-        description="UTF-8 bytes read of each source, chosen by hash; null = all"
+        description="UTF-8 bytes taken of each source, chosen by hash and held in memory till all is read: for small "
+        "scales; null = all"
     )
     seed: int = Field(ge=0, description="of that choice")
     split_chars: dict[Source, int] = Field(description="sources whose documents are cut between paragraphs into parts")

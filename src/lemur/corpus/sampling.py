@@ -14,7 +14,7 @@ def rank(seed: int, identifier: str) -> int:
 
 @dataclass
 class Limit:
-    """Items of lowest rank until their sizes reach `size`. Keeps no more than that in memory."""
+    """Items of lowest rank until their sizes reach `size`. Keeps those items themselves in memory, and no others."""
 
     size: int
     total: int = 0
