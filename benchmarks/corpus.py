@@ -8,7 +8,7 @@
 
 `memory` and `dedup` make their documents of the words of the corpus that was built here; `tokenise`, `loader` read its
 artifacts. Each measurement is a process of its own; the fastest of `--repeats` counts. PYTHON is that of an environment
-with text-dedup (`uv venv D; uv pip install --python D text-dedup==0.4.1`) or datatrove.
+with text-dedup (`uv venv D; uv pip install --python D text-dedup==0.4.0`) or datatrove.
 """
 
 import argparse
