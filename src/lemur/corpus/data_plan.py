@@ -121,7 +121,8 @@ def lines(found: Record) -> Iterator[str]:
     )
     head = ("source", "tokens, B", "paper, B", "epochs", "source, B", "raw, GB", "download, GB", "disk, GB", "CPU h")
     yield "".join(
-        f"{title:>15}" if title == "source" else f"{title:>13}" for title in (*head, "raw shards", "shards", "jobs")
+        f"{title:>15}" if title == "source" else f"{title:>13}"
+        for title in (*head, "raw shards", "shards", "jobs, if cut")
     )
     for row in [*found["sources"], {"source": "total", **found["total"]}]:
         epochs = f"{row['epochs']:.2f}" if "epochs" in row else ""
@@ -139,6 +140,11 @@ def lines(found: Record) -> Iterator[str]:
             f"{row['jobs']:,}",
         )
         yield f"{row['source']:>15}" + "".join(f"{cell:>13}" for cell in cells)
+    hours = found["total"]["cpu_hours"]
+    yield (
+        f"Processor hours on one machine: {hours:,.0f} with one core, as stages have by default; at best "
+        f"{hours / job['cores']:,.0f} with {job['cores']} (snakemake --set-threads). Jobs: if a source's work were cut"
+    )
     total, paper = found["total"]["tokens"] / 1e9, found["paper_tokens"] / 1e9
     yield f"Tokens sum to {total:.2f} billion; the printed rows of Table 8 to {paper:.2f}, each cut off at 0.01"
     yield "Assumed, not measured on these sets (code, text):"
