@@ -95,6 +95,28 @@ def build(reports: Path, *, code_loss: float = 2.0) -> Path:
         "capped": False,
     }
     write_json(stages / "mix_corpus_lemur.json", {"stage": "mix_corpus", "code_share": 90.9, "sources": plan})
+    base = {
+        source: {"group": group, "weight": weight, "share": share, "tokens": 10, "epochs": 3.0, "capped": capped}
+        for source, group, weight, share, capped in (
+            ("books", "text", 40.0, 65.0, False),
+            ("refinedweb", "text", 60.0, 30.0, True),
+            ("python", "code", 100.0, 5.0, False),
+        )
+    }
+    write_json(stages / "mix_corpus_base.json", {"stage": "mix_corpus", "code_share": 5.0, "sources": base})
+    _counts("dedup_corpus", {"python": (40, {"near_duplicate": 3})}).write(
+        stages / "dedup_corpus.json",
+        planted={
+            "documents": 10,
+            "copies": {
+                "exact": {"planted": 10, "found": 10, "recall": 1.0},
+                "identifiers_renamed": {"planted": 5, "found": 4, "recall": 0.8},
+            },
+            "recall": 0.9333,
+            "others": {"half_of_another": {"planted": 9, "joined": 1}},
+            "precision": 0.95,
+        },
+    )
     curves.mkdir(parents=True)
     for model in MODELS:
         (curves / f"{model}.csv").write_text(_curve(code_loss, chat=model == "lemur_chat"), encoding="utf-8")

@@ -115,6 +115,25 @@ def test_table_8_has_sixteen_sources_and_their_sums(summary: Path) -> None:
     assert table["Python"]["paper_epochs"] == "2.98"
 
 
+def test_asked_and_got_of_the_base_mixture(summary: Path) -> None:
+    table = {row["source"]: row for row in rows(summary, "base_mixture")}
+    assert list(table) == ["python", "books", "refinedweb"]
+    asked, got, capped = (table["refinedweb"][key] for key in ("asked", "got", "capped"))
+    assert (float(asked), float(got), capped) == (30.0, 30.0, "yes")
+    assert float(table["python"]["asked"]) == 50.0 and float(table["python"]["got"]) == 5.0
+
+
+def test_planted_duplicates_have_a_table(summary: Path) -> None:
+    table = {row["kind"]: row for row in rows(summary, "planted_duplicates")}
+    assert list(table) == ["exact", "identifiers_renamed", "all copies", "half_of_another"]
+    assert float(table["identifiers_renamed"]["recall"]) == 80.0
+    assert (table["all copies"]["planted"], table["all copies"]["found"]) == ("15", "14")
+    assert float(table["all copies"]["precision"]) == 95.0
+    # What is no duplicate has a count of those joined and no recall.
+    assert (table["half_of_another"]["copy"], table["half_of_another"]["found"]) == ("no", "1")
+    assert table["half_of_another"]["recall"] == ""
+
+
 def test_counts_are_those_of_the_stage_reports(summary: Path) -> None:
     table = {row["stage"]: row for row in rows(summary, "counts")}
     assert list(table) == [
@@ -122,6 +141,7 @@ def test_counts_are_those_of_the_stage_reports(summary: Path) -> None:
         "english_filter",
         "mix_instructions",
         "encode_instructions",
+        "dedup_corpus",
     ]  # as the data passes
     assert table["english_filter"]["reasons"] == "language 10, foreign_run 2"
     for row in table.values():

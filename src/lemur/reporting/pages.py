@@ -7,7 +7,7 @@ from lemur.reporting.paper import PaperTables
 
 TOLD = (  # noqa: SIM905
     "in out dropped sources stage places gold languages table_1 mixture mistakes dropped_turns removed_sentences pairs "
-    "overlaps benchmarks verify"
+    "overlaps benchmarks verify planted"
 ).split()
 """Keys of stage reports that stand elsewhere in the report, or are too long for it."""
 
@@ -28,7 +28,11 @@ def pages(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Tabl
         *gold(inputs.stages),
         Heading("Table 8: pre-training corpus"),
         tables["table8"],
-        Picture("table8.png", "Weight and epochs of the sixteen corpus sources, ours and the paper's"),
+        Picture("table8.png", "Weight, tokens and epochs of the sixteen corpus sources, ours and the paper's"),
+        Heading("The base model's mixture", 3),
+        tables["base_mixture"],
+        Heading("Planted duplicates", 3),
+        tables["planted_duplicates"],
         Heading("Training"),
         tables["curves"],
         Picture("curves.png", "Loss, held-out loss on code and text, and learning rate of the three trainings"),

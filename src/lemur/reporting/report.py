@@ -25,7 +25,18 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
     there, or was skipped, is shown with its reason. Same inputs, same bytes: pictures included.
     """
     from lemur.records import write_json
-    from lemur.reporting import bits_per_byte, blocks, contamination, counts, funnel, inputs, table1, table3, table8
+    from lemur.reporting import (
+        bits_per_byte,
+        blocks,
+        contamination,
+        counts,
+        duplicates,
+        funnel,
+        inputs,
+        table1,
+        table3,
+        table8,
+    )
     from lemur.reporting import curves as training
     from lemur.reporting import paper as published
     from lemur.reporting.pages import pages
@@ -40,6 +51,8 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
         "table3": table3.table(printed, found),
         "table3_ours": table3.details(found, printed),
         "table8": table8.table(printed, found.stages),
+        "base_mixture": table8.base(found.stages),
+        "planted_duplicates": duplicates.table(found.stages),
         "bits_per_byte": bits_per_byte.table(found),
         "curves": training.table(found),
         "counts": counts.table(found.stages),

@@ -7,6 +7,38 @@ from lemur.reporting.blocks import Cell, Column, Missing, Table, number
 from lemur.reporting.paper import PaperTables
 
 
+def base(stages: dict[str, Record]) -> Table:
+    """The base model's mixture, one row a source: the weight asked for and what the documents of this build gave."""
+    columns = [
+        Column("source", "Source"),
+        Column("group", "Type"),
+        Column("asked", "Asked, %", 2),
+        Column("got", "Got, %", 2),
+        Column("tokens", "Tokens", 0),
+        Column("epochs", "Epochs", 2),
+        Column("capped", "At most epochs"),
+    ]
+    plan: Record = stages.get("mix_corpus_base", {}).get("sources", {})
+    asked = sum(row["weight"] for row in plan.values())
+    rows: list[dict[str, Cell]] = [
+        {
+            "source": source,
+            "group": row["group"],
+            "asked": 100 * row["weight"] / asked if asked else 0.0,
+            "got": float(row["share"]),
+            "tokens": row["tokens"],
+            "epochs": float(row["epochs"]),
+            "capped": "yes" if row["capped"] and row["tokens"] else "",
+        }
+        for source, row in sorted(plan.items(), key=lambda item: (item[1]["group"] != "code", item[0]))
+    ]
+    note = (
+        "The paper has no such table: it begins with Llama 2. Whole documents are taken, and what a source at its most "
+        "epochs cannot give comes from others of its group."
+    )
+    return Table(columns, rows, [note if rows else "No report of mix_corpus_base, or its mixture is empty."])
+
+
 def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
     """One row a source and one a group. Our weight is the share of tokens that the plan reaches, in %."""
     columns = [
@@ -87,40 +119,50 @@ def _sum(rows: list[dict[str, Cell]], group: str | None) -> dict[str, Cell]:
 
 
 def draw(table: Table, path: Path) -> None:
-    """Weights and epochs of every source on logarithmic axes: ours a filled point, the paper's an open one."""
+    """Weights, tokens and epochs of every source, logarithmic: ours a filled point, the paper's an open one."""
     from matplotlib.lines import Line2D
 
     from lemur.reporting.figures import OURS, PAPER, ordinal, picture
 
     rows = [row for row in table.rows if row["group"] and not str(row["source"]).startswith("All ")]
-    with picture(path, 9, 4.6, "Table 8: the Lemur mixture, ours and the paper's") as figure:
-        panels = figure.subplots(1, 2, sharey=True)
-        heads = {"weight": "Weight, % of effective tokens", "epochs": "Epochs (the paper gives none for text)"}
+    with picture(path, 13, 4.6, "Table 8: the Lemur mixture, ours and the paper's") as figure:
+        panels = figure.subplots(1, 3, sharey=True)
+        heads = {
+            "weight": "Weight, % of effective tokens",
+            "tokens": "Effective tokens, millions",
+            "epochs": "Epochs (the paper gives none for text)",
+        }
         for axes, (key, head) in zip(panels, heads.items(), strict=True):
+            # Tokens of ours are ones, of the paper's billions.
+            scale = {"ours": 1e-6, "paper": 1e3} if key == "tokens" else {"ours": 1.0, "paper": 1.0}
             ordinal(axes, [f"{row['source']} ({row['group']})" for row in rows])
             axes.set_title(head)
             axes.set_xscale("log")
             values = [
-                v
+                v * scale[o]
                 for row in rows
                 for o in ("ours", "paper")
                 if isinstance(v := row[f"{o}_{key}"], int | float) and v > 0
             ]
-            axes.set_xlim(min(values, default=0.1) / 2, max(values, default=100) * 3)
+            # Room for a label on either side.
+            low, high = min(values, default=0.1), max(values, default=100)
+            axes.set_xlim(low / max(4, (high / low) ** 0.2), high * max(4, (high / low) ** 0.2))
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             for y, row in enumerate(rows):
                 ours, printed = row[f"ours_{key}"], row[f"paper_{key}"]
                 if isinstance(printed, int | float):
-                    axes.plot(printed, y, "o", markersize=8, markerfacecolor="none", markeredgecolor="#444444")
+                    x = printed * scale["paper"]
+                    axes.plot(x, y, "o", markersize=8, markerfacecolor="none", markeredgecolor="#444444")
                 if isinstance(ours, int | float) and ours > 0:
-                    axes.plot(ours, y, "o", markersize=5, color=OURS)
-                    near = isinstance(printed, int | float) and ours < printed < 3 * ours  # the label would lie on it
-                    place = (printed if near else ours, y)
+                    mine = ours * scale["ours"]
+                    axes.plot(mine, y, "o", markersize=5, color=OURS)
+                    left = isinstance(printed, int | float) and mine < printed * scale["paper"]  # away from the paper's
                     axes.annotate(
-                        number(ours, 2),
-                        place,
-                        (8, 0),
+                        f"{mine:.2g}" if key == "tokens" and mine < 1 else number(mine, 2),
+                        (mine, y),
+                        (-8 if left else 8, 0),
                         textcoords="offset points",
+                        ha="right" if left else "left",
                         va="center",
                         fontsize=7.5,
                         color=OURS,
