@@ -1,4 +1,5 @@
 from itertools import permutations
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -7,6 +8,8 @@ from hypothesis import strategies as st
 from lemur.corpus import judging
 from lemur.corpus.clean_corpus import Params, clean_corpus
 from lemur.corpus.cleaning import split
+from lemur.corpus.dedup_corpus import Params as DedupParams
+from lemur.corpus.dedup_corpus import dedup_corpus
 from lemur.corpus.privacy import Secrets, redact
 from lemur.corpus.sampling import Limit
 from lemur.corpus.sources import SOURCES
@@ -14,6 +17,17 @@ from lemur.records import read_json, read_jsonl
 from tests.corpus.builders import fetched, files, jsonl, read_corpus
 
 FOLDERS = ["stack", "refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics"]
+WORDS = [f"word{number}" for number in range(200)]
+DEDUP = DedupParams(
+    shingle_words=5,
+    renamed_tokens=12,
+    bands=14,
+    rows=8,
+    min_similarity=0.7,
+    min_renamed_similarity=0.8,
+    seed=0,
+    planted=0,
+)
 RULES = {
     "min_chars": 10,
     "max_chars": 2000,
@@ -53,6 +67,42 @@ def run(tmp_path):
         return read_corpus(out / "d"), list(read_jsonl(out / "r.jsonl")), read_json(out / "r.json")
 
     return clean
+
+
+def test_the_same_documents_in_one_and_in_three_files_give_the_same_corpus(tmp_path):
+    """Shards of the raw data decide nothing: a copy in another file is found, and a limit takes the same documents."""
+    random = Random(2)
+    texts = [" ".join(random.choices(WORDS, k=60)) for _ in range(30)]
+    texts += [texts[0], texts[7].upper(), texts[11].replace(texts[11].split()[30], "changed", 1), "short"]
+    for limit in (None, 6000):
+        distinct = {}
+        for shards in (1, 3):
+            raw = {
+                f"{shard}.jsonl": (jsonl(*({"text": text} for text in texts[shard::shards])), "text_jsonl", "MIT", {})
+                for shard in range(shards)
+            }
+            out = tmp_path / f"{limit}-{shards}"
+            sources = {folder: raw if folder == "refinedweb" else {} for folder in FOLDERS}
+            clean_corpus(
+                params(max_bytes=dict.fromkeys(SOURCES) | {"refinedweb": limit}),
+                *(fetched(out / "raw" / folder, sources[folder]) for folder in FOLDERS),
+                documents=out / "cleaned",
+                rejects=out / "cleaned.jsonl",
+                report=out / "cleaned.json",
+            )
+            dedup_corpus(
+                DEDUP,
+                out / "cleaned",
+                distinct=out / "distinct",
+                rejects=out / "distinct.jsonl",
+                clusters=out / "clusters.jsonl",
+                report=out / "distinct.json",
+            )
+            distinct[shards] = sorted((record["id"], record["text"]) for record in read_corpus(out / "distinct"))
+            assert (out / "clusters.jsonl").read_bytes() == (tmp_path / f"{limit}-1" / "clusters.jsonl").read_bytes()
+        assert distinct[1] == distinct[3]
+        # Without a limit three copies and what is too short are gone.
+        assert len(distinct[1]) == 30 if limit is None else 5 < len(distinct[1]) < 30
 
 
 def code(content, lang="Python", licences=("MIT",)):
