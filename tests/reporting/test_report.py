@@ -145,6 +145,10 @@ def test_what_was_compared_with_benchmarks(summary: Path) -> None:
     (row,) = rows(summary, "contamination")
     assert (row["benchmark"], row["items"], row["mix_instructions_removed"]) == ("gsm8k", "1319", "1")
     assert row["mix_instructions_below_share"] == "4"
+    assert row["place"] == "bundled"
+    page = (summary / "report.md").read_text()
+    assert "not the benchmark itself (gsm8k)." in page
+    assert "Instructions, not checked: mmlu (ignored); ds1000, webarena (no items to compare with)." in page
 
 
 def test_precision_and_recall_of_the_english_filter_are_shown(summary: Path) -> None:

@@ -7,7 +7,7 @@ from lemur.reporting.paper import PaperTables
 
 TOLD = (  # noqa: SIM905
     "in out dropped sources stage places gold languages table_1 mixture mistakes dropped_turns removed_sentences pairs "
-    "overlaps benchmarks verify"
+    "overlaps benchmarks not_checked verify"
 ).split()
 """Keys of stage reports that stand elsewhere in the report, or are too long for it."""
 
