@@ -141,6 +141,27 @@ def test_the_way_of_each_source(summary: Path) -> None:
     assert table["all"]["read"] == "100"
 
 
+def test_what_each_rule_dropped_can_be_computed_with(summary: Path) -> None:
+    table = {row["source"]: row for row in json.loads((summary / "funnel.json").read_text())["rows"]}
+    assert table["oasst1"]["dropped"] == {
+        "normalise": {"bad_record": 3},
+        "english_filter": {"foreign_run": 2, "language": 9},
+        "mix_instructions": {"benchmark_overlap": 1, "not_sampled": 5},
+    }
+    assert table["all"]["dropped"]["english_filter"] == {"foreign_run": 2, "language": 10}
+    for row in table.values():
+        for stage, dropped in row["dropped"].items():
+            assert sum(dropped.values()) == row[stage]
+    long = {(row["source"], row["stage"], row["rule"]): int(row["count"]) for row in rows(summary, "funnel_rules")}
+    assert long == {
+        (source, stage, rule): count
+        for source, row in table.items()
+        if source != "all"
+        for stage, dropped in row["dropped"].items()
+        for rule, count in dropped.items()
+    }
+
+
 def test_what_was_compared_with_benchmarks(summary: Path) -> None:
     (row,) = rows(summary, "contamination")
     assert (row["benchmark"], row["items"], row["mix_instructions_removed"]) == ("gsm8k", "1319", "1")
