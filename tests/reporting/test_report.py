@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lemur.records import read_json, write_json
 from lemur.reporting.report import Params, report
 from tests.reporting.example import PAPER, build, skip
 
@@ -100,6 +102,26 @@ def test_table_1_adds_up_over_the_sources_that_stand_for_a_dataset(summary: Path
     assert (oasst["ours_instances"], oasst["ours_rounds"], oasst["ours_prompt"]) == ("20", "1.5", "30.0")
     assert table["Total"]["ours_instances"] == "70"
     assert "nothing of this source reached the mix" in table["Evol-CodeAlpaca"]["missing"]
+
+
+def test_table_1_explains_its_three_totals(reports: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "reports"
+    shutil.copytree(reports, changed)
+    found = read_json(changed / "stages/encode_instructions.json")
+    for source, reasons in {"oasst1": {"control_token_in_text": 3}, "openorca": {"too_long": 2}}.items():
+        row = found["sources"][source]
+        row |= {"in": row["in"] + reasons.get("control_token_in_text", 0), "dropped": reasons}
+        row["out"] = row["in"] - sum(reasons.values())
+    write_json(changed / "stages/encode_instructions.json", found)
+    summary = make(changed, tmp_path / "summary")
+    notes = json.loads((summary / "table1.json").read_text())["notes"]
+    assert "Ours of Evol-CodeAlpaca: evol_code_80k, evol_codealpaca and verified_python together." in notes
+    assert rows(summary, "table1")[-1]["ours_instances"] == "70"
+    assert notes[-1] == (
+        "Three totals: 73 conversations in the exported data set; 70 in this table, which does not count those that "
+        "cannot be encoded (control_token_in_text 3); 68 encoded, without those that are counted here and of which "
+        "nothing fits (too_long 2)."
+    )
 
 
 def test_table_8_has_sixteen_sources_and_their_sums(summary: Path) -> None:
