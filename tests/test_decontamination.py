@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lemur.benchmark_items import Item
-from lemur.decontamination import BenchmarkIndex, words
+from lemur.decontamination import Action, BenchmarkIndex, Overlaps, words
 from tests.instructions.builders import fetched
 
 QUESTION = (
@@ -50,9 +50,9 @@ def index(tmp_path: Path) -> BenchmarkIndex:
 
 def test_summary(index: BenchmarkIndex) -> None:
     assert index.summary() == {
-        "gsm8k": {"items": 1, "uncheckable": 0, "unreadable": 0},
-        "humaneval": {"items": 1, "uncheckable": 0, "unreadable": 0},
-        "mmlu": {"items": 2, "uncheckable": 1, "unreadable": 1},
+        "gsm8k": {"items": 1, "place": "bundled", "uncheckable": 0, "unreadable": 0},
+        "humaneval": {"items": 1, "place": "bundled", "uncheckable": 0, "unreadable": 0},
+        "mmlu": {"items": 2, "place": "bundled", "uncheckable": 1, "unreadable": 1},
     }
 
 
@@ -101,3 +101,12 @@ def test_equal_to_a_plain_search(item: list[str], text: list[str]) -> None:
     shared = grams & {tuple(text[i : i + 4]) for i in range(len(text) - 3)}
     found = index.find(" ".join(text))
     assert [match.share for match in found] == ([len(shared) / len(grams)] if shared else [])
+
+
+def test_benchmarks_that_were_not_checked_are_named(index: BenchmarkIndex) -> None:
+    """Those of params.yaml without an item that could be compared, and those that are ignored."""
+    actions: dict[str, Action] = {"mmlu": "remove", "gsm8k": "report", "humaneval": "ignore", "ds1000": "remove"}
+    assert Overlaps(index, actions, 0.5).report()["not_checked"] == {
+        "ds1000": "no items to compare with",
+        "humaneval": "ignored",
+    }

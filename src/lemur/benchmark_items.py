@@ -18,11 +18,15 @@ Parts = Iterable[tuple[View, str]]
 
 @dataclass(frozen=True)
 class Item:
-    """One benchmark item: `parts` are alternative wordings, any of which gives the item away."""
+    """One benchmark item: `parts` are alternative wordings, any of which gives the item away.
+
+    `place`: where its source was fetched from; a bundled one is a sample and not the benchmark.
+    """
 
     benchmark: str
     name: str
     parts: tuple[tuple[View, str], ...]
+    place: str = ""
 
 
 def read_items(folders: Iterable[Path], unreadable: Counter[str]) -> Iterator[Item]:
@@ -42,7 +46,7 @@ def read_items(folders: Iterable[Path], unreadable: Counter[str]) -> Iterator[It
                 try:
                     if isinstance(row, BadRecord):
                         raise TypeError(row.reason)
-                    yield Item(benchmark, name, tuple(parts(row)))
+                    yield Item(benchmark, name, tuple(parts(row)), source.place)
                 except (KeyError, IndexError, TypeError, ValueError, SyntaxError, AttributeError):
                     unreadable[benchmark] += 1
 

@@ -81,10 +81,12 @@ class BenchmarkIndex:
         self._views = views
         self._parts: list[tuple[Item, View, int]] = []  # item, view, distinct n-grams
         self._items: Counter[str] = Counter()
+        self._places: dict[str, str] = {}
         self._uncheckable: Counter[str] = Counter()
         self._unreadable = Counter() if unreadable is None else unreadable
         for item in items:
             self._items[item.benchmark] += 1
+            self._places[item.benchmark] = item.place
             added = 0
             for view, text in item.parts:
                 grams = views[view].add(_TOKENS[view](text), len(self._parts))
@@ -115,10 +117,11 @@ class BenchmarkIndex:
         return sorted(best.values(), key=lambda match: (-match.share, match.benchmark, match.item))
 
     def summary(self) -> Record:
-        """Per benchmark: items indexed, of these too short to check, and rows that could not be read."""
+        """Per benchmark: items indexed, their place, of these too short to check, and rows that could not be read."""
         return {
             name: {
                 "items": self._items[name],
+                "place": self._places.get(name),
                 "uncheckable": self._uncheckable[name],
                 "unreadable": self._unreadable[name],
             }
@@ -168,9 +171,17 @@ class Overlaps:
         return removed
 
     def report(self) -> Record:
-        """What was indexed, pairs of text and item by what became of them, and which items are in the data."""
+        """What was indexed, the benchmarks of params.yaml that were not checked and why, pairs of text and item by what
+        became of them, and which items are in the data."""
+        benchmarks = self._index.summary()
+        compared = {name for name, found in benchmarks.items() if found["items"] > found["uncheckable"]}
         return {
-            "benchmarks": self._index.summary(),
+            "benchmarks": benchmarks,
+            "not_checked": {
+                name: "ignored" if action == "ignore" else "no items to compare with"
+                for name, action in sorted(self._actions.items())
+                if action == "ignore" or name not in compared
+            },
             "overlaps": {
                 "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self._pairs.items())},
                 "items": {

@@ -30,14 +30,21 @@ def duplicates() -> dict[str, list[Pair]]:
     }
 
 
-def just_below(similarity: Callable[[str, str], float], threshold: float) -> list[Pair]:
-    """Each text with so many words of the next added that the pair is the first not above the threshold."""
+def just_below(similarity: Callable[[str, str], float], threshold: float, within: float) -> list[Pair]:
+    """Each text with words of the others added until the pair is at most `within` below the threshold.
+
+    A word that would take the pair further below is left out. Raises `ValueError` if the words do not suffice.
+    """
     pairs = []
-    for text, other in zip(TEXTS, [*TEXTS[1:], TEXTS[0]], strict=True):
+    for number, text in enumerate(TEXTS):
         longer = text
-        for word in other.split() * 9:
-            longer += f" {word}"
-            if similarity(text, longer) <= threshold:
-                break
+        for word in " ".join(TEXTS[number + 1 :] + TEXTS[:number]).split():
+            reached = similarity(text, f"{longer} {word}")
+            if reached > threshold - within:
+                longer += f" {word}"
+                if reached <= threshold:
+                    break
+        else:
+            raise ValueError(f"no words bring {text!r} to at most {within} below {threshold}")
         pairs.append((text, longer))
     return pairs

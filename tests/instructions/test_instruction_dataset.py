@@ -41,9 +41,14 @@ def run(tmp_path: Path, records: list[Any], place: str = "bundled") -> Path:
     report(inputs["english_filter"], "english_filter", {"sharegpt": {"not_english": 7}})
     report(inputs["semantic_dedup_text"], "semantic_dedup", {})
     report(inputs["semantic_dedup_code"], "semantic_dedup", {})
-    benchmarks = {"gsm8k": {"items": 1319, "uncheckable": 0, "unreadable": 0}}
+    benchmarks = {
+        "gsm8k": {"items": 40, "place": "bundled", "uncheckable": 0, "unreadable": 0},
+        "humaneval": {"items": 164, "place": "package", "uncheckable": 0, "unreadable": 0},
+    }
+    skipped = {"ds1000": "no items to compare with", "webarena": "no items to compare with", "mmlu": "ignored"}
     overlaps = {"pairs": {"gsm8k": {"removed": 3}}, "items": {}, "shown": []}
-    report(inputs["mix_instructions"], "mix_instructions", {}, benchmarks=benchmarks, overlaps=overlaps)
+    more = {"benchmarks": benchmarks, "overlaps": overlaps, "not_checked": skipped}
+    report(inputs["mix_instructions"], "mix_instructions", {}, **more)
     params = Params.model_validate({"name": "Set", "records_per_file": 1000})
     instruction_dataset(params, tmp_path / "mixed.jsonl", *inputs.values(), dataset=tmp_path / "set")
     return tmp_path / "set"
@@ -81,7 +86,10 @@ def test_the_card_names_sources_terms_and_counts(tmp_path: Path) -> None:
     assert "| oasst1 | OASST1 | bundled | 1 | MIT | 1 | 2.0 |" in card
     assert "not the original data set (evol_codealpaca, oasst1, sharegpt)" in card
     assert "| sharegpt | 7 | 2 | 7 | 0 | 0 | 0 | 5 | not_english 7, role_order 2 |" in card
-    assert "gsm8k (1,319 items: 3 overlaps removed, 0 only reported)" in card
+    assert "gsm8k (bundled, 40 items: 3 overlaps removed, 0 only reported)" in card
+    assert "humaneval (package, 164 items: 0 overlaps" in card
+    assert "\n\nBundled: a small sample written for this project, not the benchmark itself (gsm8k)." in card
+    assert card.endswith("\n\nnot checked: mmlu (ignored); ds1000, webarena (no items to compare with).\n")
 
 
 def test_the_card_says_what_a_place_means(tmp_path: Path) -> None:

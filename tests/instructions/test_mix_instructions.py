@@ -49,7 +49,7 @@ def test_all_are_taken(tmp_path: Path) -> None:
     mixed, rejects, report = run(tmp_path, TEXT, CODE)
     assert sorted(ids(mixed)) == sorted(ids(TEXT + CODE))
     assert not rejects
-    assert report["benchmarks"] == {"gsm8k": {"items": 1, "uncheckable": 0, "unreadable": 0}}
+    assert report["benchmarks"] == {"gsm8k": {"items": 1, "place": "bundled", "uncheckable": 0, "unreadable": 0}}
 
 
 def test_the_order_of_the_input_changes_no_byte(tmp_path: Path) -> None:

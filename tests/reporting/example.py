@@ -51,7 +51,8 @@ def build(reports: Path, *, code_loss: float = 2.0) -> Path:
         "mix_instructions", {"oasst1": (26, {"benchmark_overlap": 1, "not_sampled": 5}), "openorca": (59, {})}
     ).write(
         stages / "mix_instructions.json",
-        benchmarks={"gsm8k": {"items": 1319, "uncheckable": 2, "unreadable": 0}},
+        benchmarks={"gsm8k": {"items": 1319, "place": "bundled", "uncheckable": 2, "unreadable": 0}},
+        not_checked={"ds1000": "no items to compare with", "mmlu": "ignored", "webarena": "no items to compare with"},
         overlaps={"pairs": {"gsm8k": {"removed": 1, "below_share": 4}}, "items": {}, "shown": []},
     )
     row = {"instances": 20, "rounds": 30, "prompt_tokens": 900, "completion_tokens": 6000, "truncated": 0}

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lemur.records import read_json, write_json
 from lemur.reporting.report import Params, report
 from tests.reporting.example import PAPER, build, skip
 
@@ -102,6 +104,26 @@ def test_table_1_adds_up_over_the_sources_that_stand_for_a_dataset(summary: Path
     assert "nothing of this source reached the mix" in table["Evol-CodeAlpaca"]["missing"]
 
 
+def test_table_1_explains_its_three_totals(reports: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "reports"
+    shutil.copytree(reports, changed)
+    found = read_json(changed / "stages/encode_instructions.json")
+    for source, reasons in {"oasst1": {"control_token_in_text": 3}, "openorca": {"too_long": 2}}.items():
+        row = found["sources"][source]
+        row |= {"in": row["in"] + reasons.get("control_token_in_text", 0), "dropped": reasons}
+        row["out"] = row["in"] - sum(reasons.values())
+    write_json(changed / "stages/encode_instructions.json", found)
+    summary = make(changed, tmp_path / "summary")
+    notes = json.loads((summary / "table1.json").read_text())["notes"]
+    assert "Ours of Evol-CodeAlpaca: evol_code_80k, evol_codealpaca and verified_python together." in notes
+    assert rows(summary, "table1")[-1]["ours_instances"] == "70"
+    assert notes[-1] == (
+        "Three totals: 73 conversations in the exported data set; 70 in this table, which does not count those that "
+        "cannot be encoded (control_token_in_text 3); 68 encoded, without those that are counted here and of which "
+        "nothing fits (too_long 2)."
+    )
+
+
 def test_table_8_has_sixteen_sources_and_their_sums(summary: Path) -> None:
     table = {row["source"]: row for row in rows(summary, "table8")}
     assert len(table) == 20
@@ -161,10 +183,35 @@ def test_the_way_of_each_source(summary: Path) -> None:
     assert table["all"]["read"] == "100"
 
 
+def test_what_each_rule_dropped_can_be_computed_with(summary: Path) -> None:
+    table = {row["source"]: row for row in json.loads((summary / "funnel.json").read_text())["rows"]}
+    assert table["oasst1"]["dropped"] == {
+        "normalise": {"bad_record": 3},
+        "english_filter": {"foreign_run": 2, "language": 9},
+        "mix_instructions": {"benchmark_overlap": 1, "not_sampled": 5},
+    }
+    assert table["all"]["dropped"]["english_filter"] == {"foreign_run": 2, "language": 10}
+    for row in table.values():
+        for stage, dropped in row["dropped"].items():
+            assert sum(dropped.values()) == row[stage]
+    long = {(row["source"], row["stage"], row["rule"]): int(row["count"]) for row in rows(summary, "funnel_rules")}
+    assert long == {
+        (source, stage, rule): count
+        for source, row in table.items()
+        if source != "all"
+        for stage, dropped in row["dropped"].items()
+        for rule, count in dropped.items()
+    }
+
+
 def test_what_was_compared_with_benchmarks(summary: Path) -> None:
     (row,) = rows(summary, "contamination")
     assert (row["benchmark"], row["items"], row["mix_instructions_removed"]) == ("gsm8k", "1319", "1")
     assert row["mix_instructions_below_share"] == "4"
+    assert row["place"] == "bundled"
+    page = (summary / "report.md").read_text()
+    assert "not the benchmark itself (gsm8k)." in page
+    assert "Instructions, not checked: mmlu (ignored); ds1000, webarena (no items to compare with)." in page
 
 
 def test_precision_and_recall_of_the_english_filter_are_shown(summary: Path) -> None:

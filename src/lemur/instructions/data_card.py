@@ -4,6 +4,7 @@ from collections import Counter
 
 from lemur.records import Record
 from lemur.reporting.blocks import Block, Cell, Column, Heading, Table, Text, markdown
+from lemur.reporting.contamination import not_checked, place_notes
 from lemur.reporting.funnel import table as funnel
 
 NOTES = {
@@ -105,7 +106,9 @@ def _overlaps(report: Record) -> str:
     for name, found in sorted(report["benchmarks"].items()):
         pairs = report["overlaps"]["pairs"].get(name, {})
         removed, reported = pairs.get("removed", 0), pairs.get("reported", 0)
-        parts.append(f"{name} ({found['items']:,} items: {removed:,} overlaps removed, {reported:,} only reported)")
-    if not parts:
-        return "No benchmark was at hand to compare with."
-    return f"Compared with the items of {', '.join(parts)}. Only these were checked."
+        parts.append(
+            f"{name} ({found['place']}, {found['items']:,} items: {removed:,} overlaps removed, "
+            f"{reported:,} only reported)"
+        )
+    compared = f"the items of {', '.join(parts)}" if parts else "nothing: no benchmark was at hand"
+    return "\n\n".join([f"Compared with {compared}.", *place_notes(report), not_checked(report)])

@@ -53,19 +53,22 @@ def draw(table: Table, path: Path) -> None:
                 says(axes, reason)
                 continue
             axes.plot(*zip(*measured, strict=True), "o-", color=color, linewidth=1.8)
-            for x, value in measured:
-                axes.annotate(f"{value:.2f}", (x, value), (0, 8), textcoords="offset points", ha="center", color=color)
             unigram = row.get("unigram")
-            if isinstance(unigram, float):
-                axes.axhline(unigram, color="#555555", linestyle="--", linewidth=1)
+            for x, value in measured:
+                # On the side away from the unigram line, so that it runs through no label.
+                below = isinstance(unigram, float) and value < unigram
                 axes.annotate(
-                    f"unigram {unigram:.2f}",
-                    (2.3, unigram),
-                    (0, 3),
+                    f"{value:.2f}",
+                    (x, value),
+                    (0, -8 if below else 8),
                     textcoords="offset points",
-                    ha="right",
-                    color="#555555",
+                    ha="center",
+                    va="top" if below else "bottom",
+                    color=color,
                 )
+            if isinstance(unigram, float):
+                axes.axhline(unigram, color="#555555", linestyle="--", linewidth=1, label=f"unigram {unigram:.2f}")
+                axes.legend(loc="lower left", labelcolor="#555555")
             axes.set_xticks(range(len(MODELS)), list(MODELS.values()))
             axes.set_xlim(-0.4, 2.4)
             top = max([value for _, value in measured] + ([unigram] if isinstance(unigram, float) else []))

@@ -44,3 +44,38 @@ def _row(title: str, sources: list[str], stages: dict[str, Record]) -> dict[str,
     by_size = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     row["reasons"] = ", ".join(f"{reason} {number(count)}" for reason, count in by_size) or None
     return row
+
+
+def dropped(stages: dict[str, Record]) -> dict[str, dict[str, dict[str, int]]]:
+    """{source: {stage: {rule: count}}} of what was dropped, with the sums of all sources under `all`."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    everything: dict[str, dict[str, int]] = {}
+    for stage in STAGES:
+        for source, counts in stages.get(stage, {}).get("sources", {}).items():
+            if counts["dropped"]:
+                found.setdefault(source, {})[stage] = counts["dropped"]
+                together = Counter(everything.get(stage, {})) + Counter(counts["dropped"])
+                everything[stage] = dict(sorted(together.items()))
+    return {**found, "all": everything}
+
+
+def rules(stages: dict[str, Record]) -> Table:
+    """The same, one row a source, stage and rule; without the sums."""
+    columns = [Column("source", "Source"), Column("stage", "Stage"), Column("rule", "Rule"), Column("count", "Count")]
+    rows: list[dict[str, Cell]] = [
+        {"source": source, "stage": stage, "rule": rule, "count": count}
+        for source, by_stage in sorted(dropped(stages).items())
+        if source != "all"
+        for stage, by_rule in by_stage.items()
+        for rule, count in sorted(by_rule.items())
+    ]
+    return Table(columns, rows)
+
+
+def json(table: Table, stages: dict[str, Record]) -> Record:
+    """The table with each source's `dropped` as a mapping {stage: {rule: count}} in place of the sentence."""
+    found, written = dropped(stages), table.json()
+    for row in written["rows"]:
+        del row["reasons"]
+        row["dropped"] = found.get(row["source"], {})
+    return written

@@ -7,7 +7,7 @@ from lemur.reporting.paper import PaperTables
 
 TOLD = (  # noqa: SIM905
     "in out dropped sources stage places gold languages table_1 mixture mistakes dropped_turns removed_sentences pairs "
-    "overlaps benchmarks verify planted"
+    "overlaps benchmarks not_checked verify planted"
 ).split()
 """Keys of stage reports that stand elsewhere in the report, or are too long for it."""
 

@@ -1,6 +1,8 @@
 """Table 1: instances, rounds and lengths of the instruction sources, ours beside the paper's."""
 
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from lemur.records import Record
 from lemur.reporting.blocks import Column, Missing, Table, number
@@ -27,12 +29,42 @@ def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
         {"dataset": "Total", "ours_instances": total, "paper_instances": sum(r.instances for r in paper.table1.rows)}
     )
     notes = [f"Ours: {statistics.get('definition', 'tokens a round')} The paper does not name its tokenizer."]
+    notes += [
+        f"Ours of {row.name}: {', '.join(row.sources[:-1])} and {row.sources[-1]} together."
+        for row in paper.table1.rows
+        if len(row.sources) > 1
+    ]
+    if statistics:
+        notes.append(
+            _totals(stages["encode_instructions"], [name for row in paper.table1.rows for name in row.sources])
+        )
     names = [*(row.name for row in paper.table1.rows), None]  # None: the row of totals
     slips = [
         (names.index(slip.row), f"paper_{slip.column}", f"{slip.row or 'Total'}: {slip.sentence()}")
         for slip in paper.table1.slips
     ]
     return Table(columns, rows, notes, slips)
+
+
+AFTER = "too_long"
+"""Why `encode_instructions` drops a conversation that Table 1 has counted; its other reasons come before the count."""
+
+
+def _totals(report: Record, names: list[str]) -> str:
+    """Why the data set, this table and the encoded conversations are not the same number."""
+    found = [report["sources"][name] for name in names if name in report["sources"]]
+    dropped: Counter[str] = Counter()
+    for counts in found:
+        dropped.update(counts["dropped"])
+    after = dropped.pop(AFTER, 0)
+    before = ", ".join(f"{reason} {number(count)}" for reason, count in sorted(dropped.items())) or "none"
+    entered, out = (sum(counts[key] for counts in found) for key in ("in", "out"))
+    return (
+        f"Three totals: {number(entered)} conversations in the exported data set; "
+        f"{number(entered - dropped.total())} in this table, which does not count those that cannot be encoded "
+        f"({before}); {number(out)} encoded, without those that are counted here and of which nothing fits "
+        f"({AFTER} {number(after)})."
+    )
 
 
 def _paper(row: InstructionRow) -> Record:
@@ -55,24 +87,29 @@ def _ours(row: InstructionRow, sources: Record | None) -> Record:
 
 
 def draw(table: Table, path: Path) -> None:
-    """One panel a measure: ours and the paper's on one axis."""
+    """One panel a measure: ours and the paper's on one axis; points, as a bar's length says nothing on a log axis."""
+    from matplotlib.lines import Line2D
+
     from lemur.reporting.figures import OURS, PAPER, ordinal, picture
 
+    point: dict[str, Any] = {"marker": "o", "markersize": 6, "linestyle": "none"}
+    ours = {**point, "color": OURS}
+    printed = {**point, "color": PAPER, "markerfacecolor": "none", "markeredgewidth": 1.5}
     rows = table.rows[:-1]
     with picture(path, 10, 2.9, "Table 1: instruction data, ours and the paper's") as figure:
         panels = figure.subplots(1, len(MEASURES), sharey=True)
         for axes, (key, (head, digits)) in zip(panels, MEASURES.items(), strict=True):
             ordinal(axes, [str(row["dataset"]) for row in rows])
             axes.set_title(head)
-            for shift, owner, color in ((-0.19, "ours", OURS), (0.19, "paper", PAPER)):
+            for shift, owner, style in ((-0.17, "ours", ours), (0.17, "paper", printed)):
                 for y, row in enumerate(rows):
                     value = row[f"{owner}_{key}"]
                     if isinstance(value, int | float):
-                        axes.barh(y + shift, value, 0.36, color=color, label=owner if y == 0 else None)
+                        axes.plot(value, y + shift, **style)
                         axes.annotate(
                             number(value, digits),
                             (value, y + shift),
-                            (3, 0),
+                            (6, 0),
                             textcoords="offset points",
                             va="center",
                             fontsize=7.5,
@@ -88,14 +125,10 @@ def draw(table: Table, path: Path) -> None:
                         )
             if key == "instances":
                 axes.set_xscale("log")  # ours and the paper's differ by orders of magnitude below paper scale
-                axes.set_xlim(1, 1e7)
+                axes.set_xlim(1, 3e7)
                 axes.set_xticks([1, 1e2, 1e4, 1e6])
             else:
                 axes.set_xlim(0, axes.get_xlim()[1] * 1.3)
-        figure.legend(*_legend(OURS, PAPER), loc="upper right", ncols=2)
-
-
-def _legend(ours: str, paper: str) -> tuple[list, list[str]]:
-    from matplotlib.patches import Patch
-
-    return [Patch(color=ours), Patch(color=paper)], ["ours", "paper"]
+        figure.legend(
+            [Line2D([], [], **ours), Line2D([], [], **printed)], ["ours", "paper"], loc="upper right", ncols=2
+        )
