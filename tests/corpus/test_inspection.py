@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import sys
 
@@ -11,6 +12,7 @@ from lemur.corpus.loader import Loader
 from lemur.corpus.shards import open_shards
 from lemur.corpus.tokenizer_folder import write_folder
 from lemur.corpus.vocabulary import BOS, EOS, UNK, train
+from lemur.records import write_json
 from tests.corpus.builders import shards, token_store
 
 
@@ -22,8 +24,12 @@ def checkout(tmp_path, monkeypatch):
     model = train(lambda: text, vocab_size=330, character_coverage=1.0, max_token_chars=8)
     write_folder(tmp_path / "models/tokenizer", model, bos=BOS, eos=EOS, unk=UNK, max_length=None)
     dag = {
-        "stages": {"tuning": {"cmd": "run shards=packed model=models/tuned", "deps": ["packed"]}, "other": {"cmd": "x"}}
+        "stages": {
+            "tuning": {"cmd": "run shards=packed model=models/tuned report=reports/tuning.json", "deps": ["packed"]},
+            "other": {"cmd": "x"},
+        }
     }
+    write_json(tmp_path / "reports/tuning.json", {"steps": 80, "data": data.fingerprint})
     (tmp_path / "dvc.yaml").write_text(json.dumps(dag))
     (tmp_path / "params.yaml").write_text(json.dumps({"tuning": {"seed": 5, "batch_size": 4}}))
     monkeypatch.setattr(inspection, "DAG", tmp_path / "dvc.yaml")
@@ -40,10 +46,30 @@ def test_inspect_shows_the_batch_that_the_training_reads(checkout):
         shown = [row["documents"][0]["tokens"] for row in batch["rows"]]
         assert np.array_equal(np.array(shown), read["tokens"])
         assert sum(batch["tokens"].values()) == read["tokens"].size
-        assert batch["fingerprint"] == data.fingerprint
+        assert (batch["fingerprint"], batch["warning"]) == (data.fingerprint, None)
         assert all(document["source"] in ("a", "b") for row in batch["rows"] for document in row["documents"])
         text = "\n".join(inspection.lines(batch, full=False))
-        assert f"step {step} of tuning: 4 sequences of 8 tokens" in text and "record" in text
+        assert f"step {step} of tuning: 4 sequences of 8 tokens" in text and "record" in text and "WARNING" not in text
+
+
+def test_inspect_knows_the_steps_of_the_run_and_what_it_read(checkout):
+    root, data = checkout
+    report = root / "reports/tuning.json"
+    with pytest.raises(SystemExit, match=r"step 81; tuning has 80 steps \(.*reports/tuning.json\)"):
+        inspection.inspect_step(81, "tuning", root=root)
+
+    def said(step, **where):
+        return "\n".join(inspection.lines(inspection.inspect_step(step, "tuning", root=root, **where), full=False))
+
+    other = shards(root / "other", 200)
+    differs = f"read other data: its fingerprint was {data.fingerprint} .*, that of these shards is {other.fingerprint}"
+    assert re.search(f"WARNING: step 80 of tuning {differs}", said(80, shards=root / "other"))
+    changes = [{"after_step": 0, "data": other.fingerprint}, {"after_step": 30, "data": data.fingerprint}]
+    write_json(report, {"steps": 80, "data": data.fingerprint, "other_data": changes})
+    assert f"its fingerprint was {other.fingerprint}" in said(30)
+    assert "WARNING" not in said(31)
+    report.unlink()
+    assert "reports/tuning.json: no report, so this is what step 81 of tuning would read" in said(81)
 
 
 def test_inspect_says_what_is_allowed(checkout):

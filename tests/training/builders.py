@@ -1,6 +1,7 @@
 """A tokenizer, held-out documents and token shards small enough to train on in a second."""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,20 @@ def write_tokenizer(folder: Path, *, chat: bool = False) -> Tokenizer:
     return tokenizer
 
 
-def write_shards(folder: Path, tokenizer: Tokenizer, *, sequences: int = 24, seed: int = 0) -> None:
+def write_shards(
+    folder: Path, tokenizer: Tokenizer, *, sequences: int = 24, seed: int = 0, sources: Sequence[str] = ("a", "b")
+) -> None:
     """Sequences of two documents made of WORDS, and padding; every second token of a document is a target."""
     rng = np.random.default_rng(seed)
     vocabulary = tokenizer.get_vocab_size()
     fields = token_fields(vocabulary, LENGTH)
     with ShardWriter(
-        folder, sequence_length=LENGTH, vocab_size=vocabulary, fields=fields, sources=["a", "b"], records_per_shard=16
+        folder,
+        sequence_length=LENGTH,
+        vocab_size=vocabulary,
+        fields=fields,
+        sources=list(sources),
+        records_per_shard=16,
     ) as writer:
         for _ in range(sequences):
             ids = [tokenizer.encode("".join(rng.choice(WORDS, 3))).ids[:size] for size in (17, 11)]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 
@@ -10,7 +11,9 @@ import jax.numpy as jnp
 import pytest
 from orbax.checkpoint import JsonCheckpointHandler
 
+from lemur.corpus.shards import open_shards
 from lemur.training import anomaly, checkpoint
+from tests.training.builders import write_shards, write_tokenizer
 from tests.training.test_base_model import run
 
 
@@ -103,11 +106,11 @@ def test_a_save_holds_what_was_when_it_was_asked_for(monkeypatch):
 
     monkeypatch.setattr(JsonCheckpointHandler, "_save_fn", late)
     rows, state = [{"step": 1}], {"weights": jnp.ones(3)}
-    with checkpoint.Checkpoints("training", {}) as checkpoints:
+    with checkpoint.Checkpoints({"stage": "training"}, {}) as checkpoints:
         checkpoints.save(1, state, {"rows": rows}, now=True)
         rows[0]["step"] = 7
         rows.append({"step": 2})
-    with checkpoint.Checkpoints("training", {}) as checkpoints:
+    with checkpoint.Checkpoints({"stage": "training"}, {}) as checkpoints:
         step, _, record = checkpoints.newest(state)
     assert (step, record) == (1, {"rows": [{"step": 1}]})
 
@@ -144,6 +147,117 @@ def test_another_training_does_not_resume_and_another_profile_only_if_told(
     profiles = json.loads(gone_on.pop("report.json"))["profiles"]
     assert [(entry["after_step"], entry["profile"]["threads"]) for entry in profiles] == [(0, "7"), (4, "8")]
     assert gone_on == {name: content for name, content in whole.items() if name != "report.json"}
+
+
+@pytest.fixture(scope="module")
+def changed(inputs, tmp_path_factory):
+    """The inputs with other data, of another source."""
+    folder = tmp_path_factory.mktemp("changed")
+    for name in ("tokenizer", "heldout"):
+        shutil.copytree(inputs / name, folder / name)
+    write_shards(folder / "packed", write_tokenizer(folder / "same"), seed=1, sources=["a", "b", "c"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def anew(changed, tmp_path_factory):
+    return run(changed, tmp_path_factory.mktemp("anew") / "out")
+
+
+@pytest.fixture
+def killed(inputs, tmp_path, monkeypatch):
+    monkeypatch.setenv("LEMUR_CHECKPOINT_EVERY", "2")
+    run_until(inputs, tmp_path / "killed", 5)
+
+
+def test_other_data_stops_until_told_to_start_anew(
+    inputs, changed, killed, anew, whole, tmp_path, monkeypatch, checkpoints
+):
+    mine, other = (open_shards(folder / "packed").fingerprint for folder in (inputs, changed))
+    refused = rf"{checkpoints}/\w+/\w+: .*\(curve\) reached step 4 with other data, .* was {mine} and is {other}\. .*"
+    for number in (1, 2):
+        with pytest.raises(ValueError, match=refused + "LEMUR_RESUME=other-data goes on .* LEMUR_RESUME=fresh starts"):
+            run(changed, tmp_path / f"refused{number}")
+    monkeypatch.setenv("LEMUR_RESUME", "fresh")
+    assert run(changed, tmp_path / "fresh") == anew
+    monkeypatch.delenv("LEMUR_RESUME")
+    assert run(changed, tmp_path / "after") == anew  # the killed one is given up
+    assert saved_steps(checkpoints) == [2, 4]
+    assert run(inputs, tmp_path / "resumed") == whole
+
+
+def test_told_to_go_on_with_other_data_it_does_and_the_report_says_so(
+    inputs, changed, killed, anew, tmp_path, monkeypatch, caplog, checkpoints
+):
+    caplog.set_level("INFO")
+    monkeypatch.setenv("LEMUR_RESUME", "other-data")
+    with monkeypatch.context() as patch:
+        patch.setenv("LEMUR_CHECKPOINT_EVERY", "1")
+        run_until(changed, tmp_path / "killed_again", 5)
+    assert "resumed after step 4 of 6" in caplog.text
+    monkeypatch.delenv("LEMUR_RESUME")
+    gone_on = run(changed, tmp_path / "gone_on")
+    assert "resumed after step 5 of 6" in caplog.text
+    first, second = (open_shards(folder / "packed").fingerprint for folder in (inputs, changed))
+    report = json.loads(gone_on["report.json"])
+    assert report["data"] == second
+    assert report["other_data"] == [{"after_step": 0, "data": first}, {"after_step": 4, "data": second}]
+    assert "other_data" not in json.loads(anew["report.json"])
+    assert gone_on["model/model.safetensors"] != anew["model/model.safetensors"]
+    lines, new = gone_on["curve.csv"].decode().splitlines(), anew["curve.csv"].decode().splitlines()
+    assert lines[0] == new[0] and "loss_c" in lines[0]
+    # The batch of step N is the new data's batch of step N; only the weights came from elsewhere.
+    tokens = [[int(line.split(",")[1]) for line in text[1:]] for text in (lines, new)]
+    assert [row[-1] - row[-2] for row in tokens] == [4 * 28] * 2
+    # What has ended stops nothing, and what it was made from neither.
+    write_shards(third := tmp_path / "third", write_tokenizer(tmp_path / "same"), seed=2)
+    for name in ("tokenizer", "heldout"):
+        shutil.copytree(inputs / name, tmp_path / "inputs" / name)
+    third.rename(tmp_path / "inputs" / "packed")
+    run(tmp_path / "inputs", tmp_path / "unasked")
+
+
+def test_a_finished_training_stops_no_other_data_though_its_saves_are_kept(
+    inputs, changed, anew, tmp_path, monkeypatch, checkpoints
+):
+    for name, value in (("EVERY", "1"), ("KEEP_EVERY", "3")):
+        monkeypatch.setenv(f"LEMUR_CHECKPOINT_{name}", value)
+    run(inputs, tmp_path / "done")
+    assert saved_steps(checkpoints) == [3]
+    assert run(changed, tmp_path / "changed") == anew
+
+
+def test_a_training_that_differs_in_more_than_data_is_no_obstacle(changed, killed, tmp_path, monkeypatch):
+    run(changed, tmp_path / "seed", seed=9)
+    # Another tokenizer of the same size.
+    shutil.copytree(changed / "tokenizer", tmp_path / "inputs/tokenizer")
+    file = tmp_path / "inputs/tokenizer/tokenizer.json"
+    swaps = str.maketrans("ab", "ba")
+    file.write_text(re.sub('"[ab]": ', lambda match: match[0].translate(swaps), file.read_text()))
+    assert file.read_bytes() != (changed / "tokenizer/tokenizer.json").read_bytes()
+    for name in ("heldout", "packed"):
+        (tmp_path / "inputs" / name).symlink_to(changed / name)
+    run(tmp_path / "inputs", tmp_path / "tokenizer")
+    monkeypatch.setenv("LEMUR_RESUME", "other")
+    with pytest.raises(SystemExit, match="LEMUR_RESUME is 'other'; any, other-data, fresh or nothing is allowed"):
+        run(changed, tmp_path / "never")
+
+
+def test_other_data_with_fewer_steps_than_were_done_only_starts_anew(monkeypatch):
+    """As instruction tuning has with fewer records: its steps follow from them."""
+    identity = {"stage": "tuning", "params": {"epochs": 2}, "steps": 9, "data": "x"}
+    state = {"weights": jnp.ones(3)}
+    with checkpoint.Checkpoints(identity, {}) as checkpoints:
+        checkpoints.save(5, state, {}, now=True)
+    monkeypatch.setenv("LEMUR_RESUME", "other-data")
+    less = {**identity, "data": "y"}
+    with (
+        checkpoint.Checkpoints({**less, "steps": 5}, {}) as checkpoints,
+        pytest.raises(ValueError, match=r"only 5 steps, so it cannot go on .* LEMUR_RESUME=fresh starts anew"),
+    ):
+        checkpoints.newest(state)
+    with checkpoint.Checkpoints({**less, "steps": 6}, {}) as checkpoints:
+        assert checkpoints.newest(state)[0] == 5
 
 
 def test_identity_and_profile_decide_the_names(monkeypatch):

@@ -12,14 +12,19 @@ from lemur.records import Record, read_json
 SHOWN = 60  # characters of a document that are shown at its begin and at its end
 
 
-def runs() -> dict[str, tuple[Path, Path]]:
-    """The trainings of dvc.yaml, and of each the folder of token shards it reads and of the model it writes."""
+def runs() -> dict[str, tuple[Path, Path, Path]]:
+    """The trainings of dvc.yaml: of each the folder of token shards it reads, and the model and report it writes."""
     found = {}
     for name, stage in read_yaml(DAG)["stages"].items():
         shards = re.search(r"\bshards=(\S+)", stage["cmd"])
         if shards and shards[1] in stage.get("deps", []):
             model = re.search(r"\bmodel=(\S+)", stage["cmd"])
-            found[name] = Path(shards[1]), Path(model[1] if model else "models/tokenizer")
+            report = re.search(r"\breport=(\S+)", stage["cmd"])
+            found[name] = (
+                Path(shards[1]),
+                Path(model[1] if model else "models/tokenizer"),
+                Path(report[1] if report else f"reports/stages/{name}.json"),
+            )
     return found
 
 
@@ -28,7 +33,8 @@ def inspect_step(
 ) -> Record:
     """The exact global batch of optimizer step `step` (1 is the first, as in the training's curve) of a run.
 
-    Its rows: `record` in the shards, `padding`, and `documents` with source, first position, tokens and text. Raises
+    Its rows: `record` in the shards, `padding`, and `documents` with source, first position, tokens and text.
+    `warning`: why the run may have read something else, None if its report says that it read this data. Raises
     `SystemExit` for a run, step or folder that is not there.
     """
     from tokenizers import Tokenizer
@@ -41,6 +47,10 @@ def inspect_step(
         raise SystemExit(f"{run!r} is no training of dvc.yaml; {', '.join(known)} are")
     if step < 1:
         raise SystemExit(f"step {step}; steps count from 1, as in the training's curve")
+    path = root / known[run][2]
+    report: Record | None = read_json(path) if path.is_file() else None
+    if report and step > report["steps"]:
+        raise SystemExit(f"step {step}; {run} has {report['steps']} steps ({path})")
     params = read_yaml(PARAMS)[run]
     folder = shards or root / known[run][0]
     # The tuned model's tokenizer has the turns' markers; before it is built the corpus's shows everything else.
@@ -66,10 +76,26 @@ def inspect_step(
         "step": step,
         "shards": str(folder),
         "fingerprint": opened.fingerprint,
+        "warning": _warning(step, run, opened.fingerprint, report, path),
         "sequence_length": opened.sequence_length,
         "tokens": dict(tokens.most_common()),
         "rows": rows,
     }
+
+
+def _warning(step: int, run: str, fingerprint: str, report: Record | None, path: Path) -> str | None:
+    if report is None:
+        return f"{path}: no report, so this is what step {step} of {run} would read; build or `dvc checkout` it"
+    read = report["data"]
+    for change in report.get("other_data", []):  # LEMUR_RESUME=other-data
+        if change["after_step"] < step:
+            read = change["data"]
+    if read == fingerprint:
+        return None
+    return (
+        f"step {step} of {run} read other data: its fingerprint was {read} ({path}), that of these shards is "
+        f"{fingerprint}; this is the batch that the run would read from them"
+    )
 
 
 def lines(batch: Record, full: bool) -> Iterator[str]:
@@ -79,6 +105,8 @@ def lines(batch: Record, full: bool) -> Iterator[str]:
         f"step {batch['step']} of {batch['run']}: {len(rows)} sequences of {batch['sequence_length']} tokens from "
         f"{batch['shards']} (fingerprint {batch['fingerprint'][:12]})"
     )
+    if batch["warning"]:
+        yield f"WARNING: {batch['warning']}"
     total = sum(batch["tokens"].values())
     yield "tokens: " + ", ".join(f"{name} {count} ({count / total:.1%})" for name, count in batch["tokens"].items())
     for number, row in enumerate(rows):
@@ -95,7 +123,7 @@ def validate_folders(folders: list[Path], root: Path = Path()) -> tuple[list[str
     from lemur.corpus import shard_validation, token_store
 
     found = folders or [
-        root / folder for folder in (*sorted({shards for shards, _ in runs().values()}), Path("data/corpus/tokens"))
+        root / folder for folder in (*sorted({shards for shards, *_ in runs().values()}), Path("data/corpus/tokens"))
     ]
     sound, problems = [], []
     for folder in found:

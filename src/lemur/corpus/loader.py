@@ -109,7 +109,7 @@ class Loader:
             details = ", ".join(f"{key} was {state[key]} and is {mine[key]}" for key in differing)
             raise ValueError(
                 f"{self.shards.folder}: the run to be resumed had other data: {details}; resume with the "
-                "same data, or allow other data (allow_other_data) and accept a different order"
+                "same data, or allow other data (LEMUR_RESUME=other-data) and accept a different order"
             )
         self.seek(int(state["step"]))
 

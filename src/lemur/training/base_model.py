@@ -94,7 +94,7 @@ def base_model(
 
 def _scratch(params: Params, tokenizer: Path, mesh: "Mesh | None") -> "tuple[Llama, str]":
     from lemur.model.config import LlamaConfig
-    from lemur.model.folder import special_ids, tokenizer_size
+    from lemur.model.folder import file_sha256, special_ids, tokenizer_size
     from lemur.model.weights import build, tensor_shapes
 
     shape = params.model
@@ -120,7 +120,9 @@ def _scratch(params: Params, tokenizer: Path, mesh: "Mesh | None") -> "tuple[Lla
         generator = np.random.default_rng([params.seed, zlib.crc32(name.encode())])
         return generator.standard_normal(shape, np.float32) * np.float32(config.initializer_range)
 
-    return build(config, draw, dtype=params.compute_dtype, remat=params.remat, mesh=mesh), "scratch"
+    # Weights that began under another tokenizer are of no use, whatever its size.
+    origin = f"scratch, tokenizer {file_sha256(tokenizer / 'tokenizer.json')}"
+    return build(config, draw, dtype=params.compute_dtype, remat=params.remat, mesh=mesh), origin
 
 
 def _imported(params: Params, base_weights: Path, mesh: "Mesh | None") -> "tuple[Llama, str]":

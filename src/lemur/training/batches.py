@@ -63,8 +63,8 @@ class Batches:
     def state(self) -> Record:
         return self._loader.state()
 
-    def restore(self, state: Record) -> None:
-        self._loader.restore(state)
+    def restore(self, state: Record, *, allow_other_data: bool) -> None:
+        self._loader.restore(state, allow_other_data=allow_other_data)
 
 
 class BySource:

@@ -13,7 +13,7 @@ from typing import Any, Self
 import jax
 
 from lemur.pipeline.files import PACKAGE, ROOT
-from lemur.records import Record, dump
+from lemur.records import Record, dump, read_json, write_json
 
 # Orbax writes 20 lines a save at INFO, the level of the stages' own logs.
 logging.getLogger("absl").setLevel(logging.WARNING)
@@ -22,17 +22,24 @@ log = logging.getLogger(__name__)
 
 KEEP = 2
 EVERY = 200
+RESUME = ("any", "other-data", "fresh")
+IDENTITY = "identity.json"
 
 
 def fingerprint(identity: Record) -> str:
-    """Name of one training: `identity` (parameters, data, initial weights) and this code.
+    """Name of one training: `identity` is its stage, parameters, steps, data, initial weights and `code()`.
 
-    A save of any other training has another name, so it is never resumed from.
+    A save of any other training has another name, so it is not resumed from.
     """
-    code = hashlib.sha256()
+    return _short(identity)
+
+
+def code() -> str:
+    """Hash of the model's and the trainings' code."""
+    digest = hashlib.sha256()
     for path in sorted([*(PACKAGE / "model").glob("*.py"), *(PACKAGE / "training").glob("*.py")]):
-        code.update(path.name.encode() + b"\0" + path.read_bytes())
-    return _short([identity, code.hexdigest()])
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def profile(mesh: dict[str, int]) -> Record:
@@ -53,24 +60,33 @@ class Checkpoints:
     How often, how many and where are no parameters, since they change no byte of the model: LEMUR_CHECKPOINT_EVERY
     (steps, 200; 0 = never), LEMUR_CHECKPOINT_KEEP (the newest so many, 2), LEMUR_CHECKPOINT_KEEP_EVERY (also those of
     every so many steps, and after the end of the training; 0 = none) and LEMUR_CHECKPOINTS (folder,
-    `.lemur/checkpoints`). LEMUR_RESUME=any: from the newest save of any numerics profile, another mesh for instance.
+    `.lemur/checkpoints`). LEMUR_RESUME says what else to go on from, or not to: any = from the newest save of any
+    numerics profile, another mesh for instance; other-data = from the save of an unfinished training that differs only
+    in its data; fresh = not from that one, which is then given up.
     """
 
-    def __init__(self, name: str, numerics: Record) -> None:
+    def __init__(self, identity: Record, numerics: Record) -> None:
         self.every = _steps("LEMUR_CHECKPOINT_EVERY", EVERY)
         self._keep = _steps("LEMUR_CHECKPOINT_KEEP", KEEP)
         self._keep_every = _steps("LEMUR_CHECKPOINT_KEEP_EVERY", 0)
-        self.training = Path(os.environ.get("LEMUR_CHECKPOINTS", ROOT / ".lemur" / "checkpoints")).absolute() / name
+        self._identity = identity
+        root = Path(os.environ.get("LEMUR_CHECKPOINTS", ROOT / ".lemur" / "checkpoints")).absolute()
+        self.training = root / fingerprint(identity)
         self.folder = self.training / _short(numerics)
-        self._any = os.environ.get("LEMUR_RESUME", "") == "any"
+        self._resume = os.environ.get("LEMUR_RESUME", "")
+        if self._resume not in ("", *RESUME):
+            raise SystemExit(f"LEMUR_RESUME is {self._resume!r}; {', '.join(RESUME)} or nothing is allowed")
+        self._any = self._resume == "any"
+        self.other_data = self._resume == "other-data"
         self._opened: Any = None
 
     def newest(self, state: Any) -> tuple[int, Any, Record] | None:
         """(step, state, record) of the newest complete save, None if there is none. `state` gives shapes and mesh.
 
-        Raises `ValueError` that names a save which cannot be read.
+        Raises `ValueError` that names a save which cannot be read, or one of an unfinished training that differs only
+        in its data, if LEMUR_RESUME does not say what to do about it.
         """
-        saves = self._saves()
+        saves = self._saves(self.training)
         mine = [step for step, folder in saves if folder == self.folder]
         if saves and not self._any and not mine:
             log.warning(
@@ -79,9 +95,36 @@ class Checkpoints:
                 *saves[-1][::-1],
             )
         usable = saves if self._any else [(step, self.folder) for step in mine]
-        if not usable:
+        if usable:
+            return self._restore(*usable[-1], state)
+        others = self._unfinished()
+        if not others:
             return None
-        step, folder = usable[-1]
+        step, folder, other = others[-1]
+        if self._resume == "fresh":
+            log.warning(
+                "%s: the training that reached step %d with other data is given up; starting anew", folder, step
+            )
+            self._give_up()
+            return None
+        steps = self._identity["steps"]
+        if self.other_data and step < steps:
+            log.warning("%s: going on after step %d, which was reached with other data", folder, step)
+            return self._restore(step, folder, state)
+        go_on = (
+            "LEMUR_RESUME=other-data goes on from there with the new data; the model is then no function of its "
+            "inputs, and the report says so"
+            if step < steps
+            else f"With the new data the training has only {steps} steps, so it cannot go on from there"
+        )
+        raise ValueError(
+            f"{folder}: an unfinished training of this stage ({self._identity['stage']}) reached step {step} with "
+            f"other data, and differs in nothing else: the data's fingerprint was {other['data']} and is "
+            f"{self._identity['data']}. {go_on}. LEMUR_RESUME=fresh starts anew at step 0 and leaves the save there. "
+            "See docs/training.md, Resume"
+        )
+
+    def _restore(self, step: int, folder: Path, state: Any) -> tuple[int, Any, Record]:
         import orbax.checkpoint as ocp
 
         shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
@@ -99,10 +142,30 @@ class Checkpoints:
             manager.close()
         return step, restored["state"], restored["record"]
 
-    def _saves(self) -> list[tuple[int, Path]]:
+    def _saves(self, training: Path) -> list[tuple[int, Path]]:
         """(step, folder of its profile) of every complete save, the newest last; of equal steps this profile's."""
-        found = [(int(path.name), path.parent) for path in self.training.glob("*/*") if path.name.isdigit()]
-        return sorted(found, key=lambda save: (save[0], save[1] == self.folder))
+        found = [(int(path.name), path.parent) for path in training.glob("*/*") if path.name.isdigit()]
+        return sorted(found, key=lambda save: (save[0], save[1].name == self.folder.name))
+
+    def _unfinished(self) -> list[tuple[int, Path, Record]]:
+        """(step, folder, identity) of the newest save of each unfinished training that differs only in its data; the
+        newest last. Steps may differ too: where the parameters are equal, they do because of the data."""
+        found = []
+        for path in sorted(self.training.parent.glob(f"*/{IDENTITY}")):
+            try:
+                identity = read_json(path)
+            except FileNotFoundError:  # given up by the first process, in this moment
+                continue
+            saves = self._saves(path.parent)
+            if saves and path.parent != self.training and _besides_data(identity) == _besides_data(self._identity):
+                found.append((*saves[-1], identity))
+        return sorted(found, key=lambda save: save[0])
+
+    def _give_up(self) -> None:
+        """Those of `_unfinished` count no more; with their own data they are still resumed."""
+        if not jax.process_index():
+            for _, folder, _ in self._unfinished():
+                (folder.parent / IDENTITY).unlink()
 
     def save(self, step: int, state: Any, record: Record, *, now: bool = False) -> None:
         """Save after `step` steps, if it is time or `now`. Returns when the state is copied; it is written in the
@@ -111,6 +174,10 @@ class Checkpoints:
             return
         import orbax.checkpoint as ocp
 
+        if not jax.process_index() and not (file := self.training / IDENTITY).exists():
+            partial = file.with_name(f".{IDENTITY}.partial")
+            write_json(partial, self._identity)
+            partial.replace(file)
         self._manager.save(
             step,
             # A copy: Orbax makes JSON of it in the background, while the training adds to its curve.
@@ -132,8 +199,11 @@ class Checkpoints:
         """The training is done and its model written: nothing is left to resume, and only what was to be kept stays."""
         if jax.process_index():
             return
-        kept = [step for step, _ in self._saves() if self._keep_every and step % self._keep_every == 0]
-        for step, folder in self._saves():
+        self._give_up()
+        saves = self._saves(self.training)
+        kept = [step for step, _ in saves if self._keep_every and step % self._keep_every == 0]
+        (self.training / IDENTITY).unlink(missing_ok=True)
+        for step, folder in saves:
             if step not in kept:
                 shutil.rmtree(folder / str(step), ignore_errors=True)
         if kept:
@@ -180,6 +250,10 @@ def _steps(variable: str, default: int) -> int:
     if not asked.isdigit():
         raise SystemExit(f"{variable} is {asked!r}; a whole number is allowed, 0 for none")
     return int(asked)
+
+
+def _besides_data(identity: Record) -> str:
+    return dump({key: value for key, value in identity.items() if key not in ("data", "steps")})
 
 
 def _short(value: Any) -> str:

@@ -18,7 +18,7 @@ from lemur.model.llama import Llama
 from lemur.records import Record
 from lemur.training import anomaly, devices
 from lemur.training.batches import Batches, BySource, finite
-from lemur.training.checkpoint import Checkpoints, Terminated, fingerprint, profile
+from lemur.training.checkpoint import Checkpoints, Terminated, code, profile
 from lemur.training.curve import Row, write_curve
 from lemur.training.heldout import Heldout
 from lemur.training.live import Live
@@ -91,25 +91,33 @@ def _train(
         state = jax.device_put(state, shardings)
     multiple = devices.length_multiple(mesh, kernel)
     batches = Batches(shards, params, mesh, multiple=multiple) if steps else None
+    name = curve.name.strip(".").split(".")[0]
     # The mesh is part of the profile: under another one it is the same training with other bits.
     identity = {
+        "stage": name,
         "params": params.model_dump(exclude={"mesh"}),
         "steps": steps,
         "data": shards.fingerprint,
         "origin": origin,
+        "code": code(),
     }
     numerics = profile(params.mesh.sizes())
     first, tokens, by_source = 0, 0, BySource(shards.sources)
+    data: list[Record] = []
     with (
-        Checkpoints(fingerprint(identity), numerics) as checkpoints,
-        Live(curve.name.strip(".").split(".")[0], model.config, shards.sequence_length) as live,
+        Checkpoints(identity, numerics) as checkpoints,
+        Live(name, model.config, shards.sequence_length) as live,
     ):
         if resumed := checkpoints.newest(state):
             first, state, record = resumed
             rows, tokens, profiles = record["rows"], record["tokens"], record["profiles"]
-            by_source.restore(record["by_source"])
+            read, data = record["loader"]["fingerprint"], record["data"]
             if batches:
-                batches.restore(record["loader"])
+                batches.restore(record["loader"], allow_other_data=checkpoints.other_data)
+            if read == shards.fingerprint:
+                by_source.restore(record["by_source"])
+            else:  # of whatever sources that data has
+                data = [*(data or [{"after_step": 0, "data": read}]), {"after_step": first, "data": shards.fingerprint}]
             log.info("resumed after step %d of %d", first, steps)
             if profiles[-1]["profile"] != numerics:
                 profiles = [*profiles, {"after_step": first, "profile": numerics}]
@@ -155,6 +163,7 @@ def _train(
                     "loader": batches.state(),
                     "by_source": by_source.state(),
                     "profiles": profiles,
+                    "data": data,
                 }
                 checkpoints.save(step, state, record, now=batch.leave)
                 if batch.leave:
@@ -183,6 +192,9 @@ def _train(
     if len(profiles) > 1:
         # The bits are then those of no one profile.
         summary["profiles"] = profiles
+    if data:
+        # LEMUR_RESUME=other-data: the model is then no function of the stage's inputs.
+        summary["other_data"] = data
     return Trained(trained, summary, checkpoints.remove)
 
 
