@@ -74,7 +74,8 @@ def test_shards_that_do_not_fit_the_model_are_refused(inputs, tmp_path):
 
 def source(tmp_path, schema, files):
     base = tmp_path / "base_weights"
-    entries = [{"path": name, "schema": schema, "licence": "-", "meta": {}} for name in sorted(files)]
+    rest = {"schema": schema, "licence": "-", "meta": {}, "sha256": "-", "bytes": 1}
+    entries = [{"path": name, **rest} for name in sorted(files)]
     head = {"name": "base_weights", "title": "-", "place": "package", "revision": "-", "licence": "-"}
     write_json(base / "source.json", {**head, "files": entries})
     return base
