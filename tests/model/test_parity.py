@@ -94,7 +94,7 @@ def generate(model, prompts, *, new, cache_length):
     programs = Programs(model)
     tokens, lengths = padded(prompts, len(prompts), max(map(len, prompts)))
     keys = np.zeros((len(prompts), 2), np.uint32)
-    token, cache = programs.start(tokens, lengths, keys, 0.0, cache_length=cache_length)
+    token, cache = programs.start(None, tokens, lengths, keys, 0.0, cache_length=cache_length)
     parts = [np.asarray(token)[:, None]]
     for step in range(1, new, STEPS):
         cache, token, tail = programs.go_on(cache, token, keys, 0.0, step)
