@@ -7,11 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from lemur.corpus.dedup_corpus import Params as DedupParams
 from lemur.corpus.documents import documents_writer
 from lemur.corpus.shards import Shards, ShardWriter, open_shards, token_fields
 from lemur.corpus.sources import SOURCES, group
 from lemur.corpus.token_store import write_manifest, write_source
 from lemur.records import Record, content_id, read_jsonl
+
+DEDUP = DedupParams(
+    shingle_words=5,
+    renamed_tokens=12,
+    bands=14,
+    rows=8,
+    min_similarity=0.7,
+    min_renamed_similarity=0.8,
+    seed=0,
+    planted=0,
+)
 
 
 def fetched(folder: Path, files: Mapping[str, tuple[bytes, str, str, dict[str, Any]]]) -> Path:

@@ -8,26 +8,15 @@ from hypothesis import strategies as st
 from lemur.corpus import judging
 from lemur.corpus.clean_corpus import Params, clean_corpus
 from lemur.corpus.cleaning import split
-from lemur.corpus.dedup_corpus import Params as DedupParams
 from lemur.corpus.dedup_corpus import dedup_corpus
 from lemur.corpus.privacy import Secrets, redact
 from lemur.corpus.sampling import Limit
 from lemur.corpus.sources import SOURCES
 from lemur.records import read_json, read_jsonl
-from tests.corpus.builders import fetched, files, jsonl, read_corpus
+from tests.corpus.builders import DEDUP, fetched, files, jsonl, read_corpus
 
 FOLDERS = ["stack", "refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics"]
 WORDS = [f"word{number}" for number in range(200)]
-DEDUP = DedupParams(
-    shingle_words=5,
-    renamed_tokens=12,
-    bands=14,
-    rows=8,
-    min_similarity=0.7,
-    min_renamed_similarity=0.8,
-    seed=0,
-    planted=0,
-)
 RULES = {
     "min_chars": 10,
     "max_chars": 2000,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lemur.corpus import duplicates, sketches
 from lemur.corpus.cleaning import tidy
 from lemur.corpus.clusters import COMPARED, Clusters, candidates
-from lemur.corpus.dedup_corpus import Params, dedup_corpus
+from lemur.corpus.dedup_corpus import dedup_corpus
 from lemur.corpus.minhash import band_keys, jaccard, shingles, signatures
 from lemur.corpus.planted import renamed
 from lemur.corpus.readers import read
@@ -20,18 +20,8 @@ from lemur.corpus.readers.raw import RawDocument
 from lemur.corpus.renaming import renamed_shingles, without_licence
 from lemur.records import read_json, read_jsonl
 from lemur.sources.fetched import FetchedFile
-from tests.corpus.builders import corpus, document, files, read_corpus
+from tests.corpus.builders import DEDUP, corpus, document, files, read_corpus
 
-PARAMS = Params(
-    shingle_words=5,
-    renamed_tokens=12,
-    bands=14,
-    rows=8,
-    min_similarity=0.7,
-    min_renamed_similarity=0.8,
-    seed=0,
-    planted=0,
-)
 BUNDLED = Path(__file__).parents[2] / "data/sources/stack/bundled"
 WORDS = [f"word{number}" for number in range(300)]
 
@@ -43,7 +33,7 @@ def text(seed, length=200):
 def run(folder, documents, **changes):
     source = corpus(folder / "in", documents)
     dedup_corpus(
-        PARAMS.model_copy(update=changes),
+        DEDUP.model_copy(update=changes),
         source,
         distinct=folder / "d",
         rejects=folder / "r.jsonl",
