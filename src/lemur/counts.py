@@ -22,6 +22,13 @@ class Counts:
     def left(self, source: str, count: int = 1) -> None:
         self._out[source] += count
 
+    def add(self, report: Record) -> None:
+        """Count what another's `report` says; its rejects are with the other."""
+        for source, row in report["sources"].items():
+            self.entered(source, row["in"])
+            self.left(source, row["out"])
+            self._dropped[source].update(row["dropped"])
+
     def dropped(self, source: str, reason: str, record: Record | None = None, **detail: object) -> None:
         """Count one dropped record under `reason` and keep it, with `detail`, among the rejects."""
         self._dropped[source][reason] += 1

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from lemur.counts import Counts
 from lemur.pipeline.params import StageParams
-from lemur.records import Record
 
 if TYPE_CHECKING:
     from lemur.instructions.english_judging import Judged
@@ -54,7 +53,8 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
         for chunk in judged:
             kept_lines.write(chunk.kept)
             rejected_lines.write(chunk.rejects)
-            progress.update(_add(counts, chunk.counts))
+            counts.add(chunk.counts)
+            progress.update(chunk.counts["in"])
             for source, verdicts in chunk.languages.items():
                 languages[source].update(verdicts)
             sentences.update(chunk.sentences)
@@ -90,14 +90,3 @@ def _chunks(path: Path) -> Iterator[tuple[int, int]]:
             stop = min(file.tell(), size)
             yield start, stop
             start = stop
-
-
-def _add(counts: Counts, report: Record) -> int:
-    """Count what the report of a chunk says; its number of conversations."""
-    for source, row in report["sources"].items():
-        counts.entered(source, row["in"])
-        counts.left(source, row["out"])
-        for reason, number in row["dropped"].items():
-            for _ in range(number):
-                counts.dropped(source, reason)
-    return int(report["in"])

@@ -59,8 +59,7 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
     }
     for name, table in made.items():
         (tables / f"{name}.csv").write_text(table.csv(), encoding="utf-8")
-        write_json(tables / f"{name}.json", table.json())
-    write_json(tables / "funnel.json", funnel.json(made["funnel"], found.stages))
+        write_json(tables / f"{name}.json", funnel.json(table, found.stages) if name == "funnel" else table.json())
     (tables / "funnel_rules.csv").write_text(funnel.rules(found.stages).csv(), encoding="utf-8")
     table1.draw(made["table1"], tables / "table1.png")
     table3.draw(made["table3"], found, printed, tables / "table3.png")
