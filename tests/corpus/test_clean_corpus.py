@@ -2,6 +2,7 @@ from itertools import permutations
 from random import Random
 
 import pytest
+from datatrove.pipeline.formatters.pii import PIIFormatter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,6 +135,25 @@ def test_personal_data_is_redacted_and_counted(run):
     kept, _, _ = run(text=jsonl({"text": text}), run_params=params(personal_data="keep"), name="keep")
     assert kept[0]["text"] == text
     assert redact("git@github.com:a/b.git and 999.1.1.1") == ("<EMAIL>:a/b.git and 999.1.1.1", {"email": 1})
+
+
+@given(st.text("ab1@.-+'/ é\n", max_size=60), st.sampled_from(["", "8.8.8.8", "10.1.2.3:80", " 300.1.1.1"]))
+def test_personal_data_is_what_datatrove_finds(text, address):
+    peer = PIIFormatter(email_replacement="<EMAIL>", ip_replacement="<IP_ADDRESS>")
+    assert redact(f"{text} {address} {text}")[0] == peer.format(f"{text} {address} {text}")
+
+
+def test_object_identifiers_are_no_addresses():
+    assert (
+        redact("serverAuth is 1.3.6.1.5.5.7.3.1, not 8.8.8.8.")[0]
+        == "serverAuth is 1.3.6.1.5.5.7.3.1, not <IP_ADDRESS>."
+    )
+
+
+def test_addresses_among_base64_take_linear_time():
+    blob = "ab/cd+" * 100_000  # datatrove's pattern alone would take hours
+    text, counts = redact(f"jane@example.com {blob} joe@example.org {blob}@")
+    assert text == f"<EMAIL> {blob} <EMAIL> {blob}@" and counts == {"email": 2}
 
 
 def test_bad_records_are_counted_up_to_a_share(run):

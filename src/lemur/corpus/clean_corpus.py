@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lemur.corpus.readers.raw import RawDocument
     from lemur.sources.fetched import BadRecord, Fetched, FetchedFile
 
-PACKAGES = ("detect-secrets",)
+PACKAGES = ("datatrove", "detect-secrets")
 OVER = "over_max_bytes"
 
 log = logging.getLogger(__name__)

@@ -24,6 +24,8 @@ from jax import Array
 
 from lemur.model.llama import Layers, Llama, rotary_frequencies
 
+CAUSAL = partial(jax.nn.dot_product_attention, is_causal=True)
+
 
 class Cache(NamedTuple):
     """Keys and values of the tokens seen so far, an array a layer. `length[b]` is where row b's next token goes.
@@ -48,8 +50,7 @@ def prefill(model: Llama, tokens: Array, lengths: Array, *, cache_length: int) -
         raise ValueError(
             f"prompts are {tokens.shape[1]} tokens long, the cache only {cache_length}; enlarge cache_length"
         )
-    attend = partial(jax.nn.dot_product_attention, is_causal=True)
-    x, keys, values = model.hidden_states(tokens, None, lambda query, key, value: attend(query, key, value), keep=True)
+    x, keys, values = model.hidden_states(tokens, None, CAUSAL, keep=True)
     # What padding left in the cache beyond a row's length is masked until it is overwritten.
     cache = Cache(tuple(keys.transpose(0, 1, 3, 4, 2)), tuple(values.transpose(0, 1, 3, 2, 4)), lengths)
     return _last(model, x, lengths), longer(cache, cache_length)

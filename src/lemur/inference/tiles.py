@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from lemur.inference.decoding import Cache, extend, longer, prefill, unstacked
+from lemur.inference.decoding import CAUSAL, Cache, extend, longer, prefill, unstacked
 from lemur.model.llama import Llama
 
 SHORTEST_BUCKET = 128
@@ -120,7 +120,8 @@ class Programs:
         @jax.jit
         def run(params: Any, tokens: Array) -> tuple[Array, Array]:
             model = nnx.merge(self._graph, params)
-            hidden = _hidden(model, tokens)[:, :-1]
+            # Not yet logits: they need not exist for all positions at once.
+            hidden = model.hidden_states(tokens, None, CAUSAL, keep=False)[0][:, :-1]
             targets = tokens[:, 1:]
             batch, length = targets.shape
             chunks = -(-length // POSITIONS_AT_ONCE)
@@ -191,16 +192,6 @@ class Programs:
 def stacked(caches: Sequence[Cache]) -> Cache:
     """One cache of the rows of several."""
     return jax.tree.map(lambda *parts: jnp.concatenate(parts), *caches)
-
-
-def _hidden(model: Llama, tokens: Array) -> Array:
-    """States [B, L, D] before the last norm and the head, so that logits need not exist for all positions at once."""
-
-    def attend(query: Array, key: Array, value: Array) -> Array:
-        return jax.nn.dot_product_attention(query, key, value, is_causal=True)
-
-    states, _, _ = model.hidden_states(tokens, None, attend, keep=False)
-    return states
 
 
 def _choose(logits: Array, keys: Array, temperature: Array, step: Array, sampled: bool) -> Array:

@@ -27,11 +27,11 @@ IDENTITY = "identity.json"
 
 
 def fingerprint(identity: Record) -> str:
-    """Name of one training: `identity` is its stage, parameters, steps, data, initial weights and `code()`.
+    """Name of a training (its stage, parameters, steps, data, initial weights and `code()`) or of a numerics profile.
 
     A save of any other training has another name, so it is not resumed from.
     """
-    return _short(identity)
+    return hashlib.sha256(dump(identity).encode()).hexdigest()[:32]
 
 
 def code() -> str:
@@ -72,7 +72,7 @@ class Checkpoints:
         self._identity = identity
         root = Path(os.environ.get("LEMUR_CHECKPOINTS", ROOT / ".lemur" / "checkpoints")).absolute()
         self.training = root / fingerprint(identity)
-        self.folder = self.training / _short(numerics)
+        self.folder = self.training / fingerprint(numerics)
         self._resume = os.environ.get("LEMUR_RESUME", "")
         if self._resume not in ("", *RESUME):
             raise SystemExit(f"LEMUR_RESUME is {self._resume!r}; {', '.join(RESUME)} or nothing is allowed")
@@ -254,7 +254,3 @@ def _steps(variable: str, default: int) -> int:
 
 def _besides_data(identity: Record) -> str:
     return dump({key: value for key, value in identity.items() if key not in ("data", "steps")})
-
-
-def _short(value: Any) -> str:
-    return hashlib.sha256(dump(value).encode()).hexdigest()[:32]
