@@ -6,9 +6,10 @@
     python benchmarks/corpus.py loader                   # the loader to what the demo model consumes
     python benchmarks/corpus.py dedup --peer PYTHON      # dedup_corpus beside text-dedup or datatrove, planted copies
 
-`memory` and `dedup` make their documents of the words of the corpus that was built here; `tokenise`, `loader` read its
-artifacts. Each measurement is a process of its own; the fastest of `--repeats` counts. PYTHON is that of an environment
-with text-dedup (`uv venv D; uv pip install --python D text-dedup==0.4.0`) or datatrove.
+`memory` and `dedup` make their documents of the corpus that was built here: prose of its books' words, and for `memory`
+as many of its code's lines, with copies whose identifiers are renamed. `tokenise`, `loader` read its artifacts. Each
+measurement is a process of its own; the fastest of `--repeats` counts. PYTHON is that of an environment with text-dedup
+(`uv venv D; uv pip install --python D text-dedup==0.4.0`) or datatrove.
 """
 
 import argparse
@@ -84,11 +85,9 @@ def passage(generator: random.Random, words: list[str], length: int) -> str:
     return " ".join(found[:length]) + "\n"
 
 
-def corpus(folder: Path, count: int, copies: float = 0.1, seed: int = 0) -> list[tuple[str, int]]:
-    """A fetched source `refinedweb` with `count` documents of 60 to 500 words; a share of them are copies of an earlier
-    one with one word of forty changed. (text, number of the document that it is a copy of, or its own)"""
-    from tests.corpus.builders import fetched
-
+def prose(count: int, copies: float, seed: int = 0) -> list[tuple[str, int]]:
+    """Documents of 60 to 500 words; a share of them are copies of an earlier one with one word of forty changed.
+    (text, number of the document that it is a copy of, or its own)"""
     generator, words = random.Random(seed), vocabulary()
     documents: list[tuple[str, int]] = []
     for number in range(count):
@@ -98,9 +97,62 @@ def corpus(folder: Path, count: int, copies: float = 0.1, seed: int = 0) -> list
             documents.append((" ".join(text) + "\n", of))
         else:
             documents.append((passage(generator, words, generator.randint(60, 500)), number))
-    data = "".join(json.dumps({"text": text}) + "\n" for text, _ in documents).encode()
-    fetched(folder / "raw" / "refinedweb", {"a.jsonl": (data, "text_jsonl", "CC0-1.0", {})})
-    for name in ("stack", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics"):
+    return documents
+
+
+# The Stack's names. Notebooks are left out: in the cleaned corpus they are text already.
+LANGUAGES = {
+    "python": "Python", "sql": "SQL", "java": "Java", "shell": "Shell", "javascript": "JavaScript", "c": "C",
+    "php": "PHP", "cpp": "C++", "others": "Go",
+}  # fmt: skip
+
+
+def programs(count: int, copies: float, seed: int = 0) -> list[tuple[str, str]]:
+    """Documents of 15 to 80 lines of the corpus's code, in pieces of 3 to 12 lines from anywhere in one language, as
+    often as it has lines; a share of them are copies of an earlier one with other names. (text, source)"""
+    from lemur.corpus.documents import read_source
+    from lemur.corpus.planted import renamed
+
+    generator = random.Random(seed)
+    lines = {
+        source: "".join(record["text"] for record in read_source(ROOT / "data/corpus/cleaned", source)).splitlines(True)
+        for source in LANGUAGES
+    }
+    sizes = [len(of) for of in lines.values()]
+    documents: list[tuple[str, str]] = []
+    for number in range(count):
+        if number and generator.random() < copies:
+            text, source = documents[generator.randrange(number)]
+            documents.append((renamed(text, generator), source))
+            continue
+        (source,) = generator.choices(list(lines), sizes)
+        found: list[str] = []
+        length = generator.randint(15, 80)
+        while len(found) < length:
+            at = generator.randrange(len(lines[source]) - 12)
+            found += lines[source][at : at + generator.randint(3, 12)]
+        documents.append(("".join(found[:length]), source))
+    return documents
+
+
+def corpus(folder: Path, count: int, copies: float = 0.1, code: float = 0.0) -> list[tuple[str, int]]:
+    """Fetched sources: `refinedweb` with prose and `stack` with programs, which are the share `code` of the documents.
+    Returns the prose."""
+    from tests.corpus.builders import fetched, jsonl
+
+    documents = prose(count - int(code * count), copies)
+    files: dict[str, list[dict[str, Any]]] = {}
+    if code:  # else nothing but the books has to be built
+        for text, source in programs(int(code * count), copies):
+            files.setdefault(source, []).append({"content": text, "max_stars_repo_licenses": ["MIT"]})
+    stack = {
+        f"{source}.jsonl": (jsonl(*records), "stack", "MIT", {"language": LANGUAGES[source]})
+        for source, records in files.items()
+    }
+    pages = jsonl(*({"text": text} for text, _ in documents))
+    fetched(folder / "raw" / "stack", stack)
+    fetched(folder / "raw" / "refinedweb", {"a.jsonl": (pages, "text_jsonl", "CC0-1.0", {})})
+    for name in ("wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics"):
         fetched(folder / "raw" / name, {})
     return documents
 
@@ -167,11 +219,10 @@ def tokenise(folder: Path) -> None:
 
 def mix(folder: Path) -> None:
     from lemur.corpus.mix_corpus import Params, mix_corpus
-    from lemur.corpus.sources import SOURCES
 
-    tokens = json.loads((folder / "tokenize_corpus.json").read_bytes())["tokens"]
-    weights = {source: float(source == "refinedweb") for source in SOURCES}
-    params = Params(total_tokens=tokens, weights=weights, max_epochs=1.0, seed=0)  # type: ignore[arg-type]
+    found = json.loads((folder / "tokenize_corpus.json").read_bytes())
+    weights = {source: float(row["tokens"]) for source, row in found["sources"].items()}
+    params = Params(total_tokens=found["tokens"], weights=weights, max_epochs=1.0, seed=0)  # type: ignore[arg-type]
     mix_corpus(params, folder / "tokens", mixture=folder / "mixture.json", report=folder / "m.json")
 
 
@@ -206,12 +257,14 @@ def memory(arguments: argparse.Namespace) -> None:
     for size in sizes:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            documents = corpus(folder, size)
-            megabytes = sum(len(text) for text, _ in documents) / 1e6
+            corpus(folder, size, code=arguments.code)
+            megabytes = sum(path.stat().st_size for path in folder.rglob("*.jsonl")) / 1e6
             for stage, function in STAGES.items():
                 _, _, cpu, peak = measured(function, folder)
                 found[stage].append((size, cpu, peak))
                 print(f"{stage:20} {size:7} documents, {megabytes:6.1f} MB: {cpu:7.2f} s of CPU, peak {peak:6.0f} MB")
+            report = json.loads((folder / "dedup_corpus.json").read_bytes())
+            print(f"dedup_corpus compared {report['compared_pairs']} pairs and dropped {report['dropped']}")
     for stage, rows in found.items():
         (first, *_, last) = rows
         print(
@@ -409,6 +462,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["memory", "tokenise", "pack", "loader", "dedup"])
     parser.add_argument("--documents", type=int, default=5000, help="of the smallest measurement (5000)")
+    parser.add_argument("--code", type=float, default=0.5, help="share of programs among those of `memory` (0.5)")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--picture", type=Path, help="of `memory`, a PNG")
     parser.add_argument("--peer", action="append", default=[], metavar="PYTHON")

@@ -1,6 +1,6 @@
 """What `lemur plan-data` reckons with, measured on a built demo: prints the values of data/paper/corpus_rates.yaml.
 
-    python benchmarks/corpus_rates.py    # under a minute; rates of text are those of `corpus.py memory`
+    python benchmarks/corpus_rates.py    # under a minute; rates of text: `corpus.py memory --code 0`
 
 Rates of code, the share that is kept and compression are of all real code in place `package` of the source `stack`
 (7.7 MB), one worker, processor time with each stage's start; bytes a token of the demo corpus, by Llama-2's tokenizer.

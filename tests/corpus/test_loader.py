@@ -50,6 +50,17 @@ def test_processes_together_give_the_same_global_batches(data, processes):
         assert np.array_equal(joined, next(whole)["tokens"])
 
 
+def test_a_state_goes_on_with_another_number_of_processes(data):
+    whole = [next(loader)["tokens"] for loader in [Loader(data, 4, seed=1)] for _ in range(STEPS)]
+    for at in range(0, STEPS, 3):
+        saved = Loader(data, 4, seed=1, process_index=1, process_count=2)
+        saved.seek(at)
+        parts = [Loader(data, 4, seed=1, process_index=index, process_count=4) for index in range(4)]
+        for part in parts:
+            part.restore(json.loads(json.dumps(saved.state())))
+        assert np.array_equal(np.concatenate([next(part)["tokens"] for part in parts]), whole[at])
+
+
 def test_any_step_is_reached_without_replaying(data):
     loader = Loader(data, 4, seed=1)
     batches = [rows(next(loader)) for _ in range(STEPS)]

@@ -72,11 +72,18 @@ def test_empty_and_huge_documents(tmp_path, policy):
     assert validate(tmp_path / "shards") == []
 
 
-def test_pieces_are_runs_of_their_documents(tmp_path):
-    shards, _, store = run(tmp_path, {"python": [5, 40, 16, 3], "sql": [7, 9, 100]})
+@pytest.mark.parametrize("policy", ["best_fit", "concat"])
+@settings(max_examples=20, deadline=None)
+@given(lengths=st.lists(st.sampled_from([0, 1, 3, L - 1, L, L + 1, 10 * L]), min_size=1, max_size=6))
+def test_no_segment_has_tokens_of_two_documents(tmp_path_factory, policy, lengths):
+    lengths = {"python": [5, 40, 16, 3], "sql": lengths}
+    shards, _, store = run(tmp_path_factory.mktemp("pack"), lengths, policy=policy, min_piece_tokens=1)
     runs = {
         source: {
-            bytes(store.ids(source)[at : at + size].astype("<u2")) for at in range(200) for size in range(2, L + 1)
+            bytes(document[at : at + size].astype("<u2"))
+            for document in np.split(store.ids(source), store.borders(source)[1:-1])
+            for at in range(len(document))
+            for size in range(1, L + 1)
         }
         for source in ("python", "sql")
     }

@@ -102,8 +102,16 @@ def test_the_stage_takes_it(tmp_path):
 
 def test_chat_tokens_get_the_ids_after_the_pieces(tmp_path):
     """As in Lemur-Chat, which has them from 32000 on, behind Llama-2's pieces."""
+    import wordllama
+
     from lemur.instructions.chatml import CHAT_TOKENS, add_chat_tokens
 
+    path = Path(wordllama.__file__).parent / "tokenizers/l2_supercat_tokenizer_config.json"
+    llama = {"l2.json": (path.read_bytes(), "llama_tokenizer_json", "L2", {})}
+    add_chat_tokens(build(tmp_path / "real", kind="llama2", llama=llama), tmp_path / "lemur_chat")
+    chat = Tokenizer.from_file(str(tmp_path / "lemur_chat/tokenizer.json"))
+    assert [chat.token_to_id(token) for token in CHAT_TOKENS] == [32000, 32001, 32002, 32003, 32004]
+    assert CHAT_TOKENS[1:3] == ("<|im_start|>", "<|im_end|>") and chat.get_vocab_size() == 32005
     source = {"tokenizer.model": (trained(), "sentencepiece", "L2", {})}
     add_chat_tokens(build(tmp_path, kind="llama2", llama=source), tmp_path / "chat")
     chat = Tokenizer.from_file(str(tmp_path / "chat/tokenizer.json"))

@@ -105,6 +105,10 @@ def build(reports: Path, *, code_loss: float = 2.0) -> Path:
         )
     }
     write_json(stages / "mix_corpus_base.json", {"stage": "mix_corpus", "code_share": 5.0, "sources": base})
+    _counts("clean_corpus", {"python": (41, {"too_long": 1})}).write(
+        stages / "clean_corpus.json",
+        redacted={"python": {"email": 2}, "books": {}, "stackexchange": {"email": 1, "ip_address": 2}},
+    )
     _counts("dedup_corpus", {"python": (40, {"near_duplicate": 3})}).write(
         stages / "dedup_corpus.json",
         planted={

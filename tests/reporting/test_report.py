@@ -163,9 +163,12 @@ def test_counts_are_those_of_the_stage_reports(summary: Path) -> None:
         "english_filter",
         "mix_instructions",
         "encode_instructions",
+        "clean_corpus",
         "dedup_corpus",
     ]  # as the data passes
     assert table["english_filter"]["reasons"] == "language 10, foreign_run 2"
+    text = (summary / "report.md").read_text()
+    assert "replaced personal data in documents that it kept: email 3, ip_address 2." in text
     for row in table.values():
         assert int(row["in"]) == int(row["out"]) + int(row["dropped"])
 

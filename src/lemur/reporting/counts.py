@@ -1,5 +1,6 @@
 """What went into each stage, what came out, and what was dropped for which reason."""
 
+from collections import Counter
 from pathlib import Path
 
 from lemur.records import Record
@@ -40,14 +41,17 @@ def table(stages: dict[str, Record]) -> Table:
         }
         for name, report in counted(stages).items()
     ]
-    return Table(
-        columns,
-        rows,
-        [
-            "Records: conversations or documents. In = dropped + out in every row; "
-            "the stage's report has the counts a source."
-        ],
-    )
+    notes = [
+        "Records: conversations or documents. In = dropped + out in every row; "
+        "the stage's report has the counts a source."
+    ]
+    replaced: Counter[str] = Counter()
+    for kinds in stages.get("clean_corpus", {}).get("redacted", {}).values():
+        replaced.update(kinds)
+    if replaced:
+        found = ", ".join(f"{kind} {number(count)}" for kind, count in sorted(replaced.items()))
+        notes.append(f"clean_corpus replaced personal data in documents that it kept: {found}.")
+    return Table(columns, rows, notes)
 
 
 def draw(stages: dict[str, Record], path: Path) -> None:
