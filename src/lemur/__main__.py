@@ -248,9 +248,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
     batch = inspect_step(
         arguments.step, arguments.run, root=root, shards=arguments.shards, tokenizer=arguments.tokenizer
     )
-    print(
-        json.dumps(batch, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines(batch, arguments.full))
-    )
+    _say(json.dumps(batch, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines(batch, arguments.full)))
 
 
 def _plan_data(arguments: argparse.Namespace) -> None:
@@ -259,7 +257,7 @@ def _plan_data(arguments: argparse.Namespace) -> None:
     from lemur.corpus.data_plan import RATES, lines, plan
 
     found = plan(arguments.scale, cores=arguments.cores, hours=arguments.hours, rates=arguments.rates or RATES)
-    print(json.dumps(found, indent=2) if arguments.json else "\n".join(lines(found)))
+    _say(json.dumps(found, indent=2) if arguments.json else "\n".join(lines(found)))
 
 
 def _remote(arguments: argparse.Namespace) -> None:

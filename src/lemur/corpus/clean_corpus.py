@@ -80,8 +80,8 @@ def clean_corpus(
         verdicts = in_order(judging.judge_batch, judging.batches(items), start=judging.start, arguments=(params,))
         for source, where, record, reason, detail, found in chain.from_iterable(verdicts):
             counts.entered(source)
-            if reason == OVER:  # judged by nothing but chance, so not kept among the rejects
-                counts.dropped(source, OVER)
+            if reason == OVER:  # judged by nothing but chance: the rejects have its place, not its text
+                counts.dropped(source, OVER, where=where)
             elif reason is not None:
                 counts.dropped(source, reason, record, where=where, detail=detail)
             else:

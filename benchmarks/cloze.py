@@ -1,0 +1,65 @@
+"""MMLU the way SmolLM2's card has it: no options are shown, and the likeliest answer text wins, no shots. A check of
+the explanation why the stage `mmlu`, which asks for letters as the paper does, gives this model another score.
+
+    make abilities
+    python benchmarks/cloze.py .lemur/at/abilities [--limit 10]
+
+The prompt is that of lighteval's `mmlu_cloze`; a text's log-probability is divided by its characters (acc_norm).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkout", type=Path, help="with models/base and data/raw/mmlu")
+    parser.add_argument("--limit", type=int, default=10, help="questions of each subject, a seeded choice")
+    arguments = parser.parse_args()
+    from lemur.pipeline.environment import apply_numerics
+    from lemur.pipeline.files import ENVIRONMENT, read_yaml
+
+    apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
+    from lemur.evaluation import harness, mmlu
+    from lemur.inference.jax_model import JaxModel
+    from lemur.sources.fetched import load
+
+    files = [file for file in load(arguments.checkout / "data/raw/mmlu").files if file.meta["split"] == "test"]
+    by_subject: dict[str, list[mmlu.Question]] = {}
+    for file in files:
+        for question in harness.readable(mmlu.read(file)):
+            by_subject.setdefault(question.subject, []).append(question)
+    questions = [
+        question
+        for _, all_of_one in sorted(by_subject.items())
+        for question in harness.choose(all_of_one, arguments.limit, 0, lambda question: question.where)
+    ]
+    requests = [
+        (
+            f"The following are questions about {question.subject.replace('_', ' ')}.\n"
+            f"Question: {question.question}\nAnswer:",
+            f" {choice}",
+        )
+        for question in questions
+        for choice in question.choices
+    ]
+    model = JaxModel.load(arguments.checkout / "models/base", tile=8, bos=False)
+    scores = model.loglikelihood(requests)
+    right: dict[str, list[float]] = {"acc": [], "acc_norm": []}
+    for index, question in enumerate(questions):
+        sums = [score.logprob for score in scores[4 * index : 4 * index + 4]]
+        per_character = [value / max(len(choice), 1) for value, choice in zip(sums, question.choices, strict=True)]
+        for name, values in (("acc", sums), ("acc_norm", per_character)):
+            right[name].append(float(mmlu.LETTERS[values.index(max(values))] == question.answer))
+    for name, values in right.items():
+        scored = harness.scored(name, "none", values)
+        error = scored[f"{name}_stderr,none"]
+        print(f"{name}: {100 * scored[f'{name},none']:.1f} ± {100 * error:.1f} % of {len(values)} questions")
+
+
+if __name__ == "__main__":
+    main()
