@@ -1,7 +1,7 @@
 """What is kept of each document to find its duplicates: where it is, a digest, and the keys of its MinHash bands.
 
 Computed by worker processes, each document for itself. The keys lie in one file a band, so that memory holds those of
-one band at a time.
+one band at a time; of a document it holds an entry of 81 bytes.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from lemur.corpus.sources import CODE, SOURCES
 from lemur.parallel import in_order
 
 BATCH_BYTES = 1 << 21  # of documents sketched at a time by one worker
+BATCH_ENTRIES = 1 << 16  # copied at a time
 ENTRY = np.dtype(
     [("id", "S40"), ("source", "u1"), ("place", "i8"), ("offset", "i8"), ("length", "i8"), ("digest", "V16")]
 )
@@ -64,19 +65,21 @@ class Sketches:
 
     def __init__(self, folder: Path, settings: Settings, scratch: Path) -> None:
         self._scratch = scratch
-        found = [np.empty(0, ENTRY)]
         names = [scratch / f"{kind}-{band}" for kind in range(2) for band in range(settings.bands)]
-        for name in names:
+        for name in (scratch / "unordered", *names):
             name.touch()
         for entries, keys in in_order(_sketch, _batches(folder), start=_start, arguments=(settings,)):
-            found.append(entries)
-            for name, band in zip(names, keys.T, strict=True):
+            for name, values in zip((scratch / "unordered", *names), (entries, *keys.T), strict=True):
                 with name.open("ab") as file:
-                    file.write(band.tobytes())
-        unordered = np.concatenate(found)
+                    file.write(values.tobytes())
+        unordered = np.fromfile(scratch / "unordered", ENTRY)
         # Identical records have one id; their places tell them apart.
         self._order = np.lexsort((unordered["place"], unordered["id"]))
-        self.entries = unordered[self._order]
+        with (scratch / "entries").open("wb") as file:  # never two copies in memory
+            for at in range(0, len(unordered), BATCH_ENTRIES):
+                file.write(unordered[self._order[at : at + BATCH_ENTRIES]].tobytes())
+        del unordered
+        self.entries = np.fromfile(scratch / "entries", ENTRY)
 
     def keys(self, kind: int, band: int) -> np.ndarray:
         keys: np.ndarray = np.fromfile(self._scratch / f"{kind}-{band}", np.uint64)[self._order]
