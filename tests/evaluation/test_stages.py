@@ -63,7 +63,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) -> P
         num_hidden_layers=1,
         num_attention_heads=2,
         num_key_value_heads=1,
-        head_dim=16,
+        head_dim=32,
         max_position_embeddings=512,
         initializer_range=0.3,
     )

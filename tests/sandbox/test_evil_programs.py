@@ -1,5 +1,6 @@
 """Programs that attack the machine or the verdict, in every layer that works here."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from lemur.sandbox.bubblewrap import unused_user
 # The two without /proc differ from their neighbours in nothing else; the self-test of `probe` covers them.
 MECHANISMS = [name for name in ("bubblewrap-root", "bubblewrap", "landlock") if backend.probe(name) is None]
 SECRET = "planted-secret-value"
+FIFTY_TIMES = pytest.mark.parametrize(
+    "repetition", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 50))]
+)
 
 # Name, program, verdicts that are right. A contained attack that goes on to its last line has "passed": it did no harm.
 EVIL: list[tuple[str, str, set[str]]] = [
@@ -132,7 +136,8 @@ def host_state() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_secrets_stay_outside(mechanism: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@FIFTY_TIMES
+def test_secrets_stay_outside(mechanism: str, repetition: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     for folder in (tmp_path, *tmp_path.parents):
@@ -155,14 +160,15 @@ assert {SECRET[::-1]!r}[::-1] not in found and "root:" not in found and os.path.
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_nothing_outside_is_written_or_changed(mechanism: str, tmp_path: Path) -> None:
-    victim = Path("/var/tmp/lemur-sandbox-test")
+@FIFTY_TIMES
+def test_nothing_outside_is_written_or_changed(mechanism: str, repetition: int, tmp_path: Path) -> None:
+    victim = Path(f"/var/tmp/lemur-sandbox-{os.getpid()}")
     victim.write_text("mine")
     victim.chmod(0o666)
     try:
-        program = """
+        program = f"""
 import os
-victim = "/var/tmp/lemur-sandbox-test"
+victim = {str(victim)!r}
 for attack in (
     lambda: open(victim, "w"),
     lambda: os.chmod(victim, 0o600),
@@ -191,15 +197,16 @@ for attack in (
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_no_network_and_no_sockets_of_the_host(mechanism: str, tmp_path: Path) -> None:
-    path = Path("/var/tmp/lemur-sandbox.sock")
+@FIFTY_TIMES
+def test_no_network_and_no_sockets_of_the_host(mechanism: str, repetition: int, tmp_path: Path) -> None:
+    path = Path(f"/var/tmp/lemur-sandbox-{os.getpid()}.sock")
     path.unlink(missing_ok=True)
     with (
         socket.create_server(("127.0.0.1", 0)) as tcp,
         socket.socket(socket.AF_UNIX) as abstract,
         socket.socket(socket.AF_UNIX) as named,
     ):
-        abstract.bind("\0lemur-sandbox-test")
+        abstract.bind(f"\0lemur-sandbox-{os.getpid()}")
         abstract.listen()
         named.bind(str(path))
         named.listen()
@@ -209,7 +216,7 @@ def test_no_network_and_no_sockets_of_the_host(mechanism: str, tmp_path: Path) -
 import socket
 for family, address in (
     (socket.AF_INET, ("127.0.0.1", {tcp.getsockname()[1]})),
-    (socket.AF_UNIX, "\\0lemur-sandbox-test"),
+    (socket.AF_UNIX, "\\0lemur-sandbox-{os.getpid()}"),
     (socket.AF_UNIX, {str(path)!r}),
 ):
     try:
@@ -239,7 +246,8 @@ assert os.getuid() != 0, "root"
 
 
 @pytest.mark.parametrize("mechanism", [name for name in MECHANISMS if name != "landlock"])
-def test_a_daemon_dies_with_its_program(mechanism: str) -> None:
+@FIFTY_TIMES
+def test_a_daemon_dies_with_its_program(mechanism: str, repetition: int) -> None:
     program = """
 import os, time
 if os.fork() == 0:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from functools import cached_property
 
 import requests
@@ -18,8 +19,14 @@ from lemur.pipeline.files import ROOT
 from lemur.records import Record
 
 PYTHON = ROOT / ".venv-serve/bin/python"
-START_S = 300.0  # 30 to 50 s on two cores
+START_S = 1200.0  # 30 to 50 s on two quiet cores, five minutes on busy ones; a server that fails ends by itself
 CONCURRENCY = 32
+# A killed stage runs no code of its own, and vLLM forgets a SIGTERM that comes while it starts. So a shell in the
+# server's process group waits for the end of a pipe, which comes with the stage's own, and then ends the group.
+GUARDED = """exec 3<&0
+(trap '' TERM; read -r _ <&3; kill -TERM 0; sleep 5; kill -KILL 0) &
+exec "$@" </dev/null 3<&-
+"""
 
 
 class VllmModel(ServerModel):
@@ -49,7 +56,7 @@ class VllmModel(ServerModel):
         return {**found, "library_versions": {**found["library_versions"], "vllm": _version()}}
 
     def start(self) -> None:
-        """Raises `ServerError` with the end of its log if it ends, or is not there after five minutes."""
+        """Raises `ServerError` with the end of its log if it ends, or is not there after `START_S`."""
         folder = self._codec.folder.resolve()
         log = ROOT / "logs" / f"vllm-{folder.name}-{os.getpid()}.log"
         log.parent.mkdir(exist_ok=True)
@@ -77,13 +84,12 @@ class VllmModel(ServerModel):
         }
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [str(word) for word in command],
+                ["sh", "-c", GUARDED, "vllm", *map(str, command)],
                 env={**os.environ, **settings},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=workers.end_with_parent,
             )
         atexit.register(self.close)
         deadline = time.monotonic() + START_S
@@ -100,11 +106,11 @@ class VllmModel(ServerModel):
         if process is None:
             return
         process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what is left, the shell at least
+        process.communicate()
 
     def _healthy(self) -> bool:
         try:

@@ -1,0 +1,114 @@
+"""Evaluations as stages: killed with kill -9 half way, with one worker or two, items in another order. 3 minutes."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lemur.records import read_json, read_jsonl
+from tests.evaluation import test_humaneval
+from tests.evaluation.conftest import fetched
+from tests.evaluation.test_gsm8k import lines
+from tests.evaluation.test_mmlu import rows
+from tests.evaluation.test_stages import model  # noqa: F401
+from tests.exact.evaluations import clone, command
+from tests.inference.conftest import tokenizer_folder  # noqa: F401
+from tests.processes import Build, running_in, until
+from tests.tools import Project
+
+pytestmark = pytest.mark.exact
+
+# With one sequence a tile, answers are saved every 8 prompts.
+CHANGED: dict[str, Any] = {"limit": None, "tile": 1, "seed": 3}
+ITEMS = 96
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("clone")
+    return clone(folder, LEMUR_ANSWERS=str(folder / "answers"))
+
+
+def files(task: str, turned: bool) -> dict[str, tuple[str, dict[str, str]]]:
+    """A benchmark's files; `turned`: the last item comes first."""
+
+    def ordered(text: str) -> str:
+        return "".join(reversed(text.splitlines(keepends=True))) if turned else text
+
+    if task == "mmlu":
+        subject = {"subject": "astronomy"}
+        quoted = rows(ITEMS, "test").replace("x\ny", "x y")  # one line each
+        return {
+            "dev.csv": (rows(5, "dev"), {**subject, "split": "dev"}),
+            "test.csv": (ordered(quoted), {**subject, "split": "test"}),
+        }
+    if task == "gsm8k":
+        return {
+            "train.jsonl": (lines("train", 3), {"split": "train"}),
+            "test.jsonl": (ordered(lines("test", ITEMS)), {"split": "test"}),
+        }
+    problems = [
+        {
+            "task_id": f"Own/{n}",
+            "prompt": f"# {n}\n{start}",
+            "entry_point": name,
+            "canonical_solution": body,
+            "test": f"def check(candidate):\n    {test}\n",
+        }
+        for n in range(ITEMS // 3)
+        for name, start, body, test in test_humaneval.PROBLEMS
+    ]
+    for number, problem in enumerate(problems):
+        problem["task_id"] = f"Own/{number}"
+    return {"own.jsonl": (ordered("".join(json.dumps(problem) + "\n" for problem in problems)), {})}
+
+
+@pytest.mark.parametrize("task", ["mmlu", "gsm8k", "humaneval"])
+def test_killed_half_way_with_other_workers_and_in_another_order(
+    task: str,
+    project: Project,
+    model: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    for name, turned in (("raw", False), ("turned", True)):
+        fetched(tmp_path / name / task, task, files(task, turned))
+    answers = Path(project.environment["LEMUR_ANSWERS"])
+
+    def of(raw: str, into: str, workers: int) -> list[str]:
+        where = command(project, task, model, tmp_path / raw, tmp_path / into, **CHANGED)
+        return ["env", f"LEMUR_WORKERS={workers}", *where[1:]]
+
+    def made(into: str) -> tuple[bytes, bytes]:
+        return (tmp_path / into / f"{task}.json").read_bytes(), (tmp_path / into / f"{task}.jsonl").read_bytes()
+
+    core = str(min(os.sched_getaffinity(0)))
+    project.run("taskset", "--cpu-list", core, *of("raw", "one", 1))
+    assert not list(answers.glob("*"))
+    stage = Build(project, *of("raw", "two", 2))
+    until(lambda: stage.process.poll() is not None or any(path.stat().st_size for path in answers.glob("*")))
+    stage.kill(group=False)
+    assert stage.process.returncode == -signal.SIGKILL, stage.said()
+    until(lambda: not running_in(project.root), seconds=30)
+    (kept,) = answers.glob("*")
+    half = len(kept.read_text().splitlines())
+    assert 0 < half < ITEMS * (4 if task == "mmlu" else 1)
+    assert not (tmp_path / "two" / f"{task}.json").exists()
+    project.run(*of("raw", "two", 2))
+    notes = read_json(project.root / "logs/evaluation/two" / f"{task}.json")
+    assert notes["resumed_answers"] >= half > 0
+    assert made("two") == made("one")
+    assert not list(answers.glob("*"))
+
+    project.run(*of("turned", "other", 2))
+    assert read_json(tmp_path / "other" / f"{task}.json") == read_json(tmp_path / "one" / f"{task}.json")
+
+    def by_prompt(into: str) -> list[tuple[str, dict[str, Any]]]:
+        samples = read_jsonl(tmp_path / into / f"{task}.jsonl")
+        return sorted((sample["prompt"], {k: v for k, v in sample.items() if k != "id"}) for sample in samples)
+
+    assert by_prompt("other") == by_prompt("one")
+    shutil.rmtree(answers, ignore_errors=True)

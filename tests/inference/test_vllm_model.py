@@ -1,0 +1,113 @@
+"""vLLM, started, waited for and stopped by a stage. `make serve`, then `pytest -m serve`: the real one."""
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lemur.inference import vllm_model
+from lemur.inference.server_model import ServerError
+from lemur.inference.text import TextCodec
+from lemur.inference.vllm_model import VllmModel
+from lemur.records import read_json, read_jsonl
+from tests.evaluation.test_stages import benchmarks, model, without_who  # noqa: F401
+from tests.exact.evaluations import clone, command
+from tests.processes import Build, running_in, until
+from tests.tools import ROOT, Project
+
+# A server that is starting: it and its child take no notice of SIGTERM, as vLLM's, and it never answers.
+DEAF = "#!/bin/sh\ntrap '' TERM\nsleep 600 &\ntouch started\nwait\n"
+STAGE = f"""
+import signal, sys; sys.path.insert(0, {str(ROOT / "src")!r})
+from pathlib import Path
+from lemur.inference import vllm_model
+from lemur.inference.text import TextCodec
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # as `lemur run` does
+vllm_model.PYTHON, vllm_model.ROOT = Path("python"), Path.cwd()
+vllm_model.VllmModel(TextCodec(Path(sys.argv[1]), bos=True), 128).start()
+"""
+
+
+def executable(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def test_a_server_ends_with_its_stage_however_that_ends(tokenizer_folder: Path, tmp_path: Path) -> None:
+    stages = {}
+    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
+        folder = tmp_path / number.name
+        executable(folder / "python", DEAF)
+        project = Project(folder, {"PATH": f".:{os.environ['PATH']}"})
+        stages[number] = Build(project, sys.executable, "-c", STAGE, str(tokenizer_folder))
+    for number, stage in stages.items():
+        until(lambda folder=stage.root: (folder / "started").exists(), seconds=100)
+        os.kill(stage.process.pid, number)
+        stage.finish(60)
+    until(lambda: not running_in(tmp_path), seconds=30)
+
+
+def test_a_server_that_does_not_start_is_named_with_its_last_words(
+    tokenizer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm_model, "ROOT", tmp_path)
+    monkeypatch.setattr(
+        vllm_model, "PYTHON", executable(tmp_path / "python", "#!/bin/sh\necho too little memory\nexit 3\n")
+    )
+    with pytest.raises(ServerError, match=r"did not start(.|\n)*too little memory"):
+        VllmModel(TextCodec(tokenizer_folder, bos=True), 128).start()
+    monkeypatch.setattr(vllm_model, "PYTHON", tmp_path / "absent")
+    with pytest.raises(ServerError, match="make serve"):
+        VllmModel(TextCodec(tokenizer_folder, bos=True), 128)
+
+
+@pytest.mark.serve
+@pytest.mark.timeout(3600)
+def test_a_stage_scores_through_vllm_as_through_jax_and_leaves_no_process(
+    model: Path,  # noqa: F811
+    benchmarks: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    if not vllm_model.PYTHON.is_file():
+        pytest.skip("vLLM is not installed; `make serve` does it")
+    project = clone(tmp_path)
+    (project.root / ".venv-serve").symlink_to(vllm_model.PYTHON.parents[1])
+    served = tmp_path / "model"  # of a folder that is not the tests', so that its server is known by its command line
+    shutil.copytree(model, served)
+
+    def serving() -> list[str]:
+        return [line for process in psutil.process_iter() if str(served) in (line := " ".join(arguments(process)))]
+
+    for task in ("mmlu", "gsm8k"):
+        for backend in ("jax", "vllm"):
+            project.run(*command(project, task, served, benchmarks, tmp_path / backend, backend=backend))
+            assert not serving()
+        ours, theirs = (list(read_jsonl(tmp_path / backend / f"{task}.jsonl")) for backend in ("jax", "vllm"))
+        for one, other in zip(ours, theirs, strict=True):
+            if task == "mmlu":
+                assert one.pop("logprobs") == pytest.approx(other.pop("logprobs"), abs=1e-4)
+            assert one == other
+        results = [tmp_path / backend / f"{task}.json" for backend in ("jax", "vllm")]
+        assert without_who(results[0], task) == without_who(results[1], task)
+        assert read_json(results[1])["library_versions"]["vllm"]
+    for number, words in ((signal.SIGINT, "EngineCore"), (signal.SIGKILL, "POST /v1/completions")):
+        shutil.rmtree(project.root / "logs")
+        stage = Build(project, *command(project, "gsm8k", served, benchmarks, tmp_path / "killed", backend="vllm"))
+        until(lambda w=words: any(w in log.read_text() for log in project.root.glob("logs/vllm-*")), seconds=1500)  # type: ignore[misc]
+        assert serving()
+        os.kill(stage.process.pid, number)
+        stage.finish(60)
+        until(lambda: not serving() and not running_in(project.root), seconds=30)
+
+
+def arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []  # it has ended
