@@ -82,7 +82,10 @@ def test_new_tokens_are_the_mean_of_the_others(tmp_path, tokenizer):
         for name in ("model.embed_tokens.weight", "lm_head.weight")[: 1 if tied else 2]:
             assert np.array_equal(stored[name][:61], weights[name])
             np.testing.assert_allclose(stored[name][61:], np.tile(weights[name].mean(0), (3, 1)), atol=1e-6)
-        assert folder.load(tmp_path / str(tied))[0].vocab_size == 64
+        read, again = folder.load(tmp_path / str(tied))
+        assert read.vocab_size == 64
+        folder.save(tmp_path / f"{tied}_again", again, tmp_path / str(tied), dtype="float32")
+        assert contents(tmp_path / f"{tied}_again") == contents(tmp_path / str(tied))
         assert model(np.array([[63]])).shape == (1, 1, 64)
     with pytest.raises(ValueError, match="the model has 64 tokens, the tokenizer 10"):
         resize_vocabulary(model, 10)

@@ -39,6 +39,15 @@ def test_the_papers_training_is_llama_2_70b_on_four_million_tokens(pretraining):
     assert (tuning.config.vocab_size, tuning.params.batch_size, tuning.steps) == (32005, 128, None)
 
 
+def test_scale_small_is_smollm2():
+    from lemur.training.flops import matrix_weights
+
+    config = read_training(ROOT / "scales/small.yaml", "continued_pretraining").config
+    # SmolLM2-135M has 134,515,008 parameters, its output layer the embedding; 61 norms of 576.
+    assert matrix_weights(config) == 134_515_008 - (2 * 30 + 1) * 576
+    assert read_training(ROOT / "scales/small.yaml", "instruction_tuning").config.vocab_size == 49152 + 3
+
+
 def test_its_mesh_is_a_whole_v4_512(pretraining):
     for training in (pretraining, read_training(PAPER, "instruction_tuning")):
         assert training.params.mesh.devices == 256
@@ -123,6 +132,24 @@ def test_the_demo_fits_four_chips():
     assert planned.returncode == 0, planned.stderr
     assert planned.stdout.count("v4-8: 4 chips, mesh data 1, fsdp 2, sequence 1, tensor 2") == 2
     assert re.search(r"all-gather +0\.\d GiB", planned.stdout)
+
+
+@pytest.mark.plan
+def test_scale_small_fits_one_chip():
+    planned = lemur_plan(ROOT / "scales/small.yaml")
+    assert planned.returncode == 0, planned.stderr
+    assert planned.stdout.count("v4-512: 1 of 256 chips, mesh data 1, fsdp 1, sequence 1, tensor 1") == 2
+    assert planned.stdout.count("0.1 billion weights, 30 layers, 4915") == 2
+
+
+@pytest.mark.plan
+@pytest.mark.timeout(900)
+def test_a_sequence_axis_costs_no_whole_batch():
+    """Four layers of 70B: 122 GiB before weights were gathered (`sharding.gathered`)."""
+    mesh = ["--mesh", "1x64x2x2", "--microbatches", "2", "--layers", "4"]
+    planned = lemur_plan(PAPER, "--stage", "continued_pretraining", *mesh)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert float(re.findall(r"in all +(\d+\.\d\d) GiB\n", planned.stdout)[0]) < 9
 
 
 @pytest.mark.plan

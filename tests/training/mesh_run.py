@@ -1,6 +1,7 @@
 """Run by test_mesh.py in processes of their own, since devices and processes are set before JAX starts.
 
     python -m tests.training.mesh_run gradients INPUTS OUT MESH...
+    python -m tests.training.mesh_run sent INPUTS OUT MESH...
     python -m tests.training.mesh_run stage INPUTS OUT MESH STEPS TERMINATE_AT
 
 A MESH is four numbers, as 1x2x2x2: data, fsdp, sequence, tensor.
@@ -69,6 +70,43 @@ def gradients(inputs, out, meshes):
         np.savez(out / f"{name}.npz", **scalars, **flat)
 
 
+def sent(out, meshes):
+    """OUT/sent.json: for each mesh, what a device sends in a step of 16 sequences of 256 tokens."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from flax import nnx
+
+    from lemur.model.llama import Llama
+    from lemur.model.sharding import spec
+    from lemur.planning.collectives import collective_bytes
+    from lemur.records import write_json
+    from lemur.training import devices
+    from lemur.training.base_model import Params
+    from lemur.training.step import compile_step, state_shardings
+    from tests.model.reference import small_config
+
+    config = small_config(hidden_size=64, intermediate_size=128, head_dim=16, num_hidden_layers=2, vocab_size=64)
+    found = {}
+    for name in meshes:
+        mesh = devices.make_mesh(Params.model_validate(block(name)).mesh)
+        model = nnx.eval_shape(lambda: Llama(config, rngs=nnx.Rngs(0), remat="full"))
+        graph, weights = nnx.split(model)
+        tx = optax.sgd(1.0)
+        shardings = state_shardings(mesh, tx, weights)
+        state = {"params": weights, "optimizer": jax.eval_shape(tx.init, weights)}
+        where = jax.sharding.NamedSharding(mesh, spec(mesh, (1, 16, 256), devices.BATCH_AXES))
+        batch = {
+            key: jax.ShapeDtypeStruct((1, 16, 256), jnp.float32 if key == "weights" else jnp.int32, sharding=where)
+            for key in ("tokens", "targets", "segments", "positions", "weights", "sources")
+        }
+        with devices.use(mesh):
+            step = compile_step(graph, tx, sources=2, shardings=shardings)
+            compiled = step.lower(state, batch, jax.ShapeDtypeStruct((), jnp.float32)).compile()
+        found[name] = sum(collective_bytes(compiled.as_text()).values())
+    write_json(out / "sent.json", found)
+
+
 def stage(inputs, out, mesh, steps, terminate_at):
     """The stage base_model on a mesh, in as many processes as were launched; SIGTERM comes in step `terminate_at`."""
     from lemur.training.base_model import Params, base_model
@@ -104,5 +142,7 @@ if __name__ == "__main__":
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"], count // launch.processes())
     if what == "gradients":
         gradients(Path(inputs), Path(out), meshes)
+    elif what == "sent":
+        sent(Path(out), meshes)
     else:
         stage(Path(inputs), Path(out), meshes[0], int(meshes[1]), int(meshes[2]))

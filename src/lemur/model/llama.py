@@ -15,7 +15,7 @@ from jax import Array
 
 from lemur.model.attention import Attend, Kind, attention
 from lemur.model.config import LlamaConfig
-from lemur.model.sharding import constrain
+from lemur.model.sharding import constrain, gathered
 
 REMAT_POLICIES: dict[str, Any] = {
     "none": jax.checkpoint_policies.everything_saveable,
@@ -80,21 +80,24 @@ class Layers(nnx.Module):
     def qkv(self, x: Array, positions: Array, frequencies: Array) -> tuple[Array, Array, Array]:
         """Rotated queries [B, L, heads, head_dim] and keys, and values [B, L, kv_heads, head_dim]."""
         batch, length, _ = x.shape
-        normed = constrain(rms_norm(x, self.attention_norm[...], self.config.rms_norm_eps), "batch", "length", None)
+        norm = gathered(self.attention_norm[...], x.dtype, None)
+        normed = constrain(rms_norm(x, norm, self.config.rms_norm_eps), "batch", "length", None)
         query, key, value = (
-            (normed @ weight[...].astype(x.dtype)).reshape(batch, length, -1, self.config.head_dim)
-            for weight in (self.query, self.key, self.value)
+            (normed @ gathered(weight[...], x.dtype, None, name)).reshape(batch, length, -1, self.config.head_dim)
+            for weight, name in ((self.query, "heads"), (self.key, "kv_heads"), (self.value, "kv_heads"))
         )
         return rotate(query, positions, frequencies), rotate(key, positions, frequencies), value
 
     def finish(self, x: Array, attended: Array) -> Array:
         """Residual stream after the attention's output projection and the SwiGLU MLP."""
-        x = x + attended.reshape(*x.shape[:2], -1) @ self.output[...].astype(x.dtype)
+        x = x + attended.reshape(*x.shape[:2], -1) @ gathered(self.output[...], x.dtype, "heads", None)
         x = constrain(x, "batch", "residual_length", None)
-        normed = constrain(rms_norm(x, self.mlp_norm[...], self.config.rms_norm_eps), "batch", "length", None)
-        gated = jax.nn.silu(normed @ self.gate[...].astype(x.dtype)) * (normed @ self.up[...].astype(x.dtype))
-        gated = constrain(gated, "batch", "length", "mlp")
-        return constrain(x + gated @ self.down[...].astype(x.dtype), "batch", "residual_length", None)
+        norm = gathered(self.mlp_norm[...], x.dtype, None)
+        normed = constrain(rms_norm(x, norm, self.config.rms_norm_eps), "batch", "length", None)
+        gate, up = (gathered(weight[...], x.dtype, None, "mlp") for weight in (self.gate, self.up))
+        gated = constrain(jax.nn.silu(normed @ gate) * (normed @ up), "batch", "length", "mlp")
+        down = gathered(self.down[...], x.dtype, "mlp", None)
+        return constrain(x + gated @ down, "batch", "residual_length", None)
 
 
 class Llama(nnx.Module):
@@ -149,15 +152,18 @@ class Llama(nnx.Module):
 
     def embed(self, tokens: Array) -> Array:
         """States [B, L, hidden] before the first layer."""
-        x = jnp.take(self.embedding[...], tokens, axis=0).astype(self.dtype)
+        table = constrain(self.embedding[...], "vocab", "looked_up")
+        x = jnp.take(table, tokens, axis=0).astype(self.dtype)
         return constrain(x, "batch", "residual_length", None)
 
     def logits(self, x: Array) -> Array:
         """Float32 logits [B, L, V] of states [B, L, hidden]: the last norm, then the output layer."""
-        x = constrain(rms_norm(x, self.norm[...], self.config.rms_norm_eps), "batch", "length", None)
+        norm = gathered(self.norm[...], x.dtype, None)
+        x = constrain(rms_norm(x, norm, self.config.rms_norm_eps), "batch", "length", None)
         if self.config.tie_word_embeddings:
-            head = self.embedding[...].astype(x.dtype)
+            head = gathered(self.embedding[...], x.dtype, "vocab", None)
             logits = jnp.einsum("bld,vd->blv", x, head, preferred_element_type=jnp.float32)
         else:
-            logits = jnp.einsum("bld,dv->blv", x, self.head[...].astype(x.dtype), preferred_element_type=jnp.float32)
+            head = gathered(self.head[...], x.dtype, None, "vocab")
+            logits = jnp.einsum("bld,dv->blv", x, head, preferred_element_type=jnp.float32)
         return constrain(logits, "batch", "length", "vocab")

@@ -23,8 +23,8 @@ def plan(
 ) -> bool:
     """Print the plan of each stage. Returns whether all of them fit.
 
-    mesh: data x fsdp x sequence x tensor, "search" for the best, None for the scale's own. layers: fewer than the model
-    has, for a quick look.
+    mesh: data x fsdp x sequence x tensor, "search" for the best, None for the scale's own, which may be of one device.
+    layers: fewer than the model has, for a quick look.
     """
     if machine not in MACHINES:
         raise SystemExit(f"--machine is {machine!r}; {', '.join(MACHINES)} are known")
@@ -38,13 +38,14 @@ def plan(
         else:
             sizes = _sizes(mesh) if mesh else list(training.params.mesh.sizes().values())
             training = training.on(sizes, microbatches or training.params.microbatches)
-            if training.params.mesh.devices != len(chips):
+            wanted = training.params.mesh.devices
+            if wanted != len(chips) and (mesh or wanted > 1):
                 raise SystemExit(
-                    f"{stage}: the mesh {_mesh(training)} has {training.params.mesh.devices} devices, {machine} "
-                    f"{len(chips)} chips; give --mesh, or --mesh search"
+                    f"{stage}: the mesh {_mesh(training)} has {wanted} devices, {machine} {len(chips)} chips; "
+                    "give another --mesh, or --mesh search"
                 )
             try:
-                best = compile_training(training, chips)
+                best = compile_training(training, chips[:wanted])
             except ValueError as error:
                 raise SystemExit(f"{stage}: {error}") from None
         print(text(best, slice_, len(chips), mfu) if best else f"{stage}: no layout of {machine} fits", flush=True)
@@ -78,10 +79,12 @@ def _search(training: Training, machine: Machine, chips: Sequence[Any], most: in
 def text(found: Compiled, machine: Machine, chips: int, mfu: float) -> str:
     """The plan of one training, one fact a line."""
     training, params, config = found.training, found.training.params, found.training.config
-    weights = matrix_weights(config) + config.hidden_size * config.vocab_size
+    used = params.mesh.devices
+    of = f"{used} of {chips}" if used < chips else f"{chips}"
+    weights = matrix_weights(config) + (0 if config.tie_word_embeddings else config.hidden_size * config.vocab_size)
     sizes = ", ".join(f"{name} {size}" for name, size in params.mesh.sizes().items())
     lines = [
-        f"{training.stage} on {machine.name}: {chips} chips, mesh {sizes}; compiled in {found.seconds:.0f} s",
+        f"{training.stage} on {machine.name}: {of} chips, mesh {sizes}; compiled in {found.seconds:.0f} s",
         _line(
             "model",
             f"{weights / 1e9:.1f} billion weights, {config.num_hidden_layers} layers, {config.vocab_size} tokens",
@@ -111,7 +114,7 @@ def text(found: Compiled, machine: Machine, chips: int, mfu: float) -> str:
     lines.append(
         f"    {'in all':42} {found.sent / GIB:7.1f} GiB, {links:.1f} s at {machine.interconnect / 1e9:.0f} GB/s"
     )
-    return "\n".join(lines + _time(training, chips * machine.flops, mfu, links))
+    return "\n".join(lines + _time(training, used * machine.flops, mfu, links))
 
 
 def _time(training: Training, peak: float, mfu: float, links: float) -> list[str]:
@@ -124,8 +127,8 @@ def _time(training: Training, peak: float, mfu: float, links: float) -> list[str
         _line("FLOPs", f"{flops:.3g} a step (flops.py), {again:.3g} with what is computed again"),
         _line(
             "a step",
-            f"{seconds:.1f} s at an assumed MFU of {mfu:.0%} of {peak / 1e15:.1f} PFLOP/s; not below "
-            f"{again / peak:.1f} s of products, nor {links:.1f} s of sending",
+            f"{_short(seconds)} s at an assumed MFU of {mfu:.0%} of {peak / 1e15:.1f} PFLOP/s; not below "
+            f"{_short(again / peak)} s of products, nor {_short(links)} s of sending",
         ),
     ]
     if seconds < max(again / peak, links):
@@ -140,6 +143,10 @@ def _time(training: Training, peak: float, mfu: float, links: float) -> list[str
         hours = 1e9 / training.tokens * seconds / 3600
         lines.append(_line("training", f"{hours:.1f} hours for each billion tokens, padding included"))
     return lines
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds >= 0.95 or not seconds else f"{seconds:.2g}"
 
 
 def _line(name: str, fact: str) -> str:

@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 STAGES = {"continued_pretraining": "pack_corpus", "instruction_tuning": "encode_instructions"}
 LLAMA2_VOCABULARY = 32000
 CHATML_TOKENS = 5
+# What scale small imports (`init: gguf`); it has two of ChatML's tokens. params.yaml's shape is that of a model from
+# scratch, in scale paper that of Llama-2-70B.
+SMOLLM2_135M = {
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "max_position_embeddings": 8192,
+    "rope_theta": 100000.0,
+    "tie_word_embeddings": True,
+}
+SMOLLM2_VOCABULARY = 49152
 
 
 @dataclass(frozen=True)
@@ -53,9 +66,12 @@ def read_training(scale: Path, stage: str, *, layers: int | None = None) -> Trai
     params: TrainingParams = import_module(f"lemur.training.{stage}").Params.model_validate(_block(values, stage))
     shape = _block(values, "base_model")["model"]
     vocabulary = LLAMA2_VOCABULARY if values["tokenizer.kind"] == "llama2" else values["tokenizer.vocab_size"]
+    added = CHATML_TOKENS
+    if values["base_model.init"] == "gguf":
+        shape, vocabulary, added = shape | SMOLLM2_135M, SMOLLM2_VOCABULARY, CHATML_TOKENS - 2
     config = LlamaConfig(
         **shape,
-        vocab_size=vocabulary + (CHATML_TOKENS if stage == "instruction_tuning" else 0),
+        vocab_size=vocabulary + (added if stage == "instruction_tuning" else 0),
         head_dim=shape["hidden_size"] // shape["num_attention_heads"],
     )
     config = replace(config, num_hidden_layers=layers) if layers else config
