@@ -10,6 +10,7 @@ from lemur.model import folder
 from lemur.model.config import RopeScaling
 from lemur.model.weights import build
 from lemur.pipeline.files import ROOT
+from lemur.planning.trainings import read_training
 from tests.model.reference import random_tensors, small_config
 
 pytestmark = pytest.mark.parity
@@ -138,7 +139,9 @@ def test_smollm2_says_what_it_says_in_transformers(smollm2: Path):
     tokenizer = Tokenizer.from_file(str(smollm2 / "tokenizer.json"))
     prompts = [tokenizer.encode(prompt).ids for prompt in PROMPTS]
     assert len(set(PROMPTS)) == 20
-    model, ours = theirs(smollm2), folder.load(smollm2)[1]
+    config, ours = folder.load(smollm2)
+    model = theirs(smollm2)
+    assert read_training(ROOT / "scales/small.yaml", "continued_pretraining").config == config
     with torch.no_grad():
         expected = model(torch.as_tensor([prompts[3]])).logits.numpy()
     difference = np.abs(np.asarray(ours(np.array([prompts[3]]))) - expected).max()

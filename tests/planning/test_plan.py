@@ -72,6 +72,23 @@ def test_layouts_divide_the_machine_the_batch_and_the_model(pretraining):
     assert min(layout.held for layout in found) > 4 * GIB
 
 
+def test_the_estimate_of_what_a_chip_sends_is_near_what_the_compiler_says(pretraining):
+    compiled = {
+        ((1, 128, 1, 2), 2): 604,
+        ((1, 64, 2, 2), 2): 622,
+        ((1, 32, 4, 2), 2): 651,
+        ((2, 64, 1, 2), 2): 730,
+        ((2, 32, 2, 2), 2): 745,
+        ((1, 64, 1, 4), 2): 960,
+        ((1, 64, 1, 4), 4): 1172,
+        ((1, 256, 1, 1), 2): 1528,
+    }
+    found = layouts(pretraining.config, chips=256, batch=1024, length=4096)
+    estimated = {(layout.mesh, layout.microbatches): layout.sent / GIB for layout in found}
+    for layout, sent in compiled.items():
+        assert estimated[layout] == pytest.approx(sent, rel=0.1), layout
+
+
 def test_the_report_adds_up(pretraining):
     training = pretraining.on((1, 64, 1, 4), 4)
     compiled = Compiled(training, 30.0, GIB, 2 * GIB, 0, 17 * GIB, {"all-gather": 600e9, "all-reduce": 90e9})

@@ -71,10 +71,12 @@ def _estimate(config: LlamaConfig, mesh: tuple[int, int, int, int], parts: int, 
     # Weights, two means of Adam's and the gradient in float32; each layer's input; logits, thrice; two layers' weights.
     held = 16 * weights / (fsdp * sequence * tensor) + config.num_hidden_layers * states / tensor
     held += 3 * 4 * rows * length / sequence * config.vocab_size / tensor + 2 * 2 * layer
-    # Weights gathered forward and again backward (bfloat16), gradients summed (float32).
+    # Weights gathered forward and again backward, gradients summed and cut, all in bfloat16. Copies along `data` get
+    # sums of whole gradients, and over all chips at once XLA gathers by sums, too; a sum sends twice as much.
     cut = fsdp * sequence
-    sent = parts * config.num_hidden_layers * layer * (2 * 2 + 4) * (cut - 1) / cut
-    sent += parts * 4 * weights / (cut * tensor) * 2 * (data - 1) / data
+    all_chips = data * tensor == 1
+    gathered, gradients = 2 * 2 * (2 if all_chips else 1), 2 * (2 if all_chips or data > 1 else 1)
+    sent = parts * config.num_hidden_layers * layer * (gathered + gradients) * (cut - 1) / cut
     # Around attention and MLP the states are gathered and their parts summed: 4 times forward, recomputed and backward.
     sent += parts * config.num_hidden_layers * 12 * states * (tensor - 1) / tensor
     sent += parts * config.num_hidden_layers * 3 * kv * (sequence - 1) / sequence
