@@ -166,7 +166,7 @@ def test_a_sequence_axis_costs_no_whole_batch():
     mesh = ["--mesh", "1x64x2x2", "--microbatches", "2", "--layers", "4"]
     planned = lemur_plan(PAPER, "--stage", "continued_pretraining", *mesh)
     assert planned.returncode == 0, planned.stdout + planned.stderr
-    assert float(re.findall(r"in all +(\d+\.\d\d) GiB\n", planned.stdout)[0]) < 9
+    assert float(re.findall(r"in all +(\d+\.\d\d) GiB\n", planned.stdout)[0]) < 12
 
 
 @pytest.mark.plan
