@@ -20,7 +20,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve peer plan small abilities ds1000 toolchains \
+.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer plan small abilities ds1000 toolchains \
 	clean test-exact
 
 help: ## what can be made
@@ -91,6 +91,12 @@ embed parity: setup ## CPU torch and sentence-transformers: INSTRUCTOR embedding
 serve: setup ## vLLM in .venv-serve
 	test -x .venv-serve/bin/python || $(PY) -m venv .venv-serve
 	uv pip install -q --python .venv-serve/bin/python --no-deps --require-hashes -r requirements/serve.txt
+
+serve-check: serve ## vLLM beside JAX: this checkout's Lemur-Chat and SmolLM2-135M (scale small), and as a stage's back end
+	snakemake --cores $(CORES) --resources mem_mb=$(MEMORY_MB) -- models/lemur_chat/
+	CORES=$(CORES) MEMORY_MB=$(MEMORY_MB) bin/at_scale small small models/base/
+	python benchmarks/serve.py models/lemur_chat .lemur/at/small/models/base
+	python -m pytest -q -m serve tests/inference
 
 peer: setup ## lm-evaluation-harness in .venv-peer, for benchmarks/peer.py (1.4 GB)
 	test -x .venv-peer/bin/python || $(PY) -m venv .venv-peer

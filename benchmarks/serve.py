@@ -1,47 +1,92 @@
-"""vLLM beside JAX on one model folder: `make serve`, then `python benchmarks/serve.py [FOLDER] [CONTEXT]`.
+"""vLLM beside JAX on model folders: `make serve`, then `python benchmarks/serve.py [--context TOKENS] [FOLDER...]`.
 
-Greedy answers in float32 are equal, log-probabilities within 1e-4, and the server answers a chat request through the
-folder's template. Exits with status 1 where they differ.
+Greedy answers in float32 are equal, log-probabilities within 1e-4, and a chat request is answered as the same prompt
+is here; a folder without a chat template gets models/lemur_chat's for it. Exits with status 1 where they differ.
 """
 
+import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
-PROMPTS = ["def add(a, b):\n", "Question: How many eggs are in 3 boxes of 12?\nAnswer:", "The city of", "class Point:"]
+CHAT = ROOT / "models/lemur_chat"
+PROMPTS = [
+    "def add(a, b):\n",
+    "Question: How many eggs are in 3 boxes of 12?\nAnswer:",
+    "The city of",
+    "class Point:",
+    "import numpy as np\n\n\ndef mean_of_rows(table):\n",
+    "SELECT name FROM",
+    "Once upon a time there was a",
+    "#include <stdio.h>\n\nint main(",
+]
+MESSAGES = [{"role": "user", "content": "Write a Python function that adds two numbers."}]
+NEW_TOKENS = 48
 TOLERANCE = 1e-4
 
 
-def main(folder: Path, context: int) -> int:
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="*", default=[CHAT])
+    parser.add_argument("--context", type=int, default=512)
+    arguments = parser.parse_args()
     from lemur.pipeline.environment import apply_numerics
     from lemur.pipeline.files import ENVIRONMENT, read_yaml
 
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
+    return max([compare(folder, arguments.context) for folder in arguments.folders])
+
+
+def compare(folder: Path, context: int) -> int:
+    from lemur.inference.text import TextCodec
+
+    if TextCodec(folder, bos=True).chat_template is not None:
+        return compare_chat(folder, context, "its own template")
+    template = TextCodec(CHAT, bos=True).chat_template
+    with tempfile.TemporaryDirectory() as place:
+        with_template = Path(place, folder.resolve().name)
+        with_template.mkdir()
+        for file in folder.iterdir():
+            (with_template / file.name).symlink_to(file.resolve())
+        (with_template / "chat_template.jinja").write_text(str(template), encoding="utf-8")
+        return compare_chat(with_template, context, f"the template of {CHAT.relative_to(ROOT)}")
+
+
+def compare_chat(folder: Path, context: int, template: str) -> int:
     from lemur.inference.jax_model import JaxModel
     from lemur.inference.text import TextCodec
     from lemur.inference.vllm_model import VllmModel
 
     codec = TextCodec(folder, bos=True)
-    ours, theirs = JaxModel.load(folder, tile=4, bos=True, context=context), VllmModel(codec, context)
-    message = {"role": "user", "content": "Write a Python function that adds two numbers."}
-    prompts = [*PROMPTS, *([codec.chat_prompt([message], "")] if codec.chat_template else [])]
-    answers = [model.generate(prompts, max_new_tokens=24, stop=["\n\n"]) for model in (ours, theirs)]
-    same = sum(a == b for a, b in zip(*answers, strict=True))
+    ours, theirs = JaxModel.load(folder, tile=len(PROMPTS) + 1, bos=True, context=context), VllmModel(codec, context)
+    prompts = [*PROMPTS, codec.chat_prompt(MESSAGES, "")]
+    answers = [model.generate(prompts, max_new_tokens=NEW_TOKENS, stop=["\n\n\n"]) for model in (ours, theirs)]
+    different = [prompt for prompt, a, b in zip(prompts, *answers, strict=True) if a != b]
     requests = [(prompt, text) for prompt in prompts for text in (" A", " two words")]
+    # What was answered, too: where two texts part, the gap of the log-probabilities says whether it was a near tie.
+    requests += [(prompt, answer.text) for prompt, answer in zip(prompts, answers[0], strict=True) if answer.text]
     scores = [model.loglikelihood(requests) for model in (ours, theirs)]
     pairs = [
         pair for a, b in zip(*scores, strict=True) for pair in zip(a.token_logprobs, b.token_logprobs, strict=True)
     ]
     largest = max(abs(a - b) for a, b in pairs)
-    print(f"greedy answers: {same} of {len(prompts)} equal; largest difference of a log-probability: {largest:.1e}")
-    if codec.chat_template:
-        body = {"model": theirs.served, "messages": [message], "max_tokens": 16, "temperature": 0}
-        print("chat:", theirs._server.ask("POST", "/chat/completions", body)["choices"][0]["message"]["content"])
+    body = {
+        "model": theirs.served,
+        "messages": MESSAGES,
+        "max_tokens": NEW_TOKENS,
+        "temperature": 0,
+        "stop": ["\n\n\n"],
+    }
+    said = theirs._server.ask("POST", "/chat/completions", body)["choices"][0]["message"]["content"]
     theirs.close()
-    return int(same < len(prompts) or largest > TOLERANCE)
+    print(f"{folder.name} ({sum(answer.tokens for answer in answers[0])} tokens generated, {len(pairs)} scored)")
+    print(f"  greedy answers: {len(prompts) - len(different)} of {len(prompts)} equal {different or ''}")
+    print(f"  largest difference of a log-probability: {largest:.1e} (allowed: {TOLERANCE})")
+    print(f"  chat through {template}: {said!r}, {'as' if said == answers[0][-1].text else 'NOT as'} here")
+    return int(bool(different) or largest > TOLERANCE or said != answers[0][-1].text)
 
 
 if __name__ == "__main__":
-    place = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "models/lemur_chat"
-    sys.exit(main(place, int(sys.argv[2]) if len(sys.argv) > 2 else 512))
+    sys.exit(main())
