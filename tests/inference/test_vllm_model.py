@@ -12,7 +12,7 @@ from lemur.inference import vllm_model
 from lemur.inference.server_model import ServerError
 from lemur.inference.text import TextCodec
 from lemur.inference.vllm_model import VllmModel
-from lemur.records import read_json, read_jsonl
+from lemur.records import read_json, read_jsonl, write_json
 from tests.evaluation.test_stages import benchmarks, model, without_who  # noqa: F401
 from tests.exact.evaluations import clone, command
 from tests.processes import Build, running_in, until
@@ -77,9 +77,13 @@ def test_a_stage_scores_through_vllm_as_through_jax_and_leaves_no_process(
         pytest.skip("vLLM is not installed; `make serve` does it")
     project = clone(tmp_path)
     (project.root / ".venv-serve").symlink_to(vllm_model.PYTHON.parents[1])
+    served = tmp_path / "model"
+    shutil.copytree(model, served)
+    settings = read_json(served / "tokenizer_config.json")
+    write_json(served / "tokenizer_config.json", settings | {"eos_token": "</s>"})  # vLLM takes no table here
     for task in ("mmlu", "gsm8k"):
         for backend in ("jax", "vllm"):
-            project.run(*command(project, task, model, benchmarks, tmp_path / backend, backend=backend))
+            project.run(*command(project, task, served, benchmarks, tmp_path / backend, backend=backend))
             until(lambda: not running_in(project.root), seconds=10)
         ours, theirs = (list(read_jsonl(tmp_path / backend / f"{task}.jsonl")) for backend in ("jax", "vllm"))
         for one, other in zip(ours, theirs, strict=True):
@@ -91,7 +95,7 @@ def test_a_stage_scores_through_vllm_as_through_jax_and_leaves_no_process(
         assert read_json(results[1])["library_versions"]["vllm"]
     for number, words in ((signal.SIGINT, "EngineCore"), (signal.SIGKILL, "POST /v1/completions")):
         shutil.rmtree(project.root / "logs")
-        stage = Build(project, *command(project, "gsm8k", model, benchmarks, tmp_path / "killed", backend="vllm"))
+        stage = Build(project, *command(project, "gsm8k", served, benchmarks, tmp_path / "killed", backend="vllm"))
         until(lambda w=words: any(w in log.read_text() for log in project.root.glob("logs/vllm-*")), seconds=1500)  # type: ignore[misc]
         assert len(running_in(project.root)) > 2
         os.kill(stage.process.pid, number)
