@@ -89,6 +89,8 @@ def test_a_stage_scores_through_vllm_as_through_jax_and_leaves_no_process(
         for one, other in zip(ours, theirs, strict=True):
             if task == "mmlu":
                 assert one.pop("logprobs") == pytest.approx(other.pop("logprobs"), abs=1e-4)
+            if task == "gsm8k":  # vLLM holds back the bytes of a character that the answer's end cuts in two
+                one["output"], other["output"] = (row["output"].rstrip("\ufffd") for row in (one, other))
             assert one == other
         results = [tmp_path / backend / f"{task}.json" for backend in ("jax", "vllm")]
         assert without_who(results[0], task) == without_who(results[1], task)
