@@ -21,7 +21,8 @@ ASK: Record = {
     "tile": 4,
     "backend": "jax",
 }
-ASK_FOR_PROGRAMS = ASK | {"samples": 1, "k": [1], "temperature": 0.0}
+ASK_FOR_ANSWERS = ASK | {"stop": None}
+ASK_FOR_PROGRAMS = ASK_FOR_ANSWERS | {"samples": 1, "k": [1], "temperature": 0.0}
 
 
 class Oracle:

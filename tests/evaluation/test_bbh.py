@@ -5,9 +5,9 @@ import pytest
 
 from lemur.evaluation import bbh as stage
 from lemur.records import Record, read_json, read_jsonl
-from tests.evaluation.conftest import ASK, BUNDLED, Oracle, fetched, file
+from tests.evaluation.conftest import ASK_FOR_ANSWERS, BUNDLED, Oracle, fetched, file
 
-PARAMS = ASK | {"shots": 2, "max_new_tokens": 64, "strip_prompt": False}
+PARAMS = ASK_FOR_ANSWERS | {"shots": 2, "max_new_tokens": 64, "strip_prompt": False}
 HEAD = "canary\n-----\nAdd two numbers.\n\n"
 SHOT = "Q: {n} + {n} =\nA: Let's think step by step.\nIt is twice. So the answer is wrong. So the answer is {m}.\n\n"
 TASKS = {"adding": [("7 + 7 =", "14"), ("9 - 14 =", "-5")], "choosing": [("Which?\n(A) x\n(B) y", "(B)")] * 3}

@@ -5,9 +5,9 @@ import pytest
 
 from lemur.evaluation import gsm8k as stage
 from lemur.records import read_json, read_jsonl
-from tests.evaluation.conftest import ASK, Oracle, fetched, file
+from tests.evaluation.conftest import ASK_FOR_ANSWERS, Oracle, fetched, file
 
-PARAMS = ASK | {"shots": 2, "max_new_tokens": 64}
+PARAMS = ASK_FOR_ANSWERS | {"shots": 2, "max_new_tokens": 64}
 
 
 def lines(split: str, count: int) -> str:
@@ -55,6 +55,18 @@ def test_the_prompt(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model.chat = True
     run(benchmark, model, monkeypatch, limit=1)
     assert model.prompts[-1].startswith("[user]Answer the") and model.prompts[-1].endswith("?[assistant]Answer:")
+
+
+def test_stop_strings_are_a_parameter(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Oracle(lambda prompt: " So the answer is 7.\nNo: 8. Question: 9")
+    for stop, output in (
+        (None, " So the answer is 7."),
+        (["Question:"], " So the answer is 7.\nNo: 8. "),
+        ([], model.answer("")),
+    ):
+        result, samples = run(benchmark, model, monkeypatch, limit=1, stop=stop)
+        assert samples[0]["output"] == output
+        assert result["configs"]["gsm8k"]["stop"] == (["\n"] if stop is None else stop)
 
 
 def test_more_shots_than_examples_are_refused(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:

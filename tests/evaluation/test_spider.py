@@ -10,9 +10,9 @@ from lemur import sandbox
 from lemur.evaluation import spider as stage
 from lemur.evaluation import sql_judge
 from lemur.records import Record, read_json, read_jsonl
-from tests.evaluation.conftest import ASK, BUNDLED, Oracle, fetched, file
+from tests.evaluation.conftest import ASK_FOR_ANSWERS, BUNDLED, Oracle, fetched, file
 
-PARAMS = ASK | {"max_new_tokens": 64, "max_steps": 10_000_000, "memory": 256}
+PARAMS = ASK_FOR_ANSWERS | {"max_new_tokens": 64, "max_steps": 10_000_000, "memory": 256}
 SCHEMA = "CREATE TABLE cat (name TEXT, age INTEGER);\n"
 ROWS = "INSERT INTO cat VALUES ('Tom', 3), ('Mia', 5), ('Leo', 3);\n"
 OTHER_ROWS = "INSERT INTO cat VALUES ('Bo', 9), ('Bo', 1), ('Zoe', 4), ('Tom', 2);\n"

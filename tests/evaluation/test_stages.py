@@ -122,12 +122,13 @@ STAGES: list[tuple[Stage, object, str]] = [
         "heldout",
     ),
     (mmlu.mmlu, mmlu.Params(shots=2, limit=4, **ASK), "mmlu"),  # type: ignore[arg-type]
-    (gsm8k.gsm8k, gsm8k.Params(shots=2, limit=None, max_new_tokens=12, **ASK), "gsm8k"),  # type: ignore[arg-type]
+    (gsm8k.gsm8k, gsm8k.Params(shots=2, limit=None, max_new_tokens=12, stop=None, **ASK), "gsm8k"),  # type: ignore[arg-type]
     (
         humaneval.humaneval,
         humaneval.Params(
             limit=None,
             max_new_tokens=12,
+            stop=None,
             strip_prompt=True,
             samples=1,
             k=(1,),

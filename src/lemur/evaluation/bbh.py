@@ -18,10 +18,9 @@ from lemur.sources.fetched import BadRecord, FetchedFile, load
 RULES = ("paper", "strict")
 
 
-class Params(harness.AskParams):
+class Params(harness.GenerateParams):
     shots: int = Field(description="examples of the task before each question", ge=0)
     limit: int | None = Field(description="questions of each task, a seeded choice; null for all of them", gt=0)
-    max_new_tokens: int = Field(description="most tokens of an answer", gt=0)
     strip_prompt: bool = Field(
         description="whether the model writes the space after `A:` itself: tokenizers that keep a word with the space "
         "before it never saw a space end a text"
@@ -96,7 +95,7 @@ def evaluate(
         return harness.fit_shots(build, params.shots, model, room)
 
     prompts = [fitted(question) for question in chosen]
-    stop = ["\n", "Q: "] if in_chat else ["\n"]
+    stop = params.stops(["\n", "Q: "] if in_chat else ["\n"])
     answers = harness.generate_fitting(
         model, [text for text, _ in prompts], max_new_tokens=params.max_new_tokens, stop=stop, seed=params.seed
     )

@@ -98,7 +98,7 @@ def evaluate(
         report.results[f"ds1000_{library}"] = programs.scores(found, ("none",), params.k)
     report.results["ds1000"] = programs.scores(rows, ("none",), params.k)
     report.higher_is_better = {f"pass@{k}": True for k in params.k}
-    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": list(STOP)}
+    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": params.stops(STOP)}
     report.facts = {"sandbox": sandbox.layers().record()}
     write_jsonl(samples, rows)
     report.write(result, model)

@@ -16,9 +16,8 @@ from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, Fetched, FetchedFile, load
 
 
-class Params(harness.AskParams):
+class Params(harness.GenerateParams):
     shots: int = Field(description="worked examples before each question", ge=0)
-    max_new_tokens: int = Field(description="most tokens of an answer", gt=0)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def evaluate(
 
     prompts = [fitted(problem) for problem in chosen]
     # A chat model ends its turn itself; a plain one goes on with a next question, so its answer is the first line.
-    stop = [] if in_chat else ["\n"]
+    stop = params.stops([] if in_chat else ["\n"])
     answers = harness.generate_fitting(
         model, [text for text, _ in prompts], max_new_tokens=params.max_new_tokens, stop=stop, seed=params.seed
     )

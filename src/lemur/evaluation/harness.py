@@ -51,6 +51,17 @@ class AskParams(StageParams):
     backend: backends.Backend = Field(description="what computes the answers (docs/evaluation.md)")
 
 
+class GenerateParams(AskParams):
+    """Parameters of every benchmark whose answers are generated."""
+
+    max_new_tokens: int = Field(description="most tokens of an answer", gt=0)
+    stop: list[str] | None = Field(description="strings that end an answer; null for the benchmark's own")
+
+    def stops(self, own: Sequence[str]) -> list[str]:
+        """What ends an answer, where `own` are the benchmark's strings."""
+        return list(own) if self.stop is None else self.stop
+
+
 def open_model(folder: Path, params: AskParams) -> Model:
     """The model of a folder behind the back end that the parameters name."""
     settings = {"task": type(params).__module__, **params.model_dump(mode="json")}

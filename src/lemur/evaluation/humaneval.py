@@ -79,7 +79,7 @@ def evaluate(
         report.counts["timed_out"] += found["strict"].status == "timed_out"
     report.results["humaneval"] = programs.scores(rows, EXTRACTIONS, params.k)
     report.higher_is_better = {f"pass@{k}": True for k in params.k}
-    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": list(STOP)}
+    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": params.stops(STOP)}
     report.facts = {"sandbox": sandbox.layers().record()}
     write_jsonl(samples, rows)
     report.write(result, model)

@@ -94,7 +94,7 @@ def evaluate(
         report.counts["timed_out"] += found["strict"].status == "timed_out"
     report.results["mbpp"] = programs.scores(rows, RULES, params.k)
     report.higher_is_better = {f"pass@{k}": True for k in params.k}
-    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": stop}
+    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": params.stops(stop)}
     report.facts = {"sandbox": sandbox.layers().record()}
     write_jsonl(samples, rows)
     report.write(result, model)

@@ -13,10 +13,9 @@ from lemur.inference.interface import Generation, Model
 from lemur.records import Record
 
 
-class ProgramParams(harness.AskParams):
+class ProgramParams(harness.GenerateParams):
     """Parameters of every benchmark whose answers are run."""
 
-    max_new_tokens: int = Field(description="most tokens of a completion", gt=0)
     samples: int = Field(description="completions of each problem", gt=0)
     k: tuple[int, ...] = Field(description="which pass@k to report; none above `samples`", min_length=1, strict=False)
     temperature: float = Field(description="of sampling; 0 is greedy, which allows one sample", ge=0)
@@ -41,7 +40,7 @@ def completions(
             model,
             prompts,
             max_new_tokens=params.max_new_tokens,
-            stop=stop,
+            stop=params.stops(stop),
             temperature=params.temperature,
             seed=params.seed + number,
         )

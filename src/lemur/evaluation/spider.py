@@ -25,8 +25,7 @@ _JUDGE = Path(sql_judge.__file__).read_text(encoding="utf-8")
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`"
 
 
-class Params(harness.AskParams):
-    max_new_tokens: int = Field(description="most tokens of a query", gt=0)
+class Params(harness.GenerateParams):
     max_steps: int = Field(description="steps of SQLite's virtual machine that a query may take", gt=0)
     memory: int = Field(description="MiB that a query may use", gt=0)
 
@@ -80,7 +79,7 @@ def evaluate(
     in_chat = harness.asks_in_chat(model, params.chat)
     prompts = [prompt(model, databases[question.database], question, in_chat) for question in chosen]
     answers = harness.generate_fitting(
-        model, prompts, max_new_tokens=params.max_new_tokens, stop=STOP, seed=params.seed
+        model, prompts, max_new_tokens=params.max_new_tokens, stop=params.stops(STOP), seed=params.seed
     )
     report = harness.Report("spider", params, 1, 0, len(questions), len(chosen))
     rows: list[Record] = []
@@ -103,7 +102,7 @@ def evaluate(
         report.results[f"spider_{name}"] = scores(found, len(databases[name].files) > 1)
     report.results["spider"] = scores(rows, several)
     report.higher_is_better = dict.fromkeys(METRICS if several else METRICS[:1], True)
-    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": list(STOP)}
+    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": params.stops(STOP)}
     report.facts = {"sandbox": sandbox.layers().record()}
     write_jsonl(samples, rows)
     report.write(result, model)
