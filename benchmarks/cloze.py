@@ -28,16 +28,8 @@ def main() -> None:
     from lemur.inference.jax_model import JaxModel
     from lemur.sources.fetched import load
 
-    files = [file for file in load(arguments.checkout / "data/raw/mmlu").files if file.meta["split"] == "test"]
-    by_subject: dict[str, list[mmlu.Question]] = {}
-    for file in files:
-        for question in harness.readable(mmlu.read(file)):
-            by_subject.setdefault(question.subject, []).append(question)
-    questions = [
-        question
-        for _, all_of_one in sorted(by_subject.items())
-        for question in harness.choose(all_of_one, arguments.limit, 0, lambda question: question.where)
-    ]
+    splits = mmlu.by_subject(load(arguments.checkout / "data/raw/mmlu"))
+    questions = mmlu.choose(splits["test"], arguments.limit, 0)
     requests = [
         (
             f"The following are questions about {question.subject.replace('_', ' ')}.\n"

@@ -60,15 +60,17 @@ def main() -> int:
 
 def read_questions(folder: Path, limit: int | None) -> dict[str, dict[str, list[list[str]]]]:
     """{subject: {dev or test: rows of question, A, B, C, D, answer}}."""
-    from lemur.evaluation import harness, mmlu
+    from lemur.evaluation import mmlu
     from lemur.sources.fetched import load
 
-    found: dict[str, dict[str, list[list[str]]]] = {}
-    for file in load(folder).files:
-        rows = [[one.question, *one.choices, one.answer] for one in harness.readable(mmlu.read(file))]
-        taken = rows if file.meta["split"] == "dev" else rows[:limit]
-        found.setdefault(file.meta["subject"], {})[file.meta["split"]] = taken
-    return dict(sorted(found.items()))
+    def rows(questions: list[mmlu.Question]) -> list[list[str]]:
+        return [[one.question, *one.choices, one.answer] for one in questions]
+
+    splits = mmlu.by_subject(load(folder))
+    return {
+        subject: {"dev": rows(splits["dev"][subject]), "test": rows(questions)[:limit]}
+        for subject, questions in sorted(splits["test"].items())
+    }
 
 
 def ask(

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +54,14 @@ def files(task: str, turned: bool) -> dict[str, tuple[str, dict[str, str]]]:
         }
     problems = [
         {
-            "task_id": f"Own/{n}",
+            "task_id": f"Own/{number}",
             "prompt": f"# {n}\n{start}",
             "entry_point": name,
             "canonical_solution": body,
             "test": f"def check(candidate):\n    {test}\n",
         }
-        for n in range(ITEMS // 3)
-        for name, start, body, test in test_humaneval.PROBLEMS
+        for number, (n, (name, start, body, test)) in enumerate(product(range(ITEMS // 3), test_humaneval.PROBLEMS))
     ]
-    for number, problem in enumerate(problems):
-        problem["task_id"] = f"Own/{number}"
     return {"own.jsonl": (ordered("".join(json.dumps(problem) + "\n" for problem in problems)), {})}
 
 

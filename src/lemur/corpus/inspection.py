@@ -16,14 +16,12 @@ def runs() -> dict[str, tuple[Path, Path, Path]]:
     """The trainings of dvc.yaml: of each the folder of token shards it reads, and the model and report it writes."""
     found = {}
     for name, stage in read_yaml(DAG)["stages"].items():
-        shards = re.search(r"\bshards=(\S+)", stage["cmd"])
-        if shards and shards[1] in stage.get("deps", []):
-            model = re.search(r"\bmodel=(\S+)", stage["cmd"])
-            report = re.search(r"\breport=(\S+)", stage["cmd"])
+        paths = dict(re.findall(r"\b(\w+)=(\S+)", stage["cmd"]))
+        if paths.get("shards") in stage.get("deps", []):
             found[name] = (
-                Path(shards[1]),
-                Path(model[1] if model else "models/tokenizer"),
-                Path(report[1] if report else f"reports/stages/{name}.json"),
+                Path(paths["shards"]),
+                Path(paths.get("model", "models/tokenizer")),
+                Path(paths.get("report", f"reports/stages/{name}.json")),
             )
     return found
 

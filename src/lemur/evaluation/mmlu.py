@@ -12,7 +12,7 @@ from pydantic import Field
 from lemur.evaluation import harness
 from lemur.inference.interface import Model, Prompt
 from lemur.records import Record, write_jsonl
-from lemur.sources.fetched import BadRecord, FetchedFile, load
+from lemur.sources.fetched import BadRecord, Fetched, FetchedFile, load
 
 LETTERS = "ABCD"
 SHORTEST_SCORE = " A"
@@ -42,18 +42,13 @@ def mmlu(params: Params, model: Path, benchmark: Path, *, result: Path, samples:
     if not source.files:
         harness.write_skipped("mmlu", f"the source {source.name} is left out", params, result, samples)
         return
-    splits: dict[str, dict[str, list[Question]]] = {"dev": defaultdict(list), "test": defaultdict(list)}
-    for file in source.files:
-        questions = harness.readable(read(file))
-        for question in questions:
-            splits[file.meta["split"]][question.subject].append(question)
-    origin = harness.origin(source)
+    splits = by_subject(source)
     evaluate(
         params,
         harness.open_model(model, params),
         splits["dev"],
         splits["test"],
-        origin=origin,
+        origin=harness.origin(source),
         result=result,
         samples=samples,
     )
@@ -70,11 +65,7 @@ def evaluate(
     samples: Path,
 ) -> None:
     """`dev` and `test`: questions by subject."""
-    chosen = [
-        question
-        for subject in sorted(test)
-        for question in harness.choose(test[subject], params.limit, params.seed, lambda question: question.where)
-    ]
+    chosen = choose(test, params.limit, params.seed)
     in_chat = harness.asks_in_chat(model, params.chat)
     room = model.context_length - model.count_tokens(SHORTEST_SCORE)
 
@@ -130,6 +121,24 @@ def prompt(model: Model, shots: list[Question], question: Question, in_chat: boo
         asked = [{"role": "user", "content": text.removesuffix("\nAnswer:")}]
         text = model.chat_prompt(asked, prefill="Answer:")
     return Prompt(text, text.rfind(question.text().removesuffix("\nAnswer:")))
+
+
+def by_subject(source: Fetched) -> dict[str, dict[str, list[Question]]]:
+    """The splits dev and test, each with its questions by subject. Raises `ValueError` for the first bad record."""
+    splits: dict[str, dict[str, list[Question]]] = {"dev": defaultdict(list), "test": defaultdict(list)}
+    for file in source.files:
+        for question in harness.readable(read(file)):
+            splits[file.meta["split"]][question.subject].append(question)
+    return splits
+
+
+def choose(test: dict[str, list[Question]], limit: int | None, seed: int) -> list[Question]:
+    """At most `limit` questions of each subject, a seeded choice, the subjects in alphabetical order."""
+    return [
+        question
+        for subject in sorted(test)
+        for question in harness.choose(test[subject], limit, seed, lambda question: question.where)
+    ]
 
 
 def read(file: FetchedFile) -> Iterator[Question | BadRecord]:

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from io import StringIO
@@ -118,6 +119,16 @@ def number(cell: str | int | float | None, digits: int = 1) -> str:
     if isinstance(cell, int):
         return f"{cell:,}"
     return f"{cell:.1g}" if cell and abs(cell) < 0.5 * 10**-digits else f"{cell:,.{digits}f}"
+
+
+def by_size(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Names and counts, the largest first, equal ones by name; none of 0."""
+    return sorted(((name, count) for name, count in counts.items() if count), key=lambda item: (-item[1], item[0]))
+
+
+def tally(counts: Iterable[tuple[str, int]]) -> str:
+    """`too_short 1,200, licence 9`, in the order given."""
+    return ", ".join(f"{name} {number(count)}" for name, count in counts)
 
 
 def markdown(blocks: list[Block]) -> str:

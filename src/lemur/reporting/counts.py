@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from lemur.records import Record
-from lemur.reporting.blocks import Cell, Column, Table, number
+from lemur.reporting.blocks import Cell, Column, Table, by_size, number, tally
 from lemur.reporting.figures import BLUE, ORANGE, ordinal, picture, says
 
 ORDER = (  # noqa: SIM905
@@ -37,7 +37,7 @@ def table(stages: dict[str, Record]) -> Table:
             "in": report["in"],
             "dropped": sum(report["dropped"].values()),
             "out": report["out"],
-            "reasons": ", ".join(f"{reason} {number(count)}" for reason, count in _by_size(report)) or None,
+            "reasons": tally(by_size(report["dropped"])) or None,
         }
         for name, report in counted(stages).items()
     ]
@@ -49,8 +49,9 @@ def table(stages: dict[str, Record]) -> Table:
     for kinds in stages.get("clean_corpus", {}).get("redacted", {}).values():
         replaced.update(kinds)
     if replaced:
-        found = ", ".join(f"{kind} {number(count)}" for kind, count in sorted(replaced.items()))
-        notes.append(f"clean_corpus replaced personal data in documents that it kept: {found}.")
+        notes.append(
+            f"clean_corpus replaced personal data in documents that it kept: {tally(sorted(replaced.items()))}."
+        )
     return Table(columns, rows, notes)
 
 
@@ -72,8 +73,8 @@ def draw(stages: dict[str, Record], path: Path) -> None:
             kept = 100 * report["out"] / report["in"]
             kept_axes.barh(y, kept, 0.7, color=BLUE)
             kept_axes.barh(y, 100 - kept, 0.7, left=kept, color=ORANGE)
-            reasons = [f"{reason} {number(count)}" for reason, count in _by_size(report)]
-            shown = ", ".join(reasons[:2]) + (f", +{len(reasons) - 2} more" if len(reasons) > 2 else "")
+            reasons = by_size(report["dropped"])
+            shown = tally(reasons[:2]) + (f", +{len(reasons) - 2} more" if len(reasons) > 2 else "")
             reason_axes.text(
                 0,
                 y,
@@ -83,9 +84,3 @@ def draw(stages: dict[str, Record], path: Path) -> None:
             )
         kept_axes.set_xlabel("kept (blue), dropped (orange)")
         reason_axes.set_axis_off()
-
-
-def _by_size(report: Record) -> list[tuple[str, int]]:
-    return sorted(
-        ((reason, count) for reason, count in report["dropped"].items() if count), key=lambda item: (-item[1], item[0])
-    )

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from lemur.records import Record
-from lemur.reporting.blocks import Cell, Column, Table, number
+from lemur.reporting.blocks import Cell, Column, Table, by_size, tally
 
 STAGES = {
     "normalise": "normalise",
@@ -41,31 +41,26 @@ def _row(title: str, sources: list[str], stages: dict[str, Record]) -> dict[str,
             reasons.update(counts["dropped"])
         row[name] = sum(sum(counts["dropped"].values()) for counts in met) if met else None
         row["out"] = sum(counts["out"] for counts in met) if met else row.get("out")
-    by_size = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    row["reasons"] = ", ".join(f"{reason} {number(count)}" for reason, count in by_size) or None
+    row["reasons"] = tally(by_size(reasons)) or None
     return row
 
 
 def dropped(stages: dict[str, Record]) -> dict[str, dict[str, dict[str, int]]]:
-    """{source: {stage: {rule: count}}} of what was dropped, with the sums of all sources under `all`."""
+    """{source: {stage: {rule: count}}} of what was dropped."""
     found: dict[str, dict[str, dict[str, int]]] = {}
-    everything: dict[str, dict[str, int]] = {}
     for stage in STAGES:
         for source, counts in stages.get(stage, {}).get("sources", {}).items():
             if counts["dropped"]:
                 found.setdefault(source, {})[stage] = counts["dropped"]
-                together = Counter(everything.get(stage, {})) + Counter(counts["dropped"])
-                everything[stage] = dict(sorted(together.items()))
-    return {**found, "all": everything}
+    return found
 
 
 def rules(stages: dict[str, Record]) -> Table:
-    """The same, one row a source, stage and rule; without the sums."""
+    """The same, one row a source, stage and rule."""
     columns = [Column("source", "Source"), Column("stage", "Stage"), Column("rule", "Rule"), Column("count", "Count")]
     rows: list[dict[str, Cell]] = [
         {"source": source, "stage": stage, "rule": rule, "count": count}
         for source, by_stage in sorted(dropped(stages).items())
-        if source != "all"
         for stage, by_rule in by_stage.items()
         for rule, count in sorted(by_rule.items())
     ]
@@ -74,7 +69,8 @@ def rules(stages: dict[str, Record]) -> Table:
 
 def json(table: Table, stages: dict[str, Record]) -> Record:
     """The table with each source's `dropped` as a mapping {stage: {rule: count}} in place of the sentence."""
-    found, written = dropped(stages), table.json()
+    everything = {stage: stages[stage]["dropped"] for stage in STAGES if stages.get(stage, {}).get("dropped")}
+    found, written = {**dropped(stages), "all": everything}, table.json()
     for row in written["rows"]:
         del row["reasons"]
         row["dropped"] = found.get(row["source"], {})

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lemur.records import Record
-from lemur.reporting.blocks import Column, Missing, Table, number
+from lemur.reporting.blocks import Column, Missing, Table, number, tally
 from lemur.reporting.paper import InstructionRow, PaperTables
 
 MEASURES = {
@@ -57,7 +57,7 @@ def _totals(report: Record, names: list[str]) -> str:
     for counts in found:
         dropped.update(counts["dropped"])
     after = dropped.pop(AFTER, 0)
-    before = ", ".join(f"{reason} {number(count)}" for reason, count in sorted(dropped.items())) or "none"
+    before = tally(sorted(dropped.items())) or "none"
     entered, out = (sum(counts[key] for counts in found) for key in ("in", "out"))
     return (
         f"Three totals: {number(entered)} conversations in the exported data set; "
