@@ -1,12 +1,14 @@
 """One side of training.py in a process of its own: `python training_side.py REQUEST`, an answer in JSON on stdout."""
 
 import json
+import math
 import os
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -150,11 +152,8 @@ def lemur_generation(request: dict[str, Any]) -> dict[str, Any]:
     text: list[Any] = []
 
     def once() -> None:
-        token, cache = programs.start(None, tokens, lengths, keys, 0.0, cache_length=cache_length)
-        text[:] = [np.asarray(token)[:, None]]
-        for step in range(1, request["new"], STEPS):
-            cache, token, new = programs.go_on(cache, token, keys, 0.0, step)
-            text.append(new)
+        parts = programs.generate(None, tokens, lengths, keys, 0.0, cache_length=cache_length)
+        text[:] = islice(parts, 1 + math.ceil((request["new"] - 1) / STEPS))
 
     started = time.monotonic()
     once()

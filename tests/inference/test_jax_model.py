@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from lemur.inference import tiles
 from lemur.inference.jax_model import JaxModel
 from lemur.inference.text import TextCodec
 from lemur.model.config import LlamaConfig
@@ -159,10 +158,3 @@ def test_a_context_that_is_too_long_loses_its_beginning(model: JaxModel) -> None
     context = "Question: How many " * 60
     tail = context[-2000:]
     assert len(model.loglikelihood([(context, " A"), (tail, " A"), (context, " two words")])) == 3
-
-
-def test_buckets_end_with_the_context() -> None:
-    assert tiles.buckets(320) == [128, 256, 320] and tiles.buckets(100) == [100] and tiles.buckets(256) == [128, 256]
-    assert [tiles.bucket(n, 320) for n in (1, 128, 129, 257, 320)] == [128, 128, 256, 320, 320]
-    with pytest.raises(ValueError, match="321 tokens"):
-        tiles.bucket(321, 320)

@@ -1,5 +1,7 @@
 """Against `transformers` with torch, where it is installed: `make parity`, then `pytest -m parity tests/model`."""
 
+import math
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +97,9 @@ def generate(model, prompts, *, new, cache_length):
     programs = Programs(model)
     tokens, lengths = padded(prompts, len(prompts), max(map(len, prompts)))
     keys = np.zeros((len(prompts), 2), np.uint32)
-    token, cache = programs.start(None, tokens, lengths, keys, 0.0, cache_length=cache_length)
-    parts = [np.asarray(token)[:, None]]
-    for step in range(1, new, STEPS):
-        cache, token, tail = programs.go_on(cache, token, keys, 0.0, step)
-        parts.append(tail)
-    return np.concatenate(parts, axis=1)[:, :new].tolist()
+    parts = programs.generate(None, tokens, lengths, keys, 0.0, cache_length=cache_length)
+    first = islice(parts, 1 + math.ceil((new - 1) / STEPS))
+    return np.concatenate(list(first), axis=1)[:, :new].tolist()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

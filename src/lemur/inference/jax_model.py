@@ -11,7 +11,7 @@ from tqdm import tqdm
 from lemur.inference.beginnings import Beginnings, Split
 from lemur.inference.interface import Generation, Score
 from lemur.inference.text import TextCodec, first_stop
-from lemur.inference.tiles import STEPS, Programs, Row, bucket, padded, tiles
+from lemur.inference.tiles import Programs, Row, bucket, padded, tiles
 from lemur.inference.token_model import Part, TokenModel, Window, identity, key
 from lemur.model.llama import Llama
 from lemur.records import Record
@@ -128,16 +128,12 @@ class JaxModel(TokenModel):
         for index, row in enumerate(rows):
             keys[index] = row.key
         shared = self._beginnings.caches([row.split for row in rows], self._tile, beginning)
-        token, cache = self._programs.start(shared, tokens, lengths, keys, temperature, cache_length=cache_length)
-        new, step = np.asarray(token)[:, None], 1
-        while True:
+        for new in self._programs.generate(shared, tokens, lengths, keys, temperature, cache_length=cache_length):
             for row, tail in zip(rows, new, strict=False):
                 if not row.done:
                     self._extend(row, tail.tolist(), stop)
             if all(row.done for row in rows):
                 return
-            cache, token, new = self._programs.go_on(cache, token, keys, temperature, step)
-            step += STEPS
 
     def _extend(self, row: "_Answer", tail: list[int], stop: Sequence[str]) -> None:
         """Take new tokens up to the end of the text, a stop string or the room, whichever comes first."""

@@ -6,18 +6,18 @@ every sequence goes through the same program whatever it is grouped with, and it
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from itertools import count
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax import Array
 
 from lemur.inference.decoding import CAUSAL, Cache, extend, longer, prefill, unstacked
-from lemur.model.llama import Llama
+from lemur.model.llama import Layers, Llama
 
-SHORTEST_BUCKET = 128
+SHORTEST_BUCKET = 64
 SHORTEST_REST = 32  # the same for what follows a shared beginning
 POSITIONS_AT_ONCE = 128  # logits of this many positions exist at a time: a whole tile's would not fit for 49,152 tokens
 STEPS = 16  # tokens decoded between two looks at the stop strings
@@ -61,18 +61,18 @@ class Programs:
     """The compiled programs of one model; shapes follow from their arguments."""
 
     def __init__(self, model: Llama) -> None:
-        self._graph, self._params = nnx.split(model)
+        self._model = model
 
     def beginning(self, tokens: np.ndarray, length: int) -> Cache:
         """The cache of one beginning [1, L] of `length` tokens that several rows share."""
-        return self._beginning(self._params, tokens, np.asarray([length], np.int32))
+        return _beginning(self._model, tokens, np.asarray([length], np.int32))
 
     def next_token(self, shared: Cache | None, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Log-probabilities float32 [B, V] of what follows each row of tokens [B, L] after its beginning, if it has
         one."""
-        return np.asarray(self._next_token(self._params, shared, tokens, lengths))
+        return np.asarray(_next_token(self._model, shared, tokens, lengths))
 
-    def start(
+    def generate(
         self,
         shared: Cache | None,
         tokens: np.ndarray,
@@ -81,112 +81,116 @@ class Programs:
         temperature: float,
         *,
         cache_length: int,
-    ) -> tuple[Array, Cache]:
-        """The first new token [B] of each row, as `next_token` has them, and the cache. `keys` uint32 [B, 2] decide
-        the samples."""
-        return self._start(self._params, shared, tokens, lengths, keys, temperature, cache_length, temperature > 0)
+    ) -> Iterator[np.ndarray]:
+        """What follows the rows that `next_token` takes: int32 [B, 1], then [B, `STEPS`] for as long as more is asked
+        for; tokens beyond `cache_length` mean nothing. `keys` uint32 [B, 2] decide the samples."""
+        prompt = tokens.shape[1] + (shared.room if shared else 0)
+
+        def room(step: int) -> int:
+            # No more places than the next tokens need: attention takes as long as the cache is.
+            return bucket(min(prompt + step - 1 + STEPS, cache_length), cache_length)
+
+        sampled = temperature > 0
+        token, cache = _start(self._model, shared, tokens, lengths, keys, temperature, room(1), sampled)
+        yield np.asarray(token)[:, None]
+        for step in count(1, STEPS):
+            if cache.room < room(step):
+                cache = _longer(cache, room(step))
+            cache, token, new = _go_on(self._model, self._layers, cache, token, keys, temperature, step, sampled)
+            yield np.asarray(new)
 
     def each_token(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For tokens [B, L]: log-probabilities float32 [B, L - 1] of all but the first, and which are likeliest."""
-        logprobs, greedy = self._each_token(self._params, tokens)
+        logprobs, greedy = _each_token(self._model, tokens)
         return np.asarray(logprobs), np.asarray(greedy)
 
-    def go_on(
-        self, cache: Cache, token: Array, keys: np.ndarray, temperature: float, step: int
-    ) -> tuple[Cache, Array, np.ndarray]:
-        """`STEPS` tokens after `token` [B], the last of `step` so far: cache, last token, all new tokens [B, STEPS]."""
-        cache, last, new = self._go_on(self._params, cache, token, keys, temperature, step, temperature > 0)
-        return cache, last, np.asarray(new)
-
     @cached_property
-    def _beginning(self) -> Any:
-        @jax.jit
-        def run(params: Any, tokens: Array, lengths: Array) -> Cache:
-            return prefill(nnx.merge(self._graph, params), tokens, lengths, cache_length=tokens.shape[1])[1]
+    def _layers(self) -> list[Layers]:
+        """A second copy of the layers' parameters: to take them apart for every `STEPS` tokens again would be a fifth
+        of the time that a model of 50 million parameters takes for them."""
+        return jax.jit(unstacked)(self._model)
 
-        return run
 
-    @cached_property
-    def _next_token(self) -> Any:
-        @jax.jit
-        def run(params: Any, shared: Cache | None, tokens: Array, lengths: Array) -> Array:
-            room = tokens.shape[1] + (shared.room if shared else 0)
-            return jax.nn.log_softmax(self._prompt(params, shared, tokens, lengths, room)[0])
+@jax.jit
+def _beginning(model: Llama, tokens: Array, lengths: Array) -> Cache:
+    return prefill(model, tokens, lengths, cache_length=tokens.shape[1])[1]
 
-        return run
 
-    @cached_property
-    def _each_token(self) -> Any:
-        @jax.jit
-        def run(params: Any, tokens: Array) -> tuple[Array, Array]:
-            model = nnx.merge(self._graph, params)
-            # Not yet logits: they need not exist for all positions at once.
-            hidden = model.hidden_states(tokens, None, CAUSAL, keep=False)[0][:, :-1]
-            targets = tokens[:, 1:]
-            batch, length = targets.shape
-            chunks = -(-length // POSITIONS_AT_ONCE)
-            room = chunks * POSITIONS_AT_ONCE - length
-            hidden = jnp.pad(hidden, ((0, 0), (0, room), (0, 0))).reshape(batch, chunks, POSITIONS_AT_ONCE, -1)
-            targets = jnp.pad(targets, ((0, 0), (0, room))).reshape(batch, chunks, POSITIONS_AT_ONCE)
+@jax.jit
+def _next_token(model: Llama, shared: Cache | None, tokens: Array, lengths: Array) -> Array:
+    room = tokens.shape[1] + (shared.room if shared else 0)
+    return jax.nn.log_softmax(_prompt(model, shared, tokens, lengths, room)[0])
 
-            def score(part: tuple[Array, Array]) -> tuple[Array, Array]:
-                states, wanted = part
-                logits = model.logits(states)
-                chosen = jnp.take_along_axis(logits, wanted[..., None], axis=-1)[..., 0]
-                return chosen - jax.nn.logsumexp(logits, axis=-1), logits.argmax(-1) == wanted
 
-            logprobs, greedy = jax.lax.map(score, (hidden.swapaxes(0, 1), targets.swapaxes(0, 1)))
-            flat = (batch, chunks * POSITIONS_AT_ONCE)
-            return logprobs.swapaxes(0, 1).reshape(flat)[:, :length], greedy.swapaxes(0, 1).reshape(flat)[:, :length]
+@jax.jit
+def _each_token(model: Llama, tokens: Array) -> tuple[Array, Array]:
+    # Not yet logits: they need not exist for all positions at once.
+    hidden = model.hidden_states(tokens, None, CAUSAL, keep=False)[0][:, :-1]
+    targets = tokens[:, 1:]
+    batch, length = targets.shape
+    chunks = -(-length // POSITIONS_AT_ONCE)
+    room = chunks * POSITIONS_AT_ONCE - length
+    hidden = jnp.pad(hidden, ((0, 0), (0, room), (0, 0))).reshape(batch, chunks, POSITIONS_AT_ONCE, -1)
+    targets = jnp.pad(targets, ((0, 0), (0, room))).reshape(batch, chunks, POSITIONS_AT_ONCE)
 
-        return run
+    def score(part: tuple[Array, Array]) -> tuple[Array, Array]:
+        states, wanted = part
+        logits = model.logits(states)
+        chosen = jnp.take_along_axis(logits, wanted[..., None], axis=-1)[..., 0]
+        return chosen - jax.nn.logsumexp(logits, axis=-1), logits.argmax(-1) == wanted
 
-    @cached_property
-    def _start(self) -> Any:
-        @partial(jax.jit, static_argnums=(6, 7))
-        def run(
-            params: Any,
-            shared: Cache | None,
-            tokens: Array,
-            lengths: Array,
-            keys: Array,
-            temperature: Array,
-            cache_length: int,
-            sampled: bool,
-        ) -> tuple[Array, Cache]:
-            logits, cache = self._prompt(params, shared, tokens, lengths, cache_length)
-            return _choose(logits, keys, temperature, jnp.int32(0), sampled), cache
+    logprobs, greedy = jax.lax.map(score, (hidden.swapaxes(0, 1), targets.swapaxes(0, 1)))
+    flat = (batch, chunks * POSITIONS_AT_ONCE)
+    return logprobs.swapaxes(0, 1).reshape(flat)[:, :length], greedy.swapaxes(0, 1).reshape(flat)[:, :length]
 
-        return run
 
-    def _prompt(
-        self, params: Any, shared: Cache | None, tokens: Array, lengths: Array, cache_length: int
-    ) -> tuple[Array, Cache]:
-        model = nnx.merge(self._graph, params)
-        if shared is None:
-            return prefill(model, tokens, lengths, cache_length=cache_length)
-        return extend(model, longer(shared, cache_length), tokens, lengths)
+@partial(jax.jit, static_argnums=(6, 7))
+def _start(
+    model: Llama,
+    shared: Cache | None,
+    tokens: Array,
+    lengths: Array,
+    keys: Array,
+    temperature: Array,
+    cache_length: int,
+    sampled: bool,
+) -> tuple[Array, Cache]:
+    logits, cache = _prompt(model, shared, tokens, lengths, cache_length)
+    return _choose(logits, keys, temperature, jnp.int32(0), sampled), cache
 
-    @cached_property
-    def _go_on(self) -> Any:
-        @partial(jax.jit, static_argnums=6, donate_argnums=1)
-        def run(
-            params: Any, cache: Cache, token: Array, keys: Array, temperature: Array, step: Array, sampled: bool
-        ) -> tuple[Cache, Array, Array]:
-            model = nnx.merge(self._graph, params)
 
-            layers, ones = unstacked(model), jnp.ones_like(token)
+def _prompt(
+    model: Llama, shared: Cache | None, tokens: Array, lengths: Array, cache_length: int
+) -> tuple[Array, Cache]:
+    if shared is None:
+        return prefill(model, tokens, lengths, cache_length=cache_length)
+    return extend(model, longer(shared, cache_length), tokens, lengths)
 
-            def one(state: tuple[Cache, Array], offset: Array) -> tuple[tuple[Cache, Array], Array]:
-                cache, last = state
-                logits, after = extend(model, cache, last[:, None], ones, layers)
-                new = _choose(logits, keys, temperature, step + offset, sampled)
-                return (after, new), new
 
-            (cache, token), new = jax.lax.scan(one, (cache, token), jnp.arange(STEPS))
-            return cache, token, new.T
+_longer = jax.jit(longer, static_argnums=1)
 
-        return run
+
+@partial(jax.jit, static_argnums=7, donate_argnums=2)
+def _go_on(
+    model: Llama,
+    layers: list[Layers],
+    cache: Cache,
+    token: Array,
+    keys: Array,
+    temperature: Array,
+    step: Array,
+    sampled: bool,
+) -> tuple[Cache, Array, Array]:
+    ones = jnp.ones_like(token)
+
+    def one(state: tuple[Cache, Array], offset: Array) -> tuple[tuple[Cache, Array], Array]:
+        cache, last = state
+        logits, after = extend(model, cache, last[:, None], ones, layers)
+        new = _choose(logits, keys, temperature, step + offset, sampled)
+        return (after, new), new
+
+    (cache, token), new = jax.lax.scan(one, (cache, token), jnp.arange(STEPS))
+    return cache, token, new.T
 
 
 def stacked(caches: Sequence[Cache]) -> Cache:

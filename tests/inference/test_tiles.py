@@ -1,0 +1,41 @@
+"""Shapes of the compiled programs, and generation with a cache that grows."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from lemur.inference import tiles
+from lemur.model.weights import build
+from tests.model.reference import random_tensors, small_config
+
+
+def test_buckets_end_with_the_context() -> None:
+    assert tiles.buckets(320) == [64, 128, 256, 320] and tiles.buckets(50) == [50] and tiles.buckets(128) == [64, 128]
+    assert [tiles.bucket(n, 320) for n in (1, 64, 65, 257, 320)] == [64, 64, 128, 320, 320]
+    with pytest.raises(ValueError, match="321 tokens"):
+        tiles.bucket(321, 320)
+
+
+@pytest.mark.parametrize("beginning", [0, 90])
+def test_the_cache_grows_with_what_is_generated(beginning: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of 1 to 30 tokens, alone or after a beginning, get 170 more: each the likeliest by a whole forward pass."""
+    sizes = []
+    longer = tiles._longer
+    monkeypatch.setattr(tiles, "_longer", lambda cache, length: sizes.append(length) or longer(cache, length))
+    config = small_config(max_position_embeddings=300)
+    model = build(config, random_tensors(config).__getitem__)
+    programs = tiles.Programs(model)
+    rng = np.random.default_rng(5)
+    start = rng.integers(3, 61, beginning).tolist()
+    rows = [rng.integers(3, 61, size).tolist() for size in (1, 17, 30)]
+    tokens, lengths = tiles.padded(rows, 3, 32)
+    shared = tiles.stacked([programs.beginning(tiles.padded([start], 1, 128)[0], beginning)] * 3) if start else None
+    parts = programs.generate(shared, tokens, lengths, np.zeros((3, 2), np.uint32), 0.0, cache_length=300)
+    new = np.concatenate(list(islice(parts, 12)), axis=1)[:, :170]
+    assert sizes == ([300] if start else [128, 256])
+    for row, answer in zip(rows, new.tolist(), strict=True):
+        logits = np.asarray(model(np.array([[*start, *row, *answer]])))[0]
+        before = len(start) + len(row)
+        chosen = logits[np.arange(before - 1, before + 169), answer]
+        np.testing.assert_allclose(chosen, logits[before - 1 : -1].max(-1), atol=5e-5)
