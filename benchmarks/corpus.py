@@ -13,13 +13,9 @@ measurement is a process of its own; the fastest of `--repeats` counts. PYTHON i
 """
 
 import argparse
-import contextlib
-import io
 import json
 import logging
-import multiprocessing
 import os
-import resource
 import subprocess
 import tempfile
 import time
@@ -28,31 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from corpus_documents import ROOT, corpus
+from measure import cpu_seconds, measured
 
 PEER = Path(__file__).with_name("corpus_peer.py")
-
-
-def measured(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float, float, float]:
-    """What `function` returns, seconds, processor seconds (with children) and peak MB, in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        return pool.apply(_measured, (function, arguments))
-
-
-def _measured(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, float, float, float]:
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
-    start, before = time.perf_counter(), _cpu()
-    with contextlib.redirect_stderr(io.StringIO()):
-        result = function(*arguments)
-    seconds, cpu = time.perf_counter() - start, _cpu() - before
-    # Not ru_maxrss, which a process inherits from the one that started it.
-    status = Path("/proc/self/status").read_text()
-    peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
-    return result, seconds, cpu, peak
-
-
-def _cpu() -> float:
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def block(name: str) -> Any:
@@ -167,9 +141,10 @@ def memory(arguments: argparse.Namespace) -> None:
             corpus(folder, size, code=arguments.code)
             megabytes = sum(path.stat().st_size for path in folder.rglob("*.jsonl")) / 1e6
             for stage, function in STAGES.items():
-                _, _, cpu, peak = measured(function, folder)
-                found[stage].append((size, cpu, peak))
-                print(f"{stage:20} {size:7} documents, {megabytes:6.1f} MB: {cpu:7.2f} s of CPU, peak {peak:6.0f} MB")
+                run = measured(function, folder)
+                found[stage].append((size, run.cpu, run.peak))
+                data = f"{size:7} documents, {megabytes:6.1f} MB"
+                print(f"{stage:20} {data}: {run.cpu:7.2f} s of CPU, peak {run.peak:6.0f} MiB")
             report = json.loads((folder / "dedup_corpus.json").read_bytes())
             print(f"dedup_corpus compared {report['compared_pairs']} pairs and dropped {report['dropped']}")
     for stage, rows in found.items():
@@ -210,9 +185,9 @@ def _bare(folder: Path) -> int:
     model = Tokenizer.from_file(str(ROOT / "models/tokenizer/tokenizer.json"))
     model.encode_special_tokens = True
     texts = [record["text"] for record in read_documents(folder / "train")]
-    before = _cpu()
+    before = cpu_seconds()
     tokens = sum(len(encoding.ids) for encoding in model.encode_batch_fast(texts, add_special_tokens=False))
-    return tokens, _cpu() - before  # type: ignore[return-value]
+    return tokens, cpu_seconds() - before  # type: ignore[return-value]
 
 
 def _stage_tokens(folder: Path) -> tuple[int, float]:
@@ -222,9 +197,9 @@ def _stage_tokens(folder: Path) -> tuple[int, float]:
     import lemur.corpus.tokenizer_folder  # noqa: F401
 
     shutil.rmtree(folder / "tokens", ignore_errors=True)
-    before = _cpu()
+    before = cpu_seconds()
     tokenise(folder)
-    return json.loads((folder / "tokenize_corpus.json").read_bytes())["tokens"], _cpu() - before
+    return json.loads((folder / "tokenize_corpus.json").read_bytes())["tokens"], cpu_seconds() - before
 
 
 def tokenise_ratio(arguments: argparse.Namespace) -> None:
@@ -234,7 +209,9 @@ def tokenise_ratio(arguments: argparse.Namespace) -> None:
         corpus(folder, arguments.documents, copies=0.0)
         for stage in (clean, dedup, decontaminate, split):
             stage(folder)
-        pairs = [(measured(_bare, folder)[0], measured(_stage_tokens, folder)[0]) for _ in range(arguments.repeats)]
+        pairs = [
+            (measured(_bare, folder).result, measured(_stage_tokens, folder).result) for _ in range(arguments.repeats)
+        ]
     bare, stage_seconds = min(bare[1] for bare, _ in pairs), min(stage[1] for _, stage in pairs)
     tokens = pairs[0][0][0]
     print(
@@ -298,8 +275,8 @@ def _trained(steps: int) -> float:
 
 
 def loader_ratio(arguments: argparse.Namespace) -> None:
-    reads = max(measured(_loaded, 400)[0] for _ in range(arguments.repeats))
-    steps = max(measured(_trained, 100)[0] for _ in range(arguments.repeats))
+    reads = max(measured(_loaded, 400).result for _ in range(arguments.repeats))
+    steps = max(measured(_trained, 100).result for _ in range(arguments.repeats))
     print(f"loader {reads:,.0f} batches/s, demo training {steps:,.1f} steps/s: ratio {reads / steps:.1f}")
 
 
@@ -339,10 +316,10 @@ def dedup_ratio(arguments: argparse.Namespace) -> None:
         (folder / "documents.jsonl").write_text(lines)
         ours = min(
             (measured(dedup, folder, "cleaned", f"distinct{n}", False) for n in range(arguments.repeats)),
-            key=lambda run: run[2],
+            key=lambda run: run.cpu,
         )
         gone = {int(json.loads(line)["record"]["id"]): 0 for line in (folder / "d.jsonl").open()}
-        _show("dedup_corpus", ours[1], ours[2], ours[3], _pairs(gone, truth))
+        _show("dedup_corpus", ours.seconds, ours.cpu, ours.peak, _pairs(gone, truth))
         for python in arguments.peer:
             runs = []
             for _ in range(arguments.repeats):

@@ -6,17 +6,18 @@ Prints one line of JSON: name, seconds, processor seconds, peak MB.
 """
 
 import json
-import resource
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 
+from measure import cpu_seconds, peak_mib
+
 
 def main() -> None:
     source, target = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     out = target.with_name(f"text_dedup_{time.monotonic_ns()}")
-    started, before = time.perf_counter(), _cpu()
+    started, before = time.perf_counter(), cpu_seconds()
     from text_dedup.minhash import main as minhash  # its import is a part of what it takes, as ours is
 
     options = {
@@ -29,20 +30,14 @@ def main() -> None:
     options |= {"column": "text", "idx_column": "id", "ngram": 5, "min_length": 1, "b": 14, "r": 8, "num_perm": 112}
     options |= {"hash_func": "xxh3", "hash_bits": 32, "num_proc": 1, "batch_size": 1000}
     minhash([f"--{name}={value}" for name, value in options.items()], standalone_mode=False)
-    seconds, cpu = time.perf_counter() - started, _cpu() - before
+    seconds, cpu = time.perf_counter() - started, cpu_seconds() - before
 
     import datasets
 
     kept = set(datasets.load_from_disk(str(out / "kept"))["id"])
     target.write_text(json.dumps([n for n in range(sum(1 for _ in source.open())) if n not in kept]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     name = f"text-dedup {version('text-dedup')}"
-    print(json.dumps({"name": name, "seconds": seconds, "cpu": cpu, "mb": peak}))
-
-
-def _cpu() -> float:
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    print(json.dumps({"name": name, "seconds": seconds, "cpu": cpu, "mb": peak_mib()}))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from corpus import ROOT, block, decontaminate, measured, split, tokenise
+from corpus import ROOT, block, decontaminate, split, tokenise
+from measure import measured
 
 
 def _clean(folder: Path) -> None:
@@ -55,7 +56,7 @@ def stages() -> None:
             ("tokenize_corpus", tokenise, "train"),
         ]
         for stage, function, read in steps:
-            _, _, cpu, _ = measured(function, folder)
+            cpu = measured(function, folder).cpu
             print(f"{stage}: {(_megabytes(folder / read) if read else raw) / cpu:.1f} MB a processor second")
         print(f"kept: {_megabytes(folder / 'kept') / raw:.3f} of {raw:.1f} MB")
 

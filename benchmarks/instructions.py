@@ -13,59 +13,21 @@ the fastest of `--repeats` counts. `peers` needs `make embed` and `pip install -
 import argparse
 import contextlib
 import json
-import multiprocessing
 import os
 import random
-import resource
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from measure import best_in_turn, measured
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 THREADS = str(len(os.sched_getaffinity(0)))
 BENCHMARKS = ("mmlu", "gsm8k", "humaneval", "bbh", "mbpp", "spider", "multipl_e", "ds1000", "agent_benchmarks")
-
-
-class Measured(NamedTuple):
-    """`seconds`, processor seconds `cpu` (with child processes), and `peak` MB of the process itself."""
-
-    seconds: float
-    cpu: float
-    peak: float
-
-
-def measured(function: Callable[..., Any], *arguments: Any) -> Measured:
-    """`function` in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        return pool.apply(_measured, (function, arguments))
-
-
-def _measured(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Measured:
-    # In a pool's process children are not allowed, but the filter has some.
-    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
-    start, before = time.perf_counter(), _cpu()
-    function(*arguments)
-    seconds, cpu = time.perf_counter() - start, _cpu() - before
-    # Not ru_maxrss, which begins with that of the process that started this one.
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    return Measured(seconds, cpu, peak / 1024)
-
-
-def _cpu() -> float:
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def best_in_turn(repeats: int, *calls: tuple[Any, ...]) -> list[Measured]:
-    """The fastest run of each (function, arguments...); in turn, so that what else the machine does meets all alike."""
-    rounds = [[measured(*call) for call in calls] for _ in range(repeats)]
-    return [Measured(*map(min, zip(*runs, strict=True))) for runs in zip(*rounds, strict=True)]
 
 
 def params(stage: str, block: str = "") -> Any:

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import resource
 import statistics
 import sys
 import time
@@ -11,6 +10,8 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from measure import peak_mib
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 4  # sequences a step, as the demo scale has it
@@ -20,8 +21,7 @@ def main() -> None:
     request = json.loads(sys.argv[1])
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: request["threads"]])
     result = globals()[f"{request['who']}_{request['what']}"](request)
-    # Kilobytes on Linux.
-    result["peak_memory_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    result["peak_memory_mib"] = round(peak_mib())
     print(json.dumps(result))
 
 
@@ -62,7 +62,7 @@ def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
     from lemur.training.step import compile_step
 
     params = Params.model_validate(read_yaml(PARAMS)["continued_pretraining"])
-    config, model = folder.load(Path(request["folder"]), dtype="float32", remat=params.remat)
+    config, model = folder.load(Path(request["folder"]), dtype="float32", remat=request["remat"])
     graph, weights = nnx.split(model)
     tx = optimizer(params.optimizer, 1000)
     state = {"params": weights, "optimizer": tx.init(weights)}
