@@ -8,16 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-METRICS = {
-    "mmlu": [("acc", "none")],
-    "bbh": [("exact_match", "paper"), ("exact_match", "strict")],
-    "gsm8k": [("exact_match", "paper"), ("exact_match", "strict")],
-    "humaneval": [("pass@1", "paper"), ("pass@1", "strict")],
-    "mbpp": [("pass@1", "paper"), ("pass@1", "strict")],
-    "spider": [("execution_accuracy", "paper"), ("execution_accuracy", "strict")],
-    "multipl_e": [("pass@1", "none")],
-    "ds1000": [("pass@1", "none")],
-}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+from lemur.reporting.scores import METRICS
+
 # Model card of SmolLM2-135M-Instruct (lighteval); no figures for the others are published.
 PUBLISHED = {
     "mmlu": "29.3 (cloze: the likeliest answer text, no shots)",
@@ -33,10 +26,10 @@ def row(task: str, result: dict[str, Any]) -> str:
         return f"| {task} | | skipped: {scores['skipped']} | {PUBLISHED.get(task, '')} | |"
     samples, counts = result["n-samples"][task], result["counts"][task]
     said = []
-    for metric, rule in METRICS[task]:
-        error = scores.get(f"{metric}_stderr,{rule}")
-        spread = "" if error is None else f" ± {100 * error:.1f}"
-        said.append(f"{rule + ' ' if rule != 'none' else ''}{100 * scores[f'{metric},{rule}']:.1f}{spread}")
+    for rule, label in {"none": "", "paper": "paper ", "strict": "strict "}.items():
+        value, error = (scores.get(f"{METRICS[task]}{kind},{rule}") for kind in ("", "_stderr"))
+        if value is not None:
+            said.append(f"{label}{100 * value:.1f}" + ("" if error is None else f" ± {100 * error:.1f}"))
     wrong = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     items = f"{samples['effective']:,} of {samples['original']:,}"
     return f"| {task} | {items} | {'; '.join(said)} | {PUBLISHED.get(task, '')} | {wrong} |"

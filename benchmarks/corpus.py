@@ -14,7 +14,6 @@ measurement is a process of its own; the fastest of `--repeats` counts. PYTHON i
 
 import argparse
 import json
-import logging
 import os
 import subprocess
 import tempfile
@@ -176,7 +175,7 @@ def _draw(found: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
 # ---- tokenizer, packing, loader -------------------------------------------------------------------------------------
 
 
-def _bare(folder: Path) -> int:
+def _bare(folder: Path) -> tuple[int, float]:
     """`tokenizers` on the texts, all in one list: nothing is read in that time or written."""
     from tokenizers import Tokenizer
 
@@ -187,7 +186,7 @@ def _bare(folder: Path) -> int:
     texts = [record["text"] for record in read_documents(folder / "train")]
     before = cpu_seconds()
     tokens = sum(len(encoding.ids) for encoding in model.encode_batch_fast(texts, add_special_tokens=False))
-    return tokens, cpu_seconds() - before  # type: ignore[return-value]
+    return tokens, cpu_seconds() - before
 
 
 def _stage_tokens(folder: Path) -> tuple[int, float]:
@@ -256,12 +255,6 @@ def _trained(steps: int) -> float:
     from lemur.training.loop import train
 
     params = Params.model_validate({**block("continued_pretraining"), "steps": steps})
-    speeds: list[float] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: speeds.append(record.args[2])  # type: ignore
-    logging.getLogger("lemur.training.loop").addHandler(handler)
-    logging.getLogger("lemur.training.loop").setLevel(logging.INFO)
-    handler.addFilter(lambda record: "tokens/s" in record.msg and len(record.args or ()) == 3)
     times = []
     for count in (steps // 5, steps):  # the difference has no compilation
         _, start = folder.load(ROOT / "models/base", dtype=params.compute_dtype, remat=params.remat, mesh=None)
@@ -283,13 +276,12 @@ def loader_ratio(arguments: argparse.Namespace) -> None:
 # ---- near-duplicates ------------------------------------------------------------------------------------------------
 
 
-def _pairs(clusters: dict[int, int], truth: list[int]) -> tuple[float, float, float]:
+def _pairs(dropped: set[int], truth: list[int]) -> tuple[float, float, float]:
     """Precision, recall, F1 of the documents that are dropped as copies: right if another of its group stays."""
     groups: dict[int, list[int]] = {}
     for number, of in enumerate(truth):
         groups.setdefault(of, []).append(number)
     wanted = {number for members in groups.values() for number in members[1:]}
-    dropped = set(clusters)
     spared = {of for of, members in groups.items() if any(member not in dropped for member in members)}
     right = 0
     for members in groups.values():
@@ -318,7 +310,7 @@ def dedup_ratio(arguments: argparse.Namespace) -> None:
             (measured(dedup, folder, "cleaned", f"distinct{n}", False) for n in range(arguments.repeats)),
             key=lambda run: run.cpu,
         )
-        gone = {int(json.loads(line)["record"]["id"]): 0 for line in (folder / "d.jsonl").open()}
+        gone = {int(json.loads(line)["record"]["id"]) for line in (folder / "d.jsonl").open()}
         _show("dedup_corpus", ours.seconds, ours.cpu, ours.peak, _pairs(gone, truth))
         for python in arguments.peer:
             runs = []
@@ -329,9 +321,9 @@ def dedup_ratio(arguments: argparse.Namespace) -> None:
                 )  # fmt: skip
                 runs.append(json.loads(result.stdout.splitlines()[-1]))
             peer = min(runs, key=lambda run: run["cpu"])
-            dropped = dict.fromkeys(json.loads((folder / "peer.json").read_bytes()), 0)
+            dropped = set(json.loads((folder / "peer.json").read_bytes()))
             _show(peer["name"], peer["seconds"], peer["cpu"], peer["mb"], _pairs(dropped, truth))
-            print(f"processor time of {peer['name']} to ours: {peer['cpu'] / ours[2]:.2f}")
+            print(f"processor time of {peer['name']} to ours: {peer['cpu'] / ours.cpu:.2f}")
 
 
 def _show(name: str, seconds: float, cpu: float, peak: float, scores: tuple[float, float, float]) -> None:

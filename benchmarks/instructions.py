@@ -36,7 +36,7 @@ def params(stage: str, block: str = "") -> Any:
 
     from lemur.pipeline.files import PARAMS, read_yaml
 
-    values = read_yaml(ROOT / PARAMS)[stage]
+    values = read_yaml(PARAMS)[stage]
     return import_module(f"lemur.instructions.{stage}").Params.model_validate(values[block] if block else values)
 
 

@@ -40,12 +40,15 @@ def first_command(root: Path, cores: str) -> float:
     )
     logs = {log: log.stat().st_mtime_ns for log in (root / "logs").glob("*.log")}
     while True:
+        ended = build.poll()
         for log in (root / "logs").glob("*.log"):
             if log.stat().st_mtime_ns != logs.get(log) and "\n> " in log.read_text():
                 took = time.perf_counter() - start
                 build.terminate()
                 build.wait()
                 return took
+        if ended is not None:
+            raise SystemExit(f"snakemake ended with {ended}, and no stage had started")
         time.sleep(0.01)
 
 

@@ -25,7 +25,7 @@ def main() -> None:
     write.add_argument("--write", action="store_true", help="write them into dvc.yaml and environment.yaml")
 
     scale = commands.add_parser(
-        "scale", help="show or switch the scale of params.yaml (demo, tiny, mirror, small, paper)"
+        "scale", help="show or switch the scale of params.yaml (demo, tiny, mirror, instructions, small, paper)"
     )
     scale.add_argument(
         "name", nargs="?", help="the scale to switch to; without it, the scales and how far each is away"
@@ -95,7 +95,7 @@ def main() -> None:
         epilog="Example: lemur plan-data --scale paper --cores 64 --hours 12",
     )
     plan_data.add_argument(
-        "--scale", default="paper", metavar="NAME", help="demo, tiny, mirror, small, paper (default)"
+        "--scale", default="paper", metavar="NAME", help="demo, tiny, mirror, instructions, small, paper (default)"
     )
     plan_data.add_argument("--cores", type=int, default=16, help="of one job (16)")
     plan_data.add_argument("--hours", type=float, default=4.0, help="of one job at most (4)")
@@ -267,8 +267,6 @@ def _remote(arguments: argparse.Namespace) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> None:
-    import os
-
     os.environ["JAX_PLATFORMS"] = "cpu"
     from lemur.planning.plan import plan
 

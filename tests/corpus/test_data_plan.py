@@ -7,6 +7,7 @@ from lemur import __main__ as cli
 from lemur.corpus.data_plan import RATES, lines, plan
 from lemur.corpus.sources import SOURCES, group
 from lemur.pipeline.files import ROOT, read_yaml
+from lemur.pipeline.scale import names
 from lemur.sources.manifest import read
 from lemur.sources.patterns import matches
 
@@ -63,11 +64,20 @@ def test_what_the_hub_manifests_name_is_enough_and_is_what_is_planned():
 
 
 def test_every_scale_can_be_planned_and_others_are_named():
-    for scale in ("demo", "tiny", "mirror", "small", "paper"):
+    for scale in names():
         found = plan(scale, cores=2, hours=1.0)
         assert found["total"]["tokens"] == pytest.approx(found["total_tokens"])
     with pytest.raises(SystemExit, match=r"'huge' is not known; there are demo, .*paper, small, tiny"):
         plan("huge", cores=1, hours=1.0)
+
+
+def test_help_names_every_scale(monkeypatch, capsys):
+    for arguments in (["--help"], ["plan-data", "--help"]):
+        monkeypatch.setattr(sys, "argv", ["lemur", *arguments])
+        with pytest.raises(SystemExit):
+            cli.main()
+        said = capsys.readouterr().out
+        assert not [name for name in names() if name not in said]
 
 
 def test_command_prints_a_table_or_json(monkeypatch, capsys):

@@ -78,6 +78,15 @@ def test_text_that_looks_like_tokens_stays_text(folder, text):
     assert model.decode(ids, skip_special_tokens=False) == text and len(ids) > 1
 
 
+def test_a_published_tokenizer_that_cuts_or_pads_texts_does_neither_here(folder, tmp_path):
+    published = open_folder(folder)
+    published.enable_truncation(2)
+    published.enable_padding(length=4)
+    published.save(str(tmp_path / "tokenizer.json"))
+    assert len(open_folder(tmp_path).encode("1", add_special_tokens=False).ids) == 1
+    assert len(open_folder(tmp_path).encode("1234567", add_special_tokens=False).ids) == 7
+
+
 def test_digits_stand_alone_and_rare_characters_are_bytes(folder):
     model = open_folder(folder)
     assert model.encode("1234", add_special_tokens=False).tokens == ["1", "2", "3", "4"]

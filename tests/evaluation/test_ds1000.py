@@ -1,4 +1,5 @@
 import gzip
+import json
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from lemur.evaluation import ds1000 as stage
 from lemur.evaluation import library_environment
 from lemur.pipeline.files import ROOT
 from lemur.records import read_json, read_jsonl
+from lemur.sources.fetched import BadRecord
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 
 PARAMS = ASK_FOR_PROGRAMS | {"max_new_tokens": 64, "timeout": 60, "memory": 4096}
@@ -98,3 +100,13 @@ def test_a_gzipped_file_and_a_bad_line(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b'{"prompt": "x"}\n{'))
     bad = list(stage.read(file(path, "ds1000")))
     assert [(one.where, one.reason) for one in bad] == [("x.jsonl.gz:1", "missing_field"), ("x.jsonl.gz:2", "not_json")]  # type: ignore[union-attr]
+
+
+def test_a_number_that_is_none_is_a_wrong_type(tmp_path: Path) -> None:
+    record = next(read_jsonl(OWN))
+    record["metadata"]["problem_id"] = "first"
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps(record))
+    (bad,) = stage.read(file(path, "ds1000"))
+    assert isinstance(bad, BadRecord)
+    assert (bad.where, bad.reason) == ("x.jsonl:1", "wrong_type") and "'first'" in bad.detail

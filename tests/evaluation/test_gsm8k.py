@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from lemur.evaluation import gsm8k as stage
@@ -97,13 +99,30 @@ def test_two_rules(output: str, target: str, paper: bool, strict: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"), [("{", "not_json"), ("{}", "missing_field"), ('{"question":"","answer":"4"}', "missing_field")]
+    ("line", "reason"),
+    [
+        ("{", "not_json"),
+        ("{}", "missing_field"),
+        ('{"question":"","answer":"4"}', "missing_field"),
+        ('{"question":"","answer":4}', "wrong_type"),
+        ("[]", "wrong_type"),
+    ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
     path = tmp_path / "test.jsonl"
     path.write_text(lines("test", 1) + line + "\n")
     bad = list(stage.read(file(path, "gsm8k")))[1]
     assert (bad.where, bad.reason) == ("test.jsonl:2", reason)  # type: ignore[union-attr]
+
+
+def test_the_hubs_parquet_has_the_same_problems(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in lines("test", 3).splitlines()]
+    path = tmp_path / "test-00000-of-00001.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    problems = stage.harness.readable(stage.read(file(path, "gsm8k", split="test")))
+    assert [(problem.where, problem.question, problem.answer) for problem in problems] == [
+        (f"{path.name}:{number}", f"test {number}?", f"{number}000") for number in (1, 2, 3)
+    ]
 
 
 def test_the_examples_of_wei_et_al(mirror: Path) -> None:

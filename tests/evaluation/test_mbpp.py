@@ -99,7 +99,12 @@ def test_more_shots_than_examples_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("{\n", "not_json"), ("{}\n", "missing_field"), (line(1, "a", "b", [], ""), "wrong_type")],
+    [
+        ("{\n", "not_json"),
+        ("{}\n", "missing_field"),
+        (line(1, "a", "b", [], ""), "wrong_type"),
+        (line(1, "a", "b", ["assert 1"], "").replace("1,", '"one",', 1), "wrong_type"),
+    ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "mbpp.jsonl"

@@ -54,6 +54,13 @@ def test_solutions_pass_and_garbage_fails(benchmark: Path, monkeypatch: pytest.M
 
 
 @needs_bash
+def test_the_result_says_which_stop_strings_were_sent(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stop, sent in ((None, ["\n}"]), (["fi"], ["fi"])):
+        result, _ = run(benchmark, Oracle(solve), monkeypatch, limit=1, stop=stop)
+        assert result["configs"]["multipl_e"]["stop"] == {"sh": sent}
+
+
+@needs_bash
 def test_a_language_without_toolchain_is_skipped(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(languages, "FOLDERS", "/bin:/nowhere")
     name = "humaneval-jl.jsonl"

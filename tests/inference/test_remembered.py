@@ -36,8 +36,8 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         Remembered(dying, path, portion=2).generate(PROMPTS, **HOW)  # type: ignore[arg-type]
     assert dying.prompts == ["a", "c c", "e e", "d d d"]  # by length, equal ones once
-    with path.open("a") as file:
-        file.write('{"key": "torn')
+    with path.open("ab") as file:
+        file.write('{"key": "torn in the first letter of ü'.encode()[:-1])
     fresh = Dying(str.upper)
     again = Remembered(fresh, path, portion=2)
     assert again.generate(PROMPTS, **HOW) == whole and fresh.prompts == ["b " * 9]  # type: ignore[arg-type]
@@ -45,6 +45,13 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert all(json.loads(line) for line in path.read_text().splitlines())
     again.forget()
     assert not path.exists()
+
+
+def test_every_kind_of_line_end_in_an_answer_is_kept(tmp_path: Path) -> None:
+    prompts = ["a\u2028b", "c\u0085d", "e\rf\n"]
+    whole = Remembered(Oracle(str.upper), tmp_path / "answers.jsonl", portion=2).generate(prompts, **HOW)  # type: ignore[arg-type]
+    again = Remembered(Oracle(str.lower), tmp_path / "answers.jsonl", portion=2)
+    assert again.resumed == 3 and again.generate(prompts, **HOW) == whole  # type: ignore[arg-type]
 
 
 def test_prompts_with_one_beginning_are_asked_together(tmp_path: Path) -> None:

@@ -31,6 +31,12 @@ def test_white_space_at_the_end_of_a_context_goes_to_the_continuation(codec: Tex
     assert codec.encode_pair("Answer: ", "A") == codec.encode_pair("Answer:", " A")
 
 
+def test_a_control_token_counts_in_prompts_and_is_ordinary_text_in_documents(codec: TextCodec) -> None:
+    assert codec.encode("<s>") == [codec.bos_id]
+    assert codec.bos_id not in codec.encode_document("a <s> b")
+    assert codec.encode_document("a b") == codec.encode("a b")
+
+
 def test_the_beginning_of_text_is_a_choice(tokenizer_folder: Path, codec: TextCodec) -> None:
     assert codec.encode_prompt("x") == [1, *TextCodec(tokenizer_folder, bos=False).encode_prompt("x")]
 

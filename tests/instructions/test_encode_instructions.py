@@ -1,5 +1,6 @@
 """Stage `encode_instructions`, ChatML and packing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemur.corpus.shards import open_shards
-from lemur.instructions.chatml import CHAT_TOKENS, ChatTokenizer, add_chat_tokens, encode, render
+from lemur.instructions.chatml import CHAT_TOKENS, ChatTokenizer, add_chat_tokens
 from lemur.instructions.encode_instructions import Params, encode_instructions
 from lemur.instructions.packing import Packer, Piece
-from lemur.records import read_json, write_jsonl
+from lemur.records import Record, read_json, write_jsonl
 from tests.instructions.builders import chat, tokenizer_folder
 
 BASE: dict[str, Any] = {
@@ -40,8 +41,19 @@ MESSAGES = chat(
 )["messages"]
 
 
+def render(messages: Sequence[Record], *, generation_prompt: bool) -> str:
+    """The text of a conversation, written a second time."""
+    turns = [f"<|im_start|>{m['role']}\n{m['content'].strip()}<|im_end|>\n" for m in messages]
+    return "".join(["<s>", *turns, "<|im_start|>assistant\n" if generation_prompt else ""])
+
+
+def encode(tokenizer: ChatTokenizer, messages: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+    encoded = tokenizer.encode([messages])[0]
+    return encoded.ids, encoded.loss
+
+
 def test_the_text_is_lemurs() -> None:
-    assert render(MESSAGES[:3], bos="<s>", generation_prompt=True) == (
+    assert render(MESSAGES[:3], generation_prompt=True) == (
         "<s><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho sat?<|im_end|>\n"
         "<|im_start|>assistant\nThe cat.\n\nIt sat.<|im_end|>\n<|im_start|>assistant\n"
     )
@@ -75,7 +87,7 @@ def test_equal_to_transformers_chat_template(chat_folder: Path) -> None:
     for messages in (MESSAGES, MESSAGES[1:], MESSAGES[1:3], chat("<b>|</b> {{ x }}", "{% y %} ")["messages"]):
         for prompt in (False, True):
             text = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt)
-            assert text == render(messages, bos="<s>", generation_prompt=prompt)
+            assert text == render(messages, generation_prompt=prompt)
         result = theirs.apply_chat_template(messages, return_dict=True, return_assistant_tokens_mask=True)
         ids, loss = encode(ours, messages)
         assert ids.tolist() == list(result["input_ids"])

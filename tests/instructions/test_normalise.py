@@ -138,6 +138,15 @@ def test_duplicates(tmp_path: Path) -> None:
     assert [reject["reason"] for reject in rejects] == ["duplicate_id"]
 
 
+def test_what_only_a_repeated_id_dropped_is_no_duplicate(tmp_path: Path) -> None:
+    other = [Q, ("gpt", "A ghost of the Romans.")]
+    files = sharegpt([Q, A], other, other, ids=True)
+    files["sharegpt"]["a.json"][1][2]["id"] = "another"
+    records, rejects, _ = run(tmp_path, files)
+    assert [record["messages"][1]["content"] for record in records] == [A[1], other[1][1]]
+    assert [reject["reason"] for reject in rejects] == ["duplicate_id"]
+
+
 def test_ids_do_not_depend_on_order(tmp_path: Path) -> None:
     conversations = [[("human", f"Question number {i}?"), A] for i in range(20)]
     first, _, _ = run(tmp_path / "a", sharegpt(*conversations))

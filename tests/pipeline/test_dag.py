@@ -153,6 +153,9 @@ def test_scales_set_the_same_leaves_and_are_valid(tmp_path: Path, monkeypatch: p
     params.write_bytes(committed)
     assert differences("demo", params) == {}, "params.yaml is committed at demo scale"
     monkeypatch.setattr(validation, "PARAMS", params)
+    renamed: list[str] = []
+    rename = Path.rename
+    monkeypatch.setattr(Path, "rename", lambda path, to: renamed.append(path.name) or rename(path, to))
     for name in leaves:
         params.write_bytes(committed)
         scale.switch(name, params=params)
@@ -160,3 +163,19 @@ def test_scales_set_the_same_leaves_and_are_valid(tmp_path: Path, monkeypatch: p
         assert scale.differences(name, params) == {}
     scale.switch("demo", params=params)
     assert params.read_bytes() == committed, "and back again, nothing has changed"
+    assert set(renamed) == {".params.yaml.partial"}, "a name that .gitignore and .dvcignore cover"
+
+
+def test_a_scale_that_is_not_known_or_sets_what_is_no_parameter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lemur.corpus import data_plan
+    from lemur.pipeline import scale
+
+    (tmp_path / "odd.yaml").write_text("mmlu: {shotz: 3}")
+    monkeypatch.setattr(scale, "SCALES", tmp_path)
+    for read in (scale.differences, scale.leaves, lambda name: data_plan.plan(name, cores=1, hours=1.0)):
+        with pytest.raises(SystemExit, match=r"^odd\.yaml: not in params\.yaml: mmlu\.shotz$"):
+            read("odd")
+        with pytest.raises(SystemExit, match=r"^scale 'huge' is not known; there are odd$"):
+            read("huge")

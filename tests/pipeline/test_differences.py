@@ -50,6 +50,16 @@ def test_sign_of_zero_is_a_difference_and_nan_is_none(tmp_path: Path) -> None:
     assert said == "[3] float64: 1 of 3 differ, first [1]: 0.0 -> -0.0; max abs diff 0"
 
 
+def test_a_scalar_is_an_array_without_axes(tmp_path: Path) -> None:
+    old, new = np.array(4, "f4"), np.array(4.5, "f4")
+    said = differ(tmp_path, "v.npy", lambda p: np.save(p, old), lambda p: np.save(p, new))
+    assert said == "[] float32: 1 of 1 differ, first []: 4.0 -> 4.5; max abs diff 0.5"
+    said = differ(
+        tmp_path, "m.safetensors", lambda p: save_file({"step": old}, p), lambda p: save_file({"step": new}, p)
+    )
+    assert said.startswith("1 of 1 tensors differ, the first is step [] float32: 1 of 1 differ, first []: 4.0 -> 4.5")
+
+
 def test_record(tmp_path: Path) -> None:
     records = [{"id": f"r{i}", "turns": [{"text": "word " * 50 + str(i)}]} for i in range(5)]
     planted = json.loads(json.dumps(records))

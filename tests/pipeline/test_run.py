@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline import validation
+from lemur.pipeline import integrity, validation
 from lemur.pipeline.environment import apply_numerics, check_packages
 from lemur.pipeline.run import bind
 from lemur.pipeline.validation import validate_all
@@ -41,6 +41,29 @@ def test_params_that_are_no_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(validation, "PARAMS", params)
     with pytest.raises(SystemExit, match=r"(?s)params\.yaml is not YAML: .*line 2"):
         validate_all({})
+
+
+def test_a_dvc_lock_that_cannot_be_read_is_read_again_and_then_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(integrity, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("data.txt").write_text("hello")
+    lock = "stages:\n  first:\n    outs:\n    - path: data.txt\n      md5: 5d41402abc4b2a76b9719d911017c592\n"
+    integrity.check_inputs("last", [Path("data.txt")], [])  # nothing was built yet
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    for text in ("", "stages:\n", lock[:40], lock[:-50], f"<<<<<<< HEAD\n{lock}", "x: y\n"):
+        Path("dvc.lock").write_text(text)
+        with pytest.raises(SystemExit, match=r"^last: dvc\.lock cannot be read.*`git checkout dvc\.lock` brings back"):
+            integrity.check_inputs("last", [Path("data.txt")], [])
+    assert len(waited) == 6 * (integrity.TRIES - 1)
+    monkeypatch.setattr("time.sleep", lambda _: Path("dvc.lock").write_text(lock))  # it is whole at the second try
+    integrity.check_inputs("last", [Path("data.txt")], [])
+    Path("dvc.lock").write_text("")
+    Path("data.txt").write_text("rotten")
+    with pytest.raises(SystemExit, match=r"last: input data\.txt is damaged: .*\nRemove it and run `lemur check"):
+        integrity.check_inputs("last", [Path("data.txt")], [])
 
 
 def test_workers_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:

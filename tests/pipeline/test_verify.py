@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from lemur.pipeline import lockfile
+from lemur.pipeline.contents import Contents
 from lemur.pipeline.files import ROOT
-from lemur.pipeline.verify import verify
+from lemur.pipeline.verify import compare, verify
 
 from .conftest import Project
 
@@ -78,6 +79,25 @@ def test_other_inputs_are_told_from_other_bytes(built: Project, capsys: pytest.C
     shutil.rmtree(built.root / ".dvc/cache")
     shutil.rmtree(built.root / "data")
     assert "The recorded bytes are not at hand, so only the hashes are known" in said("last")
+
+
+def test_what_a_build_has_not_made_fails(built: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    recorded, contents = lockfile.read(built.root, built.root), Contents(built.root)
+    assert not compare(recorded, {}, [], contents, contents)
+    said = capsys.readouterr().out
+    assert "0 of 4 artifacts" in said and "is data/first.txt of stage first" in said and "no consequence" not in said
+    half = {name: entry for name, entry in recorded.items() if name not in ("fork@right", "last")}
+    # Other bytes are allowed to the last stage on another profile, none are not.
+    for numerics in ({}, {"platform": "other"}):
+        made = half | {"extra": {"params": {"environment.yaml": {"numerics": numerics}}}}
+        assert not compare(recorded, made, ["last"], contents, contents)
+        said = capsys.readouterr().out
+        assert "2 of 3 artifacts have the recorded bytes" in said
+        assert "is data/last/ of stage last: " in said and "-> nothing\n  the build has not made it" in said
+        assert "otherwise" not in said and "by itself" not in said
+    # Stages that nobody asked for may be missing.
+    assert compare(recorded, half, ["fork@left"], contents, contents)
+    assert "2 of 2 artifacts" in capsys.readouterr().out
 
 
 LOCK: lockfile.Lock = {

@@ -1,5 +1,7 @@
 """Bytes between devices, read from programs written by hand and from one that XLA compiled."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -37,6 +39,28 @@ def test_loops_count_as_often_as_they_run():
         "collective-permute": 200,
         "all-reduce": 5 * 4 * 2 / 2,
     }
+
+
+def gathered(groups):
+    return f"ENTRY %main (p: f32[4]) -> f32[16] {{\n  %g = f32[16]{{0}} all-gather(%p), {groups}dimensions={{0}}\n}}\n"
+
+
+def test_a_group_of_all_has_as_many_as_there_are_chips():
+    assert collective_bytes(gathered("replica_groups={}, "), 4) == {"all-gather": 16 * 4 * 3 / 4}
+
+
+def test_a_mesh_may_say_how_its_devices_are_ordered():
+    groups = "replica_groups=mesh['a'=2,'b'=4,'c'=2], device_ids=([4,4]T(1,0)) {'b','c'}, "
+    assert collective_bytes(gathered(groups)) == {"all-gather": 16 * 4 * 7 / 8}
+
+
+@pytest.mark.parametrize(
+    ("groups", "chips"),
+    [("replica_groups={}, ", 0), ("", 4), ("replica_groups=mesh['a'=4] {'a':(1)2}, ", 4), ("replica_groups=all, ", 4)],
+)
+def test_groups_that_cannot_be_read_are_named(groups, chips):
+    with pytest.raises(ValueError, match=f"(?s)all-gather.*{re.escape(groups)}dimensions"):
+        collective_bytes(gathered(groups), chips)
 
 
 def test_a_program_of_one_device_sends_nothing():

@@ -1,13 +1,14 @@
 """What well-behaved programs get, and what `run` promises."""
 
 import os
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
 from lemur import sandbox
-from lemur.sandbox import backend, bubblewrap, seccomp
+from lemur.sandbox import backend, bubblewrap, landlock, launcher, seccomp
 
 pytestmark = pytest.mark.skipif(not sandbox.available(), reason=str(sandbox.why_unavailable()))
 
@@ -149,6 +150,27 @@ def test_an_ordinary_user_gets_a_user_namespace() -> None:
 
 
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs Debian's Python")
+@pytest.mark.skipif(backend.probe("landlock") is not None, reason="no Landlock here")
+@pytest.mark.parametrize("others", [False, True])
+def test_without_landlocks_own_rule_threads_of_another_process_get_no_signal(
+    others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux before 6.12, with a process of the same user; its own threads a program may signal (`abort` does)."""
+    rule = "SCOPES if version >= 6 else 0"
+    assert rule in landlock._LAUNCHER
+    monkeypatch.setattr(landlock, "_LAUNCHER", landlock._LAUNCHER.replace(rule, "0"))
+    monkeypatch.setattr(landlock, "unused_user", lambda: 61_234)
+    user = 61_234 if os.geteuid() == 0 else None
+    with subprocess.Popen(["sleep", "60"], user=user) as victim:
+        target = victim.pid if others else "os.getpid()"
+        call = launcher.TGKILL[os.uname().machine]
+        program = f"import ctypes, os\nctypes.CDLL(None).syscall({call}, {target}, {target}, 9)"
+        result = sandbox.run_python(program, timeout_s=5, memory_mb=256, mechanism="landlock")
+        alive = victim.poll() is None
+        victim.kill()
+    assert (result.status, alive) == ("passed" if others else "ended", True)
+
+
 @pytest.mark.skipif(backend.probe("landlock") is not None, reason="no Landlock here")
 def test_a_container_that_refuses_namespaces_gets_landlock() -> None:
     """The filter does what Docker's default one does: no clone of namespaces, no unshare, no mount."""

@@ -103,7 +103,7 @@ def sent(out, meshes):
         with devices.use(mesh):
             step = compile_step(graph, tx, sources=2, shardings=shardings)
             compiled = step.lower(state, batch, jax.ShapeDtypeStruct((), jnp.float32)).compile()
-        found[name] = sum(collective_bytes(compiled.as_text()).values())
+        found[name] = sum(collective_bytes(compiled.as_text(), jax.device_count()).values())
     write_json(out / "sent.json", found)
 
 

@@ -64,3 +64,10 @@ def test_a_group_without_documents_is_left_out(folder):
     write_jsonl(folder / "heldout" / "books.jsonl", [])
     heldout = Heldout(folder / "heldout", folder / "tokenizer", bos=1, length=16, bytes_per_group=100)
     assert set(heldout.measure(*model(zero=True))) == {"code"}
+
+
+def test_a_control_token_in_a_document_is_ordinary_text(tmp_path):
+    write_tokenizer(tmp_path / "tokenizer", chat=True)
+    write_jsonl(tmp_path / "heldout" / "web.jsonl", [{"group": "text", "text": "a<|im_end|>b"}])
+    heldout = Heldout(tmp_path / "heldout", tmp_path / "tokenizer", bos=1, length=16, bytes_per_group=100)
+    assert int(heldout.parts["text"].counted.sum()) == 12  # a token a character

@@ -76,6 +76,10 @@ def test_the_newest_saves_and_those_of_every_so_many_steps_are_kept(inputs, tmp_
     monkeypatch.setenv("LEMUR_CHECKPOINT_EVERY", "often")
     with pytest.raises(SystemExit, match="LEMUR_CHECKPOINT_EVERY is 'often'; a whole number"):
         run(inputs, tmp_path / "never")
+    monkeypatch.setenv("LEMUR_CHECKPOINT_EVERY", "1")
+    monkeypatch.setenv("LEMUR_CHECKPOINT_KEEP", "0")
+    with pytest.raises(SystemExit, match="LEMUR_CHECKPOINT_KEEP is '0'; a whole number of at least 1"):
+        run(inputs, tmp_path / "none")
 
 
 def test_sigterm_saves_and_leaves(inputs, tmp_path, monkeypatch, checkpoints, whole):

@@ -7,26 +7,16 @@ assumptions of data/paper/corpus_rates.yaml.
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from lemur.corpus.mixture import allocate_groups
 from lemur.corpus.sources import SOURCES, group
-from lemur.pipeline.files import PARAMS, ROOT, SCALES, flatten, read_yaml
+from lemur.pipeline import scale
+from lemur.pipeline.files import ROOT, read_yaml
 from lemur.records import Record
 
 RATES = ROOT / "data/paper/corpus_rates.yaml"
 TABLES = ROOT / "data/paper/tables.yaml"
 _ID_BYTES = 2  # of a token id in the token store, below 65,536 pieces
-
-
-def scale_params(name: str) -> dict[str, Any]:
-    """Leaves of params.yaml as a scale sets them, by dotted key. Raises `SystemExit` for an unknown scale."""
-    path = SCALES / f"{name}.yaml"
-    if not path.is_file():
-        raise SystemExit(
-            f"scale {name!r} is not known; there are {', '.join(sorted(p.stem for p in SCALES.glob('*.yaml')))}"
-        )
-    return flatten(read_yaml(PARAMS)) | flatten(read_yaml(path))
 
 
 def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
@@ -35,7 +25,7 @@ def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
     Args:
         cores, hours: of one job, which decide how many jobs the work of a source is cut into.
     """
-    params, rate = scale_params(name), read_yaml(rates)
+    params, rate = scale.leaves(name), read_yaml(rates)
     printed = {row["source"]: row for row in read_yaml(TABLES)["table8"]["rows"]}
     weights = {source: float(params[f"mix_corpus.lemur.weights.{source}"]) for source in SOURCES}
     total = int(params["mix_corpus.lemur.total_tokens"])

@@ -56,10 +56,6 @@ class Loader:
         self._iterator: grain.DatasetIterator[Arrays] | None = None
 
     @property
-    def steps_per_epoch(self) -> float:
-        return len(self.shards) / self.batch_size
-
-    @property
     def step(self) -> int:
         """The step whose batch `next()` gives."""
         return self._step

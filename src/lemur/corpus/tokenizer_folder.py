@@ -37,6 +37,9 @@ def open_folder(folder: Path) -> Tokenizer:
     """The tokenizer, set to read control tokens in a text as ordinary characters: documents must not hold any."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.encode_special_tokens = True
+    # A published tokenizer.json may ask for either.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     return tokenizer
 
 

@@ -29,7 +29,7 @@ class Params(StageParams):
 
 
 class Encoder(Protocol):
-    def encode(self, text: str) -> list[int]: ...
+    def encode_document(self, text: str) -> list[int]: ...
 
 
 @dataclass
@@ -96,7 +96,7 @@ def evaluate(
     sums: dict[str, Sums] = {}
     rows: list[Record] = []
     for document, text, score in zip(documents, texts, scores, strict=True):
-        tokens = codec.encode(text)
+        tokens = codec.encode_document(text)
         for name in (document["group"], document["source"]):
             sums.setdefault(name, Sums()).add(text, tokens, score.logprob)
         rows.append(

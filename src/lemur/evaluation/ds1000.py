@@ -1,8 +1,6 @@
 """DS-1000: data-science code for seven libraries, in an environment of its own (paper, Table 3; Lai et al. 2022)."""
 
-import gzip
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lemur import sandbox, workers
-from lemur.evaluation import harness, programs
+from lemur.evaluation import harness, programs, reading
 from lemur.evaluation.library_environment import Environment, find
 from lemur.inference.interface import Model
 from lemur.records import Record, write_jsonl
@@ -126,18 +124,11 @@ def judged(environment: Environment, tests: Sequence[str], params: Params) -> li
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
-    """Lines {prompt, reference_code, code_context, metadata: {problem_id, library}}, perhaps gzipped."""
-    content = file.path.read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        content = gzip.decompress(content)
-    for number, line in enumerate(content.splitlines(), 1):
-        where = f"{file.name}:{number}"
-        try:
-            record = json.loads(line)
-            texts = {key: str(record[key]) for key in ("prompt", "reference_code", "code_context")}
-            meta = record["metadata"]
-            yield Problem(int(meta["problem_id"]), str(meta["library"]), **texts)
-        except ValueError as error:
-            yield BadRecord(where, "not_json", str(error)[:200])
-        except (KeyError, TypeError) as error:
-            yield BadRecord(where, "missing_field", repr(error)[:200])
+    """Records {prompt, reference_code, code_context, metadata: {problem_id, library}}."""
+    return reading.items(file, _problem)
+
+
+def _problem(where: str, record: Record) -> Problem:
+    text, code, context = reading.texts(record, "prompt", "reference_code", "code_context")
+    meta = record["metadata"]
+    return Problem(int(meta["problem_id"]), str(meta["library"]), text, code, context)

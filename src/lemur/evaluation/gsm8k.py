@@ -1,6 +1,5 @@
 """GSM8K: school arithmetic in words, answered with a chain of thought after eight examples (paper, Table 3)."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.evaluation import harness
+from lemur.evaluation import harness, reading
 from lemur.evaluation.exact_match import plain
 from lemur.inference.interface import Model, Prompt
 from lemur.records import Record, write_jsonl
@@ -158,21 +157,17 @@ def same_number(said: str | None, target: str) -> bool:
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
-    """Lines {question, answer}; the answer's last line is `#### N`, and `<<...>>` marks calculator steps."""
-    for number, line in enumerate(file.path.read_bytes().splitlines(), 1):
-        where = f"{file.name}:{number}"
-        try:
-            record = json.loads(line)
-            question, answer = record["question"], record["answer"]
-            steps, marker, target = answer.rpartition("####")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            yield BadRecord(where, "not_json" if isinstance(error, ValueError) else "missing_field", repr(error)[:200])
-            continue
-        if not marker:
-            yield BadRecord(where, "missing_field", "the answer has no line '#### N'")
-            continue
-        solution = " ".join(re.sub(r"<<.*?>>", "", steps).split())
-        yield Problem(where, question, solution, without_commas(target.strip()))
+    """Records {question, answer}; the answer's last line is `#### N`, and `<<...>>` marks calculator steps."""
+    return reading.items(file, _problem)
+
+
+def _problem(where: str, record: Record) -> Problem | BadRecord:
+    question, answer = reading.texts(record, "question", "answer")
+    steps, marker, target = answer.rpartition("####")
+    if not marker:
+        return BadRecord(where, "missing_field", "the answer has no line '#### N'")
+    solution = " ".join(re.sub(r"<<.*?>>", "", steps).split())
+    return Problem(where, question, solution, without_commas(target.strip()))
 
 
 def read_fewshot(path: Path) -> list[Problem]:

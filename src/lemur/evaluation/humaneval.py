@@ -1,7 +1,5 @@
 """HumanEval: complete a Python function; its tests decide, in the sandbox (paper, Table 3; Chen et al. 2021)."""
 
-import gzip
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from lemur import sandbox
-from lemur.evaluation import harness, programs
+from lemur.evaluation import harness, programs, reading
 from lemur.inference.interface import Model
 from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
@@ -103,15 +101,5 @@ def until_last_return(completion: str) -> str:
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
-    """Lines {task_id, prompt, entry_point, test, canonical_solution}, perhaps gzipped."""
-    content = file.path.read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        content = gzip.decompress(content)
-    for number, line in enumerate(content.splitlines(), 1):
-        try:
-            record = json.loads(line)
-            yield Problem(**{key: str(record[key]) for key in Problem.__dataclass_fields__})
-        except ValueError as error:
-            yield BadRecord(f"{file.name}:{number}", "not_json", str(error))
-        except (KeyError, TypeError) as error:
-            yield BadRecord(f"{file.name}:{number}", "missing_field", repr(error))
+    """Records {task_id, prompt, entry_point, test, canonical_solution}."""
+    return reading.items(file, lambda where, record: Problem(*reading.texts(record, *Problem.__dataclass_fields__)))

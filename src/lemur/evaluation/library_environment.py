@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from lemur import sandbox
 from lemur.pipeline.files import ROOT
 
@@ -52,8 +54,8 @@ def find(requirements: Path) -> Environment | str:
         return f"its libraries are not installed (make {name})"
     wanted = re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", requirements.read_text(encoding="utf-8"), re.MULTILINE)
     packages = next(iter(sorted(folder.glob("lib/python3.*/site-packages"))), folder)
-    found = {plain(one.metadata["Name"]): one.version for one in distributions(path=[str(packages)])}
-    if differing := sorted(package for package, version in wanted if found.get(plain(package)) != version):
+    found = {canonicalize_name(one.metadata["Name"]): one.version for one in distributions(path=[str(packages)])}
+    if differing := sorted(package for package, version in wanted if found.get(canonicalize_name(package)) != version):
         return f"its libraries are not those of {requirements.name}: {', '.join(differing[:3])} (make {name})"
     return opened(folder)
 
@@ -61,7 +63,3 @@ def find(requirements: Path) -> Environment | str:
 def opened(folder: Path) -> Environment:
     settings = dict(line.split(" = ", 1) for line in (folder / "pyvenv.cfg").read_text().splitlines() if " = " in line)
     return Environment(folder, Path(settings["home"]).parent)
-
-
-def plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

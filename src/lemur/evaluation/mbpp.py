@@ -1,6 +1,5 @@
 """MBPP: a Python program for a sentence and three tests, which decide in the sandbox (Table 3; Austin et al. 2021)."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from lemur import sandbox
-from lemur.evaluation import harness, programs
+from lemur.evaluation import harness, programs, reading
 from lemur.inference.interface import Model, Prompt
 from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
@@ -121,19 +120,13 @@ def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) 
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
-    """Lines {task_id, text, code, test_setup_code, test_list}."""
-    for number, line in enumerate(file.path.read_bytes().splitlines(), 1):
-        where = f"{file.name}:{number}"
-        try:
-            record = json.loads(line)
-            texts = {key: record[key] for key in ("text", "code", "test_setup_code")}
-            task_id, tests = int(record["task_id"]), tuple(record["test_list"])
-        except (ValueError, KeyError, TypeError) as error:
-            yield BadRecord(where, "not_json" if isinstance(error, ValueError) else "missing_field", repr(error)[:200])
-            continue
-        if not tests or not all(isinstance(text, str) for text in (*texts.values(), *tests)):
-            yield BadRecord(
-                where, "wrong_type", "text, code, test_setup_code and the tests must be strings, one or more"
-            )
-            continue
-        yield Problem(task_id, test_list=tests, **texts)
+    """Records {task_id, text, code, test_setup_code, test_list}."""
+    return reading.items(file, _problem)
+
+
+def _problem(where: str, record: Record) -> Problem:
+    text, code, setup = reading.texts(record, "text", "code", "test_setup_code")
+    tests = tuple(record["test_list"])
+    if not tests or not all(isinstance(test, str) for test in tests):
+        raise TypeError(f"test_list is {record['test_list']!r:.50}; strings are allowed, one or more")
+    return Problem(int(record["task_id"]), text, code, setup, tests)

@@ -1,6 +1,5 @@
 """MultiPL-E: HumanEval's problems in 18 other languages, judged by their tests (Table 3; Cassano et al. 2022)."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from lemur import sandbox
-from lemur.evaluation import harness, languages, programs
+from lemur.evaluation import harness, languages, programs, reading
 from lemur.inference.interface import Model
 from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
@@ -98,7 +97,8 @@ def evaluate(
         report.results[f"multipl_e_{language}"] = {"skipped": reason}
     report.subtasks = [f"multipl_e_{language}" for language in problems]
     report.higher_is_better = {f"pass@{k}": True for k in params.k}
-    report.config = {"data": origin, "chat": "chat" if in_chat else "completion"}
+    stop = {name: params.stops(found[0].stop) for name, found in asked.items()}
+    report.config = {"data": origin, "chat": "chat" if in_chat else "completion", "stop": stop}
     report.facts = {
         "sandbox": sandbox.layers().record(),
         "toolchains": {name: languages.version(name) for name in asked},
@@ -145,17 +145,13 @@ def prompt(model: Model, problem: Problem, in_chat: bool) -> str:
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
-    """Lines {name, prompt, tests, stop_tokens}; the language stands in the file's meta."""
-    for number, line in enumerate(file.path.read_bytes().splitlines(), 1):
-        where = f"{file.name}:{number}"
-        try:
-            record = json.loads(line)
-            name, start, tests = (record[key] for key in ("name", "prompt", "tests"))
-            stop = tuple(record["stop_tokens"])
-        except (ValueError, KeyError, TypeError) as error:
-            yield BadRecord(where, "not_json" if isinstance(error, ValueError) else "missing_field", repr(error)[:200])
-            continue
-        if not all(isinstance(text, str) for text in (name, start, tests, *stop)):
-            yield BadRecord(where, "wrong_type", "name, prompt, tests and the stop tokens must be strings")
-            continue
-        yield Problem(name, file.meta["language"], start, tests, stop)
+    """Records {name, prompt, tests, stop_tokens}; the language stands in the file's meta."""
+
+    def problem(where: str, record: Record) -> Problem:
+        name, start, tests = reading.texts(record, "name", "prompt", "tests")
+        stop = tuple(record["stop_tokens"])
+        if not all(isinstance(text, str) for text in stop):
+            raise TypeError(f"stop_tokens is {record['stop_tokens']!r:.50}; strings are allowed")
+        return Problem(name, file.meta["language"], start, tests, stop)
+
+    return reading.items(file, problem)

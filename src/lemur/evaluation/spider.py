@@ -165,8 +165,8 @@ def judged(queries: list[tuple[Database, str, str]], params: Params) -> list[Rec
             return {"correct": dict.fromkeys(METRICS, none), "verdict": {"error": done.status}}
         found = dict(zip(RULES, json.loads(done.stdout), strict=True))
         correct = {
-            "execution_accuracy": {rule: bool(one["equal"][0]) for rule, one in found.items()},
-            "test_suite_accuracy": {rule: all(one["equal"]) for rule, one in found.items()},
+            "execution_accuracy": {rule: bool(verdict["equal"][0]) for rule, verdict in found.items()},
+            "test_suite_accuracy": {rule: all(verdict["equal"]) for rule, verdict in found.items()},
         }
         return {"correct": correct, "verdict": {"error": found["strict"]["error"]}}
 

@@ -35,10 +35,10 @@ class Beginnings:
         self._caches: dict[tuple[tuple[int, ...], int], Cache] = {}
 
     def split(self, prompt: str, tokens: list[int]) -> Split:
-        """`tokens` of `prompt` where its shared characters end. One longer than the context loses its beginning."""
-        whole = tuple(tokens[-self._context :])
+        """`tokens` of `prompt` where its shared characters end."""
+        whole = tuple(tokens)
         text = shared(prompt)
-        if not text or len(whole) < len(tokens):
+        if not text:
             return Split((), whole)
         if text not in self._tokens:
             self._tokens[text] = self._codec.encode_prompt(text)

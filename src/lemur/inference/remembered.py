@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lemur.inference.interface import Generation, Model, Score, shared
 from lemur.pipeline.files import PACKAGE, ROOT
+from lemur.pipeline.versions import installed
 from lemur.records import Record, dump
 
 Answer = TypeVar("Answer", Generation, Score)
@@ -28,14 +29,12 @@ class Remembered:
         self.resumed = 0
         """Answers that an earlier run left."""
         if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
+            self._drop_torn_line()
+            for line in path.read_bytes().splitlines():
+                with suppress(ValueError, KeyError, TypeError):  # left by a crash of the machine: asked again
                     record = json.loads(line)
                     self._known[record["key"]] = record["answer"]
-                except (ValueError, KeyError, TypeError):
-                    continue  # the line that was being written when the run was killed
             self.resumed = len(self._known)
-            self._drop_torn_line()
         self.context_length = model.context_length
 
     @property
@@ -115,6 +114,7 @@ class Remembered:
         self._known |= answers
 
     def _drop_torn_line(self) -> None:
+        """The one that was being written when the run was killed."""
         content = self._path.read_bytes()
         if not content.endswith(b"\n"):
             self._path.write_bytes(content[: content.rfind(b"\n") + 1])
@@ -132,18 +132,11 @@ def place(identity: Record, settings: Record) -> Path:
     for path in sorted([*(PACKAGE / "model").glob("*.py"), *(PACKAGE / "inference").glob("*.py")]):
         code.update(path.name.encode() + b"\0" + path.read_bytes())
     numerics = {
-        **{name: _version(name) for name in ("jax", "jaxlib", "flax", "tokenizers")},
+        **{name: installed(name) or "" for name in ("jax", "jaxlib", "flax", "tokenizers")},
         **{name: os.environ.get(name, "") for name in ("XLA_FLAGS", "NPROC", "JAX_PLATFORMS")},
     }
     name = hashlib.sha256(dump([identity, settings, numerics, code.hexdigest()]).encode()).hexdigest()[:32]
     return Path(os.environ.get("LEMUR_ANSWERS", ROOT / ".lemur" / "answers")) / f"{name}.jsonl"
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 def _score(record: Record) -> Score:

@@ -12,6 +12,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
+from lemur.corpus.tokenizer_folder import open_folder
 from lemur.records import read_json
 
 # Tokens of the prompt that are decoded with an answer and cut off again: decoders treat a text's first token
@@ -91,6 +92,14 @@ class TextCodec:
     def encode(self, text: str) -> list[int]:
         """Tokens of `text` alone: no special token is added."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def encode_document(self, text: str) -> list[int]:
+        """Tokens of a text as trainings have them: a control token's name in it is ordinary characters."""
+        return list(self._plain.encode(text, add_special_tokens=False).ids)
+
+    @cached_property
+    def _plain(self) -> Tokenizer:
+        return open_folder(self.folder)
 
     def encode_prompt(self, text: str) -> list[int]:
         """Tokens of a prompt, after the beginning-of-text token if this codec gives one."""

@@ -5,12 +5,12 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
 from lemur.inference.interface import Score
 from lemur.inference.text import TextCodec
+from lemur.pipeline.versions import installed
 from lemur.records import Record, read_json
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -58,7 +58,7 @@ class TokenModel(ABC):
             raise ValueError(f"overlap is {overlap}; 1 to {self.window - 1} tokens are allowed")
         windows: list[Window] = []
         for index, text in enumerate(texts):
-            tokens = [self._codec.bos_id, *self._codec.encode(text)]
+            tokens = [self._codec.bos_id, *self._codec.encode_document(text)]
             done = 1  # the beginning-of-text token is context, not scored
             while done < len(tokens):
                 start = max(0, done - (overlap if done > 1 else 1))
@@ -96,14 +96,16 @@ def context_length(codec: TextCodec, wanted: int | None) -> int:
 
 
 def identity(backend: str, codec: TextCodec, libraries: Sequence[str]) -> Record:
-    """What a result says about the model of `codec`'s folder and about what computed it."""
-    digest = hashlib.sha256()
-    for path in sorted([*codec.folder.glob("*.safetensors"), codec.folder / "config.json"]):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    """What a result says about the model of `codec`'s folder and about what computed it.
+
+    `model_hash` is `weights` of the training's report.
+    """
+    from lemur.model.folder import sha256  # imports JAX, which a server's client does without
+
     return {
         "backend": backend,
-        "library_versions": {name: _version(name) for name in libraries},
-        "model_hash": digest.hexdigest(),
+        "library_versions": {name: installed(name) for name in libraries},
+        "model_hash": sha256(codec.folder),
         **codec.hashes(),
     }
 
@@ -111,13 +113,6 @@ def identity(backend: str, codec: TextCodec, libraries: Sequence[str]) -> Record
 def key(prompt: str, seed: int) -> bytes:
     """Eight bytes from seed and prompt: a sample depends on these and on nothing else."""
     return hashlib.sha256(f"{seed}\n{prompt}".encode()).digest()[:8]
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _score(parts: Sequence[Part]) -> Score:

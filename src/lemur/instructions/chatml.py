@@ -53,18 +53,6 @@ class ChatTokenizer:
         return [_masked(encoding, spans) for encoding, (_, spans) in zip(encodings, layouts, strict=True)]
 
 
-def render(messages: Sequence[Record], *, bos: str = "", generation_prompt: bool = False) -> str:
-    """The text of a conversation. No system message is added where there is none."""
-    text = bos + "".join(f"{START}{m['role']}\n{m['content'].strip()}{END}\n" for m in messages)
-    return text + f"{START}assistant\n" if generation_prompt else text
-
-
-def encode(tokenizer: ChatTokenizer, messages: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
-    """(ids uint32 [n], loss mask uint8 [n]) of one conversation."""
-    encoded = tokenizer.encode([messages])[0]
-    return encoded.ids, encoded.loss
-
-
 def add_chat_tokens(source: Path, target: Path) -> None:
     """Copy a tokenizer folder with the chat tokens, padding token and chat template added; the base folder stays.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from lemur.pipeline.params import StageParams
-from lemur.records import Record, batches, read_json, read_jsonl
+from lemur.records import batches, read_json, read_jsonl
 
 PACKAGES = ("pyarrow",)
 BATCH = 1000  # conversations in one row group
@@ -61,6 +61,8 @@ def _write(params: Params, instructions: Path, folder: Path, digest: str) -> dic
     import pyarrow.parquet
     from tqdm import tqdm
 
+    from lemur.instructions.conversation import rounds as rounds_of
+
     message = pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
     names = ("id", "source", "group", "licence", "language")
     schema = pyarrow.schema([*((name, pyarrow.string()) for name in names), ("messages", pyarrow.list_(message))])
@@ -82,16 +84,10 @@ def _write(params: Params, instructions: Path, folder: Path, digest: str) -> dic
             for record in batch:
                 key = (record["source"], record["licence"])
                 conversations[key] += 1
-                rounds[key] += _rounds(record)
+                rounds[key] += rounds_of(record)
         if writer is None:  # an empty set still says which columns it has
             pyarrow.parquet.write_table(schema.empty_table(), folder / f"train-00000-{digest}.parquet")
     finally:
         if writer is not None:
             writer.close()
     return {"conversations": conversations, "rounds": rounds}
-
-
-def _rounds(record: Record) -> int:
-    from lemur.instructions.conversation import rounds
-
-    return rounds(record)

@@ -80,7 +80,7 @@ def find(
     total, size = vectors.shape
     # One for all products: else the last ones are there while the next are computed.
     buffer = np.empty(min(block, total) * min(8 * block, total), np.float32)
-    lowest = min(threshold, threshold - near_margin) - MARGIN
+    lowest = threshold - near_margin - MARGIN
     with TemporaryFile(dir=scratch) as file:
         kept = _Kept(file, size, 8 * block, total)
         for start in range(0, total, block):

@@ -163,10 +163,10 @@ class _Run:
             reason = "too_short"
         elif _blocked(record, self.params.blocked_phrases):
             reason = "blocked_phrase"
-        elif _seen(self._ids, record["id"]):
-            reason = "duplicate"
         elif raw.origin is not None and _seen(self._origins, f"{source} {file.name} {raw.origin}"):
             reason = "duplicate_id"
+        elif _seen(self._ids, record["id"]):
+            reason = "duplicate"
         if reason:
             self.counts.dropped(source, reason, record, where=raw.where)
             return None

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lemur.corpus.packing import fill
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -60,20 +62,4 @@ class Packer:
 
     def _close(self, sequence: _Sequence) -> dict[str, np.ndarray]:
         self._open.remove(sequence)
-        record: dict[str, np.ndarray] = {
-            "tokens": np.zeros(self._length, np.uint32),
-            "segments": np.zeros(self._length, np.uint16),
-            "positions": np.zeros(self._length, np.uint32),
-            "sources": np.zeros(self._length, np.uint8),
-            "loss": np.zeros(self._length, np.uint8),
-        }
-        start = 0
-        for segment, piece in enumerate(sequence.pieces, 1):
-            place = slice(start, start + len(piece.ids))
-            record["tokens"][place] = piece.ids
-            record["segments"][place] = segment
-            record["positions"][place] = np.arange(len(piece.ids))
-            record["sources"][place] = piece.source
-            record["loss"][place] = piece.loss
-            start = place.stop
-        return record
+        return fill(self._length, [(piece.ids, piece.loss, piece.source) for piece in sequence.pieces])

@@ -1,6 +1,5 @@
 """Embedding models of instructions: WordLlama's static vectors (numpy) and sentence-transformers (torch, an extra)."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ class WordLlama:
                 f"{weights[0].path}: one tensor [vocabulary, dimension] is needed; it has {sorted(tensors)}"
             )
         self._vectors = next(iter(tensors.values())).astype(np.float32)
-        self._tokenizer = Tokenizer.from_str(json.dumps(json.loads(tokenizers[0].path.read_text(encoding="utf-8"))))
+        self._tokenizer = Tokenizer.from_file(str(tokenizers[0].path))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.dimension = int(self._vectors.shape[1])

@@ -1,10 +1,11 @@
 """The bytes behind the hashes of dvc.lock, wherever a checkout still has them."""
 
-import hashlib
 import json
 from pathlib import Path
 
 from dvc.repo import Repo
+
+from lemur.pipeline.integrity import file_md5
 
 
 class Contents:
@@ -18,7 +19,9 @@ class Contents:
         """A file with this hash; `path` is where it lies in a checkout."""
         places = [Path(cache.oid_to_path(md5)) for cache in self._caches]
         places += [folder / path for folder in self._folders if not md5.endswith(".dir")]
-        return next((place for place in places if place.is_file() and _md5(place) == md5.removesuffix(".dir")), None)
+        return next(
+            (place for place in places if place.is_file() and file_md5(place) == md5.removesuffix(".dir")), None
+        )
 
     def listing(self, md5: str) -> dict[str, str] | None:
         """The files of an output folder: hash by relative path."""
@@ -39,8 +42,3 @@ class Contents:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(place.resolve())
         return to.exists()
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()

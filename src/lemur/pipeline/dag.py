@@ -29,7 +29,6 @@ class Stage:
     outputs: tuple[str, ...]
     threads: int
     mem_mb: int
-    accelerator: str
 
     @property
     def rule(self) -> str:
@@ -140,7 +139,6 @@ def _stage(stage: Any) -> Stage:
         outputs=tuple(out.def_path for out in stage.outs),
         threads=meta.get("threads", 1),
         mem_mb=meta.get("mem_mb", 1000),
-        accelerator=meta.get("accelerator", ""),
     )
 
 

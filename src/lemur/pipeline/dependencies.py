@@ -9,14 +9,18 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
-from lemur.pipeline.environment import NUMERICS, installed
+from lemur.pipeline.environment import NUMERICS
 from lemur.pipeline.files import DAG, ENVIRONMENT, PACKAGE, ROOT, flatten, read_yaml
 from lemur.pipeline.validation import stage_module
+from lemur.pipeline.versions import installed
 
-# Libraries whose version cannot reach an artifact: they draw progress bars, check parameters, carry answers.
+# Libraries whose version cannot reach an artifact: they draw progress bars, check parameters, carry answers, and spell
+# names.
 HARMLESS = {
+    "packaging",
     "ruamel-yaml-clib",
     "tqdm",
     "pydantic",
@@ -54,7 +58,8 @@ def packages(dotted: str) -> list[str]:
         if path.suffix == ".py":
             for top in _imports(path)[1]:
                 names.update(distributions.get(top, [top])[:1])
-    names = {_normalised(name) for name in names}
+    # No dot in a name either, which would be a level of its own in a DVC param.
+    names = {canonicalize_name(name) for name in names}
     names.update(behind for name in list(names) for behind in BEHIND.get(name, []))
     return sorted(name for name in names - HARMLESS if name in recordable)
 
@@ -76,12 +81,7 @@ def extras() -> dict[str, str]:
 
 def _pinned(line: str) -> tuple[str, str]:
     name, _, rest = line.partition("==")
-    return _normalised(name), re.split(r"[ ;\\]", rest)[0]
-
-
-def _normalised(name: str) -> str:
-    """One spelling of a name (PEP 503), and no dot in it, which would be a level of its own in a DVC param."""
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+    return canonicalize_name(name), re.split(r"[ ;\\]", rest)[0]
 
 
 def _closure(start: Path) -> set[Path]:

@@ -125,7 +125,8 @@ def _arrays(old: Any, new: Any) -> str:
     if (old.shape, old.dtype) != (new.shape, new.dtype):
         return f"{list(old.shape)} {old.dtype} -> {list(new.shape)} {new.dtype}"
     bits = f"V{old.dtype.itemsize}"
-    where = np.argwhere(np.ascontiguousarray(old).view(bits) != np.ascontiguousarray(new).view(bits))
+    sides = [np.ascontiguousarray(side).view(bits) for side in (old, new)]  # of a scalar it makes [1]
+    where = np.argwhere((sides[0] != sides[1]).reshape(old.shape))
     if not len(where):
         return ""
     first = tuple(int(i) for i in where[0])

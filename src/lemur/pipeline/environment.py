@@ -2,10 +2,10 @@
 
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from lemur.pipeline.files import ENVIRONMENT, ROOT, read_yaml
+from lemur.pipeline.versions import installed
 
 NUMERICS = "numerics"
 
@@ -54,11 +54,3 @@ def check_packages(names: list[str]) -> None:
             "\n".join(problems) + "\nInstall what is recorded (`make setup`), or record what is installed "
             "(`lemur dependencies --write`); only the stages that use these libraries will then run again."
         )
-
-
-def installed(name: str) -> str | None:
-    """The installed version of a distribution, or None."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

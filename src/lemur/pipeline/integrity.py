@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 CACHED = re.compile(r"/files/md5/([0-9a-f]{2})/([0-9a-f]{30})(?:\.dir)?$")
 IGNORED = re.compile(r"\.snakemake_timestamp|__pycache__|\..*\.partial")  # as .dvcignore does
 TRIES = 20
+ADVICE = (
+    "Remove it and run `lemur check --cache`, which takes damaged files out of DVC's cache; "
+    "a build or `lemur pull` then brings back what is missing."
+)
 
 
 def check_inputs(stage: str, inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
@@ -32,37 +36,46 @@ def check_inputs(stage: str, inputs: Iterable[Path], outputs: Iterable[Path]) ->
     """
     paths, own = list(inputs), set(outputs)
     for attempt in range(TRIES):
-        recorded = {out: md5 for out, md5 in _recorded().items() if out not in own}
-        outs = sorted(out for out in recorded if any(path == out or path in out.parents for path in paths))
-        found = {out: digest(out) for out in outs}
-        problems = [
-            f"{stage}: input {out} is damaged: MD5 {found[out]}, in dvc.lock {recorded[out]}"
-            for out in outs
-            if found[out] != recorded[out]
-        ]
+        problems = _problems(stage, paths, own)
         if not problems:
             return
         if attempt < TRIES - 1:
             time.sleep(0.25)  # another job's DVC may be writing dvc.lock, which it does not do at once
-    raise SystemExit(
-        "\n".join(problems)
-        + "\nRemove it and run `lemur check --cache`, which takes damaged files out of DVC's cache; "
-        "a build or `lemur pull` then brings back what is missing."
-    )
+    raise SystemExit("\n".join(problems))
+
+
+def _problems(stage: str, paths: list[Path], own: set[Path]) -> list[str]:
+    try:
+        recorded = {out: md5 for out, md5 in _recorded().items() if out not in own}
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        return [
+            f"{stage}: dvc.lock cannot be read, so no input can be checked ({why}); "
+            "`git checkout dvc.lock` brings back the committed one"
+        ]
+    outs = sorted(out for out in recorded if any(path == out or path in out.parents for path in paths))
+    found = {out: digest(out) for out in outs}
+    damaged = [
+        f"{stage}: input {out} is damaged: MD5 {found[out]}, in dvc.lock {recorded[out]}"
+        for out in outs
+        if found[out] != recorded[out]
+    ]
+    return [*damaged, ADVICE] if damaged else []
 
 
 def _recorded() -> dict[Path, str]:
     try:
-        stages = yaml.load((ROOT / "dvc.lock").read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
-        return {Path(out["path"]): out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
+        text = (ROOT / "dvc.lock").read_bytes()
+    except FileNotFoundError:
         return {}
+    stages = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
+    return {Path(out["path"]): out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
 
 
 def digest(path: Path) -> str:
     """The hash that DVC gives a file or folder, made of its content now."""
     if not path.is_dir():
-        return _md5(path) if path.exists() else "none"
+        return file_md5(path) if path.exists() else "none"
     files = [
         file
         for file in path.rglob("*")
@@ -142,10 +155,11 @@ def _take_out(repo: "Repo", files: Iterable[Path]) -> list[str]:
 
 def _md5s(files: list[Path]) -> list[str]:
     with ThreadPoolExecutor(workers.count()) as pool:
-        return list(pool.map(_md5, files))
+        return list(pool.map(file_md5, files))
 
 
-def _md5(file: Path) -> str:
+def file_md5(file: Path) -> str:
+    """The MD5 of a file, read in parts."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 

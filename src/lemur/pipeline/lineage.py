@@ -1,6 +1,5 @@
 """`lemur lineage PATH`: what an artifact was made of, down to the sources, as dvc.lock records it."""
 
-import hashlib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from dvc.repo import Repo
 from dvc.utils.serialize import load_yaml
 
 from lemur.pipeline.files import flatten
+from lemur.pipeline.integrity import file_md5
 from lemur.pipeline.values import MISSING, changes
 
 CODE = "src/"
@@ -96,7 +96,7 @@ def _on_disk(repo: Repo, path: str, artifact: str, recorded: dict[str, Any]) -> 
     if inside not in files:
         close = get_close_matches(inside, sorted(files), n=5, cutoff=0.4) or sorted(files)[:5]
         raise SystemExit(f"{path}: dvc.lock records no such file in {artifact}/; there are {', '.join(close)}")
-    now = hashlib.md5(file.read_bytes()).hexdigest() if file.is_file() else None
+    now = file_md5(file) if file.is_file() else None
     return {"recorded": files[inside], "on_disk": now}
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from dvc.utils.serialize import parse_yaml
 
+from lemur.pipeline.environment import NUMERICS
 from lemur.pipeline.values import changes, listed, short
 
 CPU_INFO = Path("/proc/cpuinfo")
-NUMERICS = "numerics"
 ENVIRONMENT = "environment.yaml"
 
 # Stage -> its entry in dvc.lock.

@@ -16,6 +16,7 @@ from lemur.workers import end_with_parent
 CARRIERS = (
     "PYTHONPATH",
     "LEMUR_CHECKPOINTS",
+    "LEMUR_ANSWERS",
     "MLFLOW_TRACKING_URI",
     "GIT_DIR",
     "GIT_WORK_TREE",

@@ -18,18 +18,27 @@ def show() -> None:
     """Print every scale and in how many values params.yaml differs from it."""
     for name in names():
         away = len(differences(name))
-        print(f"{name:8} {'this is params.yaml now' if not away else f'{away} values differ'}")
+        print(f"{name:12} {'this is params.yaml now' if not away else f'{away} values differ'}")
 
 
 def differences(name: str, params: Path = PARAMS) -> dict[str, tuple[Any, Any]]:
     """Leaves that switching to a scale would change, as {dotted key: (now, then)}."""
-    if name not in names():
-        raise SystemExit(f"scale {name!r} is not known; there are {', '.join(names())}")
-    now, then = flatten(read_yaml(params)), flatten(read_yaml(SCALES / f"{name}.yaml"))
-    unknown = sorted(set(then) - set(now))
-    if unknown:
-        raise SystemExit(f"scales/{name}.yaml: not in params.yaml: {', '.join(unknown)}")
+    now, then = flatten(read_yaml(params)), leaves(name, params)
     return {key: (now[key], value) for key, value in then.items() if now[key] != value}
+
+
+def leaves(scale: str | Path, params: Path = PARAMS) -> dict[str, Any]:
+    """Leaves of params.yaml as a scale sets them, by dotted key. `scale`: its name, or a file as those in scales/.
+
+    Raises `SystemExit` for a name of no scale, and for a key of no parameter.
+    """
+    if isinstance(scale, str) and scale not in names():
+        raise SystemExit(f"scale {scale!r} is not known; there are {', '.join(names())}")
+    file = SCALES / f"{scale}.yaml" if isinstance(scale, str) else scale
+    now, then = flatten(read_yaml(params)), flatten(read_yaml(file))
+    if unknown := sorted(set(then) - set(now)):
+        raise SystemExit(f"{file.name}: not in params.yaml: {', '.join(unknown)}")
+    return now | then
 
 
 def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
@@ -54,7 +63,7 @@ def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
         block[leaf] = then
     text = io.StringIO()
     yaml.dump(tree, text)
-    partial = params.with_suffix(".partial")
+    partial = params.with_name(f".{params.name}.partial")
     partial.write_text(text.getvalue())
     partial.rename(params)
 

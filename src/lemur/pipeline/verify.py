@@ -60,20 +60,21 @@ def _say_what_is_built(root: Path) -> None:
 def compare(committed: Lock, built: Lock, asked: list[str], old: Contents, new: Contents) -> bool:
     """Print how many artifacts are equal, and the first that is not; True if all are that have to be.
 
-    On another numerics profile only data stages have to.
+    On another numerics profile only data stages have to; but whatever dvc.lock records has to be there.
     """
-    names = lockfile.select(built, asked)
-    data = lockfile.data_stages(built)
+    both = committed | built
+    names = lockfile.select(both, asked)
+    data = lockfile.data_stages(both)
     other = lockfile.other_profile(committed, built)
     if other:
         print(f"On another numerics profile only the {len(data)} data stages have to be equal: {other}.")
-    rows = [(name, *row) for name in names for row in _outs(committed.get(name, {}), built[name])]
+    rows = [(name, *row) for name in names for row in _outs(committed.get(name, {}), built.get(name, {}))]
     different = [row for row in rows if row[2] != row[3]]
     lost = [path for _, path, before, after in rows if before == after and not new.holds(after, path)]
     print(f"{len(rows) - len(different) - len(lost)} of {len(rows)} artifacts have the recorded bytes")
     if lost:
         print(f"Not in this build, or damaged: {listed(lost, 12)}")
-    failed = [row for row in different if row[0] in data or not other]
+    failed = [row for row in different if row[0] in data or not other or not row[3]]
     if different:
         _explain(failed[0] if failed else different[0], different, committed, built, old, new)
     return not failed and not lost
@@ -94,14 +95,15 @@ def _explain(
     new: Contents,
 ) -> None:
     name, path, before, after = first
-    causes = {stage: lockfile.inputs(committed.get(stage, {}), built[stage]) for stage, *_ in different}
+    causes = {stage: lockfile.inputs(committed.get(stage, {}), built.get(stage, {})) for stage, *_ in different}
     print(f"\nThe first that differs, in graph order, is {path} of stage {name}: {short(before)} -> {short(after)}")
     for line in _inside(path, before, after, old, new):
         print(f"  {line}")
-    if not causes[name]:
-        print("  The stage got the same command, parameters, code and inputs: it gives other bytes by itself, or here.")
-    for cause in causes[name]:
-        print(f"  It was made otherwise than dvc.lock says: {cause}")
+    if name in built:
+        for cause in causes[name]:
+            print(f"  It was made otherwise than dvc.lock says: {cause}")
+        if not causes[name]:
+            print("  The stage got the same command, parameters, code and inputs: it gives other bytes by itself.")
     rest = [row for row in different if row != first]
     if rest:
         print(f"Also different: {listed((path for _, path, *_ in rest), 12)}")

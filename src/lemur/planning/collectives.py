@@ -14,13 +14,22 @@ _CONDITION = re.compile(r"condition=%?([\w.\-]+)")
 _TRIPS = re.compile(r'known_trip_count":?\{"n":"?(\d+)')
 _CONSTANT = re.compile(r"= s32\[\]\S* constant\((\d+)\)")
 _SHAPE = re.compile(r"\b(" + "|".join(SIZES) + r")\[([\d,]*)\]")
-# [groups,devices], {{0,1},{2,3}}, or named axes of a mesh and those that a group lies along.
-_GROUPS = re.compile(r"replica_groups=(?:\[(\d+),(\d+)\]|\{\{([\d,]+)\}|mesh\[([^\]]*)\] \{([^}]*)\})")
+# [groups,devices], {{0,1},{2,3}}, {} for one group of all, or named axes of a mesh and those that a group lies along.
+_GROUPS = re.compile(
+    r"replica_groups=(?:\[(?P<of>\d+),(?P<count>\d+)\]|\{\{(?P<first>[\d,]+)\}|(?P<all>\{\})"
+    r"|mesh\[(?P<mesh>[^\]]*)\](?:, device_ids=\([^{]*\))? \{(?P<axes>(?:'[^']+'[, ]*)+)\})"
+)
 
 
-def collective_bytes(hlo: str) -> dict[str, float]:
+def collective_bytes(hlo: str, chips: int = 0) -> dict[str, float]:
     """Kind -> bytes that one device sends in one run of the program, by rings. Loops count as often as they run: the
-    number that XLA notes, else the constant that the loop's counter is compared with."""
+    number that XLA notes, else the constant that the loop's counter is compared with.
+
+    Args:
+        chips: that the program is compiled for, 0 if not known; an operation among all may not say how many these are.
+
+    Raises `ValueError` with the line where it cannot be read among which devices an operation is.
+    """
     own: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
     calls: defaultdict[str, list[tuple[str, str, int]]] = defaultdict(list)
     constants: defaultdict[str, int] = defaultdict(int)
@@ -35,7 +44,7 @@ def collective_bytes(hlo: str) -> dict[str, float]:
             kind = found[2]
             # On TPU a reduce-scatter is a fusion of an all-reduce with the slice that is kept.
             kind = "reduce-scatter" if kind == "all-reduce" and current.startswith("all-reduce-scatter") else kind
-            own[current].append((kind, _sent(found[2], kind, found[1], bool(found[3]), line)))
+            own[current].append((kind, _sent(found[2], kind, found[1], bool(found[3]), line, chips)))
         for called in _CALLED.findall(line):
             loop = _CONDITION.search(line)
             trips = _TRIPS.search(line)
@@ -52,26 +61,28 @@ def collective_bytes(hlo: str) -> dict[str, float]:
     return dict(sorted(totals.items()))
 
 
-def _sent(operation: str, kind: str, result: str, started: bool, line: str) -> float:
+def _sent(operation: str, kind: str, result: str, started: bool, line: str, chips: int) -> float:
     shapes = _SHAPE.findall(result)
     parts = [SIZES[name] * math.prod(map(int, filter(None, extents.split(",")))) for name, extents in shapes]
     # An asynchronous operation's result is (what goes in, what comes out).
     size = max(parts, default=0) if started else sum(parts)
     if kind == "collective-permute":
         return float(size)
-    count = _group_size(line)
+    count = _group_size(line, chips)
     if operation == "reduce-scatter":
         return float(size * (count - 1))
     return size * (count - 1) / count * (2 if kind == "all-reduce" else 1)
 
 
-def _group_size(line: str) -> int:
+def _group_size(line: str, chips: int) -> int:
     groups = _GROUPS.search(line)
-    if groups is None:
-        return 2
-    if groups[2]:
-        return int(groups[2])
-    if groups[3]:
-        return len(groups[3].split(","))
-    sizes = dict(re.findall(r"'([^']+)'=(\d+)", groups[4]))
-    return math.prod(int(sizes[name]) for name in re.findall(r"'([^']+)'", groups[5]))
+    if groups is None or (groups["all"] and not chips):
+        raise ValueError(f"among which devices is this operation? {line.strip()}")
+    if groups["count"]:
+        return int(groups["count"])
+    if groups["first"]:
+        return len(groups["first"].split(","))
+    if groups["all"]:
+        return chips
+    sizes = dict(re.findall(r"'([^']+)'=(\d+)", groups["mesh"]))
+    return math.prod(int(sizes[name]) for name in re.findall(r"'([^']+)'", groups["axes"]))

@@ -112,7 +112,7 @@ def compile_training(training: Training, chips: Sequence[Any]) -> Compiled:
         seconds=time.monotonic() - started,
         temporary=allocated - sum(given),
         live=memory.peak_memory_in_bytes,
-        collectives=collective_bytes(compiled.as_text()),
+        collectives=collective_bytes(compiled.as_text(), len(chips)),
     )
 
 

@@ -133,9 +133,8 @@ def _time(training: Training, peak: float, mfu: float, links: float) -> list[str
     ]
     if seconds < max(again / peak, links):
         lines.append("                that MFU is out of reach: state a lower one (--mfu)")
-    steps = training.steps or 1
-    days = steps * seconds / 86400
-    if training.steps:
+    if steps := training.steps:
+        days = steps * seconds / 86400
         lines.append(
             _line("training", f"{steps:,} steps, {steps * training.tokens / 1e9:.1f} billion tokens: {days:.1f} days")
         )

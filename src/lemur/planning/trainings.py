@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lemur.pipeline.files import PARAMS, flatten, read_yaml
+from lemur.pipeline.scale import leaves
 from lemur.training.params import MeshParams, TrainingParams
 
 if TYPE_CHECKING:
@@ -59,10 +59,7 @@ def read_training(scale: Path, stage: str, *, layers: int | None = None) -> Trai
     """
     from lemur.model.config import LlamaConfig
 
-    leaves, changes = flatten(read_yaml(PARAMS)), flatten(read_yaml(scale))
-    if unknown := sorted(set(changes) - set(leaves)):
-        raise SystemExit(f"{scale}: not in params.yaml: {', '.join(unknown)}")
-    values = {**leaves, **changes}
+    values = leaves(scale)
     params: TrainingParams = import_module(f"lemur.training.{stage}").Params.model_validate(_block(values, stage))
     shape = _block(values, "base_model")["model"]
     vocabulary = LLAMA2_VOCABULARY if values["tokenizer.kind"] == "llama2" else values["tokenizer.vocab_size"]

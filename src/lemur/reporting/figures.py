@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: told apart with any colour vision.
-BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C"
+BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#8C8C8C"
 CODE, TEXT = BLUE, VERMILION
 OURS, PAPER = VERMILION, GREY
 _STYLE: Any = {  # Any: its keys are typed as literals
@@ -26,7 +26,6 @@ _STYLE: Any = {  # Any: its keys are typed as literals
     "grid.color": "#E5E5E5",
     "legend.frameon": False,
     "savefig.dpi": 120,
-    "svg.hashsalt": "lemur",
 }
 
 

@@ -62,9 +62,9 @@ def read_curve(path: Path) -> Curve:
     return columns
 
 
-def points(curve: Curve, column: str, over: str = "step") -> tuple[list[float], list[float]]:
-    """(over, column) where both were measured; empty if the curve has no such column."""
-    pairs = zip(curve.get(over, []), curve.get(column, []), strict=False)
+def points(curve: Curve, column: str) -> tuple[list[float], list[float]]:
+    """(step, column) where both were measured; empty if the curve has no such column."""
+    pairs = zip(curve.get("step", []), curve.get(column, []), strict=False)
     found = [(x, y) for x, y in pairs if x is not None and y is not None]
     return [x for x, _ in found], [y for _, y in found]
 

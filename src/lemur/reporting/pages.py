@@ -55,7 +55,7 @@ def pages(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Tabl
 
 SIZES = {
     "paper": "These are the paper's own sizes.",
-    "small": "The base model is a real small one the data a fraction of the paper's: only the method compares.",
+    "small": "The base model is a real small one, the data are a fraction of the paper's: only the method compares.",
 }
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from lemur.records import Record
 from lemur.reporting.blocks import Cell, Column, Missing, Table
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
@@ -122,7 +121,3 @@ def _error(inputs: Inputs, name: str, benchmark: str) -> float | None:
     model = next((model for model, title in MODELS.items() if name == f"{title} (ours)"), None)
     found = score(inputs, model, benchmark) if model else None
     return found.error if isinstance(found, Score) else None
-
-
-def json(table: Table, details: Table) -> Record:
-    return {**table.json(), "ours": details.json()["rows"]}

@@ -31,8 +31,10 @@ def program() -> str | None:
 
 
 def unused_user() -> int:
-    """A user id that no other sandbox uses now: RLIMIT_NPROC counts a whole user, so a neighbour's fork bomb would
-    starve this run. It lies within the 65,536 ids that a container has at least."""
+    """A user id for the one sandbox that this thread runs now: RLIMIT_NPROC counts a whole user, so a neighbour's fork
+    bomb would starve this run. It lies within the 65,536 ids that a container has at least, so threads whose ids are
+    40,000 apart, or equal in two containers, share it. Then one run can make the other fail by starting too many
+    processes; it reaches nothing else of the other."""
     return 20000 + threading.get_native_id() % 40000
 
 

@@ -7,6 +7,8 @@ import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from packaging.utils import canonicalize_name
+
 from lemur.sources.manifest import Archive, SourceError
 from lemur.sources.patterns import matches
 
@@ -44,7 +46,7 @@ def download(requirements: Path, folder: Path) -> dict[str, Path]:
 def wheel_of(wheels: dict[str, Path], requirement: str) -> Path:
     """The wheel of a requirement. Raises `SourceError` if requirements.txt does not have it."""
     name, _, version = requirement.partition("==")
-    key = f"{_normalised(name)}=={version}"
+    key = f"{canonicalize_name(name)}=={version}"
     if key not in wheels:
         raise SourceError(f"{requirement} is in the manifest, but requirements.txt pins only {sorted(wheels)}")
     return wheels[key]
@@ -91,10 +93,6 @@ def unpack(wheel: Path, folder: Path) -> None:
         file.extractall(folder)
 
 
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _requirement(wheel: Path) -> str:
     name, version = wheel.name.split("-")[:2]
-    return f"{_normalised(name)}=={version}"
+    return f"{canonicalize_name(name)}=={version}"

@@ -85,7 +85,6 @@ def base_model(
         curve=curve,
         mesh=mesh,
         heldout=documents,
-        eval_every=params.eval_every,
     )
     folder.save(model, trained.model, tokenizer, dtype=params.export_dtype)
     write_json(report, {"stage": "base_model", "init": params.init, "weights": folder.sha256(model), **trained.summary})

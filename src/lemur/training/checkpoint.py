@@ -58,8 +58,8 @@ class Checkpoints:
     """Saves of one training. A save is complete or not there: Orbax renames it into place when all is written.
 
     How often, how many and where are no parameters, since they change no byte of the model: LEMUR_CHECKPOINT_EVERY
-    (steps, 200; 0 = never), LEMUR_CHECKPOINT_KEEP (the newest so many, 2), LEMUR_CHECKPOINT_KEEP_EVERY (also those of
-    every so many steps, and after the end of the training; 0 = none) and LEMUR_CHECKPOINTS (folder,
+    (steps, 200; 0 = never), LEMUR_CHECKPOINT_KEEP (the newest so many, 2; 1 or more), LEMUR_CHECKPOINT_KEEP_EVERY (also
+    those of every so many steps, and after the end of the training; 0 = none) and LEMUR_CHECKPOINTS (folder,
     `.lemur/checkpoints`). LEMUR_RESUME says what else to go on from, or not to: any = from the newest save of any
     numerics profile, another mesh for instance; other-data = from the save of an unfinished training that differs only
     in its data; fresh = not from that one, which is then given up.
@@ -67,7 +67,7 @@ class Checkpoints:
 
     def __init__(self, identity: Record, numerics: Record) -> None:
         self.every = _steps("LEMUR_CHECKPOINT_EVERY", EVERY)
-        self._keep = _steps("LEMUR_CHECKPOINT_KEEP", KEEP)
+        self._keep = _steps("LEMUR_CHECKPOINT_KEEP", KEEP, least=1)
         self._keep_every = _steps("LEMUR_CHECKPOINT_KEEP_EVERY", 0)
         self._identity = identity
         root = Path(os.environ.get("LEMUR_CHECKPOINTS", ROOT / ".lemur" / "checkpoints")).absolute()
@@ -245,10 +245,11 @@ class Terminated:
             signal.signal(signal.SIGTERM, self._before)
 
 
-def _steps(variable: str, default: int) -> int:
+def _steps(variable: str, default: int, least: int = 0) -> int:
     asked = os.environ.get(variable, str(default))
-    if not asked.isdigit():
-        raise SystemExit(f"{variable} is {asked!r}; a whole number is allowed, 0 for none")
+    if not asked.isdigit() or int(asked) < least:
+        allowed = f"a whole number of at least {least} is allowed" if least else "a whole number is allowed, 0 for none"
+        raise SystemExit(f"{variable} is {asked!r}; {allowed}")
     return int(asked)
 
 

@@ -41,7 +41,6 @@ def continued_pretraining(
         curve=curve,
         mesh=mesh,
         heldout=documents,
-        eval_every=params.eval_every,
     )
     folder.save(model, trained.model, base, dtype=params.export_dtype)
     write_json(report, {"stage": "continued_pretraining", "weights": folder.sha256(model), **trained.summary})

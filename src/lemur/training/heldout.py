@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from tokenizers import Tokenizer
 
+from lemur.corpus.tokenizer_folder import open_folder
 from lemur.records import Record, read_jsonl
 from lemur.training.loss import token_losses
 
@@ -39,9 +39,7 @@ class Heldout:
     """
 
     def __init__(self, folder: Path, tokenizer: Path, *, bos: int, length: int, bytes_per_group: int) -> None:
-        encode = Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
-        encode.no_truncation()
-        encode.no_padding()
+        encode = open_folder(tokenizer)
         self.parts: dict[str, Part] = {}
         for group in GROUPS:
             texts = _texts(folder, group, bytes_per_group)

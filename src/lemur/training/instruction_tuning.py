@@ -54,7 +54,6 @@ def instruction_tuning(
         curve=curve,
         mesh=mesh,
         heldout=documents,
-        eval_every=params.eval_every,
     )
     folder.save(model, trained.model, tokenizer, dtype=params.export_dtype)
     added = trained.model.config.vocab_size - config.vocab_size

@@ -59,15 +59,19 @@ class Live:
         speed = {"tokens_per_second": rows * self._length / seconds, "seconds": seconds}
         if self._peak:
             speed["mfu"] = speed["tokens_per_second"] * self._flops / self._peak
+        values = {**{k: v for k, v in row.items() if v is not None}, **speed}
         try:
-            values = {**{k: v for k, v in row.items() if v is not None}, **speed}
             if self._file:
                 print(json.dumps(values), file=self._file, flush=True)
+        except Exception as error:  # best effort
+            log.warning("the live log in a file ends: %s", error)
+            self._file = None
+        try:
             if self._mlflow:
                 self._mlflow.log_metrics({k: float(v) for k, v in values.items() if k != "step"}, step=row["step"])
         except Exception as error:  # best effort
-            log.warning("the live log ends: %s", error)
-            self._file = self._mlflow = None
+            log.warning("the live log to MLflow ends: %s", error)
+            self._mlflow = None
         return speed
 
     def restart_clock(self) -> None:
@@ -75,7 +79,10 @@ class Live:
         self._last = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
-        if self._mlflow:
-            self._mlflow.end_run()
+        try:
+            if self._file:
+                self._file.close()
+            if self._mlflow:
+                self._mlflow.end_run()
+        except Exception as error:  # best effort
+            log.warning("the live log was not closed: %s", error)

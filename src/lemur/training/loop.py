@@ -48,7 +48,6 @@ def train(
     curve: Path,
     mesh: Mesh | None = None,
     heldout: Heldout | None = None,
-    eval_every: int = 1,
 ) -> Trained:
     """Train `model` (its arrays are used up) and write its curve.
 
@@ -56,7 +55,7 @@ def train(
         steps: of the optimizer; 0 only measures.
         origin: hash of what the model was made from, part of the checkpoints' identity.
         mesh: from `devices.make_mesh`.
-        heldout: measured before the first step, every `eval_every` steps and after the last.
+        heldout: measured before the first step, every `params.eval_every` steps and after the last.
 
     Raises `FloatingPointError` with the step where a loss or norm is not to be trusted (params.anomaly), `ValueError`
     for shards or a mesh that do not fit the model, `SystemExit` after SIGTERM, when the state is saved.
@@ -64,7 +63,7 @@ def train(
     _check(model, shards)
     devices.check_mesh(params, model.config)
     with devices.use(mesh), Terminated() as terminated:
-        return _train(model, shards, params, steps, origin, curve, mesh, heldout, eval_every, terminated)
+        return _train(model, shards, params, steps, origin, curve, mesh, heldout, terminated)
 
 
 def _train(
@@ -76,7 +75,6 @@ def _train(
     curve: Path,
     mesh: Mesh | None,
     heldout: Heldout | None,
-    eval_every: int,
     terminated: Callable[[], bool],
 ) -> Trained:
     kernel = jax.devices()[0].platform == "tpu"
@@ -148,7 +146,7 @@ def _train(
             if not row["skipped"]:
                 by_source.add(nats, batch.targets)
             speed = live.step(row, params.batch_size)
-            due = step % eval_every == 0 or step == steps
+            due = step % params.eval_every == 0 or step == steps
             if due:
                 measured = measure(state)
                 row |= _heldout(measured) | by_source.means()
