@@ -24,7 +24,7 @@ export DO_NOT_TRACK := 1
 	clean test-exact
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.core ## the environment in .venv, from hashed requirements
 
@@ -128,5 +128,5 @@ TOOLCHAINS = g++ golang-go ldc libjavatuples-java libmono-system-core4.0-cil lib
 toolchains: ## compilers of 16 of MultiPL-E's 18 languages, from Debian 12 (1.4 GB, as root; Julia and Swift it has not)
 	apt-get install -y --no-install-recommends $(TOOLCHAINS)
 
-clean: ## removes what builds leave beside the artifacts
+clean: ## removes what builds leave beside the artifacts: logs, unfinished trainings, remembered answers, .lemur/at
 	rm -rf .snakemake .lemur logs .pytest_cache .mypy_cache .ruff_cache

@@ -3,6 +3,7 @@
 make abilities                  # or: python benchmarks/abilities.py reports/eval/base
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -46,4 +47,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="folder of a model's results, one JSON file a benchmark")
+    main(parser.parse_args().results)

@@ -6,6 +6,7 @@ Rates of code, the share that is kept and compression are of all real code in pl
 (7.7 MB), one worker, processor time with each stage's start; bytes a token of the demo corpus, by Llama-2's tokenizer.
 """
 
+import argparse
 import json
 import os
 import tempfile
@@ -98,6 +99,8 @@ def bytes_per_token() -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
     stages()
     compression()
     bytes_per_token()

@@ -6,6 +6,7 @@ conversations each, whose losses cannot be compared; at demo scale they fall (do
     make small                      # or: python benchmarks/small.py .lemur/at/small
 """
 
+import argparse
 import csv
 import json
 import sys
@@ -41,4 +42,6 @@ def main(build: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", type=Path, help="a checkout built at scale small")
+    sys.exit(main(parser.parse_args().build))

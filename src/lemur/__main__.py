@@ -108,21 +108,36 @@ def main() -> None:
     plan = commands.add_parser(
         "plan", help="compile a scale's trainings for a TPU that is not there: what they would take"
     )
-    plan.add_argument("scale", type=Path, help="a file of scales/, scales/paper.yaml for instance")
+    plan.add_argument("scale", metavar="SCALE", help="a scale's name, or a file as those in scales/")
     plan.add_argument("--stage", choices=["continued_pretraining", "instruction_tuning"], help="one of them; else both")
-    plan.add_argument("--machine", default="v4-512", help="v4-512 (the paper's), v4-128 or v4-8")
+    plan.add_argument("--machine", default="v4-512", help="v4-512 (the paper's, and the default), v4-128 or v4-8")
     plan.add_argument(
         "--mesh", help="data x fsdp x sequence x tensor, as 1x64x1x4; `search` for the best; else the scale's"
     )
-    plan.add_argument("--microbatches", type=int, help="parts a batch is computed in, else the scale's")
-    plan.add_argument("--layers", type=int, help="fewer than the model has, for a quick look")
-    plan.add_argument("--mfu", type=float, default=0.5, help="share of the peak that the time is reckoned with")
-    plan.add_argument("--compile", type=int, default=4, help="layouts that a search compiles which fit")
+    plan.add_argument("--microbatches", type=int, help="parts a batch is computed in; else the scale's")
+    plan.add_argument("--layers", type=int, help="fewer than the model has, for a quick look; else all")
+    plan.add_argument("--mfu", type=float, default=0.5, help="share of the peak that the time is reckoned with (0.5)")
+    plan.add_argument("--compile", type=int, default=4, help="layouts that a search compiles which fit (4)")
 
-    commands.add_parser("pull", help="fetch the artifacts of dvc.lock instead of building them")
+    commands.add_parser(
+        "pull",
+        help="fetch the artifacts of dvc.lock instead of building them",
+        description="`dvc pull` from the place that `lemur remote` shows, and what to do where it lacks something "
+        "or has it damaged; then its status is 1.",
+    )
 
-    commands.add_parser("track", help="make the MLflow run of this checkout's artifacts again")
-    commands.add_parser("ui", help="open the MLflow UI on 127.0.0.1:5000")
+    commands.add_parser(
+        "track",
+        help="make the MLflow run of this checkout's artifacts again",
+        description="A build does so at its end, in the store that MLFLOW_TRACKING_URI names (mlflow.db in the "
+        "checkout).",
+    )
+    commands.add_parser(
+        "ui",
+        help="open the MLflow UI on 127.0.0.1:5000",
+        description="Shows the runs of this checkout (or of the store that MLFLOW_TRACKING_URI names) until Ctrl-C. "
+        "MLFLOW_PORT is another port than 5000.",
+    )
 
     arguments = parser.parse_args()
     handlers = {
@@ -293,16 +308,18 @@ def _pull(_: argparse.Namespace) -> None:
 def _track(_: argparse.Namespace) -> None:
     import logging
 
+    from lemur.pipeline.files import ROOT
     from lemur.tracking.project import project
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    raise SystemExit(0 if project(Path.cwd(), timeout=600) else 1)
+    raise SystemExit(0 if project(ROOT, timeout=600) else 1)
 
 
 def _ui(_: argparse.Namespace) -> None:
+    from lemur.pipeline.files import ROOT
     from lemur.tracking.ui import ui
 
-    ui(Path.cwd())
+    ui(ROOT)
 
 
 if __name__ == "__main__":

@@ -114,3 +114,17 @@ def test_what_is_assumed_is_printed_with_its_reason_and_decides_the_numbers(tmp_
     assert after["books"]["raw_bytes"] == before["books"]["raw_bytes"]
     assert after["books"]["epochs"] == pytest.approx(2 * before["books"]["epochs"])
     assert after["books"]["tokens"] == before["books"]["tokens"]
+
+
+def test_a_small_scale_is_told_in_small_units():
+    head, titles, *rows = lines(plan("demo", cores=1, hours=1.0))
+    assert head.startswith("Scale demo: ") and "thousand tokens" in head
+    assert all(title in titles for title in ("tokens, K", "raw, MB", "disk, MB", "CPU seconds"))
+    python = rows[0].split()
+    assert all(float(python[column]) > 0 for column in (1, 4, 5, 6, 7, 8))
+
+
+@pytest.mark.parametrize(("cores", "hours"), [(0, 1.0), (1, 0.0)])
+def test_a_job_of_nothing_is_refused(cores, hours):
+    with pytest.raises(SystemExit, match="have to be above zero"):
+        plan("demo", cores=cores, hours=hours)

@@ -1,21 +1,24 @@
 """dvc.yaml, params.yaml and the code agree: names, arguments, paths, declared keys. All in one process."""
 
 import inspect
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from dvc.lock import LockError
 from dvc.utils.serialize import dumps_yaml, modify_yaml, parse_yaml
 
-from lemur.pipeline import dependencies
+from lemur.pipeline import dependencies, locks
 from lemur.pipeline.dag import Dag, param_blocks
 from lemur.pipeline.dependencies import stage_of, write
 from lemur.pipeline.dvc_job import one_entry
 from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
 from lemur.pipeline.run import bind
-from lemur.pipeline.scale import differences, names
-from lemur.pipeline.validation import check_environment, stage_module, validate_all
+from lemur.pipeline.scale import names
+from lemur.pipeline.validation import check_environment, stage_module, validate, validate_all
 
 STAGES: dict[str, Any] = read_yaml(DAG)["stages"]
 
@@ -149,21 +152,51 @@ def test_scales_set_the_same_leaves_and_are_valid(tmp_path: Path, monkeypatch: p
     assert set(leaves) >= {"demo", "tiny", "small", "paper", "mirror"}
     assert all(keys == leaves["demo"] for keys in leaves.values())
     params = tmp_path / "params.yaml"
-    committed = subprocess.run(["git", "show", "HEAD:params.yaml"], cwd=ROOT, capture_output=True, check=True).stdout
-    params.write_bytes(committed)
-    assert differences("demo", params) == {}, "params.yaml is committed at demo scale"
-    monkeypatch.setattr(validation, "PARAMS", params)
+    committed, demo = (
+        subprocess.run(["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, check=True).stdout
+        for name in ("params.yaml", "scales/demo.yaml")
+    )
+    at_head, of_demo = flatten(yaml.safe_load(committed)), flatten(yaml.safe_load(demo))
+    assert of_demo == {key: at_head[key] for key in of_demo}, "params.yaml is committed at demo scale"
+    # As it is here, not in HEAD: a stage that is not committed yet has its block here; so may another scale its values.
+    params.write_bytes(PARAMS.read_bytes())
+    scale.switch("demo", params=params)
+    before = params.read_bytes()
     renamed: list[str] = []
     rename = Path.rename
+    monkeypatch.setattr(validation, "PARAMS", params)
     monkeypatch.setattr(Path, "rename", lambda path, to: renamed.append(path.name) or rename(path, to))
     for name in leaves:
-        params.write_bytes(committed)
+        params.write_bytes(before)
         scale.switch(name, params=params)
         validate_all(param_blocks(read_yaml(DAG)))
         assert scale.differences(name, params) == {}
     scale.switch("demo", params=params)
-    assert params.read_bytes() == committed, "and back again, nothing has changed"
+    assert params.read_bytes() == before, "and back again, nothing has changed"
     assert set(renamed) == {".params.yaml.partial"}, "a name that .gitignore and .dvcignore cover"
+
+
+def test_values_that_do_not_go_together_are_said_without_the_whole_block() -> None:
+    block = {**read_yaml(PARAMS)["continued_pretraining"], "batch_size": 4, "microbatches": 3}
+    with pytest.raises(SystemExit) as refused:
+        validate(stage_module("training.continued_pretraining"), "continued_pretraining", block)
+    said = str(refused.value)
+    assert said.startswith("params.yaml: continued_pretraining: batch_size (4)") and len(said) < 200
+    with pytest.raises(SystemExit, match=r"^params\.yaml: mmlu\.shots: found 'five'; Input should be"):
+        validate(stage_module("evaluation.mmlu"), "mmlu", {**read_yaml(PARAMS)["mmlu"], "shots": "five"})
+
+
+def test_a_stage_without_a_module_is_named() -> None:
+    with pytest.raises(SystemExit, match=r"^no stage 'evaluation\.nosuch': .* src/lemur/FOLDER/STAGE\.py$"):
+        stage_module("evaluation.nosuch")
+
+
+def test_a_busy_lock_names_the_build_and_not_dvcs_advice(tmp_path: Path) -> None:
+    error = LockError("'a' is busy, it is being blocked by:\n  (PID 1): dvc\n\nIf there are no processes with such")
+    assert locks._held(error, tmp_path) == "'a' is busy, it is being blocked by:\n  (PID 1): dvc"
+    (tmp_path / locks.BUILD).parent.mkdir()
+    (tmp_path / locks.BUILD).write_text(f"PID {os.getppid()}, snakemake")
+    assert locks._held(error, tmp_path).endswith(f"\nThe build: PID {os.getppid()}, snakemake")
 
 
 def test_a_scale_that_is_not_known_or_sets_what_is_no_parameter(

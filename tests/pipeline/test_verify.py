@@ -81,6 +81,21 @@ def test_other_inputs_are_told_from_other_bytes(built: Project, capsys: pytest.C
     assert "The recorded bytes are not at hand, so only the hashes are known" in said("last")
 
 
+def test_what_lies_damaged_in_a_build_is_named_though_its_cache_is_whole(
+    built: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = built.clone(built.root.with_name("other"))
+    other.run("dvc", "repro", "-q")
+    for path in ("data/first.txt", "data/last/blob.bin"):
+        (other.root / path).unlink()
+        (other.root / path).write_text("rotten")
+    assert not verify(built.root, "HEAD", other.root, [], "2")
+    said = capsys.readouterr().out
+    assert "2 of 4 artifacts" in said and "Not in this build, or damaged: data/first.txt, data/last/" in said
+    shutil.rmtree(other.root / "data")
+    assert verify(built.root, "HEAD", other.root, [], "2"), "not checked out, and in the cache"
+
+
 def test_what_a_build_has_not_made_fails(built: Project, capsys: pytest.CaptureFixture[str]) -> None:
     recorded, contents = lockfile.read(built.root, built.root), Contents(built.root)
     assert not compare(recorded, {}, [], contents, contents)

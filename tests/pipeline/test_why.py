@@ -6,6 +6,7 @@ import pytest
 
 from lemur.pipeline.dag import Dag
 from lemur.pipeline.files import ROOT
+from lemur.pipeline.integrity import file_md5
 from lemur.pipeline.why import find, why
 
 from .conftest import Project
@@ -84,6 +85,10 @@ def test_outputs(built: Project) -> None:
     assert "(written by fork@left)\n  will not run: its inputs come out as recorded" in text
     assert "Running stage" not in built.run("dvc", "repro")
     assert said() == "All 4 stages are up to date"
+    md5 = file_md5(output)
+    output.unlink()
+    (built.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    assert "output     data/fork_left/ is here without text, and the cache has not all of it (" in said()
     built.run("rm", "-r", "data", ".dvc/cache")
     text = said()
     assert "first, fork@left, fork@right, last changed:\n  its outputs are neither here nor in the cache" in text

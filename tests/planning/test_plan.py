@@ -11,10 +11,12 @@ from lemur.pipeline.files import ROOT
 from lemur.planning.compilation import Compiled, temporary_bytes
 from lemur.planning.layouts import layouts
 from lemur.planning.machines import GIB, MACHINES
-from lemur.planning.plan import text
+from lemur.planning.plan import plan, text
 from lemur.planning.trainings import read_training
 
 PAPER = ROOT / "scales/paper.yaml"
+STAGES = ["continued_pretraining"]
+ASKED = {"machine": "v4-8", "mesh": None, "microbatches": None, "layers": None, "mfu": 0.5, "compile_most": 4}
 # What XLA said of the whole batch at once on 1x64x1x4.
 TOO_LARGE = (
     "RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory required for HLO temporaries (31.43G) exceeds "
@@ -57,6 +59,18 @@ def test_a_key_of_no_parameter_is_named(tmp_path):
     (tmp_path / "odd.yaml").write_text("continued_pretraining: {stepz: 3}")
     with pytest.raises(SystemExit, match=r"odd\.yaml: not in params\.yaml: continued_pretraining\.stepz"):
         read_training(tmp_path / "odd.yaml", "continued_pretraining")
+
+
+def test_a_scale_is_a_name_or_a_file_and_is_looked_at_before_libtpu(monkeypatch):
+    def no_libtpu(machine):
+        raise SystemExit("libtpu")
+
+    monkeypatch.setattr("lemur.planning.plan.devices", no_libtpu)
+    with pytest.raises(SystemExit, match=r"'nosuch\.yaml' is no file and no scale; there are demo, "):
+        plan("nosuch.yaml", STAGES, **ASKED)
+    for scale in ("paper", str(PAPER)):
+        with pytest.raises(SystemExit, match=r"^libtpu$"):
+            plan(scale, STAGES, **ASKED)
 
 
 def test_layouts_divide_the_machine_the_batch_and_the_model(pretraining):

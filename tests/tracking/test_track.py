@@ -2,10 +2,12 @@
 
 import ast
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from lemur import __main__ as cli
 from lemur.tracking.provenance import original_checkout
 from lemur.tracking.track import Params, track
 from lemur.tracking.variant import identity, read
@@ -97,3 +99,19 @@ def test_only_the_store_and_live_curves_import_mlflow() -> None:
             if any(name.split(".")[0] == "mlflow" for name in names):
                 importing.add(path.name)
     assert importing == {"store.py", "live.py"}
+
+
+@pytest.mark.parametrize(("command", "function"), [("ui", "ui.ui"), ("track", "project.project")])
+def test_in_a_folder_of_the_checkout_its_own_runs_are_meant(
+    command: str, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(f"lemur.tracking.{function}", lambda root, **_: asked.append(root) or True)
+    monkeypatch.chdir(ROOT / "docs")
+    monkeypatch.setattr(sys, "argv", ["lemur", command])
+    if command == "ui":
+        cli.main()
+    else:
+        with pytest.raises(SystemExit, match="0"):
+            cli.main()
+    assert asked == [ROOT]

@@ -24,7 +24,11 @@ def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
 
     Args:
         cores, hours: of one job, which decide how many jobs the work of a source is cut into.
+
+    Raises `SystemExit` where one of them is not above zero.
     """
+    if not (cores > 0 and hours > 0):
+        raise SystemExit(f"a job of {cores} cores for {hours:g} hours: --cores and --hours have to be above zero")
     params, rate = scale.leaves(name), read_yaml(rates)
     printed = {row["source"]: row for row in read_yaml(TABLES)["table8"]["rows"]}
     weights = {source: float(params[f"mix_corpus.lemur.weights.{source}"]) for source in SOURCES}
@@ -102,41 +106,53 @@ def _row(
     }
 
 
+def _unit(amount: float, units: dict[str, float]) -> tuple[str, float]:
+    """The largest unit that an amount has at least one of, else the smallest."""
+    return next((unit for unit in units.items() if amount >= unit[1]), list(units.items())[-1])
+
+
 def lines(found: Record) -> Iterator[str]:
     """The plan for people."""
     job = found["job"]
+    # One unit a column, by what all sources take.
+    many, of_tokens = _unit(found["total_tokens"], {"billion": 1e9, "million": 1e6, "thousand": 1e3})
+    size, of_bytes = _unit(found["total"]["raw_bytes"], {"GB": 1e9, "MB": 1e6, "KB": 1e3})
+    time, of_hours = _unit(found["total"]["cpu_hours"], {"hours": 1, "minutes": 1 / 60, "seconds": 1 / 3600})
     yield (
-        f"Scale {found['scale']}: {found['total_tokens'] / 1e9:g} billion tokens in sequences of "
+        f"Scale {found['scale']}: {found['total_tokens'] / of_tokens:g} {many} tokens in sequences of "
         f"{found['sequence_length']}; jobs of {job['cores']} cores for at most {job['hours']:g} hours"
     )
-    head = ("source", "tokens, B", "paper, B", "epochs", "source, B", "raw, GB", "download, GB", "disk, GB", "CPU h")
+    tokens = {"billion": "B", "million": "M", "thousand": "K"}[many]
+    head = ["source", f"tokens, {tokens}", "paper, B", "epochs", f"source, {tokens}"]
+    head += [f"raw, {size}", f"download, {size}", f"disk, {size}", f"CPU {time}"]
     yield "".join(
         f"{title:>15}" if title == "source" else f"{title:>13}"
-        for title in (*head, "raw shards", "shards", "jobs, if cut")
+        for title in [*head, "raw shards", "shards", "jobs, if cut"]
     )
     for row in [*found["sources"], {"source": "total", **found["total"]}]:
         epochs = f"{row['epochs']:.2f}" if "epochs" in row else ""
         cells = (
-            f"{row['tokens'] / 1e9:.2f}",
+            f"{row['tokens'] / of_tokens:.2f}",
             f"{row['paper_tokens'] / 1e9:.2f}",
             epochs,
-            f"{row['source_tokens'] / 1e9:.2f}",
-            f"{row['raw_bytes'] / 1e9:,.1f}",
-            f"{row['downloaded_bytes'] / 1e9:,.1f}",
-            f"{row['disk_bytes'] / 1e9:,.1f}",
-            f"{row['cpu_hours']:,.1f}",
+            f"{row['source_tokens'] / of_tokens:.2f}",
+            f"{row['raw_bytes'] / of_bytes:,.1f}",
+            f"{row['downloaded_bytes'] / of_bytes:,.1f}",
+            f"{row['disk_bytes'] / of_bytes:,.1f}",
+            f"{row['cpu_hours'] / of_hours:,.1f}",
             f"{row['raw_shards']:,}",
             f"{row['token_shards']:,}",
             f"{row['jobs']:,}",
         )
         yield f"{row['source']:>15}" + "".join(f"{cell:>13}" for cell in cells)
-    hours = found["total"]["cpu_hours"]
+    spent = found["total"]["cpu_hours"] / of_hours
     yield (
-        f"Processor hours on one machine: {hours:,.0f} with one core, as stages have by default; at best "
-        f"{hours / job['cores']:,.0f} with {job['cores']} (snakemake --set-threads). Jobs: if a source's work were cut"
+        f"Processor {time} on one machine: {spent:,.0f} with one core, as stages have by default; at best "
+        f"{spent / job['cores']:,.0f} with {job['cores']} (snakemake --set-threads). Jobs: if a source's work were cut"
     )
-    total, paper = found["total"]["tokens"] / 1e9, found["paper_tokens"] / 1e9
-    yield f"Tokens sum to {total:.2f} billion; the printed rows of Table 8 to {paper:.2f}, each cut off at 0.01"
+    total, paper = found["total"]["tokens"] / of_tokens, found["paper_tokens"] / 1e9
+    of_table = f"{paper:.2f}" if many == "billion" else f"{paper:.2f} billion"
+    yield f"Tokens sum to {total:.2f} {many}; the printed rows of Table 8 to {of_table}, each cut off at 0.01"
     yield "Assumed, not measured on these sets (code, text):"
     for row in found["assumed"]:
         values = ", ".join("as Table 8" if row[kind] is None else f"{row[kind]:g}" for kind in ("code", "text"))

@@ -1,6 +1,7 @@
 """Back end `server`: any server with OpenAI's completions API. Where it is and how much it takes is in the environment:
 LEMUR_SERVER (http://127.0.0.1:8000/v1), LEMUR_SERVER_MODEL, LEMUR_SERVER_KEY, LEMUR_SERVER_CONCURRENCY (8)."""
 
+import logging
 import os
 import threading
 import time
@@ -16,6 +17,8 @@ from lemur.inference.interface import Generation
 from lemur.inference.text import TextCodec, first_stop
 from lemur.inference.token_model import Part, TokenModel, Window, identity, key
 from lemur.records import Record
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 8
 OVERLOADED = {429, 503}
@@ -97,6 +100,9 @@ class Server:
                 except (requests.RequestException, ValueError, TypeError) as error:
                     problem = f"{type(error).__name__}: {error}"[:300]
             if attempt + 1 < ATTEMPTS:
+                log.warning(
+                    "%s%s: asking again in %.1f s (%d of %d): %s", self.url, path, pause, attempt + 2, ATTEMPTS, problem
+                )
                 time.sleep(pause)
         raise ServerError(f"{method} {self.url}{path}: {ATTEMPTS} attempts failed, the last with {problem}")
 

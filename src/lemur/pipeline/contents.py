@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-from lemur.pipeline.integrity import file_md5
+from lemur.pipeline.integrity import digest, file_md5
 
 
 class Contents:
@@ -32,6 +32,11 @@ class Contents:
         """Whether an output is here with all its files."""
         files = self.listing(md5) if md5.endswith(".dir") else {"": md5}
         return files is not None and all(self.file(oid, str(Path(path) / name)) for name, oid in files.items())
+
+    def altered(self, md5: str, path: str) -> bool:
+        """Whether a checkout has something else in an output's place, whatever the caches have."""
+        places = [folder / path for folder in self._folders]
+        return any(place.exists() and digest(place) != md5 for place in places)
 
     def view(self, md5: str, path: str, to: Path) -> bool:
         """Link an output's file, or what is at hand of its folder, at or below `to`; False if that is nothing."""

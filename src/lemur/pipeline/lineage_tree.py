@@ -16,7 +16,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     if found["on_disk"] != found["recorded"]:
         now = f"{short(found['on_disk'])} is on disk" if found["on_disk"] else "it is not on disk"
         out = [
-            f"{found['artifact']}: {now}, dvc.lock records {short(found['recorded'])} (`dvc checkout` brings it back).",
+            f"{found['artifact']}: {now}, dvc.lock records {short(found['recorded'])} "
+            "(`dvc checkout` brings it back from the cache, else `lemur pull` or a build).",
             "The lineage of what is recorded:",
         ]
     shown: set[str] = set()

@@ -81,15 +81,25 @@ def patiently(read: Callable[[], Result], root: Path) -> Result:
             return read()
         except (LockError, RWLockFileCorruptedError, RWLockFileFormatError) as error:
             if not attempt:
-                print(f"Waiting for another build: {error}", flush=True)
+                print(f"Waiting for another build: {_held(error, root)}", flush=True)
             # By the clock: in one attempt, DVC itself waits three seconds for its lock.
             if time.monotonic() - started > WAIT_S:
-                raise SystemExit(f"Another build still holds DVC's lock after {WAIT_S} s: {error}") from None
+                said = _held(error, root)
+                raise SystemExit(f"Another build still holds DVC's lock after {WAIT_S} s: {said}") from None
             time.sleep(attempt > 0)
             forget_the_dead(root)
         except DvcException as error:
             raise SystemExit(f"DVC: {error}") from None
     raise AssertionError("not reached")
+
+
+def _held(error: Exception, root: Path) -> str:
+    """What DVC says of a lock, without its advice to remove it by hand, and the build that runs, where one does."""
+    said = str(error).partition("If there are no processes")[0].strip()
+    holder = (root / BUILD).read_text(errors="replace") if (root / BUILD).exists() else ""
+    pid, _, command = holder.removeprefix("PID ").partition(", ")
+    runs = pid.isdecimal() and int(pid) != os.getpid() and not _has_ended({"pid": pid, "cmd": command})
+    return f"{said}\nThe build: {holder}" if runs else said
 
 
 def forget_the_dead(root: Path) -> None:

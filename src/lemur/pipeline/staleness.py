@@ -95,6 +95,9 @@ class Stale:
     def _out(self, out: Any, status: str) -> str:
         path, recorded = out.def_path, short(out.hash_info)
         if status == "not in cache":
+            if absent := _absent(out):
+                here = f"is here without {listed(absent)}, and the cache has not all of it"
+                return f"output     {path} {here} ({recorded} recorded)"
             now = "is missing" if not out.exists else "is here"
             return f"output     {path} {now}, but the cache has lost it ({recorded} recorded)"
         if status == "deleted":
@@ -157,6 +160,13 @@ class Stale:
         entry = cache._load_cache(key, runs[-1].name) if runs else None
         built = cache._create_stage(entry, wdir=stage.wdir) if entry else None
         return {out.def_path: out for out in built.outs} if built and built.outs_cached() else {}
+
+
+def _absent(out: Any) -> list[str]:
+    """Recorded files that a folder lacks, where the cache still has the list."""
+    recorded = out.get_obj() if out.hash_info.isdir and out.isdir() else None
+    names = ["/".join(key) for key, _, _ in recorded] if recorded is not None else []
+    return sorted(name for name in names if not (Path(out.fs_path) / name).exists())
 
 
 def _inside(out: Any) -> str:

@@ -12,8 +12,17 @@ from lemur.pipeline.params import StageParams
 
 
 def stage_module(dotted: str) -> ModuleType:
-    """The module `lemur.FOLDER.STAGE` of a stage named `FOLDER.STAGE`, as commands in dvc.yaml name it."""
-    return import_module(f"lemur.{dotted}")
+    """The module `lemur.FOLDER.STAGE` of a stage named `FOLDER.STAGE`, as commands in dvc.yaml name it.
+
+    Raises `SystemExit` where there is none.
+    """
+    name = f"lemur.{dotted}"
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if f"{name}.".startswith(f"{error.name}."):
+            raise SystemExit(f"no stage {dotted!r}: a stage FOLDER.STAGE is src/lemur/FOLDER/STAGE.py") from None
+        raise
 
 
 def block(tree: Any, key: str) -> Any:
@@ -39,7 +48,8 @@ def _explain(key: str, problem: Any, model: type[BaseModel]) -> str:
         return f"params.yaml: {path}: unknown key; allowed here: {', '.join(model.model_fields)}"
     if problem["type"] == "missing":
         return f"params.yaml: {path}: missing; `git diff params.yaml` shows what was removed"
-    return f"params.yaml: {path}: found {problem['input']!r}; {problem['msg']}"
+    found = "" if isinstance(problem["input"], dict) else f"found {problem['input']!r}; "
+    return f"params.yaml: {path}: {found}{problem['msg'].removeprefix('Value error, ')}"
 
 
 def validate_all(stages: dict[str, str]) -> None:

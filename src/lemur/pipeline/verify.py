@@ -60,7 +60,8 @@ def _say_what_is_built(root: Path) -> None:
 def compare(committed: Lock, built: Lock, asked: list[str], old: Contents, new: Contents) -> bool:
     """Print how many artifacts are equal, and the first that is not; True if all are that have to be.
 
-    On another numerics profile only data stages have to; but whatever dvc.lock records has to be there.
+    On another numerics profile only data stages have to; but whatever dvc.lock records has to be there, and what lies
+    in the build's folders has to be what its own dvc.lock says.
     """
     both = committed | built
     names = lockfile.select(both, asked)
@@ -70,8 +71,13 @@ def compare(committed: Lock, built: Lock, asked: list[str], old: Contents, new: 
         print(f"On another numerics profile only the {len(data)} data stages have to be equal: {other}.")
     rows = [(name, *row) for name in names for row in _outs(committed.get(name, {}), built.get(name, {}))]
     different = [row for row in rows if row[2] != row[3]]
-    lost = [path for _, path, before, after in rows if before == after and not new.holds(after, path)]
-    print(f"{len(rows) - len(different) - len(lost)} of {len(rows)} artifacts have the recorded bytes")
+    lost = [
+        path
+        for _, path, before, after in rows
+        if after and ((before == after and not new.holds(after, path)) or new.altered(after, path))
+    ]
+    same = [path for _, path, before, after in rows if before == after and path not in lost]
+    print(f"{len(same)} of {len(rows)} artifacts have the recorded bytes")
     if lost:
         print(f"Not in this build, or damaged: {listed(lost, 12)}")
     failed = [row for row in different if row[0] in data or not other or not row[3]]

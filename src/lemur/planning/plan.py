@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lemur.pipeline.files import SCALES
+from lemur.pipeline.scale import names
 from lemur.planning.compilation import Compiled, compile_training, search
 from lemur.planning.machines import GIB, MACHINES, Machine, devices
 from lemur.planning.trainings import Training, read_training
@@ -11,7 +13,7 @@ from lemur.training.flops import flops_per_token, matrix_weights
 
 
 def plan(
-    scale: Path,
+    scale: str,
     stages: list[str],
     *,
     machine: str,
@@ -23,15 +25,19 @@ def plan(
 ) -> bool:
     """Print the plan of each stage. Returns whether all of them fit.
 
+    scale: its name, or a file as those in scales/.
     mesh: data x fsdp x sequence x tensor, "search" for the best, None for the scale's own, which may be of one device.
     layers: fewer than the model has, for a quick look.
     """
     if machine not in MACHINES:
         raise SystemExit(f"--machine is {machine!r}; {', '.join(MACHINES)} are known")
+    if scale not in names() and not Path(scale).is_file():
+        raise SystemExit(f"{scale!r} is no file and no scale; there are {', '.join(names())}")
+    file = SCALES / f"{scale}.yaml" if scale in names() else Path(scale)
+    trainings = [read_training(file, stage, layers=layers) for stage in stages]
     slice_, chips = MACHINES[machine], devices(MACHINES[machine])
     fits = True
-    for stage in stages:
-        training = read_training(scale, stage, layers=layers)
+    for stage, training in zip(stages, trainings, strict=True):
         best: Compiled | None
         if mesh == "search":
             best = _search(training, slice_, chips, compile_most)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from lemur.reporting.blocks import Cell, Column, Missing, Table
@@ -14,9 +15,12 @@ LINES = {
     "heldout_text_loss": ("held-out text", TEXT),
 }
 
+STEPS = 10
+"""Of the training loss that are shown as one: a single batch of a small training says little."""
+
 
 def table(inputs: Inputs) -> Table:
-    """First and last value of every loss, and the tokens seen."""
+    """Every loss at the beginning and at the end, and the tokens seen."""
     columns = [Column("model", "Training"), Column("steps", "Steps"), Column("tokens", "Tokens")]
     for key, (head, _) in LINES.items():
         columns += [Column(f"{key}_first", f"{head}, first", 3), Column(f"{key}_last", "last", 3)]
@@ -32,9 +36,11 @@ def table(inputs: Inputs) -> Table:
         for key in LINES:
             values = points(curve, key)[1]
             if values:
-                row |= {f"{key}_first": values[0], f"{key}_last": values[-1]}
+                first, last = (values[0], values[-1]) if key != "loss" else (values[:STEPS], values[-STEPS:])
+                row |= {f"{key}_first": float(np.mean(first)), f"{key}_last": float(np.mean(last))}
         rows.append(row)
-    return Table(columns, rows, ["Losses in nats a token."])
+    note = f"Losses in nats a token; training: the mean of the first and of the last {STEPS} steps' batches."
+    return Table(columns, rows, [note])
 
 
 def draw(inputs: Inputs, path: Path) -> None:

@@ -76,7 +76,8 @@ def details(inputs: Inputs, paper: PaperTables) -> Table:
         "Score: by the paper's own script, so that it can be compared. Strict rule: where that "
         "script is at fault (a dash: they do not differ). "
         "s.e.: standard error over the items asked. Fewer for: items whose prompt had no room for all shots. "
-        "MMLU's guessing level is 25 %."
+        "MMLU's guessing level is 25 %. BBH: the paper's script strips punctuation, which is all that some targets "
+        "of dyck_languages are, so an empty answer passes there."
     ]
     return Table(columns, rows, notes)
 
@@ -93,7 +94,7 @@ def draw(table: Table, inputs: Inputs, paper: PaperTables, path: Path) -> None:
         for axes, benchmark in zip(panels, paper.table3.benchmarks, strict=True):
             key = benchmark.key
             ordinal(axes, names)
-            axes.set_title(benchmark.name)
+            axes.set_title(benchmark.name + _sampled(inputs, key))
             axes.set_xlim(0, 100)
             for y, row in enumerate(table.rows):
                 value, name = row[key], str(row["model"])
@@ -115,6 +116,16 @@ def draw(table: Table, inputs: Inputs, paper: PaperTables, path: Path) -> None:
             if key == "mmlu":
                 axes.axvline(25, color="#333333", linewidth=0.8, linestyle=":")
                 axes.text(26, -0.52, "guessing", fontsize=7.5, va="bottom", color="#333333")
+
+
+def _sampled(inputs: Inputs, benchmark: str) -> str:
+    """Says beside a benchmark's name where our models were not asked the benchmark itself, or not all of it."""
+    found = [one for model in MODELS if isinstance(one := score(inputs, model, benchmark), Score)]
+    if not found:
+        return ""
+    if any(one.sample for one in found):
+        return f" (ours: a sample, {found[0].asked} items)"
+    return f" (ours: {found[0].asked} of {found[0].items})" if found[0].asked < found[0].items else ""
 
 
 def _error(inputs: Inputs, name: str, benchmark: str) -> float | None:

@@ -136,7 +136,8 @@ class Checkpoints:
             first = (str(error).splitlines() or [""])[0]
             raise ValueError(
                 f"{folder / str(step)}: this save cannot be read ({type(error).__name__}: {first}); it is damaged. "
-                f"Remove it (rm -r {folder / str(step)}) and run again: training goes on from the save before it"
+                f"Remove it (rm -r {folder / str(step)}) and run again: training goes on from the save before it, if "
+                "there is one, else from the start"
             ) from error
         if folder != self.folder:
             manager.close()

@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from lemur.corpus.shards import Shards
 from lemur.model.llama import Llama
@@ -103,6 +104,7 @@ def _train(
     first, tokens, by_source = 0, 0, BySource(shards.sources)
     data: list[Record] = []
     with (
+        logging_redirect_tqdm(),
         Checkpoints(identity, numerics) as checkpoints,
         Live(name, model.config, shards.sequence_length) as live,
     ):
@@ -132,7 +134,7 @@ def _train(
             skip="skip" in (params.anomaly.not_finite, params.anomaly.spike),
         )
         started, tokens_before = time.monotonic(), tokens
-        for step in tqdm(range(first + 1, steps + 1), "training", unit="step"):
+        for step in tqdm(range(first + 1, steps + 1), "training", steps, initial=first, unit="step"):
             batch = batches.next(terminated())  # type: ignore[union-attr]
             limit = anomaly.loss_limit(rows, params.anomaly)
             limited = np.float32(limit if params.anomaly.spike == "skip" else math.inf)
