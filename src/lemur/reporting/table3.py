@@ -94,7 +94,7 @@ def draw(table: Table, inputs: Inputs, paper: PaperTables, path: Path) -> None:
         for axes, benchmark in zip(panels, paper.table3.benchmarks, strict=True):
             key = benchmark.key
             ordinal(axes, names)
-            axes.set_title(benchmark.name + _sampled(inputs, key))
+            axes.set_title(benchmark.name + _sampled(inputs, key), pad=12)  # room for "guessing"
             axes.set_xlim(0, 100)
             for y, row in enumerate(table.rows):
                 value, name = row[key], str(row["model"])
