@@ -13,7 +13,7 @@ PARAMS = {"limit": None, "longest": None, "seed": 0, "overlap": 1, "context": No
 class Letters:
     """One token a character."""
 
-    def encode(self, text: str) -> list[int]:
+    def encode_document(self, text: str) -> list[int]:
         return [ord(letter) for letter in text]
 
 
