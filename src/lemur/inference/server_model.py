@@ -148,8 +148,8 @@ class ServerModel(TokenModel):
 
     def identity(self) -> Record:
         """`model_hash` is null: no API tells which weights a server has."""
-        found = identity(self.backend, self._codec, ("tokenizers",))
-        return found | {"model_hash": None, "served_model": self.served}
+        found = identity(self.backend, self._codec, ("tokenizers",), weights=False)
+        return found | {"served_model": self.served}
 
     def generate(
         self,

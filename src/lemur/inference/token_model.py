@@ -95,17 +95,20 @@ def context_length(codec: TextCodec, wanted: int | None) -> int:
     return min(wanted or longest, longest)
 
 
-def identity(backend: str, codec: TextCodec, libraries: Sequence[str]) -> Record:
+def identity(backend: str, codec: TextCodec, libraries: Sequence[str], *, weights: bool = True) -> Record:
     """What a result says about the model of `codec`'s folder and about what computed it.
 
-    `model_hash` is `weights` of the training's report.
+    `model_hash` is `weights` of the training's report, or null without `weights`: others than the folder's answer.
     """
-    from lemur.model.folder import sha256  # imports JAX, which a server's client does without
+    model_hash = None
+    if weights:
+        from lemur.model.folder import sha256  # imports JAX, which a server's client does without
 
+        model_hash = sha256(codec.folder)
     return {
         "backend": backend,
         "library_versions": {name: installed(name) for name in libraries},
-        "model_hash": sha256(codec.folder),
+        "model_hash": model_hash,
         **codec.hashes(),
     }
 
