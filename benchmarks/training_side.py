@@ -1,4 +1,5 @@
-"""One side of training.py in a process of its own: `python training_side.py REQUEST`, an answer in JSON on stdout."""
+"""One side of training.py or commits.py in a process of its own: `python training_side.py REQUEST`, an answer in JSON on
+stdout; or, with `lockstep`, processor seconds of one more repetition for each line on stdin."""
 
 import json
 import math
@@ -20,6 +21,8 @@ BATCH = 4  # sequences a step, as the demo scale has it
 def main() -> None:
     request = json.loads(sys.argv[1])
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: request["threads"]])
+    if request.get("lockstep"):
+        globals()["repeat"] = lockstep
     result = globals()[f"{request['who']}_{request['what']}"](request)
     result["peak_memory_mib"] = round(peak_mib())
     print(json.dumps(result))
@@ -37,17 +40,29 @@ def repeat(step: Callable[[], Any], seconds: float) -> float:
     return statistics.median(times)
 
 
-def profile(threads: int) -> None:
-    sys.path.insert(0, str(ROOT / "src"))
+def lockstep(step: Callable[[], Any], _: float) -> float:
+    """`step` when it is told to, so that two processes take turns."""
+    step()
+    print("ready", flush=True)
+    for _line in sys.stdin:
+        started = time.process_time()
+        step()
+        print(time.process_time() - started, flush=True)
+    sys.exit()
+
+
+def profile(request: dict[str, Any]) -> None:
+    """The numerics and the code of `checkout`, this one's if the request names none."""
+    sys.path.insert(0, str(Path(request.get("checkout", ROOT)) / "src"))
     from lemur.pipeline.environment import apply_numerics
     from lemur.pipeline.files import ENVIRONMENT, read_yaml
 
     os.environ["JAX_COMPILATION_CACHE_DIR"] = ""
-    apply_numerics({**read_yaml(ENVIRONMENT)["numerics"], "threads": threads})
+    apply_numerics({**read_yaml(ENVIRONMENT)["numerics"], "threads": request["threads"]})
 
 
 def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
-    profile(request["threads"])
+    profile(request)
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -135,7 +150,7 @@ def prompts(request: dict[str, Any]) -> Any:
 
 
 def lemur_generation(request: dict[str, Any]) -> dict[str, Any]:
-    profile(request["threads"])
+    profile(request)
     import numpy as np
 
     from lemur.inference.tiles import STEPS, Programs, bucket
@@ -149,10 +164,11 @@ def lemur_generation(request: dict[str, Any]) -> dict[str, Any]:
     tokens = np.zeros((len(given), length), np.int32)
     tokens[:, : given.shape[1]] = given
     lengths, keys = np.full(len(given), given.shape[1], np.int32), np.zeros((len(given), 2), np.uint32)
+    temperature = request.get("temperature", 0.0)
     text: list[Any] = []
 
     def once() -> None:
-        parts = programs.generate(None, tokens, lengths, keys, 0.0, cache_length=cache_length)
+        parts = programs.generate(None, tokens, lengths, keys, temperature, cache_length=cache_length)
         text[:] = islice(parts, 1 + math.ceil((request["new"] - 1) / STEPS))
 
     started = time.monotonic()
@@ -165,6 +181,21 @@ def lemur_generation(request: dict[str, Any]) -> dict[str, Any]:
         "compile_s": compiled - seconds,
         "text": _hash(np.concatenate(text, axis=1)[:, : request["new"]]),
     }
+
+
+def lemur_scoring(request: dict[str, Any]) -> dict[str, Any]:
+    profile(request)
+    import numpy as np
+
+    from lemur.inference.tiles import Programs
+    from lemur.model import folder
+
+    _, model = folder.load(Path(request["folder"]))
+    programs = Programs(model)
+    with np.load(Path(request["folder"]) / "data.npz") as data:
+        tokens = data["tokens"][: request["rows"]].astype(np.int32)
+    seconds = repeat(lambda: programs.each_token(tokens), request["seconds"])
+    return {"rate": tokens.size / seconds, "unit": "tokens/s"}
 
 
 def torch_generation(request: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ writing (its further logits are meaningless), so the caller bounds the number of
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -22,9 +21,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from lemur.model.attention import attention
 from lemur.model.llama import Layers, Llama, rotary_frequencies
 
-CAUSAL = partial(jax.nn.dot_product_attention, is_causal=True)
+CAUSAL = attention("xla", None)
 
 
 class Cache(NamedTuple):

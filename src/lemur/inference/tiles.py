@@ -199,11 +199,14 @@ def stacked(caches: Sequence[Cache]) -> Cache:
 
 
 def _choose(logits: Array, keys: Array, temperature: Array, step: Array, sampled: bool) -> Array:
-    """The likeliest token [B], or one drawn with each row's own key."""
+    """The likeliest token [B], or one drawn with each row's own key.
+
+    One number in [0, 1) a row, looked up in the cumulative distribution: Gumbel noise takes a number for each token of
+    the vocabulary, and 20 times as long on a CPU. Tokens less likely than 2^-23 (1e-7) are hardly ever drawn.
+    """
     if not sampled:
         return logits.argmax(-1)
-
-    def draw(row: Array, key: Array) -> Array:
-        return jax.random.categorical(jax.random.fold_in(jax.random.wrap_key_data(key), step), row / temperature)
-
-    return jax.vmap(draw)(logits, keys)
+    uniform = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(jax.random.wrap_key_data(key), step)))(keys)
+    cumulative = jnp.cumsum(jax.nn.softmax(logits / temperature), axis=-1)
+    # By its last value, which rounding keeps from being 1. The number's largest value is 1 - 2^-23, so one is above it.
+    return (cumulative > (uniform * cumulative[:, -1])[:, None]).argmax(-1)

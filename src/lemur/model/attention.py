@@ -1,12 +1,14 @@
-"""Causal attention within segments: by XLA anywhere, by the Pallas splash (flash) kernel on TPU."""
+"""Causal attention within segments: in plain XLA anywhere, by the Pallas splash (flash) kernel on TPU."""
 
 from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
-from jax import Array
+import jax.numpy as jnp
+from jax import Array, lax
 from jax.sharding import PartitionSpec
 
+from lemur.model.products import held
 from lemur.model.sharding import AXES, constrain, spec
 
 Attend = Callable[[Array, Array, Array], Array]
@@ -23,7 +25,7 @@ def attention(kind: Kind, segments: Array | None) -> Attend:
 
     `splash_interpreted` is the TPU kernel on any machine, slowly, for tests.
     """
-    mask = None if segments is None else (segments[:, :, None] == segments[:, None, :])[:, None]
+    same = None if segments is None else segments[:, :, None] == segments[:, None, :]
 
     def attend(query: Array, key: Array, value: Array) -> Array:
         query = constrain(query, "batch", "length", "heads", None)
@@ -31,11 +33,59 @@ def attention(kind: Kind, segments: Array | None) -> Attend:
         key = constrain(key, "batch", None, "kv_heads", None)
         value = constrain(value, "batch", None, "kv_heads", None)
         if kind == "xla":
-            out = jax.nn.dot_product_attention(query, key, value, mask=mask, is_causal=True)
-            return constrain(out, "batch", "length", "heads", None)
+            return constrain(_plain(query, key, value, same), "batch", "length", "heads", None)
         return _splash(query, key, value, segments, interpret=kind == "splash_interpreted")
 
     return attend
+
+
+def _plain(query: Array, key: Array, value: Array, same: Array | None) -> Array:
+    """As `jax.nn.dot_product_attention`, in the products' form (lemur.model.products). `same` bool [B, L, L]."""
+    batch, length, heads, size = query.shape
+    kv_heads = key.shape[2]
+    allowed = jnp.tril(jnp.ones((length, length), bool))[None]
+    allowed = allowed if same is None else allowed & same
+    grouped = (query * size**-0.5).reshape(batch, length, kv_heads, heads // kv_heads, size)
+    out = _attended(grouped.transpose(0, 2, 3, 1, 4), key.swapaxes(1, 2), value.swapaxes(1, 2), allowed)
+    return out.transpose(0, 3, 1, 2, 4).reshape(batch, length, heads, size)
+
+
+@jax.custom_vjp
+def _attended(query: Array, key: Array, value: Array, allowed: Array) -> Array:
+    """[B, kv_heads, group, L, size] for queries of that shape, keys and values [B, kv_heads, L, size] and allowed
+    [B or 1, L, L]. Its gradient turns arrays [L, size] round, never [L, L], which would take a third of a step."""
+    return _attended_forward(query, key, value, allowed)[0]
+
+
+def _attended_forward(query: Array, key: Array, value: Array, allowed: Array) -> tuple[Array, tuple[Array, ...]]:
+    scores = _by_head(query, key, (4, 3), jnp.float32)
+    weights = jax.nn.softmax(jnp.where(allowed[:, None, None], scores, jnp.finfo(jnp.float32).min), axis=-1)
+    return _by_head(weights.astype(value.dtype), value, (4, 2), value.dtype), (query, key, value, weights)
+
+
+def _attended_backward(saved: tuple[Array, ...], g: Array) -> tuple[Array, Array, Array, None]:
+    query, key, value, weights = saved
+    by_value = _by_head(_turned(g), weights.astype(g.dtype), ((3, 4), (2, 3)), value.dtype)
+    by_weights = _by_head(g, value, (4, 3), jnp.float32)
+    by_scores = weights * (by_weights - jnp.sum(by_weights * weights, axis=-1, keepdims=True))
+    by_scores = by_scores.astype(query.dtype)
+    by_query = _by_head(by_scores, key, (4, 2), query.dtype)
+    by_key = _by_head(_turned(query), by_scores, ((3, 4), (2, 3)), key.dtype)
+    return by_query, held(by_key).swapaxes(2, 3), held(by_value).swapaxes(2, 3), None
+
+
+_attended.defvjp(_attended_forward, _attended_backward)
+
+
+def _turned(x: Array) -> Array:
+    """[B, kv_heads, size, group, L] of [B, kv_heads, group, L, size]."""
+    return held(x.transpose(0, 1, 4, 2, 3))
+
+
+def _by_head(left: Array, right: Array, axes: Any, dtype: Any) -> Array:
+    """The product of each sequence's and each key-value head's arrays, summed over `axes` of the left and the right."""
+    left_axes, right_axes = ((axis,) if isinstance(axis, int) else axis for axis in axes)
+    return lax.dot_general(left, right, ((left_axes, right_axes), ((0, 1), (0, 1))), preferred_element_type=dtype)
 
 
 def _splash(query: Array, key: Array, value: Array, segments: Array | None, *, interpret: bool) -> Array:

@@ -15,6 +15,7 @@ from jax import Array
 
 from lemur.model.attention import Attend, Kind, attention
 from lemur.model.config import LlamaConfig
+from lemur.model.products import linear, linear_transposed
 from lemur.model.sharding import constrain, gathered
 
 REMAT_POLICIES: dict[str, Any] = {
@@ -83,21 +84,21 @@ class Layers(nnx.Module):
         norm = gathered(self.attention_norm[...], x.dtype, None)
         normed = constrain(rms_norm(x, norm, self.config.rms_norm_eps), "batch", "length", None)
         query, key, value = (
-            (normed @ gathered(weight[...], x.dtype, None, name)).reshape(batch, length, -1, self.config.head_dim)
+            linear(normed, gathered(weight[...], x.dtype, None, name)).reshape(batch, length, -1, self.config.head_dim)
             for weight, name in ((self.query, "heads"), (self.key, "kv_heads"), (self.value, "kv_heads"))
         )
         return rotate(query, positions, frequencies), rotate(key, positions, frequencies), value
 
     def finish(self, x: Array, attended: Array) -> Array:
         """Residual stream after the attention's output projection and the SwiGLU MLP."""
-        x = x + attended.reshape(*x.shape[:2], -1) @ gathered(self.output[...], x.dtype, "heads", None)
+        x = x + linear(attended.reshape(*x.shape[:2], -1), gathered(self.output[...], x.dtype, "heads", None))
         x = constrain(x, "batch", "residual_length", None)
         norm = gathered(self.mlp_norm[...], x.dtype, None)
         normed = constrain(rms_norm(x, norm, self.config.rms_norm_eps), "batch", "length", None)
         gate, up = (gathered(weight[...], x.dtype, None, "mlp") for weight in (self.gate, self.up))
-        gated = constrain(jax.nn.silu(normed @ gate) * (normed @ up), "batch", "length", "mlp")
+        gated = constrain(jax.nn.silu(linear(normed, gate)) * linear(normed, up), "batch", "length", "mlp")
         down = gathered(self.down[...], x.dtype, "mlp", None)
-        return constrain(x + gated @ down, "batch", "residual_length", None)
+        return constrain(x + linear(gated, down), "batch", "residual_length", None)
 
 
 class Llama(nnx.Module):
@@ -162,8 +163,8 @@ class Llama(nnx.Module):
         x = constrain(rms_norm(x, norm, self.config.rms_norm_eps), "batch", "length", None)
         if self.config.tie_word_embeddings:
             head = gathered(self.embedding[...], x.dtype, "vocab", None)
-            logits = jnp.einsum("bld,vd->blv", x, head, preferred_element_type=jnp.float32)
+            logits = linear_transposed(x, head, jnp.float32)
         else:
             head = gathered(self.head[...], x.dtype, None, "vocab")
-            logits = jnp.einsum("bld,dv->blv", x, head, preferred_element_type=jnp.float32)
+            logits = linear(x, head, jnp.float32)
         return constrain(logits, "batch", "length", "vocab")

@@ -1,0 +1,78 @@
+"""This checkout beside another one of the project, an older commit's: processor seconds of the same work, in turn.
+
+    git worktree add /tmp/old COMMIT
+    python benchmarks/commits.py /tmp/old [--models demo 7m 50m] [--what training scoring greedy sampled] [--rounds 12]
+
+Needs a built demo. Each side is a process with its own code and numerics profile on one core; they take turns, one
+repetition each, so that whatever else the machine does meets both alike. A ratio above 1 says that this one is faster.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+from training import NEW, PROMPT, REMAT, ROOT, ROWS, SHAPES, SIDE, prepare
+
+WHAT: dict[str, dict[str, Any]] = {
+    "training": {"what": "training"},
+    "scoring": {"what": "scoring"},
+    "greedy": {"what": "generation", "temperature": 0.0},
+    "sampled": {"what": "generation", "temperature": 0.7},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("other", type=Path, help="the other checkout")
+    parser.add_argument("--models", nargs="+", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument("--what", nargs="+", default=list(WHAT), choices=list(WHAT))
+    parser.add_argument("--rounds", type=int, default=12)
+    arguments = parser.parse_args()
+    print("| model | what | the other, s | this, s | ratio | of each round |\n| --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as scratch:
+        for model in arguments.models:
+            folder = prepare(model, Path(scratch) / model)
+            for what in arguments.what:
+                compare(model, what, folder, arguments.other.resolve(), arguments.rounds)
+
+
+def compare(model: str, what: str, folder: Path, other: Path, rounds: int) -> None:
+    request = {"folder": str(folder), "threads": 1, "seconds": 0, "lockstep": True, "remat": REMAT[model]}
+    request |= {"prompt": PROMPT, "new": NEW, "rows": ROWS, **WHAT[what]}
+    sides = [start({**request, "who": "lemur", "checkout": str(checkout)}) for checkout in (other, ROOT)]
+    pairs = [[seconds(side) for side in sides] for _ in range(rounds)]
+    for side in sides:
+        side.communicate()
+    before, after = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratios = sorted(old / new for old, new in pairs)
+    spread = f"{ratios[rounds // 4]:.2f} to {ratios[-1 - rounds // 4]:.2f}"
+    print(f"| {model} | {what} | {before:.3f} | {after:.3f} | {statistics.median(ratios):.2f} | {spread} |", flush=True)
+
+
+def start(request: dict[str, Any]) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [sys.executable, SIDE, json.dumps(request)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    _pipe(process.stdout).readline()  # compiled and warm
+    return process
+
+
+def seconds(side: "subprocess.Popen[str]") -> float:
+    stdin = _pipe(side.stdin)
+    stdin.write("\n")
+    stdin.flush()
+    return float(_pipe(side.stdout).readline())
+
+
+def _pipe(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None
+    return pipe
+
+
+if __name__ == "__main__":
+    main()
