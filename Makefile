@@ -38,7 +38,7 @@ $(VENV)/.core: requirements/uv.txt requirements/core.txt bin/lemur
 
 reproduce: setup ## every artifact, from raw data to reports
 	snakemake --cores $(CORES) --resources mem_mb=$(MEMORY_MB)
-	@echo "Done. Read reports/summary/report.md, or run 'make ui' for MLflow."
+	@echo "Read reports/summary/report.md, or run 'make ui' for MLflow."
 
 test: setup ## the tests, offline
 	python -m pytest -q -n auto

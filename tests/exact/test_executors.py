@@ -13,7 +13,7 @@ from tests.tools import Project
 pytestmark = pytest.mark.exact
 
 # What a batch system does: takes a script, prints an id, and runs it later, in no relation to who asked for it.
-SUBMIT = '#!/bin/sh\nsetsid sh "$1" </dev/null >"$1.out" 2>&1 &\necho $!\n'
+SUBMIT = '#!/bin/sh\nsetsid sh "$1" </dev/null >>"$0.out" 2>&1 &\necho $!\n'
 QUICK = ("--seconds-between-status-checks", "1", "--latency-wait", "5")
 
 
@@ -31,6 +31,8 @@ def remotely(folder: Path, *options: str) -> list[str]:
 def test_same_bytes_through_a_submit_command(project: Project, tmp_path: Path) -> None:
     said = project.run(*remotely(tmp_path))
     assert "Submitted job" in said
+    assert "\n4 stages: 4 ran.\n" in said
+    assert "4 ran" not in (tmp_path / "submit.out").read_text(), "each job is a Snakemake of its own"
     remote = locked(project)
     assert (project.root / "data/last.txt").read_text() == "hello 4"
     assert project.planned() == set()

@@ -31,6 +31,12 @@ def test_ctrl_c_stops_at_once_and_says_so(project: Project) -> None:
     said = build.finish(60)
     assert build.process.returncode
     assert "Terminating processes on user request" in said
+    assert said.splitlines()[-4:] == [
+        "4 stages: 1 ran, 2 stopped, 1 not started.",
+        "Stopped: fork@left (logs/fork_left.log), fork@right (logs/fork_right.log)",
+        "Not started: last",
+        "What has ended is kept: the same command goes on from here.",
+    ]
     until(lambda: not running_in(project.root), seconds=20)
     project.set("time.sleep(600)", "time.sleep(0)", "src/lemur/toy/fork.py")
     assert ran(project, "snakemake", "--cores", "2") == {"fork_left", "fork_right", "last"}
@@ -54,6 +60,7 @@ def test_sigterm_lets_running_stages_finish_and_starts_no_more(project: Project)
     said = build.finish()
     assert build.process.returncode
     assert "Will exit after finishing currently running jobs" in said
+    assert "4 stages: 1 ran, 3 not started.\nNot started: fork@left, fork@right, last\n" in said
     assert (project.root / "data/first.txt").exists()
     assert not (project.root / "data/last.txt").exists()
     until(lambda: not running_in(project.root), seconds=20)
@@ -89,6 +96,7 @@ def test_failed_stage_says_what_to_do_and_its_last_outputs_come_back(project: Pr
     assert "ValueError: value is below zero" in said
     assert "Repeat it alone: dvc repro --single-item fork@left" in said
     assert "Its last good outputs: dvc checkout fork@left" in said
+    assert "4 stages: 2 unchanged, 1 failed, 1 not started.\nFailed: fork@left (logs/fork_left.log)\n" in said
     assert not (project.root / "data/fork_left").exists()
     project.run("dvc", "checkout", "fork@left")
     assert (project.root / "data/fork_left/text").read_text() == "hello 2"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline import lockfile
+from lemur.pipeline import lockfile, processor
 from lemur.pipeline.contents import Contents
 from lemur.pipeline.files import ROOT
 from lemur.pipeline.verify import compare, verify
@@ -25,11 +25,13 @@ def test_planted_differences_are_named(
     assert "3 stages are built from scratch in" in said
     assert "Not committed, so not built: in.txt" in said
     assert "[ 1/3] first, " in said and "[ 3/3] last, " in said and "fork_right" not in said
-    assert "2 of 3 artifacts have the recorded bytes" in said
+    assert "\n1 of 3 artifacts differs from the committed dvc.lock.\n" in said
     assert "The first that differs, in graph order, is data/last/ of stage last: " in said
     assert "1 of 3 files differ, the first is model.safetensors" in said
     assert "the first is b [3] float32: 1 of 3 differ, first [1]: 4.0 -> 4.5; max abs diff 0.5" in said
     assert "it gives other bytes by itself" in said
+    assert "The first with other bytes out of the same inputs is data/last/ of stage last." in said
+    assert f"The likely reason: the processor ({processor.name()}) or the numerics profile" in said
     [folder] = tmp_path.glob("lemur-verify-*/lemur")
     assert f"lemur verify --built {folder}" in said
     assert (folder / "in.txt").read_text() == "hello"
@@ -44,7 +46,7 @@ def test_planted_differences_are_named(
     assert not built_again("byte")
     assert "blob.bin: byte 2: 0x01 -> 0x07 (3 -> 3 bytes)" in capsys.readouterr().out
     assert built_again("")
-    assert "3 of 3 artifacts have the recorded bytes" in capsys.readouterr().out
+    assert capsys.readouterr().out == "All 3 artifacts have the bytes that the committed dvc.lock records.\n"
 
 
 def test_other_inputs_are_told_from_other_bytes(built: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,12 +69,14 @@ def test_other_inputs_are_told_from_other_bytes(built: Project, capsys: pytest.C
     assert "Also different: data/fork_right/, data/last/" in text
     assert "no consequence" not in text
     # On another profile, of these three only the last stage may differ.
-    assert "1 of 1 artifacts" in said("first", against=str(other.root), holds=True)
+    text = said("first", against=str(other.root), holds=True)
+    assert f"The artifact has the bytes that dvc.lock of {other.root} records." in text
     other.set("first: {value: 9}", "first: {value: 1}")
     other.set("right: {value: 5}", "right: {value: 3}")
     other.run("dvc", "repro", "-q")
     text = said(holds=True)
-    assert "3 of 4 artifacts have the recorded bytes" in text and "max abs diff 2" in text
+    assert "1 of 4 artifacts differs from the committed dvc.lock." in text and "max abs diff 2" in text
+    assert "The likely reason: its numerics are not those of dvc.lock (threads: 1 -> 2)" in text
 
     (other.root / "data/first.txt").resolve().write_text("rotten")
     assert "Not in this build, or damaged: data/first.txt" in said("first")
@@ -91,7 +95,9 @@ def test_what_lies_damaged_in_a_build_is_named_though_its_cache_is_whole(
         (other.root / path).write_text("rotten")
     assert not verify(built.root, "HEAD", other.root, [], "2")
     said = capsys.readouterr().out
-    assert "2 of 4 artifacts" in said and "Not in this build, or damaged: data/first.txt, data/last/" in said
+    assert (
+        "2 of 4 artifacts differ from" in said and "Not in this build, or damaged: data/first.txt, data/last/" in said
+    )
     shutil.rmtree(other.root / "data")
     assert verify(built.root, "HEAD", other.root, [], "2"), "not checked out, and in the cache"
 
@@ -100,25 +106,29 @@ def test_what_a_build_has_not_made_fails(built: Project, capsys: pytest.CaptureF
     recorded, contents = lockfile.read(built.root, built.root), Contents(built.root)
     assert not compare(recorded, {}, [], contents, contents)
     said = capsys.readouterr().out
-    assert "0 of 4 artifacts" in said and "is data/first.txt of stage first" in said and "no consequence" not in said
+    assert (
+        "4 of 4 artifacts differ from" in said
+        and "is data/first.txt of stage first" in said
+        and "no consequence" not in said
+    )
     half = {name: entry for name, entry in recorded.items() if name not in ("fork@right", "last")}
     # Other bytes are allowed to the last stage on another profile, none are not.
     for numerics in ({}, {"platform": "other"}):
         made = half | {"extra": {"params": {"environment.yaml": {"numerics": numerics}}}}
         assert not compare(recorded, made, ["last"], contents, contents)
         said = capsys.readouterr().out
-        assert "2 of 3 artifacts have the recorded bytes" in said
+        assert "1 of 3 artifacts differs from the committed dvc.lock." in said
         assert "is data/last/ of stage last: " in said and "-> nothing\n  the build has not made it" in said
         assert "otherwise" not in said and "by itself" not in said
     # Stages that nobody asked for may be missing.
     assert compare(recorded, half, ["fork@left"], contents, contents)
-    assert "2 of 2 artifacts" in capsys.readouterr().out
+    assert "All 2 artifacts have" in capsys.readouterr().out
 
 
 LOCK: lockfile.Lock = {
     "results": {"deps": [{"path": "model/", "md5": "3.dir"}], "outs": [{"path": "results.json", "md5": "4"}]},
     "train": {
-        "params": {"environment.yaml": {"numerics": {"platform": "cpu", "xla_flags": "--xla_cpu_max_isa=AVX2"}}},
+        "params": {"environment.yaml": {"numerics": {"platform": "cpu", "xla_flags": "--xla_cpu_max_isa=AVX"}}},
         "deps": [{"path": "data", "md5": "2"}],
         "outs": [{"path": "model/", "md5": "3.dir"}],
     },
@@ -140,13 +150,19 @@ def test_data_stages_and_order() -> None:
 
 
 def test_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(lockfile.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(lockfile, "CPU_INFO", tmp_path / "cpuinfo")
-    lockfile.CPU_INFO.write_text("flags : sse avx avx2\n")
+    monkeypatch.setattr(processor.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "cpuinfo")
+    assert lockfile.other_profile(LOCK, LOCK) == "", "unknown"
+    processor.CPU_INFO.write_text("model name\t: Toy 9\nflags\t\t: sse avx avx2 fma\n\nflags\t\t: sse\n")
     assert lockfile.other_profile(LOCK, LOCK) == lockfile.other_profile(LOCK, {"clean": LOCK["clean"]}) == ""
+    assert processor.name() == "Toy 9"
     other = {**LOCK, "train": {"params": {"environment.yaml": {"numerics": {"platform": "cuda", "xla_flags": ""}}}}}
     assert 'platform: "cpu" -> "cuda"' in lockfile.other_profile(LOCK, other)
-    lockfile.CPU_INFO.write_text("flags : sse avx\n")
-    assert lockfile.other_profile(LOCK, LOCK) == "this processor has no AVX2"
-    monkeypatch.setattr(lockfile.platform, "machine", lambda: "aarch64")
-    assert "this is aarch64" in lockfile.other_profile(LOCK, LOCK)
+    for flags, missing in {"avx2": "no FMA", "fma": "no AVX2", "avx sse": "no AVX2 and no FMA"}.items():
+        processor.CPU_INFO.write_text(f"flags : {flags}\n")
+        assert lockfile.other_profile(LOCK, LOCK) == f"this processor has {missing}"
+        assert lockfile.other_profile(other, other) == "", "of no x86-64 processor"
+    monkeypatch.setattr(processor.platform, "machine", lambda: "aarch64")
+    processor.CPU_INFO.write_text("processor\t: 0\n")
+    assert lockfile.other_profile(LOCK, LOCK).endswith("AVX2 and FMA, this is aarch64")
+    assert processor.name() == "aarch64"

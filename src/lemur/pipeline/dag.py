@@ -52,7 +52,11 @@ class Dag:
                     self._followers[producer].add(stage.name)
 
     def changed(self) -> set[str]:
-        """Stages that DVC finds changed: a dep, a param, the command, or a missing or other output.
+        """Stages that DVC finds changed: a dep, a param, the command, or a missing or other output."""
+        return set(self.changes())
+
+    def changes(self) -> dict[str, list[Any]]:
+        """What DVC finds changed, by stage.
 
         Raises `SystemExit` that says who holds DVC's lock if it stays held.
         """
@@ -61,7 +65,7 @@ class Dag:
         integrity.drop_dangling(self.repo)
         status = locks.patiently(self._status, self.root)
         integrity.drop_damaged(self.repo, modified_outputs(status))
-        return {name for name in status if name in self.stages}
+        return {name: entry for name, entry in status.items() if name in self.stages}
 
     def _status(self) -> dict[str, Any]:
         """What `dvc status` returns, in half its time: it parses params.yaml twice for every stage."""
@@ -102,6 +106,12 @@ class Dag:
     def producer(self, path: str) -> str | None:
         """The stage that writes a path, or None for a file of the repository."""
         return self._producer.get(path.rstrip("/"))
+
+
+def without_outputs(changes: dict[str, list[Any]]) -> set[str]:
+    """Stages of which an output is missing, or is not what the stage wrote."""
+    parts = [(name, part) for name, entry in changes.items() for part in entry if isinstance(part, dict)]
+    return {name for name, part in parts if "changed outs" in part}
 
 
 def modified_outputs(status: dict[str, Any]) -> set[str]:

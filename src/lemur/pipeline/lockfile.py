@@ -1,6 +1,5 @@
 """dvc.lock files side by side: what was built, in graph order, out of which inputs, on which numerics profile."""
 
-import platform
 import subprocess
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import Any
 
 from dvc.utils.serialize import parse_yaml
 
+from lemur.pipeline import processor
 from lemur.pipeline.environment import NUMERICS
 from lemur.pipeline.values import changes, listed, short
 
-CPU_INFO = Path("/proc/cpuinfo")
 ENVIRONMENT = "environment.yaml"
 
 # Stage -> its entry in dvc.lock.
@@ -23,16 +22,23 @@ def read(place: str | Path, root: Path) -> Lock:
 
     Raises `SystemExit` if there is none.
     """
+    return parse(text(place, root))
+
+
+def text(place: str | Path, root: Path) -> str:
+    """What `read` reads, as it stands there."""
     file = Path(place) / "dvc.lock" if Path(place).is_dir() else Path(place)
     if file.is_file():
-        text = file.read_text()
-    else:
-        shown = subprocess.run(["git", "-C", str(root), "show", f"{place}:dvc.lock"], capture_output=True, text=True)
-        if shown.returncode:
-            raise SystemExit(f"{place}: no checkout, dvc.lock or revision with a dvc.lock: {shown.stderr.strip()}")
-        text = shown.stdout
-    # DVC's reader: YAML 1.2, in which 1e-05 is a number.
-    return dict(parse_yaml(text, str(file)).get("stages", {}))
+        return file.read_text()
+    shown = subprocess.run(["git", "-C", str(root), "show", f"{place}:./dvc.lock"], capture_output=True, text=True)
+    if shown.returncode:
+        raise SystemExit(f"{place}: no checkout, dvc.lock or revision with a dvc.lock: {shown.stderr.strip()}")
+    return shown.stdout
+
+
+def parse(text: str) -> Lock:
+    """The stages in a dvc.lock's text, by DVC's own reader: YAML 1.2, in which 1e-05 is a number."""
+    return dict(parse_yaml(text, "dvc.lock").get("stages", {}))
 
 
 def parents(lock: Lock) -> dict[str, set[str]]:
@@ -77,6 +83,12 @@ def inputs(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return found + [f"{path} {short(before.get(path))} -> {short(after.get(path))}" for path in paths]
 
 
+def outputs(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(path, md5 before, md5 after) of what two entries of one stage wrote, "" where one has none."""
+    old, new = ({out["path"]: out["md5"] for out in entry.get("outs", [])} for entry in (before, after))
+    return [(path, old.get(path, ""), new.get(path, "")) for path in old | new]
+
+
 def profile(lock: Lock) -> dict[str, Any]:
     """The numerics profile of the stages that declare one."""
     values = [stage.get("params", {}).get(ENVIRONMENT, {}).get(NUMERICS) for stage in lock.values()]
@@ -89,9 +101,4 @@ def other_profile(committed: Lock, built: Lock | None) -> str:
     theirs = profile(built or {})
     if theirs and (found := list(changes(numerics, theirs))):
         return f"its numerics are not those of dvc.lock ({'; '.join(found)})"
-    if numerics.get("platform") == "cpu" and "AVX2" in numerics.get("xla_flags", ""):
-        if platform.machine() not in ("x86_64", "AMD64"):
-            return f"the profile is of x86-64 processors, this is {platform.machine()}"
-        if CPU_INFO.exists() and "avx2" not in CPU_INFO.read_text().split():
-            return "this processor has no AVX2"
-    return ""
+    return processor.outside_profile(numerics)

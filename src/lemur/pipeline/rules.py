@@ -1,5 +1,6 @@
 """What the Snakefile needs of each rule: inputs that make Snakemake plan exactly what DVC says has to run."""
 
+import atexit
 import os
 import sys
 import uuid
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from snakemake.io import ancient
+from snakemake.settings.enums import Quietness
 
-from lemur.pipeline.dag import Dag, Stage, param_blocks
+from lemur.pipeline.build_summary import summary
+from lemur.pipeline.dag import Dag, Stage, param_blocks, without_outputs
 from lemur.pipeline.files import DAG, ROOT, read_yaml
 from lemur.pipeline.locks import hold_build
 from lemur.pipeline.validation import check_environment, validate_all
@@ -39,7 +42,13 @@ class Rules:
                 hold_build(ROOT)
         self._dag = Dag()
         # A job on another machine parses the Snakefile too; what it runs was decided by the process that sent it.
-        self._changed = self._dag.changed() if workflow.is_main_process else set()
+        changes = self._dag.changes() if workflow.is_main_process else {}
+        self._changed = set(changes)
+        if workflow.is_main_process and not workflow.output_settings.dryrun:
+            lock = ROOT / "dvc.lock"
+            before = lock.read_text() if lock.exists() else ""
+            # Not in `onsuccess` and `onerror`, which Snakemake leaves out where it finds nothing to do.
+            atexit.register(self._say_how_it_ended, without_outputs(changes), before)
 
     def stages(self) -> list[Stage]:
         return list(self._dag.stages.values())
@@ -96,6 +105,14 @@ class Rules:
             forced = FORCED if name in self._forced else ""
             (MARKERS / self._dag.stages[name].rule).write_text(f"{forced}{uuid.uuid4().hex}\n")
         return planned
+
+    def _say_how_it_ended(self, lost: set[str], before: str) -> None:
+        workflow = self._workflow
+        # There is a scheduler once jobs were planned: not for `--list`, `--dag` and their like, whose output is read.
+        if workflow.scheduler is None or workflow.touch or Quietness.ALL in (workflow.output_settings.quiet or ()):
+            return
+        stages = {stage.rule: stage for stage in self.stages()}
+        print("", *summary(workflow, stages, lost, before, ROOT), sep="\n", file=sys.stderr)
 
 
 def _read(path: Path) -> str:

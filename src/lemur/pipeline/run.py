@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from lemur import workers
-from lemur.pipeline import integrity, launch, locks
+from lemur.pipeline import integrity, launch, locks, processor
 from lemur.pipeline.environment import NUMERICS, apply_numerics, check_packages
 from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.pipeline.validation import block, environment_keys, stage_module, validate
@@ -53,6 +53,8 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     devices = getattr(getattr(params, "mesh", None), "devices", 1)
     numerics = read_yaml(ENVIRONMENT)[NUMERICS] if NUMERICS in environment_keys(declared(dotted)) else None
     apply_numerics(numerics, devices // launch.processes())
+    if outside := processor.outside_profile(numerics or {}):
+        logging.warning("Warning: %s, so this stage may give other bytes than elsewhere", outside)
     check_packages(declared_packages(dotted))
     inputs, outputs = bind(module, name, bindings)
     for argument, path in inputs.items():

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from lemur.pipeline import lockfile
 from lemur.pipeline.contents import Contents
@@ -12,6 +11,7 @@ from lemur.pipeline.differences import difference
 from lemur.pipeline.lockfile import Lock
 from lemur.pipeline.rebuild import build, clone
 from lemur.pipeline.values import listed, short
+from lemur.pipeline.verdict import COMMITTED, verdict
 
 
 def verify(root: Path, against: str, built: Path | None, asked: list[str], cores: str) -> bool:
@@ -25,9 +25,10 @@ def verify(root: Path, against: str, built: Path | None, asked: list[str], cores
         cores: for Snakemake.
     """
     committed = lockfile.read(against, root)
+    record = COMMITTED if against == "HEAD" else f"dvc.lock of {against}"
     checkouts = [root, *[Path(against)] * (Path(against) / ".dvc").is_dir()]
     if built:
-        return compare(committed, lockfile.read(built, root), asked, Contents(*checkouts), Contents(built))
+        return compare(committed, lockfile.read(built, root), asked, Contents(*checkouts), Contents(built), record)
     _say_what_is_built(root)
     names = lockfile.select(committed, asked)
     folder = Path(tempfile.mkdtemp(prefix="lemur-verify-"))
@@ -37,7 +38,7 @@ def verify(root: Path, against: str, built: Path | None, asked: list[str], cores
         print(f"{'All' if not asked else len(names)} stages are built from scratch in {folder}/lemur", flush=True)
         build(folder / "lemur", targets, cores)
         new = lockfile.read(folder / "lemur", root)
-        same = compare(committed, new, asked, Contents(*checkouts), Contents(folder / "lemur"))
+        same = compare(committed, new, asked, Contents(*checkouts), Contents(folder / "lemur"), record)
     except KeyboardInterrupt:
         shutil.rmtree(folder)
         raise SystemExit("interrupted; the temporary build is removed") from None
@@ -57,8 +58,10 @@ def _say_what_is_built(root: Path) -> None:
         print(f"Not committed, so not built: {listed(line[3:] for line in status.splitlines())}")
 
 
-def compare(committed: Lock, built: Lock, asked: list[str], old: Contents, new: Contents) -> bool:
-    """Print how many artifacts are equal, and the first that is not; True if all are that have to be.
+def compare(
+    committed: Lock, built: Lock, asked: list[str], old: Contents, new: Contents, record: str = COMMITTED
+) -> bool:
+    """Print the first artifact that is not equal, and how many are not; True if all are that have to be.
 
     On another numerics profile only data stages have to; but whatever dvc.lock records has to be there, and what lies
     in the build's folders has to be what its own dvc.lock says.
@@ -69,27 +72,21 @@ def compare(committed: Lock, built: Lock, asked: list[str], old: Contents, new: 
     other = lockfile.other_profile(committed, built)
     if other:
         print(f"On another numerics profile only the {len(data)} data stages have to be equal: {other}.")
-    rows = [(name, *row) for name in names for row in _outs(committed.get(name, {}), built.get(name, {}))]
+    rows = [(name, *row) for name in names for row in lockfile.outputs(committed.get(name, {}), built.get(name, {}))]
     different = [row for row in rows if row[2] != row[3]]
     lost = [
         path
         for _, path, before, after in rows
         if after and ((before == after and not new.holds(after, path)) or new.altered(after, path))
     ]
-    same = [path for _, path, before, after in rows if before == after and path not in lost]
-    print(f"{len(same)} of {len(rows)} artifacts have the recorded bytes")
     if lost:
         print(f"Not in this build, or damaged: {listed(lost, 12)}")
     failed = [row for row in different if row[0] in data or not other or not row[3]]
     if different:
         _explain(failed[0] if failed else different[0], different, committed, built, old, new)
+        print()
+    print("\n".join(verdict(committed, built, names, lost, record)))
     return not failed and not lost
-
-
-def _outs(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(path, recorded md5, built md5) of a stage's outputs, "" where one side has none."""
-    old, new = ({out["path"]: out["md5"] for out in entry.get("outs", [])} for entry in (before, after))
-    return [(path, old.get(path, ""), new.get(path, "")) for path in old | new]
 
 
 def _explain(
@@ -102,7 +99,7 @@ def _explain(
 ) -> None:
     name, path, before, after = first
     causes = {stage: lockfile.inputs(committed.get(stage, {}), built.get(stage, {})) for stage, *_ in different}
-    print(f"\nThe first that differs, in graph order, is {path} of stage {name}: {short(before)} -> {short(after)}")
+    print(f"The first that differs, in graph order, is {path} of stage {name}: {short(before)} -> {short(after)}")
     for line in _inside(path, before, after, old, new):
         print(f"  {line}")
     if name in built:
