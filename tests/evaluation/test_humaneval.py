@@ -1,5 +1,6 @@
 import gzip
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,24 @@ def test_cheats_fail(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         result, _ = run(benchmark, Oracle(lambda prompt, code=cheat: code), monkeypatch)  # type: ignore[misc]
         assert result["results"]["humaneval"]["pass@1,strict"] == 0.0
+
+
+@needs_sandbox
+def test_a_slow_solution_passes_and_an_endless_one_is_named(
+    benchmark: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lemur.sandbox.second_run")
+    monkeypatch.setattr(sandbox.second_run, "ROOM", 2)
+    slow = "    import time\n    while time.process_time() < 1.3: pass\n    return a + b"
+    answers = {"add": slow, "shout": "    while True: pass\n", "push": "    items.append(item)\n"}
+    model = Oracle(lambda prompt: next(code for name, code in answers.items() if f"def {name}(" in prompt))
+    result, samples = run(benchmark, model, monkeypatch, timeout=1)
+    statuses = [sample["verdict"]["strict"]["status"] for sample in samples]
+    assert statuses == ["passed", "timed_out", "passed"] and result["counts"]["humaneval"]["timed_out"] == 1
+    near, late = caplog.messages
+    # Both rules leave the slow one as it is, so it runs for one of them; the paper's leaves nothing of the endless one.
+    assert near.endswith(": Own/0 paper") and late.endswith(": Own/1 strict")
+    assert "1.3" not in (benchmark / "result.json").read_text() and "cpu_s" not in str(samples)
 
 
 @needs_sandbox

@@ -24,7 +24,7 @@ def program(question: str, answer: str) -> str | None:
 def verdict(text: str | None) -> str:
     if why_unavailable():
         pytest.skip(why_unavailable())
-    return "no_tests" if text is None else run_python(text, timeout_s=1, memory_mb=256).status
+    return "no_tests" if text is None else run_python(text, timeout_s=3, memory_mb=256).status
 
 
 def test_the_bundled_answers_get_their_verdicts() -> None:

@@ -3,7 +3,6 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def evaluate(
     answers_by_problem = programs.completions(params, model, prompts, STOP)
     report = harness.Report("ds1000", params, 1, 0, len(problems), len(chosen))
     rows: list[Record] = []
-    tests: list[str] = []
+    tests: list[tuple[str, str]] = []
     for problem, text, answers in zip(chosen, prompts, answers_by_problem, strict=True):
         for answer in answers:
             outcome = harness.answered(report, answer)
@@ -84,7 +83,7 @@ def evaluate(
             said = extracted(outcome["output"])
             head = {"id": str(problem.number), "library": problem.library, "prompt": text}
             rows.append({**head, **outcome, "extraction": said})
-            tests.append(problem.program(said))
+            tests.append((head["id"], problem.program(said)))
     by_library: defaultdict[str, list[Record]] = defaultdict(list)
     for row, verdict in zip(rows, judged(environment, tests, params), strict=True):
         row["verdict"] = {"status": verdict.status, "detail": verdict.detail}
@@ -114,13 +113,18 @@ def extracted(output: str) -> str:
     return code.replace("<code>", "")
 
 
-def judged(environment: Environment, tests: Sequence[str], params: Params) -> list[sandbox.Result]:
-    """Verdicts in the order of `tests`; equal programs are run once."""
-    distinct = list(dict.fromkeys(tests))
-    with ThreadPoolExecutor(workers.count()) as pool:
-        found = pool.map(lambda one: environment.run(one, params.timeout, params.memory), distinct)
-        verdicts = dict(zip(distinct, found, strict=True))
-    return [verdicts[test] for test in tests]
+def judged(environment: Environment, tests: Sequence[tuple[str, str]], params: Params) -> list[sandbox.Result]:
+    """Verdicts in the order of `tests`, which are (name, program)s; equal programs are run once."""
+    names = programs.named(tests)
+    results = sandbox.judge_all(
+        list(names),
+        lambda program, seconds: environment.run(program, seconds, params.memory),
+        names=list(names.values()),
+        timeout_s=params.timeout,
+        at_once=workers.count(),
+    )
+    verdicts = dict(zip(names, results, strict=True))
+    return [verdicts[program] for _, program in tests]
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:

@@ -68,7 +68,12 @@ def evaluate(
             rows.append({"id": problem.task_id, "prompt": text, **outcome, "extraction": said})
     by_id = {problem.task_id: problem for problem in chosen}
     verdicts = programs.verdicts(
-        [by_id[row["id"]].program(row["extraction"][name]) for row in rows for name in EXTRACTIONS], params
+        [
+            (f"{row['id']} {name}", by_id[row["id"]].program(row["extraction"][name]))
+            for row in rows
+            for name in EXTRACTIONS
+        ],
+        params,
     )
     for row in rows:
         found = {name: verdicts[by_id[row["id"]].program(row["extraction"][name])] for name in EXTRACTIONS}

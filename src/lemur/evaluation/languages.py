@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -44,6 +43,7 @@ class Language:
 class Run:
     status: Status
     detail: str
+    cpu_s: float
 
 
 GO = "GOCACHE=/tmp/go GO111MODULE=off GOFLAGS=-p=1"
@@ -207,12 +207,18 @@ def version(name: str) -> str:
     return next((line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()), "")
 
 
-def run(name: str, programs: Sequence[str], *, timeout_s: int, memory_mb: int) -> list[Run]:
-    """Verdicts in the order of `programs`, as many at once as this stage has workers. `timeout_s`: processor seconds of
-    each process of a program."""
-    sandbox.layers()
-    with ThreadPoolExecutor(workers.count()) as pool:
-        return list(pool.map(lambda program: _run(LANGUAGES[name], program, timeout_s, memory_mb), programs))
+def run(
+    name: str, programs: Sequence[str], *, names: Sequence[str] | None = None, timeout_s: int, memory_mb: int
+) -> list[Run]:
+    """Verdicts in the order of `programs`, as many at once as this stage has workers; what times out runs a second
+    time, alone and with more room. `timeout_s`: processor seconds of each process of a program."""
+    return sandbox.judge_all(
+        programs,
+        lambda program, seconds: _run(LANGUAGES[name], program, seconds, memory_mb),
+        names=names,
+        timeout_s=timeout_s,
+        at_once=workers.count(),
+    )
 
 
 def _run(language: Language, program: str, timeout_s: int, memory_mb: int) -> Run:
@@ -225,13 +231,11 @@ def _run(language: Language, program: str, timeout_s: int, memory_mb: int) -> Ru
         argv,
         files={language.file: program.encode(errors="replace")},
         readable=[*READABLE, *map(str, extra())],
-        limits=sandbox.Limits(
-            cpu_s=timeout_s, wall_s=4.0 * timeout_s, memory_mb=memory_mb, processes=256, scratch_mb=512, file_mb=256
-        ),
+        limits=sandbox.Limits(cpu_s=timeout_s, memory_mb=memory_mb, processes=256, scratch_mb=512, file_mb=256),
     )
-    if done.timed_out or done.returncode == 128 + 24:
-        return Run("timed_out", f"more than {timeout_s} s")
     said = f"stdout:{done.stdout}\nstderr:{done.stderr}"
     if done.returncode == 0 and not re.search(language.fails, said):
-        return Run("passed", "")
-    return Run("failed", f"exit status {done.returncode}")
+        return Run("passed", "", done.cpu_s)
+    if sandbox.out_of_time(done, timeout_s):
+        return Run("timed_out", f"more than {timeout_s} s", done.cpu_s)
+    return Run("failed", f"exit status {done.returncode}", done.cpu_s)

@@ -83,7 +83,12 @@ def evaluate(
             report.counts["unanswered"] += not code
             rows.append({"id": str(problem.task_id), "prompt": text, "shots": count, **outcome, "extraction": code})
     verdicts = programs.verdicts(
-        [by_id[int(row["id"])].program(row["extraction"], rule) for row in rows for rule in RULES], params
+        [
+            (f"{row['id']} {rule}", by_id[int(row["id"])].program(row["extraction"], rule))
+            for row in rows
+            for rule in RULES
+        ],
+        params,
     )
     for row in rows:
         problem = by_id[int(row["id"])]

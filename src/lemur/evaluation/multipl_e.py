@@ -121,9 +121,11 @@ def _ask(
             said = programs.without_fence(outcome["output"])
             head = {"id": f"{language}/{problem.name}", "language": language, "prompt": text}
             rows.append({**head, **outcome, "extraction": said, "program": problem.program(said)})
-    distinct = list(dict.fromkeys(row["program"] for row in rows))
-    judged = languages.run(language, distinct, timeout_s=params.timeout, memory_mb=params.memory)
-    verdicts = dict(zip(distinct, judged, strict=True))
+    names = programs.named((row["id"], row["program"]) for row in rows)
+    judged = languages.run(
+        language, list(names), names=list(names.values()), timeout_s=params.timeout, memory_mb=params.memory
+    )
+    verdicts = dict(zip(names, judged, strict=True))
     for row in rows:
         verdict = verdicts[row.pop("program")]
         report.counts["timed_out"] += verdict.status == "timed_out"

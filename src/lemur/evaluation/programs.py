@@ -1,7 +1,7 @@
 """What the benchmarks share whose answers are programs: samples, verdicts from the sandbox, pass@k."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -19,7 +19,9 @@ class ProgramParams(harness.GenerateParams):
     samples: int = Field(description="completions of each problem", gt=0)
     k: tuple[int, ...] = Field(description="which pass@k to report; none above `samples`", min_length=1, strict=False)
     temperature: float = Field(description="of sampling; 0 is greedy, which allows one sample", ge=0)
-    timeout: int = Field(description="processor seconds that a program may take", gt=0)
+    timeout: int = Field(
+        description="processor seconds of a program's first run; the second, alone, gets five times these", gt=0
+    )
     memory: int = Field(description="MiB that a program may use", gt=0)
 
     @model_validator(mode="after")
@@ -54,11 +56,21 @@ def without_fence(completion: str) -> str:
     return re.split(r"^```", completion, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def verdicts(programs: Sequence[str], params: ProgramParams) -> dict[str, sandbox.Result]:
-    """The sandbox's verdict on each Python program; equal ones are run once."""
-    distinct = list(dict.fromkeys(programs))
-    judged = sandbox.run_python_programs(distinct, timeout_s=params.timeout, memory_mb=params.memory)
-    return dict(zip(distinct, judged, strict=True))
+def named(programs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The name of each program, of (name, program)s; equal programs, to be run once, have the first one's."""
+    names: dict[str, str] = {}
+    for name, program in programs:
+        names.setdefault(program, name)
+    return names
+
+
+def verdicts(programs: Iterable[tuple[str, str]], params: ProgramParams) -> dict[str, sandbox.Result]:
+    """The sandbox's verdict on each Python program of (name, program)s."""
+    names = named(programs)
+    judged = sandbox.run_python_programs(
+        list(names), names=list(names.values()), timeout_s=params.timeout, memory_mb=params.memory
+    )
+    return dict(zip(names, judged, strict=True))
 
 
 def scores(rows: Sequence[Record], rules: Sequence[str], ks: Sequence[int]) -> Record:

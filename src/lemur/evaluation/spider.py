@@ -6,7 +6,6 @@ import sqlite3
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from lemur.sources.fetched import BadRecord, FetchedFile, load
 STOP = (";", "\n\n", "--", "```")
 RULES = ("paper", "strict")
 METRICS = ("execution_accuracy", "test_suite_accuracy")
+TIMEOUT_S = 60
+"""Processor seconds for all that a query is asked. The steps end it long before; these are for what no step counts."""
 _JUDGE = Path(sql_judge.__file__).read_text(encoding="utf-8")
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`"
 
@@ -88,7 +89,8 @@ def evaluate(
         report.counts["unanswered"] += not outcome["output"].strip()
         head = {"id": question.where, "database": question.database, "prompt": text, "target": question.query}
         rows.append({**head, **outcome, "extraction": extracted(outcome["output"])})
-    verdicts = judged([(databases[row["database"]], row["target"], row["extraction"]) for row in rows], params)
+    queries = [(databases[row["database"]], row["target"], row["extraction"]) for row in rows]
+    verdicts = judged(queries, params, [row["id"] for row in rows])
     for row, verdict in zip(rows, verdicts, strict=True):
         row |= verdict
         report.counts["invalid"] += bool(verdict["verdict"]["error"])
@@ -142,37 +144,38 @@ def repaired(query: str, *, keep_distinct: bool) -> str:
     return re.sub(rf"({_QUOTED})|\bdistinct\b", lambda found: found[1] or "", query, flags=re.IGNORECASE)
 
 
-def judged(queries: list[tuple[Database, str, str]], params: Params) -> list[Record]:
+def judged(queries: list[tuple[Database, str, str]], params: Params, names: list[str] | None = None) -> list[Record]:
     """For each (database, gold query, predicted query) what goes into its sample: `correct` by metric and rule, and
     `verdict`. Raises `ValueError` where a gold query fails."""
 
-    def one(job: tuple[Database, str, str]) -> Record:
-        database, gold, said = job
-        names = [f"{number}.sqlite" for number in range(len(database.files))]
+    def judge(query: tuple[Database, str, str], seconds: int) -> sandbox.Result:
+        database, gold, said = query
+        databases = [f"{number}.sqlite" for number in range(len(database.files))]
         questions = []
         for rule in RULES:
             wanted, got = (repaired(query, keep_distinct=rule == "strict") for query in (gold, said))
             ordered = "order by" in wanted.lower()
-            asked = {"gold": wanted, "said": got, "ordered": ordered, "databases": names, "steps": params.max_steps}
+            asked = {"gold": wanted, "said": got, "ordered": ordered, "databases": databases, "steps": params.max_steps}
             questions.append(asked)
-        files = {"question.json": dump(questions).encode(), **dict(zip(names, database.files, strict=True))}
-        # The steps end a query long before the seconds do, which are for what no step counts.
-        done = sandbox.run_python(_JUDGE, files=files, timeout_s=60, memory_mb=params.memory)
-        if done.status == "failed":
-            raise ValueError(f"spider: {done.detail}; gold query: {gold}")
-        if done.status != "passed":
-            none = dict.fromkeys(RULES, False)
-            return {"correct": dict.fromkeys(METRICS, none), "verdict": {"error": done.status}}
-        found = dict(zip(RULES, json.loads(done.stdout), strict=True))
-        correct = {
-            "execution_accuracy": {rule: bool(verdict["equal"][0]) for rule, verdict in found.items()},
-            "test_suite_accuracy": {rule: all(verdict["equal"]) for rule, verdict in found.items()},
-        }
-        return {"correct": correct, "verdict": {"error": found["strict"]["error"]}}
+        files = {"question.json": dump(questions).encode(), **dict(zip(databases, database.files, strict=True))}
+        return sandbox.run_python(_JUDGE, files=files, timeout_s=seconds, memory_mb=params.memory)
 
-    sandbox.layers()
-    with ThreadPoolExecutor(workers.count()) as pool:
-        return list(pool.map(one, queries))
+    results = sandbox.judge_all(queries, judge, names=names, timeout_s=TIMEOUT_S, at_once=workers.count())
+    return [_outcome(done, gold) for (_, gold, _), done in zip(queries, results, strict=True)]
+
+
+def _outcome(done: sandbox.Result, gold: str) -> Record:
+    if done.status == "failed":
+        raise ValueError(f"spider: {done.detail}; gold query: {gold}")
+    if done.status != "passed":
+        none = dict.fromkeys(RULES, False)
+        return {"correct": dict.fromkeys(METRICS, none), "verdict": {"error": done.status}}
+    found = dict(zip(RULES, json.loads(done.stdout), strict=True))
+    correct = {
+        "execution_accuracy": {rule: bool(verdict["equal"][0]) for rule, verdict in found.items()},
+        "test_suite_accuracy": {rule: all(verdict["equal"]) for rule, verdict in found.items()},
+    }
+    return {"correct": correct, "verdict": {"error": found["strict"]["error"]}}
 
 
 def read(file: FetchedFile) -> Iterator[Question | BadRecord]:

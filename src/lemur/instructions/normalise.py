@@ -31,7 +31,9 @@ class Params(StageParams):
     verify: Literal["run", "drop", "keep"] = Field(
         description="Python problems: run the tests, or drop or keep them unrun"
     )
-    verify_timeout_s: int = Field(gt=0, description="processor seconds for one program")
+    verify_timeout_s: int = Field(
+        gt=0, description="processor seconds of a program's first run; the second, alone, gets five times these"
+    )
     verify_memory_mb: int = Field(ge=16, description="megabytes for one program")
     max_bad_share: float = Field(ge=0, le=1, description="share of a source's records that may be malformed")
 
@@ -180,6 +182,7 @@ class _Run:
             return
         results = run_python_programs(
             [program for _, program in waiting],
+            names=[record["id"] for record, _ in waiting],
             timeout_s=self.params.verify_timeout_s,
             memory_mb=self.params.verify_memory_mb,
         )

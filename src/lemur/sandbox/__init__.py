@@ -6,7 +6,8 @@
 from lemur.sandbox.backend import Layers, Unavailable, available, layers, run, why_unavailable
 from lemur.sandbox.limits import Limits
 from lemur.sandbox.process import Completed
-from lemur.sandbox.programs import Result, run_python, run_python_programs
+from lemur.sandbox.programs import Result, out_of_time, run_python, run_python_programs
+from lemur.sandbox.second_run import judge_all
 
 __all__ = [
     "Completed",
@@ -15,7 +16,9 @@ __all__ = [
     "Result",
     "Unavailable",
     "available",
+    "judge_all",
     "layers",
+    "out_of_time",
     "run",
     "run_python",
     "run_python_programs",

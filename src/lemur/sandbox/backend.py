@@ -131,7 +131,7 @@ def probe(mechanism: str) -> str | None:
         tries = "".join(f"try:\n {code}\n print({name!r})\nexcept OSError:\n pass\n" for name, code in attacks.items())
         try:
             command = [python(mechanism).command, "-c", f"{tries}print('done')"]
-            done = _run(mechanism, command, {}, b"", b"", Limits(wall_s=10.0))
+            done = _run(mechanism, command, {}, b"", b"", Limits())
         except (OSError, Unavailable) as error:
             return str(error)
     *leaks, last = done.stdout.split("\n")[:-1] or [""]
@@ -204,4 +204,11 @@ def _run(
                 with_proc=not mechanism.endswith("noproc"),
             )
             order.started = stack.enter_context(cgroup.group(limits.memory_mb + limits.scratch_mb, limits.processes))
-        return execute(order, stdin=stdin, channel=channel, wall_s=limits.wall_s, output_bytes=limits.output_bytes)
+        return execute(
+            order,
+            stdin=stdin,
+            channel=channel,
+            asleep_s=limits.cpu_s,
+            wall_s=limits.longest_s,
+            output_bytes=limits.output_bytes,
+        )

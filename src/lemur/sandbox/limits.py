@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 
+WALL_PER_CPU = 20
+
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one run. CPU seconds decide a time-out, so that a busy machine does not change verdicts; wall seconds
-    only end what sleeps or blocks."""
+    """Limits of one run. Time in which it waits for a processor counts for `wall_s` alone, which leaves much room."""
 
     cpu_s: int = 10
-    """Processor seconds of each process."""
-    wall_s: float = 30.0
-    """Seconds by the clock, whole run."""
+    """Processor seconds of each process, and seconds by the clock in which nothing of the program wants a processor."""
+    wall_s: float | None = None
+    """Seconds by the clock in all, which end what neither of those does, such as processes that start one another for
+    ever; `None` for `WALL_PER_CPU` times `cpu_s`, so that on a busy machine a twentieth of a core is enough."""
     memory_mb: int = 1024
     """MiB of data of each process, and of the run as a whole where a memory cgroup can be made."""
     address_space_mb: int | None = None
@@ -24,6 +26,10 @@ class Limits:
     open_files: int = 256
     output_bytes: int = 65536
     """Bytes kept of stdout and of stderr; the rest is read and thrown away."""
+
+    @property
+    def longest_s(self) -> float:
+        return self.wall_s or float(WALL_PER_CPU * self.cpu_s)
 
     def rlimits(self) -> dict[str, int]:
         """Values by the names of `setrlimit(2)`, lower case."""

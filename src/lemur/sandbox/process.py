@@ -12,14 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from lemur.sandbox.watching import asleep, cpu_seconds
+
 PR_SET_CHILD_SUBREAPER = 36
 CHANNEL_BYTES = 65536
+TICK_S = 0.1
+"""Seconds between two looks at whether a silent program sleeps."""
 
 
 @dataclass(frozen=True)
 class Completed:
-    """How a command ended. `returncode` is 128 + the signal's number for a signal, as in a shell; `channel` is what
-    the command wrote to its private pipe; `truncated` says that some output was thrown away."""
+    """How a command ended. `returncode` is 128 + the signal's number for a signal, as in a shell; `timed_out` says that
+    it slept too long, or that the clock's limit ended it; `channel` is what the command wrote to its private pipe;
+    `truncated` says that some output was thrown away; `cpu_s` is the processor seconds of all its processes."""
 
     returncode: int
     timed_out: bool
@@ -27,6 +32,7 @@ class Completed:
     stderr: str
     truncated: bool
     channel: bytes
+    cpu_s: float
 
 
 @dataclass
@@ -61,10 +67,12 @@ def memory_file(content: bytes) -> int:
     return fd
 
 
-def execute(launch: Launch, *, stdin: bytes, channel: int, wall_s: float, output_bytes: int) -> Completed:
-    """Run to the end or to `wall_s` seconds. `channel` is the reading end of the program's private pipe."""
+def execute(
+    launch: Launch, *, stdin: bytes, channel: int, asleep_s: float, wall_s: float, output_bytes: int
+) -> Completed:
+    """Run to the end, to `asleep_s` seconds asleep or to `wall_s` in all. `channel` is the reading end of the program's
+    private pipe."""
     adopt_orphans(os.getpid())
-    deadline = time.monotonic() + wall_s
     stdin_fd = memory_file(stdin)
     try:
         process = subprocess.Popen(
@@ -85,15 +93,15 @@ def execute(launch: Launch, *, stdin: bytes, channel: int, wall_s: float, output
     try:
         _release(launch, tree)
         caps = {process.stdout.fileno(): output_bytes, process.stderr.fileno(): output_bytes, channel: CHANNEL_BYTES}
-        kept, truncated, timed_out = _read(caps, tree, deadline)
+        kept, truncated, timed_out = _read(caps, tree, asleep_s, wall_s)
     finally:
-        tree.end()
+        cpu_s = tree.end()
         process.stdout.close()
         process.stderr.close()
     out, err, private = kept.values()
     code = process.returncode if process.returncode >= 0 else 128 - process.returncode
     text = (out.decode(errors="replace"), err.decode(errors="replace"))
-    return Completed(code, timed_out, *text, truncated, bytes(private))
+    return Completed(code, timed_out, *text, truncated, bytes(private), cpu_s)
 
 
 class _Tree:
@@ -101,6 +109,7 @@ class _Tree:
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self.process = process
+        self.first_pid: int | None = None
         self.first: int | None = None  # a pidfd: a number could be another process by the time it is used
 
     def kill(self) -> None:
@@ -110,13 +119,19 @@ class _Tree:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def end(self) -> None:
+    def end(self) -> float:
+        """End all of them, reap them and say how many processor seconds they took."""
         self.kill()
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        cpu_s = cpu_seconds(self.process.pid)
         self.process.wait()
-        if self.first is not None:
+        if self.first is not None and self.first_pid is not None:
             with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PIDFD, self.first, os.WEXITED | os.WNOWAIT)
+                cpu_s += cpu_seconds(self.first_pid)
                 os.waitid(os.P_PIDFD, self.first, os.WEXITED)
             os.close(self.first)
+        return cpu_s
 
 
 def _release(launch: Launch, tree: _Tree) -> None:
@@ -127,7 +142,7 @@ def _release(launch: Launch, tree: _Tree) -> None:
         if text.strip():  # empty: bubblewrap failed before it had a process
             pid = int(json.loads(text)["child-pid"])
             with contextlib.suppress(ProcessLookupError):
-                tree.first = os.pidfd_open(pid)
+                tree.first, tree.first_pid = os.pidfd_open(pid), pid
                 if launch.started is not None:
                     launch.started(pid)
     if launch.release is not None:
@@ -136,8 +151,12 @@ def _release(launch: Launch, tree: _Tree) -> None:
         os.close(launch.release)
 
 
-def _read(caps: dict[int, int], tree: _Tree, deadline: float) -> tuple[dict[int, bytearray], bool, bool]:
-    """Read all pipes until the command has ended; keep at most each one's cap. Returns bytes, truncated, timed out."""
+def _read(caps: dict[int, int], tree: _Tree, asleep_s: float, wall_s: float) -> tuple[dict[int, bytearray], bool, bool]:
+    """Read all pipes until the command has ended; keep at most each one's cap. Returns bytes, truncated, timed out.
+
+    A tick counts as slept if nothing was written in it, for whoever writes may wait for us, and if all sleep then.
+    However long a tick takes on a busy machine, it counts once."""
+    deadline, ticks_asleep = time.monotonic() + wall_s, 0
     kept = {fd: bytearray() for fd in caps}
     truncated = ended = False
     with selectors.DefaultSelector() as selector:
@@ -148,9 +167,9 @@ def _read(caps: dict[int, int], tree: _Tree, deadline: float) -> tuple[dict[int,
         selector.register(end, selectors.EVENT_READ)
         try:
             while selector.get_map():
-                left = deadline - time.monotonic()
-                ready = selector.select(left) if left > 0 else []
-                if not ready:
+                ready = selector.select(TICK_S)
+                ticks_asleep += not ready and asleep(tree.process.pid)
+                if ticks_asleep * TICK_S > asleep_s or time.monotonic() > deadline:
                     return kept, truncated, not ended
                 for key, _ in ready:
                     if key.fd == end:
