@@ -1,5 +1,7 @@
-"""One side of training.py or commits.py in a process of its own: `python training_side.py REQUEST`, an answer in JSON on
-stdout; or, with `lockstep`, processor seconds of one more repetition for each line on stdin."""
+"""One side of training.py or commits.py in a process of its own: `python training_side.py REQUEST`.
+
+The answer is JSON on stdout; with `lockstep`, each line on stdin asks for the processor seconds of one more repetition.
+"""
 
 import json
 import math
