@@ -1,0 +1,86 @@
+"""Run a program as another processor: python -m tests.processors.identity NAME -- COMMAND ARGUMENTS...
+
+jaxlib and numpy ask `cpuid` which processor they run on, and choose kernels and generate code by the answer. cpuid.c
+gives them the answer of a file of profiles/ instead, at native speed. The C library keeps what it was told before.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.processors.cpuid_sites import cpuid_sites
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parents[1] / ".lemur" / "processors"
+NATIVE = "native"
+PROFILES = sorted(path.name for path in (HERE / "profiles").iterdir() if path.suffix != ".md")
+LIBRARIES = ("jaxlib/*.so", "numpy/**/*.so", "numpy.libs/*.so*")
+
+
+def missing_tools() -> str:
+    """What this needs and the machine has not, as the reason of a skip; empty if nothing."""
+    missing = [tool for tool in ("gcc", "objdump") if not shutil.which(tool)]
+    return f"no {' and '.join(missing)} here: apt-get install gcc libc6-dev binutils" if missing else ""
+
+
+def run_as(name: str, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """`subprocess.run` as this processor, with its output as text; NATIVE is this machine's own."""
+    environment = {**options.pop("env", os.environ), **variables(name)}
+    return subprocess.run(command, text=True, env=environment, **options)
+
+
+def variables(name: str) -> dict[str, str]:
+    """What a process's environment needs for it to run as this processor."""
+    if name == NATIVE:
+        return {}
+    profile = HERE / "profiles" / name
+    if name not in PROFILES:
+        raise SystemExit(f"no profile {name}; there are {NATIVE}, {', '.join(PROFILES)}")
+    if reason := missing_tools():
+        raise SystemExit(reason)
+    library = _made("cpuid.so", _compile, [HERE / "cpuid.c"])
+    packages = Path(sysconfig.get_paths()["platlib"])
+    libraries = sorted(path for pattern in LIBRARIES for path in packages.glob(pattern))
+    sites = _made("sites", _list_sites, [HERE / "cpuid_sites.py", *libraries])
+    return {
+        "LD_PRELOAD": str(library),
+        "LD_AUDIT": str(library),
+        "CPUID_PROFILE": str(profile),
+        "CPUID_SITES": str(sites),
+    }
+
+
+def _made(name: str, make: Callable[[list[Path], Path], None], sources: list[Path]) -> Path:
+    """A file made from others, kept as long as those stay the same."""
+    state = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
+    target = CACHE / hashlib.sha256(repr(state).encode()).hexdigest()[:16] / name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            make(sources, Path(folder) / name)
+            (Path(folder) / name).rename(target)  # whole, or not at all
+    return target
+
+
+def _compile(sources: list[Path], target: Path) -> None:
+    command = ["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", str(target), str(sources[0]), "-ldl"]
+    subprocess.run(command, check=True)
+
+
+def _list_sites(sources: list[Path], target: Path) -> None:
+    sites = {path.name: cpuid_sites(path) for path in sources[1:]}
+    lines = (" ".join([name, *(f"{site:x}" for site in places)]) for name, places in sites.items() if places)
+    target.write_text("".join(line + "\n" for line in lines))
+
+
+if __name__ == "__main__":
+    name, separator, *command = sys.argv[1:]
+    assert separator == "--", __doc__
+    os.execvpe(command[0], command, {**os.environ, **variables(name)})
