@@ -1,11 +1,12 @@
 /* The process sees another processor. Used twice in one process:
 
    LD_AUDIT:   as a library is loaded, each of its cpuid instructions (0F A2) listed in the file $CPUID_SITES becomes
-               0E A2, which 64-bit processors refuse. One line a library: its file name and addresses in hex.
+               0E A2, which 64-bit processors refuse. One line a library: its path, a tab and addresses in hex.
    LD_PRELOAD: the SIGILL that follows is answered from the file $CPUID_PROFILE, format in profiles/README.md.
                With $CPUID_LOG set, every answer is a line on stderr. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <limits.h>
 #include <link.h>
 #include <signal.h>
 #include <stdint.h>
@@ -36,16 +37,16 @@ static void replace(uint8_t *at) {
 unsigned la_version(unsigned version) { return version < LAV_CURRENT ? version : LAV_CURRENT; }
 
 unsigned la_objopen(struct link_map *map, Lmid_t namespace, uintptr_t *cookie) {
-  const char *slash = strrchr(map->l_name, '/'), *name = slash ? slash + 1 : map->l_name;
   const char *list = getenv("CPUID_SITES");
   FILE *file = list ? fopen(list, "r") : NULL;
-  char *line = NULL, *rest, *end;
+  char path[PATH_MAX], *line = NULL, *sites, *end;
   size_t size = 0;
   if (!file) fail("CPUID_SITES");
+  if (!realpath(map->l_name, path)) *path = '\0'; /* the kernel's own, of no file */
   while (getline(&line, &size, file) > 0)
-    if (!strcmp(strtok_r(line, " ", &rest), name))
-      for (unsigned long at; at = strtoul(rest, &end, 16), end != rest; rest = end)
-        replace((uint8_t *)map->l_addr + at);
+    if (!strcmp(strtok_r(line, "\t", &sites), path))
+      for (unsigned long site; site = strtoul(sites, &end, 16), end != sites; sites = end)
+        replace((uint8_t *)map->l_addr + site);
   free(line);
   fclose(file);
   return 0;

@@ -1,7 +1,8 @@
 """Run a program as another processor: python -m tests.processors.identity NAME -- COMMAND ARGUMENTS...
 
-jaxlib and numpy ask `cpuid` which processor they run on, and choose kernels and generate code by the answer. cpuid.c
-gives them the answer of a file of profiles/ instead, at native speed. The C library keeps what it was told before.
+jaxlib, numpy and others ask `cpuid` which processor they run on, and choose kernels and generate code by the answer.
+cpuid.c gives all that lies in site-packages the answer of a file of profiles/ instead, at native speed. Python itself
+and the C library keep what they were told. JAX remembers no compiled program meanwhile: it could be another's.
 """
 
 import hashlib
@@ -21,7 +22,6 @@ HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".lemur" / "processors"
 NATIVE = "native"
 PROFILES = sorted(path.name for path in (HERE / "profiles").iterdir() if path.suffix != ".md")
-LIBRARIES = ("jaxlib/*.so", "numpy/**/*.so", "numpy.libs/*.so*")
 
 
 def missing_tools() -> str:
@@ -32,12 +32,16 @@ def missing_tools() -> str:
 
 def run_as(name: str, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
     """`subprocess.run` as this processor, with its output as text; NATIVE is this machine's own."""
-    environment = {**options.pop("env", os.environ), **variables(name)}
-    return subprocess.run(command, text=True, env=environment, **options)
+    return subprocess.run(command, text=True, env=environment(name), **options)
+
+
+def environment(name: str) -> dict[str, str]:
+    """The environment of a process that is to run as this processor."""
+    return {"JAX_ENABLE_COMPILATION_CACHE": "false", **os.environ, **variables(name)}
 
 
 def variables(name: str) -> dict[str, str]:
-    """What a process's environment needs for it to run as this processor."""
+    """What makes the difference in such an environment."""
     if name == NATIVE:
         return {}
     profile = HERE / "profiles" / name
@@ -47,7 +51,7 @@ def variables(name: str) -> dict[str, str]:
         raise SystemExit(reason)
     library = _made("cpuid.so", _compile, [HERE / "cpuid.c"])
     packages = Path(sysconfig.get_paths()["platlib"])
-    libraries = sorted(path for pattern in LIBRARIES for path in packages.glob(pattern))
+    libraries = sorted(path.resolve() for path in packages.rglob("*.so*"))
     sites = _made("sites", _list_sites, [HERE / "cpuid_sites.py", *libraries])
     return {
         "LD_PRELOAD": str(library),
@@ -75,12 +79,12 @@ def _compile(sources: list[Path], target: Path) -> None:
 
 
 def _list_sites(sources: list[Path], target: Path) -> None:
-    sites = {path.name: cpuid_sites(path) for path in sources[1:]}
-    lines = (" ".join([name, *(f"{site:x}" for site in places)]) for name, places in sites.items() if places)
-    target.write_text("".join(line + "\n" for line in lines))
+    sites = {path: cpuid_sites(path) for path in sources[1:]}
+    lines = (f"{path}\t{' '.join(f'{site:x}' for site in places)}\n" for path, places in sites.items() if places)
+    target.write_text("".join(lines))
 
 
 if __name__ == "__main__":
     name, separator, *command = sys.argv[1:]
     assert separator == "--", __doc__
-    os.execvpe(command[0], command, {**os.environ, **variables(name)})
+    os.execvpe(command[0], command, environment(name))
