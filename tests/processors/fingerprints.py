@@ -1,6 +1,6 @@
 """Hashes of what the project computes, a line each, to be compared between processors.
 
-    python -m tests.processors.fingerprints [--steps 5] [--layers N] [--mesh fsdp=2,tensor=2] [PART...]
+    python -m tests.processors.fingerprints [--steps 5] [--model num_hidden_layers=1] [--mesh fsdp=2] [PART...]
 
 Parts: trainings, imported (one more training), answers, arrays. On a mesh only the first, on devices that the processor
 is cut into.
@@ -23,7 +23,6 @@ PARTS = ("trainings", "imported", "answers", "arrays")
 
 def fingerprints(part: str, work: Path, asked: argparse.Namespace) -> Iterator[tuple[str, bytes]]:
     """`work`: an empty folder."""
-    changes = {"num_hidden_layers": asked.layers} if asked.layers else {}
     if part == "arrays":
         from tests.processors.arrays import arrays
 
@@ -31,22 +30,22 @@ def fingerprints(part: str, work: Path, asked: argparse.Namespace) -> Iterator[t
     if part == "answers":
         from tests.processors.answers import answers
 
-        return answers(work, changes)
+        return answers(work, asked.model)
     from tests.processors.trainings import imported, trainings
 
-    return imported(work, asked.steps) if part == "imported" else trainings(work, asked.steps, changes, asked.mesh)
+    return imported(work, asked.steps) if part == "imported" else trainings(work, asked.steps, asked.model, asked.mesh)
 
 
-def mesh(text: str) -> dict[str, int]:
-    return {axis: int(size) for axis, size in (part.split("=") for part in text.split(","))}
+def sizes(text: str) -> dict[str, int]:
+    return {name: int(size) for name, size in (part.split("=") for part in text.split(","))}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=5, help="optimizer steps of each training")
-    parser.add_argument("--layers", type=int, help="of the model, in place of params.yaml's")
+    parser.add_argument("--model", type=sizes, default={}, help="sizes in place of params.yaml's base_model.model")
     parser.add_argument("--flags", help="XLA's flags, in place of environment.yaml's")
-    parser.add_argument("--mesh", type=mesh, default={}, help="as data=1,fsdp=2,sequence=1,tensor=2")
+    parser.add_argument("--mesh", type=sizes, default={}, help="as data=1,fsdp=2,sequence=1,tensor=2")
     parser.add_argument("parts", nargs="*", default=PARTS, metavar="PART")
     asked = parser.parse_args()
     numerics = read_yaml(ENVIRONMENT)["numerics"]

@@ -12,14 +12,15 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.processors.cpuid_sites import cpuid_sites
 
 HERE = Path(__file__).resolve().parent
-CACHE = HERE.parents[1] / ".lemur" / "processors"
+ROOT = HERE.parents[1]
+CACHE = ROOT / ".lemur" / "processors"
 NATIVE = "native"
 PROFILES = sorted(path.name for path in (HERE / "profiles").iterdir() if path.suffix != ".md")
 
@@ -33,6 +34,16 @@ def missing_tools() -> str:
 def run_as(name: str, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
     """`subprocess.run` as this processor, with its output as text; NATIVE is this machine's own."""
     return subprocess.run(command, text=True, env=environment(name), **options)
+
+
+def run_module(name: str, module: str, *arguments: str, python: Sequence[str] = (sys.executable,)) -> str:
+    """What `python -m MODULE ARGUMENTS` of this checkout prints as this processor. Raises what it writes to stderr."""
+    command = [*python, "-m", module, *arguments]
+    path = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    done = subprocess.run(command, cwd=ROOT, env=environment(name) | path, text=True, capture_output=True)
+    if done.returncode:
+        raise RuntimeError(f"as {name}: {' '.join(command)} gave {done.returncode}:\n{done.stderr[-4000:]}")
+    return done.stdout
 
 
 def environment(name: str) -> dict[str, str]:
