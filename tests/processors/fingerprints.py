@@ -2,8 +2,8 @@
 
     python -m tests.processors.fingerprints [--steps 5] [--model num_hidden_layers=1] [--mesh fsdp=2] [PART...]
 
-Parts: trainings, imported (one more training), answers, arrays. On a mesh only the first, on devices that the processor
-is cut into.
+Parts: trainings, imported (one more training), answers, kernels, arrays. On a mesh, of devices that the processor is
+cut into, only the first.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 from lemur.pipeline.environment import apply_numerics
 from lemur.pipeline.files import ENVIRONMENT, read_yaml
 
-PARTS = ("trainings", "imported", "answers", "arrays")
+PARTS = ("trainings", "imported", "answers", "kernels", "arrays")
 
 
 def fingerprints(part: str, work: Path, asked: argparse.Namespace) -> Iterator[tuple[str, bytes]]:
@@ -27,6 +27,10 @@ def fingerprints(part: str, work: Path, asked: argparse.Namespace) -> Iterator[t
         from tests.processors.arrays import arrays
 
         return arrays(work)
+    if part == "kernels":
+        from tests.processors.kernels import kernels
+
+        return kernels()
     if part == "answers":
         from tests.processors.answers import answers
 
