@@ -44,7 +44,8 @@ def test_the_cache_grows_with_what_is_generated(beginning: int, monkeypatch: pyt
 def test_samples_follow_the_distribution() -> None:
     """20,000 draws: each token within five standard deviations of its probability, none of probability 0."""
     draws, temperature = 20_000, 0.7
-    logits = np.array([0.0, 2.0, -np.inf, 1.0, -3.0, 1.5, -np.inf], np.float32)
+    logits = np.random.default_rng(1).standard_normal(150).astype(np.float32) * 2
+    logits[[0, 63, 64, 149]] = -np.inf
     keys = np.random.default_rng(0).integers(0, 2**32, (draws, 2), dtype=np.uint32)
     rows = np.broadcast_to(logits, (draws, len(logits)))
     tokens = np.asarray(tiles._choose(rows, keys, np.float32(temperature), np.int32(3), sampled=True))
@@ -53,3 +54,17 @@ def test_samples_follow_the_distribution() -> None:
     counts = np.bincount(tokens, minlength=len(logits))
     deviation = np.sqrt(draws * expected * (1 - expected))
     assert (np.abs(counts - draws * expected) <= 5 * deviation).all()
+
+
+@pytest.mark.parametrize("tokens", [1, 64, 65, 1000])
+def test_the_smallest_and_largest_numbers_draw_the_first_and_last_possible_token(tokens: int) -> None:
+    rng = np.random.default_rng(tokens)
+    weights = rng.random((200, tokens)).astype(np.float32) * (rng.random((200, tokens)) < 0.3)
+    weights[:, tokens // 2] = 0.1
+    possible = weights > 0
+    first = np.asarray(tiles._drawn(weights, np.zeros(200, np.float32)))
+    last = np.asarray(tiles._drawn(weights, np.full(200, 1 - 2.0**-23, np.float32)))
+    assert possible[np.arange(200), first].all() and possible[np.arange(200), last].all()
+    assert (first == possible.argmax(1)).all()
+    # The very last tokens may be lighter than the number's last bit.
+    assert (weights[:, ::-1].cumsum(1)[:, ::-1][np.arange(200), last] - weights[np.arange(200), last] < 1e-4).all()
