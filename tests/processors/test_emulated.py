@@ -1,4 +1,4 @@
-"""The same bytes under qemu, whose processors are emulated to the last instruction: 5 minutes each.
+"""The same bytes under qemu, whose processors are emulated to the last instruction: 10 minutes each.
 
     make test-processors        (Debian: apt-get install qemu-user)
 

@@ -1,6 +1,8 @@
-"""The same bytes as each processor of profiles/, and the old ways that gave others: `make test-processors`.
+"""The same bytes as each processor of profiles/, and the ways that once gave others.
 
-Each takes 40 s of processor time; all run in the background, as many at once as there are cores."""
+    make test-processors PROCESSORS="processors and not slow"       # 5 minutes on two cores
+
+They run in the background, as many at once as there are cores."""
 
 import os
 import platform
@@ -21,22 +23,28 @@ pytestmark = [
 FINGERPRINTS = ("tests.processors.fingerprints", "--steps", "2", "--model", "num_hidden_layers=1")
 ON_A_MESH = (*FINGERPRINTS, "--mesh", "fsdp=2,tensor=2", "trainings")
 OPERATIONS = "tests.processors.operations"
+# Of the others each is much like one of these.
+MAIN = {"zen2", "zen4", "haswell", "skl", "skx", "adl", "nocache"}
 NAMES = {"zen2": "znver2", "zen5": "znver5", "haswell": "haswell", "skl": "skylake", "adl": "alderlake"}  # LLVM's
+LONGEST = "test_all_that_is_computed"
 Printed = Callable[..., dict[str, str]]
 
 
 @pytest.fixture(scope="module")
-def printed() -> Iterator[Printed]:
+def printed(request: pytest.FixtureRequest) -> Iterator[Printed]:
     """(processor, module, arguments) -> the names and values that it prints; each run once."""
     pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
     start = cache(lambda *run: pool.submit(run_module, *run))
-    for name in (NATIVE, *PROFILES):
+    chosen = [item.callspec.params["name"] for item in request.session.items if item.name.startswith(LONGEST)]
+    for name in [NATIVE, *chosen] if chosen else []:
         start(name, *FINGERPRINTS)
     yield lambda *run: dict(line.rsplit(maxsplit=1) for line in start(*run).result().splitlines())
     pool.shutdown(cancel_futures=True)
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize(
+    "name", [name if name in MAIN else pytest.param(name, marks=pytest.mark.slow) for name in PROFILES]
+)
 def test_all_that_is_computed(printed: Printed, name: str) -> None:
     native = printed(NATIVE, *FINGERPRINTS)
     assert {"base_model/model/model.safetensors", "imported/curve.csv", "sampled texts", "embeddings"} <= set(native)
