@@ -53,11 +53,12 @@ EXACT ?= exact
 test-exact: setup ## real builds in temporary clones: exact reruns, the same bytes; a part: EXACT="exact and not tiny"
 	python -m pytest -q -n 2 --dist loadfile tests/exact -m "$(EXACT)"
 
-check: setup ## formatting, lint, types, and that dvc.yaml declares what the code uses
+check: setup ## formatting, lint, types, floors of the rooms, and that dvc.yaml declares what the code uses
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile
 	mypy src/lemur
+	PYTHONPATH=src lint-imports --no-cache
 	lemur check
 
 format: setup ## formats everything

@@ -1,5 +1,7 @@
-"""One side of training.py or commits.py in a process of its own: `python training_side.py REQUEST`, an answer in JSON on
-stdout; or, with `lockstep`, processor seconds of one more repetition for each line on stdin."""
+"""One side of training.py or commits.py in a process of its own: `python training_side.py REQUEST`.
+
+The answer is JSON on stdout; with `lockstep`, each line on stdin asks for the processor seconds of one more repetition.
+"""
 
 import json
 import math
@@ -54,8 +56,8 @@ def lockstep(step: Callable[[], Any], _: float) -> float:
 def profile(request: dict[str, Any]) -> None:
     """The numerics and the code of `checkout`, this one's if the request names none."""
     sys.path.insert(0, str(Path(request.get("checkout", ROOT)) / "src"))
-    from lemur.pipeline.environment import apply_numerics
-    from lemur.pipeline.files import ENVIRONMENT, read_yaml
+    from lemur.core.files import ENVIRONMENT, read_yaml
+    from lemur.core.numerics import apply_numerics
 
     os.environ["JAX_COMPILATION_CACHE_DIR"] = ""
     apply_numerics({**read_yaml(ENVIRONMENT)["numerics"], "threads": request["threads"]})
@@ -68,8 +70,8 @@ def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
     from flax import nnx
 
+    from lemur.core.files import PARAMS, read_yaml
     from lemur.model import folder
-    from lemur.pipeline.files import PARAMS, read_yaml
     from lemur.training.continued_pretraining import Params
     from lemur.training.flops import flops_per_token
     from lemur.training.loss import prepare
