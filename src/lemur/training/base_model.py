@@ -126,8 +126,8 @@ def _scratch(params: Params, tokenizer: Path, mesh: "Mesh | None") -> "tuple[Lla
 
 def _imported(params: Params, base_weights: Path, mesh: "Mesh | None") -> "tuple[Llama, str]":
     from lemur.model import folder
-    from lemur.model.gguf_import import import_gguf
     from lemur.sources import fetched
+    from lemur.training.gguf_import import import_gguf
 
     source = fetched.load(base_weights)
     wanted = {"gguf": "gguf", "safetensors": "safetensors_folder"}[params.init]

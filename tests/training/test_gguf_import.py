@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from gguf.quants import dequantize, quantize
 
-from lemur.model.gguf_import import import_gguf
 from lemur.model.weights import tensors
+from lemur.training.gguf_import import import_gguf
 from tests.model.reference import logits, random_tensors, small_config
 
 WHOLE = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}

@@ -1,0 +1,101 @@
+"""Run a program as another processor: python -m tests.processors.identity NAME -- COMMAND ARGUMENTS...
+
+jaxlib, numpy and others ask `cpuid` which processor they run on, and choose kernels and generate code by the answer.
+cpuid.c gives all that lies in site-packages the answer of a file of profiles/ instead, at native speed. Python itself
+and the C library keep what they were told. JAX remembers no compiled program meanwhile: it could be another's.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.processors.cpuid_sites import cpuid_sites
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+CACHE = ROOT / ".lemur" / "processors"
+NATIVE = "native"
+PROFILES = sorted(path.name for path in (HERE / "profiles").iterdir() if path.suffix != ".md")
+
+
+def missing_tools() -> str:
+    """What this needs and the machine has not, as the reason of a skip; empty if nothing."""
+    missing = [tool for tool in ("gcc", "objdump") if not shutil.which(tool)]
+    return f"no {' and '.join(missing)} here: apt-get install gcc libc6-dev binutils" if missing else ""
+
+
+def run_as(name: str, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """`subprocess.run` as this processor, with its output as text; NATIVE is this machine's own."""
+    return subprocess.run(command, text=True, env=environment(name), **options)
+
+
+def run_module(name: str, module: str, *arguments: str, python: Sequence[str] = (sys.executable,)) -> str:
+    """What `python -m MODULE ARGUMENTS` of this checkout prints as this processor. Raises what it writes to stderr."""
+    command = [*python, "-m", module, *arguments]
+    path = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    done = subprocess.run(command, cwd=ROOT, env=environment(name) | path, text=True, capture_output=True)
+    if done.returncode:
+        raise RuntimeError(f"as {name}: {' '.join(command)} gave {done.returncode}:\n{done.stderr[-4000:]}")
+    return done.stdout
+
+
+def environment(name: str) -> dict[str, str]:
+    """The environment of a process that is to run as this processor."""
+    return {"JAX_ENABLE_COMPILATION_CACHE": "false", **os.environ, **variables(name)}
+
+
+def variables(name: str) -> dict[str, str]:
+    """What makes the difference in such an environment."""
+    if name == NATIVE:
+        return {}
+    profile = HERE / "profiles" / name
+    if name not in PROFILES:
+        raise SystemExit(f"no profile {name}; there are {NATIVE}, {', '.join(PROFILES)}")
+    if reason := missing_tools():
+        raise SystemExit(reason)
+    library = _made("cpuid.so", _compile, [HERE / "cpuid.c"])
+    packages = Path(sysconfig.get_paths()["platlib"])
+    libraries = sorted(path.resolve() for path in packages.rglob("*.so*"))
+    sites = _made("sites", _list_sites, [HERE / "cpuid_sites.py", *libraries])
+    return {
+        "LD_PRELOAD": str(library),
+        "LD_AUDIT": str(library),
+        "CPUID_PROFILE": str(profile),
+        "CPUID_SITES": str(sites),
+    }
+
+
+def _made(name: str, make: Callable[[list[Path], Path], None], sources: list[Path]) -> Path:
+    """A file made from others, kept as long as those stay the same."""
+    state = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
+    target = CACHE / hashlib.sha256(repr(state).encode()).hexdigest()[:16] / name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            make(sources, Path(folder) / name)
+            (Path(folder) / name).rename(target)  # whole, or not at all
+    return target
+
+
+def _compile(sources: list[Path], target: Path) -> None:
+    command = ["gcc", "-O2", "-Wall", "-shared", "-fPIC", "-o", str(target), str(sources[0]), "-ldl"]
+    subprocess.run(command, check=True)
+
+
+def _list_sites(sources: list[Path], target: Path) -> None:
+    sites = {path: cpuid_sites(path) for path in sources[1:]}
+    lines = (f"{path}\t{' '.join(f'{site:x}' for site in places)}\n" for path, places in sites.items() if places)
+    target.write_text("".join(lines))
+
+
+if __name__ == "__main__":
+    name, separator, *command = sys.argv[1:]
+    assert separator == "--", __doc__
+    os.execvpe(command[0], command, environment(name))

@@ -1,0 +1,89 @@
+"""What XLA makes of the programs: nothing whose bits differ between processors (docs/reproducibility.md)."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.processors.identity import NATIVE, run_module
+
+# Approximate reciprocals and roots, and products rounded together with a sum: XLA's own kernels must hold none.
+FORBIDDEN = re.compile(
+    r"^ +[0-9a-f]+:\s+v?((?:rsqrt|rcp)(?:14|28)?[ps]s|fn?m(?:add|sub|addsub|subadd)\w*)\b", re.MULTILINE
+)
+
+DIFFERENT = """
+import sys, os
+os.environ |= {"NPROC": "1", "XLA_FLAGS": f"--xla_cpu_max_isa=AVX2 --xla_dump_to={sys.argv[1]} --xla_dump_hlo_as_text"}
+import jax, numpy as np
+x = np.ones((1022, 128), np.float32)
+jax.jit(lambda x, dy: (x.T @ dy, jax.lax.rsqrt(dy), x * 3 + dy))(x, x)
+"""
+
+
+@pytest.fixture(scope="module")
+def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dump")
+    run_module(NATIVE, "tests.processors.compile_programs", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def different(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a program of which processors are known to make different things."""
+    folder = tmp_path_factory.mktemp("different")
+    subprocess.run([sys.executable, "-c", DIFFERENT, str(folder)], check=True)
+    return folder
+
+
+def test_all_products_are_ynnpacks(dump: Path) -> None:
+    ours, others = products(dump)
+    assert others == []
+    assert {"jit_step", "jit__each_token", "jit__next_token", "jit__start", "jit__go_on"} <= set(ours)
+
+
+def test_a_product_of_eigens_is_seen(different: Path) -> None:
+    ours, others = products(different)
+    assert not ours
+    assert len(others) == 1
+
+
+def test_no_approximate_or_fused_instructions(dump: Path) -> None:
+    assert forbidden(dump) == {}
+
+
+def test_approximate_and_fused_instructions_are_seen(different: Path) -> None:
+    assert {name[:5] for name in forbidden(different)} >= {"rsqrt", "fmadd"}
+
+
+def products(dump: Path) -> tuple[Counter[str], list[str]]:
+    """How many products of each program YNNPACK computes, and the instructions of those that it does not."""
+    ours: Counter[str] = Counter()
+    others: list[str] = []
+    for path in dump.glob("*.cpu_after_optimizations.txt"):
+        text = path.read_text()
+        ynnpack = set(re.findall(r"calls=%([\w.-]+),.*__ynn_fusion", text))
+        for computation in text.split("\n\n"):
+            name = re.match(r"(?:ENTRY )?%([\w.-]+)", computation.lstrip())
+            instructions = re.findall(r"^.* (?:dot|convolution)\(.*$", computation, re.MULTILINE)
+            if name and name[1] in ynnpack:
+                ours[path.name.split(".")[1]] += len(instructions)
+            else:
+                others += [f"{path.name}: {instruction.strip()}" for instruction in instructions]
+    return +ours, others
+
+
+def forbidden(dump: Path) -> Counter[str]:
+    """Forbidden instructions in the code that XLA generated, and how often each occurs."""
+    if not shutil.which("objdump"):
+        pytest.skip("no objdump here: apt-get install binutils")
+    objects = sorted(map(str, dump.glob("*.o")))
+    assert objects
+    listing = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", *objects], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
+    return Counter(FORBIDDEN.findall(listing))

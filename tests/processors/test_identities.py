@@ -1,0 +1,66 @@
+"""The same bytes as each processor of profiles/, and the old ways that gave others: `make test-processors`.
+
+Each takes 40 s of processor time; all run in the background, as many at once as there are cores."""
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import pytest
+
+from tests.processors.identity import NATIVE, PROFILES, missing_tools, run_module
+
+pytestmark = [
+    pytest.mark.processors,
+    pytest.mark.timeout(3600),  # a test waits for the runs that were started before its own
+    pytest.mark.skipif(platform.machine() != "x86_64", reason="cpuid is asked by x86-64 processors only"),
+    pytest.mark.skipif(bool(missing_tools()), reason=missing_tools()),
+]
+FINGERPRINTS = ("tests.processors.fingerprints", "--steps", "2", "--model", "num_hidden_layers=1")
+ON_A_MESH = (*FINGERPRINTS, "--mesh", "fsdp=2,tensor=2", "trainings")
+OPERATIONS = "tests.processors.operations"
+NAMES = {"zen2": "znver2", "zen5": "znver5", "haswell": "haswell", "skl": "skylake", "adl": "alderlake"}  # LLVM's
+Printed = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def printed() -> Iterator[Printed]:
+    """(processor, module, arguments) -> the names and values that it prints; each run once."""
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    start = cache(lambda *run: pool.submit(run_module, *run))
+    for name in (NATIVE, *PROFILES):
+        start(name, *FINGERPRINTS)
+    yield lambda *run: dict(line.rsplit(maxsplit=1) for line in start(*run).result().splitlines())
+    pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_all_that_is_computed(printed: Printed, name: str) -> None:
+    native = printed(NATIVE, *FINGERPRINTS)
+    assert {"base_model/model/model.safetensors", "imported/curve.csv", "sampled texts", "embeddings"} <= set(native)
+    assert printed(name, *FINGERPRINTS) == native
+
+
+@pytest.mark.parametrize("name", ["zen2", "adl"])
+def test_a_mesh_of_devices_that_the_processor_is_cut_into(printed: Printed, name: str) -> None:
+    assert printed(name, *ON_A_MESH) == printed(NATIVE, *ON_A_MESH)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_jaxlib_sees_another_processor(printed: Printed, name: str) -> None:
+    assert printed(name, OPERATIONS, "")["processor"] == NAMES[name]
+
+
+def test_flags_and_products_that_processors_disagree_on(printed: Printed) -> None:
+    """With what the project did once the same comparison sees differences."""
+    before = [printed(name, OPERATIONS, "--xla_cpu_max_isa=AVX2") for name in ("zen2", "adl", "skx", "nocache")]
+    assert len({results["x.T @ dy"] for results in before}) > 1
+    assert len({results["rsqrt"] for results in before}) > 1 or not _has_sse4a()
+
+
+def _has_sse4a() -> bool:
+    """Whether LLVM makes another rsqrt for AMD's processors here: it tells them by this."""
+    with open("/proc/cpuinfo") as file:
+        return " sse4a " in file.read()
