@@ -134,8 +134,8 @@ def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
     version = read_yaml(ENVIRONMENT)["packages"]["numpy"]
     drift = [
         "fetch: + environment.yaml packages.datasets",
-        "fetch: - src/lemur/gone.py",
         "fetch: + src/lemur/core/records.py",
+        "fetch: - src/lemur/gone.py",
         f"environment.yaml: - packages.numpy: 0.{version}",
         f"environment.yaml: + packages.numpy: {version}",
         "environment.yaml: - packages.other: 1",
