@@ -58,11 +58,12 @@ PROCESSORS ?= processors or qemu
 test-processors: setup ## the same bytes as processors of other makes; played ones only: PROCESSORS=processors
 	python -m pytest -q tests/processors -m "$(PROCESSORS)"
 
-check: setup ## formatting, lint, types, and that dvc.yaml declares what the code uses
+check: setup ## formatting, lint, types, floors of the rooms, and that dvc.yaml declares what the code uses
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile
 	mypy src/lemur
+	PYTHONPATH=src lint-imports --no-cache
 	lemur check
 
 format: setup ## formats everything

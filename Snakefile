@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from lemur.pipeline.rules import Rules
+from lemur.pipeline.build.rules import Rules
 
 rules_of = Rules(workflow)
 
@@ -42,4 +42,4 @@ for stage in rules_of.stages():
         # the process that becomes `dvc`, and the stage ends with that. `dvc_job` is `dvc`.
         shell:
             "PYTHONPATH=src LEMUR_JOB=$$ LEMUR_WORKERS={threads} exec setpriv --pdeathsig TERM "
-            "python -m lemur.pipeline.dvc_job --wait-for-lock repro {params.stage} >{log} 2>&1"
+            "python -m lemur.pipeline.build.dvc_job --wait-for-lock repro {params.stage} >{log} 2>&1"

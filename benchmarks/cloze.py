@@ -20,8 +20,8 @@ def main() -> None:
     parser.add_argument("checkout", type=Path, help="with models/base and data/raw/mmlu")
     parser.add_argument("--limit", type=int, default=10, help="questions of each subject, a seeded choice")
     arguments = parser.parse_args()
-    from lemur.pipeline.environment import apply_numerics
-    from lemur.pipeline.files import ENVIRONMENT, read_yaml
+    from lemur.core.files import ENVIRONMENT, read_yaml
+    from lemur.core.numerics import apply_numerics
 
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
     from lemur.evaluation import harness, mmlu

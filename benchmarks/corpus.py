@@ -29,7 +29,7 @@ PEER = Path(__file__).with_name("corpus_peer.py")
 
 
 def block(name: str) -> Any:
-    from lemur.pipeline.files import PARAMS, read_yaml
+    from lemur.core.files import PARAMS, read_yaml
 
     found = read_yaml(PARAMS)
     for key in name.split("."):
@@ -90,7 +90,7 @@ def split(folder: Path) -> None:
 
 
 def tokenise(folder: Path) -> None:
-    from lemur.corpus.tokenize_corpus import Params, tokenize_corpus
+    from lemur.tokens.tokenize_corpus import Params, tokenize_corpus
 
     params = Params.model_validate(block("tokenize_corpus"))
     model = ROOT / "models/tokenizer"
@@ -98,7 +98,7 @@ def tokenise(folder: Path) -> None:
 
 
 def mix(folder: Path) -> None:
-    from lemur.corpus.mix_corpus import Params, mix_corpus
+    from lemur.tokens.mix_corpus import Params, mix_corpus
 
     found = json.loads((folder / "tokenize_corpus.json").read_bytes())
     weights = {source: float(row["tokens"]) for source, row in found["sources"].items()}
@@ -107,7 +107,7 @@ def mix(folder: Path) -> None:
 
 
 def pack(folder: Path) -> None:
-    from lemur.corpus.pack_corpus import Params, pack_corpus
+    from lemur.tokens.pack_corpus import Params, pack_corpus
 
     # Windows that are full at every size: in one that is filling, memory grows with what it holds.
     params = Params.model_validate({**block("pack_corpus"), "window_documents": WINDOW})
@@ -157,7 +157,7 @@ def memory(arguments: argparse.Namespace) -> None:
 
 
 def _draw(found: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
-    from lemur.reporting.figures import picture
+    from lemur.pages.figures import picture
 
     with picture(path, 9, 3.6, "Corpus stages on 1, 3 and 10 times the data, one worker") as figure:
         panels = figure.subplots(1, 2)
@@ -192,8 +192,8 @@ def _bare(folder: Path) -> tuple[int, float]:
 def _stage_tokens(folder: Path) -> tuple[int, float]:
     import shutil
 
-    import lemur.corpus.tokenize_corpus
-    import lemur.corpus.tokenizer_folder  # noqa: F401
+    import lemur.tokens.tokenize_corpus
+    import lemur.tokens.tokenizers.tokenizer_folder  # noqa: F401
 
     shutil.rmtree(folder / "tokens", ignore_errors=True)
     before = cpu_seconds()
@@ -222,7 +222,7 @@ def tokenise_ratio(arguments: argparse.Namespace) -> None:
 def pack_ratio(arguments: argparse.Namespace) -> None:
     import numpy as np
 
-    from lemur.corpus.packing import pack as packing
+    from lemur.tokens.packing import pack as packing
 
     lengths = np.maximum(1, np.random.default_rng(0).gamma(2.0, 50.0, 100_000)).astype(np.int64)
     for policy in ("best_fit", "concat"):
@@ -235,8 +235,8 @@ def pack_ratio(arguments: argparse.Namespace) -> None:
 
 
 def _loaded(batches: int) -> float:
-    from lemur.corpus.loader import Loader
-    from lemur.corpus.shards import open_shards
+    from lemur.tokens.loader import Loader
+    from lemur.tokens.shards import open_shards
 
     loader = Loader(open_shards(ROOT / "data/corpus/packed_lemur"), block("continued_pretraining")["batch_size"], 0)
     for _ in range(20):
@@ -249,8 +249,8 @@ def _loaded(batches: int) -> float:
 
 def _trained(steps: int) -> float:
     """Steps a second of the demo model, without its compilation, held-out losses and checkpoints."""
-    from lemur.corpus.shards import open_shards
     from lemur.model import folder
+    from lemur.tokens.shards import open_shards
     from lemur.training.continued_pretraining import Params
     from lemur.training.loop import train
 

@@ -10,7 +10,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 
 def vocabulary() -> list[str]:
-    from lemur.records import read_jsonl
+    from lemur.core.records import read_jsonl
 
     texts = (record["text"] for record in read_jsonl(ROOT / "data/corpus/train/books.jsonl"))
     return " ".join(texts).split()
@@ -50,8 +50,8 @@ LANGUAGES = {
 def programs(count: int, copies: float, seed: int = 0) -> list[tuple[str, str]]:
     """Documents of 15 to 80 lines of the corpus's code, in pieces of 3 to 12 lines from anywhere in one language, as
     often as it has lines; a share of them are copies of an earlier one with other names. (text, source)"""
+    from lemur.corpus.dedup.planted import renamed
     from lemur.corpus.documents import read_source
-    from lemur.corpus.planted import renamed
 
     generator = random.Random(seed)
     lines = {

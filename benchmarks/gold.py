@@ -21,11 +21,11 @@ from unittest.mock import patch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
+from lemur.core.files import PARAMS, read_yaml  # noqa: E402
+from lemur.core.records import Record, read_json, read_jsonl  # noqa: E402
 from lemur.evaluation import bbh, ds1000, gsm8k, harness, humaneval, mbpp, mmlu, multipl_e, spider  # noqa: E402
 from lemur.inference.interface import Generation, Score  # noqa: E402
 from lemur.inference.text import first_stop  # noqa: E402
-from lemur.pipeline.files import PARAMS, read_yaml  # noqa: E402
-from lemur.records import Record, read_json, read_jsonl  # noqa: E402
 from lemur.sources.fetch import Params as FetchParams  # noqa: E402
 from lemur.sources.fetch import fetch  # noqa: E402
 from lemur.sources.fetched import Fetched, load  # noqa: E402

@@ -34,7 +34,7 @@ def params(stage: str, block: str = "") -> Any:
     """The stage's `Params` with the values of params.yaml."""
     from importlib import import_module
 
-    from lemur.pipeline.files import PARAMS, read_yaml
+    from lemur.core.files import PARAMS, read_yaml
 
     values = read_yaml(PARAMS)[stage]
     return import_module(f"lemur.instructions.{stage}").Params.model_validate(values[block] if block else values)
@@ -148,8 +148,8 @@ def langdetect_cpu(folder: Path, repeats: int, count: int = 8000) -> None:
 def _bare_langdetect(folder: Path) -> None:
     from langdetect import DetectorFactory, LangDetectException, detect
 
-    from lemur.instructions.english_judging import judged_text
-    from lemur.records import read_jsonl
+    from lemur.core.records import read_jsonl
+    from lemur.instructions.english.judging import judged_text
 
     DetectorFactory.seed = 0
     for record in read_jsonl(folder / "normalised.jsonl"):
@@ -175,7 +175,7 @@ def dedup_speed(folder: Path, repeats: int, count: int = 80_000, dimension: int 
 def _find(folder: Path) -> None:
     import numpy as np
 
-    from lemur.instructions.near_duplicates import StoredVectors, find
+    from lemur.instructions.dedup.near_duplicates import StoredVectors, find
 
     count = len(np.load(folder / "vectors.npy", mmap_mode="r"))
     found = find(StoredVectors(folder / "vectors.npy", range(count)), threshold=0.95, near_margin=0.002, block=1024)

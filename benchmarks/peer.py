@@ -32,8 +32,8 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--generations", type=Path, default=ROOT / "data/eval/lemur/gsm8k.jsonl")
     arguments = parser.parse_args()
-    from lemur.pipeline.environment import apply_numerics
-    from lemur.pipeline.files import ENVIRONMENT, read_yaml
+    from lemur.core.files import ENVIRONMENT, read_yaml
+    from lemur.core.numerics import apply_numerics
 
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
     python = ROOT / ".venv-peer/bin/python"
@@ -77,9 +77,9 @@ def ask(
     arguments: argparse.Namespace, questions: dict[str, dict[str, list[list[str]]]]
 ) -> tuple[dict[str, list[dict[str, Any]]], float, float]:
     """Our samples by subject, and items a second with and without compilation."""
+    from lemur.core.records import read_jsonl
     from lemur.evaluation import mmlu
     from lemur.inference.jax_model import JaxModel
-    from lemur.records import read_jsonl
 
     def split(name: str) -> dict[str, list[mmlu.Question]]:
         return {
@@ -130,8 +130,8 @@ def compare_mmlu(ours: dict[str, list[dict[str, Any]]], theirs: dict[str, Any], 
 
 def read_generations(path: Path) -> list[dict[str, str]]:
     """{output, target}: ours are taken as they are; OpenAI's end with a line `A: N`, which becomes a sentence."""
+    from lemur.core.records import read_jsonl
     from lemur.evaluation.gsm8k import without_commas
-    from lemur.records import read_jsonl
 
     found: list[dict[str, str]] = []
     for record in read_jsonl(path):

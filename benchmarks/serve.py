@@ -32,8 +32,8 @@ def main() -> int:
     parser.add_argument("folders", type=Path, nargs="*", default=[CHAT])
     parser.add_argument("--context", type=int, default=512)
     arguments = parser.parse_args()
-    from lemur.pipeline.environment import apply_numerics
-    from lemur.pipeline.files import ENVIRONMENT, read_yaml
+    from lemur.core.files import ENVIRONMENT, read_yaml
+    from lemur.core.numerics import apply_numerics
 
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
     return max([compare(folder, arguments.context) for folder in arguments.folders])

@@ -68,9 +68,9 @@ def prepare(name: str, folder: Path) -> Path:
     import numpy as np
     from flax import nnx
 
-    from lemur.corpus.shards import open_shards
     from lemur.model import folder as models
     from lemur.model.llama import Llama
+    from lemur.tokens.shards import open_shards
 
     config, model = models.load(ROOT / "models/base")
     if SHAPES[name]:

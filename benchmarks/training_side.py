@@ -56,8 +56,8 @@ def lockstep(step: Callable[[], Any], _: float) -> float:
 def profile(request: dict[str, Any]) -> None:
     """The numerics and the code of `checkout`, this one's if the request names none."""
     sys.path.insert(0, str(Path(request.get("checkout", ROOT)) / "src"))
-    from lemur.pipeline.environment import apply_numerics
-    from lemur.pipeline.files import ENVIRONMENT, read_yaml
+    from lemur.core.files import ENVIRONMENT, read_yaml
+    from lemur.core.numerics import apply_numerics
 
     os.environ["JAX_COMPILATION_CACHE_DIR"] = ""
     apply_numerics({**read_yaml(ENVIRONMENT)["numerics"], "threads": request["threads"]})
@@ -70,8 +70,8 @@ def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
     from flax import nnx
 
+    from lemur.core.files import PARAMS, read_yaml
     from lemur.model import folder
-    from lemur.pipeline.files import PARAMS, read_yaml
     from lemur.training.continued_pretraining import Params
     from lemur.training.flops import flops_per_token
     from lemur.training.loss import prepare

@@ -25,8 +25,8 @@ def main() -> None:
     parser.add_argument("--shares", nargs="+", type=float, default=[0.25, 0.5, 0.75])
     parser.add_argument("--out", type=Path, default=ROOT / "reports/code_share")
     arguments = parser.parse_args()
+    from lemur.core.files import PARAMS, read_yaml
     from lemur.corpus.sources import CODE
-    from lemur.pipeline.files import PARAMS, read_yaml
 
     weights = read_yaml(PARAMS)["mix_corpus"]["lemur"]["weights"]
     code = sum(weight for source, weight in weights.items() if source in CODE)
@@ -76,7 +76,7 @@ def bits(model: str, revision: str | None) -> dict[str, float]:
 
 
 def draw(base: dict[str, float], rows: list[dict[str, float]], path: Path) -> None:
-    from lemur.reporting.figures import BLUE, GREY, picture
+    from lemur.pages.figures import BLUE, GREY, picture
 
     with picture(path, 6, 4.5, "Continued pre-training: what the share of code buys and costs") as figure:
         axes = figure.subplots()

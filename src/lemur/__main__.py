@@ -162,20 +162,20 @@ def main() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from lemur.pipeline.run import run
+    from lemur.pipeline.build.run import run
 
     run(arguments.stage, arguments.params, arguments.paths)
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from lemur.pipeline.dag import param_blocks
-    from lemur.pipeline.files import DAG, read_yaml
-    from lemur.pipeline.validation import check_environment, validate_all
+    from lemur.core.files import DAG, read_yaml
+    from lemur.pipeline.build.dag import Dag, param_blocks
+    from lemur.pipeline.build.validation import check_environment, validate_all
 
     if arguments.cache:
-        from lemur.pipeline.integrity import check_cache
+        from lemur.pipeline.artifacts.integrity import check_cache
 
-        return check_cache()
+        return check_cache(Dag().repo)
     dag = read_yaml(DAG)
     blocks = param_blocks(dag)
     validate_all(blocks)
@@ -186,7 +186,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _dependencies(arguments: argparse.Namespace) -> None:
-    from lemur.pipeline.dependencies import write
+    from lemur.pipeline.build.dependencies import write
 
     differences = write(check=not arguments.write)
     print("\n".join(differences) or "dvc.yaml and environment.yaml declare what the code uses")
@@ -195,13 +195,13 @@ def _dependencies(arguments: argparse.Namespace) -> None:
 
 
 def _scale(arguments: argparse.Namespace) -> None:
-    from lemur.pipeline.scale import show, switch
+    from lemur.core.scales import show, switch
 
     switch(arguments.name, arguments.dry_run) if arguments.name else show()
 
 
 def _pin(arguments: argparse.Namespace) -> None:
-    from lemur.pipeline.pin import pin
+    from lemur.sources.pin import pin
 
     pin(Path("data/sources") / arguments.source, arguments.place)
 
@@ -216,8 +216,8 @@ def _say(text: str) -> None:
 
 
 def _why(arguments: argparse.Namespace) -> None:
-    from lemur.pipeline.files import ROOT
-    from lemur.pipeline.why import why
+    from lemur.core.files import ROOT
+    from lemur.pipeline.inspect.why import why
 
     os.chdir(ROOT)  # DVC names stages and paths from the folder one stands in.
     _say("\n".join(why(arguments.stages, ROOT)))
@@ -226,9 +226,9 @@ def _why(arguments: argparse.Namespace) -> None:
 def _lineage(arguments: argparse.Namespace) -> None:
     import json
 
-    from lemur.pipeline.files import ROOT
-    from lemur.pipeline.lineage import lineage
-    from lemur.pipeline.lineage_tree import lines
+    from lemur.core.files import ROOT
+    from lemur.pipeline.inspect.lineage import lineage
+    from lemur.pipeline.inspect.lineage_tree import lines
 
     path = os.path.relpath(arguments.path, ROOT)
     os.chdir(ROOT)
@@ -237,16 +237,16 @@ def _lineage(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    from lemur.pipeline.files import ROOT
-    from lemur.pipeline.verify import verify
+    from lemur.core.files import ROOT
+    from lemur.pipeline.inspect.verify import verify
 
     same = verify(ROOT, arguments.against, arguments.built, arguments.stages, arguments.cores)
     raise SystemExit(0 if same else 1)
 
 
 def _validate(arguments: argparse.Namespace) -> None:
-    from lemur.corpus.inspection import validate_folders
-    from lemur.pipeline.files import ROOT
+    from lemur.core.files import ROOT
+    from lemur.tokens.inspection import validate_folders
 
     sound, problems = validate_folders(arguments.folders, Path(os.path.relpath(ROOT)))
     print("\n".join([*sound, *problems]))
@@ -256,8 +256,8 @@ def _validate(arguments: argparse.Namespace) -> None:
 def _inspect(arguments: argparse.Namespace) -> None:
     import json
 
-    from lemur.corpus.inspection import inspect_step, lines
-    from lemur.pipeline.files import ROOT
+    from lemur.core.files import ROOT
+    from lemur.tokens.inspection import inspect_step, lines
 
     root = Path(os.path.relpath(ROOT))
     batch = inspect_step(
@@ -269,14 +269,14 @@ def _inspect(arguments: argparse.Namespace) -> None:
 def _plan_data(arguments: argparse.Namespace) -> None:
     import json
 
-    from lemur.corpus.data_plan import RATES, lines, plan
+    from lemur.planning.data_plan import RATES, lines, plan
 
     found = plan(arguments.scale, cores=arguments.cores, hours=arguments.hours, rates=arguments.rates or RATES)
     _say(json.dumps(found, indent=2) if arguments.json else "\n".join(lines(found)))
 
 
 def _remote(arguments: argparse.Namespace) -> None:
-    from lemur.pipeline.remote import remote
+    from lemur.pipeline.build.remote import remote
 
     remote(arguments.url)
 
@@ -300,7 +300,7 @@ def _plan(arguments: argparse.Namespace) -> None:
 
 
 def _pull(_: argparse.Namespace) -> None:
-    from lemur.pipeline.remote import pull
+    from lemur.pipeline.build.remote import pull
 
     pull()
 
@@ -308,7 +308,7 @@ def _pull(_: argparse.Namespace) -> None:
 def _track(_: argparse.Namespace) -> None:
     import logging
 
-    from lemur.pipeline.files import ROOT
+    from lemur.core.files import ROOT
     from lemur.tracking.project import project
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -316,7 +316,7 @@ def _track(_: argparse.Namespace) -> None:
 
 
 def _ui(_: argparse.Namespace) -> None:
-    from lemur.pipeline.files import ROOT
+    from lemur.core.files import ROOT
     from lemur.tracking.ui import ui
 
     ui(ROOT)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from lemur.core.records import Record, content_id, read_jsonl
 from lemur.corpus.dedup_corpus import Params as DedupParams
 from lemur.corpus.documents import documents_writer
-from lemur.corpus.shards import Shards, ShardWriter, open_shards, token_fields
 from lemur.corpus.sources import SOURCES, group
-from lemur.corpus.token_store import write_manifest, write_source
-from lemur.records import Record, content_id, read_jsonl
+from lemur.tokens.shards import Shards, ShardWriter, open_shards, token_fields
+from lemur.tokens.token_store import write_manifest, write_source
 
 DEDUP = DedupParams(
     shingle_words=5,

@@ -2,10 +2,10 @@
 
 import re
 
+from lemur.core.files import ROOT, SCALES, read_yaml
+from lemur.core.records import read_json
 from lemur.corpus.clean_corpus import Params, clean_corpus
 from lemur.corpus.sources import SOURCES
-from lemur.pipeline.files import ROOT, SCALES, read_yaml
-from lemur.records import read_json
 from tests.corpus.builders import fetched
 
 FOLDERS = ["stack", "refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics"]

@@ -6,6 +6,7 @@ from datatrove.pipeline.formatters.pii import PIIFormatter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lemur.core.records import read_json, read_jsonl
 from lemur.corpus import judging
 from lemur.corpus.clean_corpus import Params, clean_corpus
 from lemur.corpus.cleaning import split
@@ -13,7 +14,6 @@ from lemur.corpus.dedup_corpus import dedup_corpus
 from lemur.corpus.privacy import Secrets, redact
 from lemur.corpus.sampling import Limit
 from lemur.corpus.sources import SOURCES
-from lemur.records import read_json, read_jsonl
 from tests.corpus.builders import DEDUP, fetched, files, jsonl, read_corpus
 
 FOLDERS = ["stack", "refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics"]

@@ -1,8 +1,8 @@
 import pytest
 
+from lemur.core.files import PARAMS, ROOT, read_yaml
+from lemur.core.records import read_json, read_jsonl
 from lemur.corpus.decontaminate_corpus import Params, decontaminate_corpus
-from lemur.pipeline.files import PARAMS, ROOT, read_yaml
-from lemur.records import read_json, read_jsonl
 from tests.corpus.builders import corpus, document, fetched, jsonl, read_corpus
 
 QUESTION = (

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemur.corpus import duplicates, sketches
+from lemur.core.records import read_json, read_jsonl
 from lemur.corpus.cleaning import tidy
-from lemur.corpus.clusters import COMPARED, Clusters, candidates
+from lemur.corpus.dedup import duplicates, sketches
+from lemur.corpus.dedup.clusters import COMPARED, Clusters, candidates
+from lemur.corpus.dedup.minhash import band_keys, jaccard, shingles, signatures
+from lemur.corpus.dedup.planted import renamed
+from lemur.corpus.dedup.renaming import renamed_shingles, without_licence
 from lemur.corpus.dedup_corpus import dedup_corpus
-from lemur.corpus.minhash import band_keys, jaccard, shingles, signatures
-from lemur.corpus.planted import renamed
 from lemur.corpus.readers import read
 from lemur.corpus.readers.raw import RawDocument
-from lemur.corpus.renaming import renamed_shingles, without_licence
-from lemur.records import read_json, read_jsonl
 from lemur.sources.fetched import FetchedFile
 from tests.corpus.builders import DEDUP, corpus, document, files, read_corpus
 

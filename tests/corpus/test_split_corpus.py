@@ -1,5 +1,5 @@
+from lemur.core.records import read_json
 from lemur.corpus.split_corpus import Params, split_corpus
-from lemur.records import read_json
 from tests.corpus.builders import corpus, document, read_corpus
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lemur.core.records import Record, write_json
 from lemur.evaluation import harness
 from lemur.inference.interface import Generation, Score
-from lemur.records import Record, write_json
 from lemur.sources.fetched import FetchedFile
 
 BUNDLED = Path(__file__).parents[2] / "data/sources"

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from lemur.core.records import Record, read_json, read_jsonl
 from lemur.evaluation import bbh as stage
-from lemur.records import Record, read_json, read_jsonl
 from tests.evaluation.conftest import ASK_FOR_ANSWERS, BUNDLED, Oracle, fetched, file
 
 PARAMS = ASK_FOR_ANSWERS | {"shots": 2, "max_new_tokens": 64, "strip_prompt": False}

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from lemur.core.records import Record, read_json, read_jsonl
 from lemur.evaluation import bits_per_byte as stage
-from lemur.records import Record, read_json, read_jsonl
 from tests.evaluation.conftest import Oracle
 
 PARAMS = {"limit": None, "longest": None, "seed": 0, "overlap": 1, "context": None, "tile": 4}

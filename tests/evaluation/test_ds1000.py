@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from lemur import sandbox
+from lemur.core.files import ROOT
+from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import ds1000 as stage
 from lemur.evaluation import library_environment
-from lemur.pipeline.files import ROOT
-from lemur.records import read_json, read_jsonl
 from lemur.sources.fetched import BadRecord
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 

@@ -5,8 +5,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import gsm8k as stage
-from lemur.records import read_json, read_jsonl
 from tests.evaluation.conftest import ASK_FOR_ANSWERS, Oracle, fetched, file
 
 PARAMS = ASK_FOR_ANSWERS | {"shots": 2, "max_new_tokens": 64}

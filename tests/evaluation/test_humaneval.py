@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from lemur import sandbox
+from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import humaneval as stage
-from lemur.records import read_json, read_jsonl
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, Oracle, fetched, file
 
 PARAMS = ASK_FOR_PROGRAMS | {"max_new_tokens": 64, "strip_prompt": False, "timeout": 3, "memory": 256}

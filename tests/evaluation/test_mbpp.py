@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from lemur import sandbox
+from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import mbpp as stage
-from lemur.records import read_json, read_jsonl
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 
 PARAMS = ASK_FOR_PROGRAMS | {"shots": 1, "max_new_tokens": 64, "timeout": 3, "memory": 256}

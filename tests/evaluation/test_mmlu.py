@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import mmlu as stage
-from lemur.records import read_json, read_jsonl
 from tests.evaluation.conftest import ASK, Oracle, fetched, file
 
 PARAMS = ASK | {"shots": 5}

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from lemur import sandbox
+from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import languages
 from lemur.evaluation import multipl_e as stage
-from lemur.records import read_json, read_jsonl
 from tests.evaluation.additions import ADDITION, PROBLEM
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lemur import sandbox
+from lemur.core.records import Record, read_json, read_jsonl
 from lemur.evaluation import spider as stage
 from lemur.evaluation import sql_judge
-from lemur.records import Record, read_json, read_jsonl
 from tests.evaluation.conftest import ASK_FOR_ANSWERS, BUNDLED, Oracle, fetched, file
 
 PARAMS = ASK_FOR_ANSWERS | {"max_new_tokens": 64, "max_steps": 10_000_000, "memory": 256}

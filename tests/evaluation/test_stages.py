@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 
 from lemur import sandbox
+from lemur.core.records import Record, read_json, read_jsonl, write_jsonl
 from lemur.evaluation import (
     bbh,
     bits_per_byte,
@@ -30,7 +31,6 @@ from lemur.inference.remembered import Remembered, place
 from lemur.model import folder
 from lemur.model.config import LlamaConfig
 from lemur.model.llama import Llama
-from lemur.records import Record, read_json, read_jsonl, write_jsonl
 from tests.evaluation import (
     test_bbh,
     test_ds1000,

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline.dag import Dag
-from lemur.pipeline.files import read_yaml
+from lemur.core.files import read_yaml
+from lemur.pipeline.build.dag import Dag
 from tests.pipeline.conftest import project as project  # the toy project
 from tests.tools import ROOT, Project, identity
 

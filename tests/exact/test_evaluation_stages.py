@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lemur.records import read_json, read_jsonl
+from lemur.core.records import read_json, read_jsonl
 from tests.evaluation import test_humaneval
 from tests.evaluation.conftest import fetched
 from tests.evaluation.test_gsm8k import lines

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lemur.pipeline.dag import Dag
-from lemur.pipeline.files import DAG, read_yaml
+from lemur.core.files import DAG, read_yaml
+from lemur.pipeline.build.dag import Dag
 from tests.exact.conftest import copy, ran, rules
 from tests.leaves import declaring, replaced, written
 from tests.tools import Project

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline.dag import Dag
-from lemur.pipeline.dependencies import modules
-from lemur.pipeline.files import DAG, flatten, read_yaml
+from lemur.core.files import DAG, flatten, read_yaml
+from lemur.pipeline.build.dag import Dag
+from lemur.pipeline.build.dependencies import modules
 from tests.exact.conftest import copy, ran, rules
 from tests.leaves import declaring, expanded, replaced, written
 from tests.tools import Project
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.exact
 
 STAGES = read_yaml(DAG)
 # It asks pyproject.toml which libraries may be missing, being extras.
-RUNNER = ["src/lemur/__main__.py", *modules("pipeline.run"), "pyproject.toml"]
+RUNNER = ["src/lemur/__main__.py", *modules("pipeline.build.run"), "pyproject.toml"]
 SNAKEMAKES = ".snakemake_timestamp"  # in each directory that it made; DVC is told to ignore it
 
 
@@ -64,7 +64,7 @@ def test_a_comment_reruns_the_stages_of_its_module_and_nothing_after_them(
     built: Project, dag: Dag, tmp_path: Path
 ) -> None:
     project = copy(built, tmp_path)
-    module = "src/lemur/corpus/order.py"
+    module = "src/lemur/tokens/order.py"
     users = {stage.name for stage in dag.stages.values() if any(module.startswith(dep) for dep in stage.inputs)}
     assert users == {"mix_corpus@base", "mix_corpus@lemur", "pack_corpus@base", "pack_corpus@lemur"}
     with (project.root / module).open("a") as file:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from lemur.pipeline.files import read_yaml
-from lemur.records import read_json
+from lemur.core.files import read_yaml
+from lemur.core.records import read_json
 from tests.exact.conftest import from_scratch, variables
 from tests.instructions.builders import SOURCES, fetched, tokenizer_folder
 from tests.processes import Build, running_in, until

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lemur.pipeline import locks
-from lemur.pipeline.files import read_yaml
+from lemur.core.files import read_yaml
+from lemur.pipeline.build import locks
 from tests.exact.conftest import copy, from_scratch, locked, variables
 from tests.leaves import replaced, written
 from tests.processes import Build, command, running_in, until

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline.dag import Dag, param_blocks
-from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, flatten, read_yaml
-from lemur.pipeline.validation import block, stage_module
+from lemur.core.files import DAG, ENVIRONMENT, PARAMS, flatten, read_yaml
+from lemur.pipeline.build.dag import Dag, param_blocks
+from lemur.pipeline.build.validation import block, stage_module
 from tests.exact.conftest import copy, rules
 from tests.leaves import another, declaring, replaced, valid, written
 from tests.tools import Project

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline.integrity import digest
+from lemur.pipeline.artifacts.integrity import digest
 from tests.processes import Build, until
 from tests.tools import Project
 

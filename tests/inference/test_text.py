@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lemur.core.records import write_jsonl
 from lemur.inference.replay import ReplayModel
 from lemur.inference.text import TextCodec, first_stop
-from lemur.records import write_jsonl
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from lemur.core.records import read_json, read_jsonl, write_json
 from lemur.inference import vllm_model
 from lemur.inference.server_model import ServerError
 from lemur.inference.text import TextCodec
 from lemur.inference.vllm_model import VllmModel
-from lemur.records import read_json, read_jsonl, write_json
 from tests.evaluation.test_stages import benchmarks, model, without_who  # noqa: F401
 from tests.exact.evaluations import clone, command
 from tests.processes import Build, running_in, until

@@ -6,8 +6,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+from lemur.core.records import Record, write_json
 from lemur.instructions.conversation import conversation
-from lemur.records import Record, write_json
 
 SOURCES = ("oasst1", "openorca", "sharegpt", "chatlogs", "evol_code_80k", "evol_codealpaca", "verified_python")
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lemur.pipeline.files import PARAMS, ROOT, read_yaml
-from lemur.records import Record, read_json, read_jsonl
+from lemur.core.files import PARAMS, ROOT, read_yaml
+from lemur.core.records import Record, read_json, read_jsonl
 from lemur.sources.fetch import Params as Place
 from lemur.sources.fetch import fetch
 from tests.instructions.builders import SOURCES, fetched, tokenizer_folder

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemur.instructions.cleaning import clean, unicode_clean
 from lemur.instructions.fences import without_fences
-from lemur.instructions.markup import is_html
+from lemur.instructions.normalising.cleaning import clean, unicode_clean
+from lemur.instructions.normalising.markup import is_html
 
 CODE_BLOCK = (
     '<div class="markdown prose"><p>Here <strong>is</strong> a_b &lt;div&gt;:</p><pre><div><div><span>python</span>'

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from lemur.core.files import DAG, read_yaml
+from lemur.core.records import read_json, write_jsonl
+from lemur.instructions.dedup.unit_vectors import unit
 from lemur.instructions.embed_instructions import Params, embed_instructions
-from lemur.instructions.unit_vectors import unit
-from lemur.pipeline.files import DAG, read_yaml
-from lemur.records import read_json, write_jsonl
 from tests.instructions.builders import chat, fetched, tokenizer_folder
 
 BASE: dict[str, Any] = {

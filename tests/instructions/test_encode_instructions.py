@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemur.corpus.shards import open_shards
-from lemur.instructions.chatml import CHAT_TOKENS, ChatTokenizer, add_chat_tokens
+from lemur.core.records import Record, read_json, write_jsonl
 from lemur.instructions.encode_instructions import Params, encode_instructions
 from lemur.instructions.packing import Packer, Piece
-from lemur.records import Record, read_json, write_jsonl
+from lemur.tokens.chatml import CHAT_TOKENS, ChatTokenizer, add_chat_tokens
+from lemur.tokens.shards import open_shards
 from tests.instructions.builders import chat, tokenizer_folder
 
 BASE: dict[str, Any] = {

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lemur.core.records import read_json, read_jsonl, write_jsonl
+from lemur.instructions.english.foreign import foreign_run, without_foreign_sentences
+from lemur.instructions.english.language import NO_FEATURES, Detector
 from lemur.instructions.english_filter import Params, english_filter
-from lemur.instructions.foreign import foreign_run, without_foreign_sentences
-from lemur.instructions.language import NO_FEATURES, Detector
-from lemur.records import read_json, read_jsonl, write_jsonl
 from tests.instructions.builders import chat
 
 BASE: dict[str, Any] = {
@@ -107,7 +107,7 @@ def test_verdicts_equal_langdetects_own_seeded_calls(single: Callable[[str], str
 
 
 def test_the_cache_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch, single: Callable[[str], str]) -> None:
-    monkeypatch.setattr("lemur.instructions.language._CACHED", 3)
+    monkeypatch.setattr("lemur.instructions.english.language._CACHED", 3)
     texts = multilingual()[:20]
     detector = Detector(0)
     assert [detector.verdict(text) for text in texts * 2] == [single(text) for text in texts] * 2

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from lemur.counts import Counts
+from lemur.core.counts import Counts
+from lemur.core.records import write_jsonl
 from lemur.instructions.data_card import is_non_commercial
 from lemur.instructions.instruction_dataset import Params, instruction_dataset
-from lemur.records import write_jsonl
 from tests.instructions.builders import chat
 
 RECORDS = [

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lemur.core.records import write_jsonl
 from lemur.instructions.embed_instructions import Params, embed_instructions
-from lemur.records import write_jsonl
 from tests.instructions.builders import chat, fetched
 from tests.instructions.instructor import tiny_instructor
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from lemur.core.files import PARAMS, read_yaml
+from lemur.core.records import read_json, read_jsonl, write_jsonl
 from lemur.instructions.mix_instructions import Params, mix_instructions
-from lemur.pipeline.files import PARAMS, read_yaml
-from lemur.records import read_json, read_jsonl, write_jsonl
 from tests.instructions.builders import chat, fetched
 
 QUESTION = "Tom reads twelve pages every morning and seven pages every night; how many pages does Tom read in a week?"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from lemur.core.records import read_json, read_jsonl
 from lemur.instructions.normalise import Params, normalise
-from lemur.records import read_json, read_jsonl
 from lemur.sandbox import why_unavailable
 from tests.instructions.builders import SOURCES, fetched
 

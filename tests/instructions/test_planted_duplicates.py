@@ -10,11 +10,11 @@ import wordllama
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lemur.core.records import read_jsonl, write_jsonl
+from lemur.instructions.dedup.near_duplicates import similarity
+from lemur.instructions.dedup.vectors import WordLlama
 from lemur.instructions.embed_instructions import folded
-from lemur.instructions.near_duplicates import similarity
 from lemur.instructions.semantic_dedup import Params, semantic_dedup
-from lemur.instructions.vectors import WordLlama
-from lemur.records import read_jsonl, write_jsonl
 from lemur.sources.fetched import load
 from tests.instructions.builders import chat, fetched
 from tests.instructions.planted import DIFFERENT, duplicates, just_below

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemur.instructions.near_duplicates import StoredVectors, find, similarity
+from lemur.core.records import read_json, read_jsonl, write_jsonl
+from lemur.instructions.dedup.near_duplicates import StoredVectors, find, similarity
+from lemur.instructions.dedup.unit_vectors import unit
 from lemur.instructions.semantic_dedup import Params, semantic_dedup
-from lemur.instructions.unit_vectors import unit
-from lemur.records import read_json, read_jsonl, write_jsonl
 from tests.instructions.builders import chat
 
 BASE: dict[str, Any] = {"sources": ["sharegpt", "chatlogs"], "threshold": 0.95, "near_margin": 0.01, "block": 16}

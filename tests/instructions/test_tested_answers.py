@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lemur.instructions.tested_answers import program_with_tests
-from lemur.records import read_jsonl
+from lemur.core.records import read_jsonl
+from lemur.instructions.normalising.tested_answers import program_with_tests
 from lemur.sandbox import run_python, why_unavailable
 from tests.instructions.builders import chat
 

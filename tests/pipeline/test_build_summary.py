@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline import build_summary
-from lemur.pipeline.dag import Stage
+from lemur.pipeline.build import build_summary
+from lemur.pipeline.build.dag import Stage
 
 from .conftest import Project
 
@@ -79,7 +79,7 @@ def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) ->
     assert "the first is b [3] float32: 1 of 3 differ, first [1]: 4.0 -> 4.5" in said
     assert said.splitlines()[-3:] == lines[1:4]
 
-    built.set('"/proc/cpuinfo"', '"cpuinfo"', "src/lemur/pipeline/processor.py")
+    built.set('"/proc/cpuinfo"', '"cpuinfo"', "src/lemur/core/processor.py")
     (built.root / "cpuinfo").write_text("model name\t: Toy\nflags\t\t: sse avx\n")
     reason = "The likely reason: this processor has no AVX2 and no FMA; docs/reproducibility.md"
     assert reason in ending(built.run(*BUILD, "--forcerun", "last"))[3]

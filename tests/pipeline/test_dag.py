@@ -11,14 +11,14 @@ import yaml
 from dvc.lock import LockError
 from dvc.utils.serialize import dumps_yaml, modify_yaml, parse_yaml
 
-from lemur.pipeline import dependencies, locks
-from lemur.pipeline.dag import Dag, param_blocks
-from lemur.pipeline.dependencies import stage_of, write
-from lemur.pipeline.dvc_job import one_entry
-from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
-from lemur.pipeline.run import bind
-from lemur.pipeline.scale import names
-from lemur.pipeline.validation import check_environment, stage_module, validate, validate_all
+from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
+from lemur.core.scales import names
+from lemur.pipeline.build import dependencies, locks
+from lemur.pipeline.build.dag import Dag, param_blocks
+from lemur.pipeline.build.dependencies import stage_of, write
+from lemur.pipeline.build.dvc_job import one_entry
+from lemur.pipeline.build.run import bind
+from lemur.pipeline.build.validation import check_environment, stage_module, validate, validate_all
 
 STAGES: dict[str, Any] = read_yaml(DAG)["stages"]
 
@@ -118,7 +118,7 @@ def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
 ) -> None:
     edits = {
         DAG: [
-            ("      - src/lemur/records.py\n", "      - src/lemur/gone.py\n"),
+            ("      - src/lemur/core/records.py\n", "      - src/lemur/gone.py\n"),
             ("          - packages.datasets\n", ""),
         ],
         ENVIRONMENT: [("  numpy: ", "  other: 1\n  numpy: 0.")],
@@ -134,8 +134,8 @@ def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
     version = read_yaml(ENVIRONMENT)["packages"]["numpy"]
     drift = [
         "fetch: + environment.yaml packages.datasets",
+        "fetch: + src/lemur/core/records.py",
         "fetch: - src/lemur/gone.py",
-        "fetch: + src/lemur/records.py",
         f"environment.yaml: - packages.numpy: 0.{version}",
         f"environment.yaml: + packages.numpy: {version}",
         "environment.yaml: - packages.other: 1",
@@ -146,7 +146,8 @@ def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
 
 
 def test_scales_set_the_same_leaves_and_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lemur.pipeline import scale, validation
+    from lemur.core import scales as scale
+    from lemur.pipeline.build import validation
 
     leaves = {name: set(flatten(read_yaml(ROOT / f"scales/{name}.yaml"))) for name in names()}
     assert set(leaves) >= {"demo", "tiny", "small", "paper", "mirror"}
@@ -202,8 +203,8 @@ def test_a_busy_lock_names_the_build_and_not_dvcs_advice(tmp_path: Path) -> None
 def test_a_scale_that_is_not_known_or_sets_what_is_no_parameter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lemur.corpus import data_plan
-    from lemur.pipeline import scale
+    from lemur.core import scales as scale
+    from lemur.planning import data_plan
 
     (tmp_path / "odd.yaml").write_text("mmlu: {shotz: 3}")
     monkeypatch.setattr(scale, "SCALES", tmp_path)

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from lemur.corpus.shards import ShardWriter, token_fields
-from lemur.pipeline.differences import difference
-from lemur.pipeline.values import MISSING, changes, differing, pair
-from lemur.records import write_json, write_jsonl
+from lemur.core.records import write_json, write_jsonl
+from lemur.pipeline.artifacts.differences import difference
+from lemur.pipeline.artifacts.values import MISSING, changes, differing, pair
+from lemur.tokens.shards import ShardWriter, token_fields
 
 Write = Callable[[Path], None]
 

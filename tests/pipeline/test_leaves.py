@@ -15,10 +15,10 @@ from dvc.dependency.param import ParamsDependency, read_param_file
 from dvc.repo import Repo
 from dvc.utils.serialize import load_path
 
-from lemur.pipeline import validation
-from lemur.pipeline.dag import Dag, param_blocks
-from lemur.pipeline.files import DAG, ENVIRONMENT, PARAMS, flatten, read_yaml
-from lemur.pipeline.validation import check_environment, validate_all
+from lemur.core.files import DAG, ENVIRONMENT, PARAMS, flatten, read_yaml
+from lemur.pipeline.build import validation
+from lemur.pipeline.build.dag import Dag, param_blocks
+from lemur.pipeline.build.validation import check_environment, validate_all
 from tests.leaves import another, declaring, replaced, written
 
 STAGES = read_yaml(DAG)

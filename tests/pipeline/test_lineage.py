@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline.files import ROOT
-from lemur.pipeline.lineage import lineage
-from lemur.pipeline.lineage_tree import lines
-from lemur.pipeline.lockfile import read
+from lemur.core.files import ROOT
+from lemur.pipeline.artifacts.lockfile import read
+from lemur.pipeline.inspect.lineage import lineage
+from lemur.pipeline.inspect.lineage_tree import lines
 
 from .conftest import Project
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline import integrity, validation
-from lemur.pipeline.environment import apply_numerics, check_packages
-from lemur.pipeline.run import bind
-from lemur.pipeline.validation import validate_all
-from lemur.workers import count
+from lemur.core.numerics import apply_numerics, check_packages
+from lemur.core.workers import count
+from lemur.pipeline.artifacts import integrity
+from lemur.pipeline.build import validation
+from lemur.pipeline.build.run import bind
+from lemur.pipeline.build.validation import validate_all
 
 from .conftest import Project
 
@@ -24,7 +25,7 @@ def test_missing_and_unknown_arguments_are_named() -> None:
 def test_other_library_version_stops_the_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     environment = tmp_path / "environment.yaml"
     environment.write_text("packages: {numpy: 0.0.1}")
-    monkeypatch.setattr("lemur.pipeline.environment.ENVIRONMENT", environment)
+    monkeypatch.setattr("lemur.core.numerics.ENVIRONMENT", environment)
     with pytest.raises(SystemExit, match=r"packages.numpy: 0.0.1 recorded"):
         check_packages(["numpy"])
 

@@ -4,8 +4,9 @@ from copy import deepcopy
 
 import pytest
 
-from lemur.pipeline import lockfile, processor
-from lemur.pipeline.verdict import verdict
+from lemur.core import processor
+from lemur.pipeline.artifacts import lockfile
+from lemur.pipeline.artifacts.verdict import verdict
 
 LOCK: lockfile.Lock = {
     "clean": {"cmd": "clean", "deps": [{"path": "raw", "md5": "1"}], "outs": [{"path": "data", "md5": "2"}]},

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline import lockfile, processor
-from lemur.pipeline.contents import Contents
-from lemur.pipeline.files import ROOT
-from lemur.pipeline.verify import compare, verify
+from lemur.core import processor
+from lemur.core.files import ROOT
+from lemur.pipeline.artifacts import lockfile
+from lemur.pipeline.artifacts.contents import Contents
+from lemur.pipeline.inspect.verify import compare, verify
 
 from .conftest import Project
 

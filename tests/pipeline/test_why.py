@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lemur.pipeline.dag import Dag
-from lemur.pipeline.files import ROOT
-from lemur.pipeline.integrity import file_md5
-from lemur.pipeline.why import find, why
+from lemur.core.files import ROOT
+from lemur.pipeline.artifacts.integrity import file_md5
+from lemur.pipeline.build.dag import Dag
+from lemur.pipeline.inspect.why import find, why
 
 from .conftest import Project
 

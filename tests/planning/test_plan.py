@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lemur.pipeline.files import ROOT
+from lemur.core.files import ROOT
 from lemur.planning.compilation import Compiled, temporary_bytes
 from lemur.planning.layouts import layouts
 from lemur.planning.machines import GIB, MACHINES

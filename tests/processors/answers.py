@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from lemur.core.files import PARAMS, read_yaml
 from lemur.inference.interface import Prompt, Score
 from lemur.inference.jax_model import JaxModel
 from lemur.model import folder as model_folder
 from lemur.model.config import LlamaConfig
 from lemur.model.weights import build, tensor_shapes
-from lemur.pipeline.files import PARAMS, read_yaml
 from tests.processors.synthetic import CHAT, text, write_tokenizer
 
 NEW_TOKENS = 40

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from lemur.corpus.minhash import band_keys, shingles, signatures
-from lemur.corpus.mixture import take
-from lemur.corpus.packing import pack
-from lemur.instructions.language import Detector
-from lemur.instructions.near_duplicates import find
-from lemur.instructions.unit_vectors import unit
-from lemur.instructions.vectors import WordLlama
+from lemur.corpus.dedup.minhash import band_keys, shingles, signatures
+from lemur.instructions.dedup.near_duplicates import find
+from lemur.instructions.dedup.unit_vectors import unit
+from lemur.instructions.dedup.vectors import WordLlama
+from lemur.instructions.english.language import Detector
 from lemur.sources.fetched import load
+from lemur.tokens.mixture import take
+from lemur.tokens.packing import pack
 from lemur.training.loss import prepare
 from tests.instructions.builders import fetched
 from tests.processors.synthetic import text, write_tokenizer

@@ -5,8 +5,8 @@ XLA leaves in the folder DUMP what it made of them."""
 import os
 import sys
 
-from lemur.pipeline.environment import apply_numerics
-from lemur.pipeline.files import ENVIRONMENT, PARAMS, read_yaml
+from lemur.core.files import ENVIRONMENT, PARAMS, read_yaml
+from lemur.core.numerics import apply_numerics
 
 ROWS, LENGTH = 4, 64
 

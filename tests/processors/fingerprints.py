@@ -15,8 +15,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lemur.pipeline.environment import apply_numerics
-from lemur.pipeline.files import ENVIRONMENT, read_yaml
+from lemur.core.files import ENVIRONMENT, read_yaml
+from lemur.core.numerics import apply_numerics
 
 PARTS = ("trainings", "imported", "answers", "kernels", "arrays")
 

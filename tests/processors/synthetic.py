@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from lemur.corpus.packing import fill
-from lemur.corpus.shards import Arrays, ShardWriter, token_fields
-from lemur.corpus.tokenizer_folder import write_folder
-from lemur.records import write_jsonl
+from lemur.core.records import write_jsonl
+from lemur.tokens.packing import fill
+from lemur.tokens.shards import Arrays, ShardWriter, token_fields
+from lemur.tokens.tokenizers.tokenizer_folder import write_folder
 
 SPECIAL = ("<unk>", "<s>", "</s>")
 CHAT = ("<pad>", "<|im_start|>", "<|im_end|>", "<|im_sep|>", "<|diff_marker|>")

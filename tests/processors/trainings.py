@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lemur.core.files import PARAMS, read_yaml
 from lemur.model import folder as model_folder
 from lemur.model.config import LlamaConfig, RopeScaling
 from lemur.model.weights import build, tensor_shapes
-from lemur.pipeline.files import PARAMS, read_yaml
 from lemur.training import base_model, continued_pretraining, instruction_tuning
 from tests.processors.synthetic import write_heldout, write_shards, write_tokenizer
 

@@ -3,11 +3,11 @@
 import math
 from pathlib import Path
 
-from lemur.counts import Counts
+from lemur.core.counts import Counts
+from lemur.core.params import StageParams
+from lemur.core.records import Record, write_json
 from lemur.evaluation.harness import Report, scored
 from lemur.inference.replay import ReplayModel
-from lemur.pipeline.params import StageParams
-from lemur.records import Record, write_json
 from lemur.reporting.inputs import MODELS
 from lemur.reporting.paper import load
 

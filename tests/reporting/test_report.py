@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.records import read_json, write_json
+from lemur.core.records import read_json, write_json
 from lemur.reporting.report import Params, report
 from tests.reporting.example import PAPER, build, skip
 

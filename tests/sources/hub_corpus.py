@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
+from lemur.core.files import PARAMS, read_yaml
 from lemur.corpus.clean_corpus import Params, clean_corpus
 from lemur.corpus.sources import SOURCES
-from lemur.pipeline.files import PARAMS, read_yaml
-from lemur.pipeline.pin import pin
 from lemur.sources import checksums, streamed
 from lemur.sources.fetch import Params as FetchParams
 from lemur.sources.fetch import fetch
+from lemur.sources.pin import pin
 from tests.corpus.builders import fetched
 
 FOLDERS = ("stack", "refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics")

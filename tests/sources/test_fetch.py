@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lemur.records import read_json
+from lemur.core.records import read_json
 from lemur.sources import checksums
 from lemur.sources.fetch import Params, fetch
 from lemur.sources.fetched import load

@@ -7,12 +7,12 @@ import fsspec
 import pytest
 from ruamel.yaml import YAML
 
-from lemur.pipeline.pin import pin
-from lemur.records import read_json
+from lemur.core.records import read_json
 from lemur.sources import hub
 from lemur.sources.fetch import Params, fetch
 from lemur.sources.fetched import load
 from lemur.sources.manifest import Place
+from lemur.sources.pin import pin
 from lemur.sources.streamed import on_disk
 from tests.sources.conftest import SourceFolder
 

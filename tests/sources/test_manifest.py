@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from lemur.core.files import read_yaml
 from lemur.corpus.sources import CODE, source_of
-from lemur.pipeline.files import read_yaml
 from lemur.sources import checksums, folders
 from lemur.sources.manifest import SourceError, read
 from lemur.sources.patterns import is_pattern

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from lemur.pipeline.pin import pin
 from lemur.sources.fetch import Params, fetch
+from lemur.sources.pin import pin
 from tests.sources.conftest import SourceFolder, sha256
 
 MANIFEST = """\

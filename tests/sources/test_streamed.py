@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 from ruamel.yaml import YAML
 
-from lemur.records import read_json
+from lemur.core.records import read_json
 from lemur.sources import streamed
 from lemur.sources.fetched import FetchedFile, load
 from lemur.sources.manifest import SourceError

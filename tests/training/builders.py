@@ -9,9 +9,9 @@ import numpy as np
 import yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from lemur.corpus.shards import ShardWriter, token_fields
-from lemur.pipeline.files import PARAMS
-from lemur.records import write_json, write_jsonl
+from lemur.core.files import PARAMS
+from lemur.core.records import write_json, write_jsonl
+from lemur.tokens.shards import ShardWriter, token_fields
 
 LENGTH = 32
 LETTERS = "abcdefghijklmnopqrstuvwxyz ()=:\n"

@@ -12,9 +12,9 @@ import signal
 import sys
 from pathlib import Path
 
-from lemur.pipeline import launch
-from lemur.pipeline.environment import apply_numerics
-from lemur.pipeline.files import ENVIRONMENT, read_yaml
+from lemur.core.files import ENVIRONMENT, read_yaml
+from lemur.core.numerics import apply_numerics
+from lemur.pipeline.build import launch
 from tests.training.builders import parameters
 
 SHAPE = {
@@ -39,8 +39,8 @@ def gradients(inputs, out, meshes):
     import optax
     from flax import nnx
 
-    from lemur.corpus.shards import open_shards
     from lemur.model.weights import build
+    from lemur.tokens.shards import open_shards
     from lemur.training import devices
     from lemur.training.base_model import Params
     from lemur.training.batches import Batches
@@ -77,10 +77,10 @@ def sent(out, meshes):
     import optax
     from flax import nnx
 
+    from lemur.core.records import write_json
     from lemur.model.llama import Llama
     from lemur.model.sharding import spec
     from lemur.planning.collectives import collective_bytes
-    from lemur.records import write_json
     from lemur.training import devices
     from lemur.training.base_model import Params
     from lemur.training.step import compile_step, state_shardings

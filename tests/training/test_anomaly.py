@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from lemur.records import read_json
-from lemur.training import anomaly
+from lemur.core.records import read_json
+from lemur.training.monitoring import anomaly
 from lemur.training.params import AnomalyParams
 from tests.training.test_base_model import run
 

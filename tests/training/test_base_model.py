@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
+from lemur.core.records import read_json, write_json
 from lemur.model import folder
-from lemur.records import read_json, write_json
 from lemur.training.base_model import Params, base_model
 from tests.model.reference import random_tensors, small_config
 from tests.training.builders import parameters, write_tokenizer

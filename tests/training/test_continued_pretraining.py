@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
+from lemur.core.records import read_json
 from lemur.model import folder
-from lemur.records import read_json
 from lemur.training.continued_pretraining import Params, continued_pretraining
 from tests.training.builders import parameters, write_shards, write_tokenizer
 from tests.training.test_base_model import run as run_base

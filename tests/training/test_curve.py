@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemur.training.curve import COLUMNS, write_curve
+from lemur.training.monitoring.curve import COLUMNS, write_curve
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from lemur.core.records import write_jsonl
 from lemur.model.weights import build
-from lemur.records import write_jsonl
-from lemur.training.heldout import Heldout
+from lemur.training.monitoring.heldout import Heldout
 from tests.model.reference import random_tensors, small_config
 from tests.training.builders import write_tokenizer
 

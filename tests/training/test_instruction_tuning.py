@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from lemur.core.records import read_json
 from lemur.model import folder
-from lemur.records import read_json
 from lemur.training.instruction_tuning import Params, instruction_tuning
 from tests.training.builders import parameters
 from tests.training.test_base_model import run as run_base

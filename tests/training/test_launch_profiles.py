@@ -12,7 +12,7 @@ import sys
 import pytest
 import yaml
 
-from lemur.pipeline.files import PARAMS, ROOT, read_yaml
+from lemur.core.files import PARAMS, ROOT, read_yaml
 from tests.training.builders import merged, parameters
 
 # Each process gets what Slurm, or a TPU pod's metadata, would tell it.

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lemur.training import live
+from lemur.training.monitoring import live
 from tests.model.reference import small_config
 
 

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from lemur.core.files import ROOT
+from lemur.core.records import read_json
 from lemur.model.config import LlamaConfig
-from lemur.pipeline.files import ROOT
-from lemur.records import read_json
 from lemur.training import devices
 from lemur.training.base_model import Params
 from tests.model.reference import small_config

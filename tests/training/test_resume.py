@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import pytest
 from orbax.checkpoint import JsonCheckpointHandler
 
-from lemur.corpus.shards import open_shards
-from lemur.training import anomaly, checkpoint
+from lemur.tokens.shards import open_shards
+from lemur.training import checkpoint
+from lemur.training.monitoring import anomaly
 from tests.training.builders import write_shards, write_tokenizer
 from tests.training.test_base_model import run
 

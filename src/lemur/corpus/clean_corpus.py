@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from lemur.core.counts import Counts
+from lemur.core.records import Record, jsonl_writer
+from lemur.corpus.rules import Rules
 from lemur.corpus.sources import SOURCES, Source, source_of
-from lemur.counts import Counts
-from lemur.pipeline.params import StageParams
-from lemur.records import Record, jsonl_writer
 
 if TYPE_CHECKING:
     from lemur.corpus.judging import Item
@@ -25,29 +25,13 @@ OVER = "over_max_bytes"
 log = logging.getLogger(__name__)
 
 
-class GroupRules(StageParams):
-    min_chars: int = Field(ge=1, description="shortest document, characters")
-    max_chars: int = Field(ge=1, description="longest document, characters")
-    max_line_chars: int | None = Field(ge=1, description="longest line, characters; null = any")
-    max_mean_line_chars: int | None = Field(
-        ge=1, description="mean line, characters: minified code is above; null = any"
-    )
-    min_alphanumeric_share: float = Field(ge=0, le=1, description="letters and digits among all characters")
-    max_broken_share: float = Field(ge=0, le=1, description="control and replacement characters among all")
-    generated_markers: list[str] = Field(description="notices of generated files, in the first 10 lines, any case")
-
-
-class Params(StageParams):
+class Params(Rules):
     max_bytes: dict[Source, int | None] = Field(
         description="UTF-8 bytes taken of each source, chosen by hash and held in memory till all is read: for small "
         "scales; null = all"
     )
     seed: int = Field(ge=0, description="of that choice")
     split_chars: dict[Source, int] = Field(description="sources whose documents are cut between paragraphs into parts")
-    licences: list[str] | None = Field(description="licences of code that are permissive (SPDX); null = any")
-    rules: dict[Literal["code", "text"], GroupRules] = Field(description="rules of code and of text")
-    secret_detectors: list[str] = Field(description="detectors of detect-secrets; what they find drops the document")
-    personal_data: Literal["redact", "keep"] = Field(description="e-mail addresses and public IPv4 addresses")
     max_bad_share: float = Field(ge=0, le=1, description="malformed records of a source that are tolerated")
 
 
@@ -66,9 +50,9 @@ def clean_corpus(
     report: Path,
 ) -> None:
     """Write the documents that pass the rules, in the order of the sources and their files, at any worker count."""
+    from lemur.core.parallel import in_order
     from lemur.corpus import judging
     from lemur.corpus.documents import documents_writer
-    from lemur.parallel import in_order
 
     reader = _Reader(params)
     kept: Counter[str] = Counter()

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from typing import Protocol
+
+from lemur.corpus.rules import GroupRules
 
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n\s*")
 _BROKEN = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
@@ -10,24 +11,12 @@ _ALPHANUMERIC = re.compile(r"[^\W_]")
 _HEAD_LINES = 10  # where a generator's notice stands
 
 
-class Rules(Protocol):
-    """See `clean_corpus.GroupRules`, which describes them."""
-
-    min_chars: int
-    max_chars: int
-    min_alphanumeric_share: float
-    max_broken_share: float
-    max_line_chars: int | None
-    max_mean_line_chars: int | None
-    generated_markers: list[str]
-
-
 def tidy(text: str) -> str:
     """One kind of line end, no byte-order mark, no spaces at the end, one final newline."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").strip("\n\x00 \t") + "\n"
 
 
-def fault(text: str, rules: Rules) -> tuple[str, str] | None:
+def fault(text: str, rules: GroupRules) -> tuple[str, str] | None:
     """(reason, what was found) of the first rule that the text breaks; None if it passes."""
     size = len(text)
     if size < rules.min_chars:

@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from lemur.counts import Counts
-from lemur.decontamination import OverlapParams, Overlaps
-from lemur.records import jsonl_writer
+from lemur.core.counts import Counts
+from lemur.core.records import jsonl_writer
+from lemur.decontamination.index import OverlapParams, Overlaps
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from lemur.counts import Counts
-from lemur.pipeline.params import StageParams
-from lemur.records import Record, jsonl_writer
+from lemur.core.counts import Counts
+from lemur.core.params import StageParams
+from lemur.core.records import Record, jsonl_writer
 
 if TYPE_CHECKING:
-    from lemur.corpus.duplicates import Duplicates
+    from lemur.corpus.dedup.duplicates import Duplicates
 
 PACKAGES = ("rensa", "numpy")
 BEGINNING = 80  # characters of a document that the list of clusters shows
@@ -48,11 +48,11 @@ def dedup_corpus(
     """
     from tqdm import tqdm
 
+    from lemur.corpus.dedup.duplicates import Duplicates
+    from lemur.corpus.dedup.planted import evaluate
+    from lemur.corpus.dedup.sketches import Settings
     from lemur.corpus.documents import documents_writer, read_documents
-    from lemur.corpus.duplicates import Duplicates
-    from lemur.corpus.planted import evaluate
     from lemur.corpus.sampling import Limit, rank
-    from lemur.corpus.sketches import Settings
 
     settings = Settings(params.shingle_words, params.renamed_tokens, params.bands, params.rows, params.seed)
     least = (params.min_similarity, params.min_renamed_similarity)
@@ -127,7 +127,7 @@ class _Found:
         return reason, {"duplicate_of": keeper["id"].decode(), **detail}, source
 
     def _reason(self, row: int) -> tuple[str, Record]:
-        from lemur.corpus.duplicates import EXACT, NEAR, RENAMED
+        from lemur.corpus.dedup.duplicates import EXACT, NEAR, RENAMED
 
         entries = self._duplicates.entries
         number = self._dropped[row]
@@ -151,7 +151,7 @@ class _Found:
                 write({"cluster": number, "kept": self._shown(int(keepers[start])), "members": members})
 
     def _shown(self, number: int) -> Record:
-        from lemur.records import read_at
+        from lemur.core.records import read_at
 
         entry = self._duplicates.entries[number]
         place = self._duplicates.place(number)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from lemur.core.records import Record, Writer, jsonl_writer, read_jsonl
 from lemur.corpus.sources import SOURCES
-from lemur.records import Record, Writer, jsonl_writer, read_jsonl
 
 
 def read_source(folder: Path, source: str) -> Iterator[Record]:

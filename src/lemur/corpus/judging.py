@@ -2,15 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from lemur.core.records import Record, content_id
 from lemur.corpus.cleaning import fault
 from lemur.corpus.privacy import Secrets, redact
+from lemur.corpus.rules import Rules
 from lemur.corpus.sources import group
-from lemur.records import Record, content_id
-
-if TYPE_CHECKING:
-    from lemur.corpus.clean_corpus import Params
 
 BATCH_CHARS = 1 << 20  # characters judged at a time by one worker
 
@@ -52,14 +50,14 @@ def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def judge(params: "Params", secrets: Secrets, item: Item) -> Verdict:
+def judge(rules: Rules, secrets: Secrets, item: Item) -> Verdict:
     if item.reason is not None:
         return Verdict(item.source, item.where, None, item.reason, item.detail, Counter())
     kind = group(item.source)
     text = item.text
     record = {"source": item.source, "group": kind, "licence": item.licence, "text": text}
-    found = fault(text, params.rules[kind])
-    allowed = params.licences
+    found = fault(text, rules.rules[kind])
+    allowed = rules.licences
     licences = list(item.licences)
     if kind == "code" and allowed is not None and not (licences and set(licences) <= set(allowed)):
         found = "licence", f"{licences} are not all permissive" if licences else "none is known"
@@ -68,19 +66,19 @@ def judge(params: "Params", secrets: Secrets, item: Item) -> Verdict:
     if found:
         return Verdict(item.source, item.where, record, *found, Counter())
     redacted: Counter[str] = Counter()
-    if params.personal_data == "redact":
+    if rules.personal_data == "redact":
         text, redacted = redact(text)
         record["text"] = text
     return Verdict(item.source, item.where, {"id": content_id(item.source, text), **record}, None, None, redacted)
 
 
-_judge: tuple["Params", Secrets] | None = None
+_judge: tuple[Rules, Secrets] | None = None
 
 
-def start(params: "Params") -> None:
+def start(rules: Rules) -> None:
     """Load the detectors of this process."""
     global _judge
-    _judge = params, Secrets(params.secret_detectors)
+    _judge = rules, Secrets(rules.secret_detectors)
 
 
 def judge_batch(items: list[Item]) -> list[Verdict]:

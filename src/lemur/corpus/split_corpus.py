@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.counts import Counts
-from lemur.pipeline.params import StageParams
+from lemur.core.counts import Counts
+from lemur.core.params import StageParams
 
 log = logging.getLogger(__name__)
 

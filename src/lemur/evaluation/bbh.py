@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pydantic import Field
 
+from lemur.core.records import Record, write_jsonl
 from lemur.evaluation import harness
 from lemur.evaluation.exact_match import plain
 from lemur.inference.interface import Model, Prompt
-from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 
 RULES = ("paper", "strict")

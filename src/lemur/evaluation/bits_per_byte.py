@@ -9,11 +9,11 @@ from typing import Protocol
 
 from pydantic import Field
 
+from lemur.core.params import StageParams
+from lemur.core.records import Record, read_jsonl, write_jsonl
 from lemur.evaluation import harness
 from lemur.inference import remembered
 from lemur.inference.interface import Model
-from lemur.pipeline.params import StageParams
-from lemur.records import Record, read_jsonl, write_jsonl
 
 
 class Params(StageParams):

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lemur import sandbox, workers
+from lemur import sandbox
+from lemur.core import workers
+from lemur.core.records import Record, write_jsonl
 from lemur.evaluation import harness, programs, reading
 from lemur.evaluation.library_environment import Environment, find
 from lemur.inference.interface import Model
-from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 
 STOP = ("</code>", "# SOLUTION END", "\nEND SOLUTION")

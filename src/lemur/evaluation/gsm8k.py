@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import Field
 
+from lemur.core.records import Record, write_jsonl
 from lemur.evaluation import harness, reading
 from lemur.evaluation.exact_match import plain
 from lemur.inference.interface import Model, Prompt
-from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, Fetched, FetchedFile, load
 
 

@@ -19,13 +19,13 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from lemur import workers
+from lemur.core import workers
+from lemur.core.files import ROOT
+from lemur.core.params import StageParams
+from lemur.core.records import Record, write_json, write_jsonl
 from lemur.inference import backends
 from lemur.inference.interface import Generation, Model, Prompt
 from lemur.inference.remembered import Remembered
-from lemur.pipeline.files import ROOT
-from lemur.pipeline.params import StageParams
-from lemur.records import Record, write_json, write_jsonl
 from lemur.sources.fetched import BadRecord, Fetched
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lemur import sandbox, workers
+from lemur import sandbox
+from lemur.core import workers
 
 FOLDERS = "/usr/bin:/bin"
 """Where compilers are looked for, beside `bin/` of each folder in LEMUR_TOOLCHAINS (colons between them)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from lemur import sandbox
-from lemur.pipeline.files import ROOT
+from lemur.core.files import ROOT
 
 PROBE = "import numpy\nopen('written', 'w').write(str(numpy.ones(2).sum()))"
 

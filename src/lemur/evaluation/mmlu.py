@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from lemur.core.records import Record, write_jsonl
 from lemur.evaluation import harness
 from lemur.inference.interface import Model, Prompt
-from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, Fetched, FetchedFile, load
 
 LETTERS = "ABCD"

@@ -7,9 +7,9 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from lemur import sandbox
+from lemur.core.records import Record, write_jsonl
 from lemur.evaluation import harness, languages, programs, reading
 from lemur.inference.interface import Model
-from lemur.records import Record, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 
 

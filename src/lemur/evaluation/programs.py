@@ -7,10 +7,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from lemur import sandbox
+from lemur.core.records import Record
 from lemur.evaluation import harness
 from lemur.evaluation.pass_at_k import pass_at_k
 from lemur.inference.interface import Generation, Model
-from lemur.records import Record
 
 
 class ProgramParams(harness.GenerateParams):

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from lemur.containers import records
-from lemur.records import Record
+from lemur.core.records import Record
+from lemur.sources.containers import records
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 Item = TypeVar("Item")

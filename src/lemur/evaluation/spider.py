@@ -11,10 +11,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur import sandbox, workers
+from lemur import sandbox
+from lemur.core import workers
+from lemur.core.records import Record, dump, write_jsonl
 from lemur.evaluation import harness, sql_judge
 from lemur.inference.interface import Model
-from lemur.records import Record, dump, write_jsonl
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 
 STOP = (";", "\n\n", "--", "```")

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from lemur.core.records import Record
 from lemur.inference import remembered
 from lemur.inference.interface import Model
 from lemur.inference.text import TextCodec
 from lemur.inference.token_model import context_length
-from lemur.records import Record
 
 Backend = Literal["jax", "server", "vllm", "transformers", "replay"]
 

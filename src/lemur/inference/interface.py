@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from lemur.records import Record
+from lemur.core.records import Record
 
 
 class Prompt(str):

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from lemur.core.records import Record
 from lemur.inference.beginnings import Beginnings, Split
 from lemur.inference.interface import Generation, Score
 from lemur.inference.text import TextCodec, first_stop
 from lemur.inference.tiles import Programs, Row, bucket, padded, tiles
 from lemur.inference.token_model import Part, TokenModel, Window, identity, key
 from lemur.model.llama import Llama
-from lemur.records import Record
 
 
 class JaxModel(TokenModel):

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lemur.core.files import PACKAGE, ROOT
+from lemur.core.records import Record, dump
+from lemur.core.versions import installed
 from lemur.inference.interface import Generation, Model, Score, shared
-from lemur.pipeline.files import PACKAGE, ROOT
-from lemur.pipeline.versions import installed
-from lemur.records import Record, dump
 
 Answer = TypeVar("Answer", Generation, Score)
 TILES_AT_ONCE = 8

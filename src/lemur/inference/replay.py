@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from lemur.core.records import Record, dump, read_jsonl
 from lemur.inference.interface import Generation, Score, shared
 from lemur.inference.text import TextCodec
-from lemur.records import Record, dump, read_jsonl
 
 
 class ReplayModel:

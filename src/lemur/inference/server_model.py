@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import numpy as np
 import requests
 
+from lemur.core.records import Record
 from lemur.inference.interface import Generation
 from lemur.inference.text import TextCodec, first_stop
 from lemur.inference.token_model import Part, TokenModel, Window, identity, key
-from lemur.records import Record
 
 log = logging.getLogger(__name__)
 

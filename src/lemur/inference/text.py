@@ -12,8 +12,8 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from lemur.corpus.tokenizer_folder import open_folder
-from lemur.records import read_json
+from lemur.core.records import read_json
+from lemur.tokens.tokenizers.tokenizer_folder import open_folder
 
 # Tokens of the prompt that are decoded with an answer and cut off again: decoders treat a text's first token
 # differently (Llama's drops its space), which would break the indentation of code that goes on.

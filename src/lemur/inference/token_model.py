@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lemur.core.records import Record, read_json
+from lemur.core.versions import installed
 from lemur.inference.interface import Score
 from lemur.inference.text import TextCodec
-from lemur.pipeline.versions import installed
-from lemur.records import Record, read_json
 
 Part = tuple[np.ndarray, np.ndarray]
 """Log-probabilities [scored] of a window's last tokens, and which of them are likeliest."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from lemur.core.records import Record
 from lemur.inference.interface import Generation
 from lemur.inference.text import TextCodec, first_stop
 from lemur.inference.token_model import Part, TokenModel, Window, identity, key
-from lemur.records import Record
 
 
 class TransformersModel(TokenModel):

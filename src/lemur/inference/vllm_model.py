@@ -11,12 +11,12 @@ from functools import cached_property
 
 import requests
 
-from lemur import workers
+from lemur.core import workers
+from lemur.core.files import ROOT
+from lemur.core.records import Record
 from lemur.inference.server_model import Server, ServerError, ServerModel
 from lemur.inference.text import TextCodec
 from lemur.inference.token_model import identity
-from lemur.pipeline.files import ROOT
-from lemur.records import Record
 
 PYTHON = ROOT / ".venv-serve/bin/python"
 START_S = 1200.0  # 30 to 50 s on two quiet cores, five minutes on busy ones; a server that fails ends by itself

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from lemur.records import Record, content_id
+from lemur.core.records import Record, content_id
 
 Group = Literal["text", "code"]
 

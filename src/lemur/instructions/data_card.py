@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from lemur.records import Record
-from lemur.reporting.blocks import Block, Cell, Column, Heading, Table, Text, markdown
-from lemur.reporting.contamination import not_checked, place_notes
-from lemur.reporting.funnel import table as funnel
+from lemur.core.records import Record
+from lemur.decontamination.contamination import not_checked, place_notes
+from lemur.instructions.funnel import table as funnel
+from lemur.pages.blocks import Block, Cell, Column, Heading, Table, Text, markdown
 
 NOTES = {
     "sharegpt": "Users' conversations with ChatGPT, shared by them; the service's terms restrict competing use.",

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from lemur.core.params import StageParams
+from lemur.core.records import Record, batches, read_jsonl, write_json
 from lemur.instructions.conversation import user_turns
-from lemur.pipeline.params import StageParams
-from lemur.records import Record, batches, read_jsonl, write_json
 from lemur.sources.fetched import Fetched, load
 
 PACKAGES = ("numpy", "tokenizers")
@@ -77,7 +77,7 @@ def folded(text: str) -> str:
 
 
 def _model(params: Params, embedding_model: Path):  # type: ignore[no-untyped-def]
-    from lemur.instructions.vectors import SentenceTransformerModel, WordLlama
+    from lemur.instructions.dedup.vectors import SentenceTransformerModel, WordLlama
 
     source = load(embedding_model)
     if params.kind == "wordllama":

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lemur.counts import Counts
-from lemur.pipeline.params import StageParams
-from lemur.records import Record, batches, read_jsonl
+from lemur.core.counts import Counts
+from lemur.core.params import StageParams
+from lemur.core.records import Record, batches, read_jsonl
 
 PACKAGES = ("array-record", "tokenizers")
 BATCH = 256
@@ -40,10 +40,10 @@ def encode_instructions(params: Params, instructions: Path, tokenizer: Path, *, 
     """
     from tqdm import tqdm
 
-    from lemur.corpus.shards import ShardWriter, token_fields
-    from lemur.instructions.chatml import ChatTokenizer, add_chat_tokens
     from lemur.instructions.conversation import GROUPS
     from lemur.instructions.packing import Packer, Piece
+    from lemur.tokens.chatml import ChatTokenizer, add_chat_tokens
+    from lemur.tokens.shards import ShardWriter, token_fields
 
     add_chat_tokens(tokenizer, shards / "tokenizer")
     chat = ChatTokenizer(shards / "tokenizer")
@@ -127,7 +127,7 @@ class _Account:
         return ends[-1] if ends else 0
 
     def write(self, report: Path, shards: Path, vocab_size: int) -> Record:
-        from lemur.records import read_json
+        from lemur.core.records import read_json
 
         manifest = read_json(shards / "manifest.json")
         tokens: Record = {

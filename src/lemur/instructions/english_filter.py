@@ -4,15 +4,13 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from lemur.counts import Counts
-from lemur.pipeline.params import StageParams
+from lemur.core.counts import Counts
+from lemur.instructions.english.rules import Rules
 
 if TYPE_CHECKING:
-    from lemur.instructions.english_judging import Judged
+    from lemur.instructions.english.judging import Judged
 
 PACKAGES = ("langdetect", "regex")
 CHUNK = 1 << 18  # bytes of conversations that a worker judges at a time: some 0.1 s
@@ -20,14 +18,8 @@ CHUNK = 1 << 18  # bytes of conversations that a worker judges at a time: some 0
 log = logging.getLogger(__name__)
 
 
-class Params(StageParams):
-    sources: dict[str, Literal["detect", "label", "none"]] = Field(
-        description="rule of each source: detect, label (the source's own language label decides), none"
-    )
-    seed: int = Field(ge=0, description="langdetect's seed, the same for every text")
-    undetermined: Literal["keep", "drop"] = Field(description="instructions in which langdetect finds nothing to judge")
-    foreign_run: int = Field(ge=1, description="consecutive non-English characters that make text foreign")
-    unit: Literal["conversation", "sentence"] = Field(description="what such a run removes")
+class Params(Rules):
+    """All of them are rules for one conversation."""
 
 
 def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: Path, report: Path) -> None:
@@ -37,8 +29,8 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
     """
     from tqdm import tqdm
 
-    from lemur.instructions.gold_labels import GoldLabels
-    from lemur.parallel import in_order
+    from lemur.core.parallel import in_order
+    from lemur.instructions.english.gold_labels import GoldLabels
 
     counts = Counts("english_filter")
     languages: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -69,13 +61,13 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
 
 
 def _start(params: Params, conversations: Path) -> None:
-    from lemur.instructions import english_judging  # here, so that only the workers spend 0.2 s on it
+    from lemur.instructions.english import judging as english_judging
 
     english_judging.start(params, conversations)
 
 
 def _judge(chunk: tuple[int, int]) -> "Judged":
-    from lemur.instructions import english_judging
+    from lemur.instructions.english import judging as english_judging
 
     return english_judging.judge(chunk)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.pipeline.params import StageParams
-from lemur.records import batches, read_json, read_jsonl
+from lemur.core.params import StageParams
+from lemur.core.records import batches, read_json, read_jsonl
 
 PACKAGES = ("pyarrow",)
 BATCH = 1000  # conversations in one row group

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.counts import Counts
-from lemur.decontamination import OverlapParams, Overlaps
-from lemur.records import jsonl_writer, read_at, scan
+from lemur.core.counts import Counts
+from lemur.core.records import jsonl_writer, read_at, scan
+from lemur.decontamination.index import OverlapParams, Overlaps
 
 log = logging.getLogger(__name__)
 

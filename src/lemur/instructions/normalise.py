@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lemur.counts import Counts
+from lemur.core.counts import Counts
+from lemur.core.params import StageParams
+from lemur.core.records import Record, jsonl_writer
 from lemur.instructions.conversation import VERIFIED
-from lemur.pipeline.params import StageParams
-from lemur.records import Record, jsonl_writer
 
 PACKAGES = ("beautifulsoup4", "markdownify")
 MALFORMED = ("not_json", "missing_field", "wrong_type", "not_utf8")
@@ -94,7 +94,7 @@ class _Run:
         """The conversations of one fetched source, in the order of its files."""
         from tqdm import tqdm
 
-        from lemur.instructions.tested_answers import program_with_tests
+        from lemur.instructions.normalising.tested_answers import program_with_tests
         from lemur.sources.fetched import load
 
         fetched = load(folder)
@@ -139,9 +139,9 @@ class _Run:
 
     def _convert(self, source: str, file: Any, raw: Any) -> Record | None:
         """The conversation, or None once it is counted among the dropped."""
-        from lemur.instructions.cleaning import clean
         from lemur.instructions.conversation import characters, conversation
-        from lemur.instructions.turn_order import Unusable, messages
+        from lemur.instructions.normalising.cleaning import clean
+        from lemur.instructions.normalising.turn_order import Unusable, messages
         from lemur.sources.fetched import BadRecord
 
         if isinstance(raw, BadRecord):

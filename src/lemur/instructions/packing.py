@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lemur.corpus.packing import fill
+from lemur.tokens.packing import fill
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import BinaryIO
 import numpy as np
 from pydantic import Field
 
-from lemur.counts import Counts
+from lemur.core.counts import Counts
+from lemur.core.params import StageParams
+from lemur.core.records import Record, jsonl_writer, read_at, scan
 from lemur.instructions.conversation import GROUPS, VERIFIED, characters, rounds, user_turns
-from lemur.pipeline.params import StageParams
-from lemur.records import Record, jsonl_writer, read_at, scan
 
 SHOWN = 20  # pairs near the threshold that the report shows
 
@@ -38,7 +38,7 @@ def semantic_dedup(
     """
     from tqdm import tqdm
 
-    from lemur.instructions.near_duplicates import StoredVectors, find
+    from lemur.instructions.dedup.near_duplicates import StoredVectors, find
 
     groups = {GROUPS.get(source) for source in params.sources}
     if len(groups) != 1 or None in groups:

@@ -11,10 +11,10 @@ from jax.sharding import Mesh
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from lemur.core.records import read_json, write_json
 from lemur.model.config import LlamaConfig, config_json, json_object, read_config
 from lemur.model.llama import Llama
 from lemur.model.weights import build, tensor_shapes, tensors
-from lemur.records import read_json, write_json
 
 TOKENIZER_FILES = (
     "tokenizer.json",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lemur.pipeline.files import ROOT
+from lemur.core.files import ROOT
 
 GIB = 1 << 30
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lemur.pipeline.files import SCALES
-from lemur.pipeline.scale import names
+from lemur.core.files import SCALES
+from lemur.core.scales import names
 from lemur.planning.compilation import Compiled, compile_training, search
 from lemur.planning.machines import GIB, MACHINES, Machine, devices
 from lemur.planning.trainings import Training, read_training

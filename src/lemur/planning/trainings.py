@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lemur.pipeline.scale import leaves
+from lemur.core.scales import leaves
 from lemur.training.params import MeshParams, TrainingParams
 
 if TYPE_CHECKING:

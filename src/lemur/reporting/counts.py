@@ -3,9 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
-from lemur.records import Record
-from lemur.reporting.blocks import Cell, Column, Table, by_size, number, tally
-from lemur.reporting.figures import BLUE, ORANGE, ordinal, picture, says
+from lemur.core.records import Record
+from lemur.pages.blocks import Cell, Column, Table, by_size, number, tally
+from lemur.pages.figures import BLUE, ORANGE, ordinal, picture, says
 
 ORDER = (  # noqa: SIM905
     "normalise english_filter embed_instructions semantic_dedup_text semantic_dedup_code mix_instructions "

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from lemur.reporting.blocks import Cell, Column, Missing, Table
-from lemur.reporting.figures import CODE, GREY, TEXT, picture, says
+from lemur.pages.blocks import Cell, Column, Missing, Table
+from lemur.pages.figures import CODE, GREY, TEXT, picture, says
 from lemur.reporting.inputs import MODELS, Curve, Inputs, points
 
 LINES = {

@@ -1,7 +1,7 @@
 """What `dedup_corpus` found of duplicates planted in this build's documents, and what it joined wrongly."""
 
-from lemur.records import Record
-from lemur.reporting.blocks import Cell, Column, Table
+from lemur.core.records import Record
+from lemur.pages.blocks import Cell, Column, Table
 
 
 def table(stages: dict[str, Record]) -> Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lemur.records import Record, read_json
+from lemur.core.records import Record, read_json
 
 MODELS = {"base": "Base", "lemur": "Lemur", "lemur_chat": "Lemur-Chat"}
 """The three models of the chain, in the order in which each continues the one before: file name to title."""

@@ -1,7 +1,7 @@
 """The report's text: which numbers these are, and the tables and pictures in reading order."""
 
-from lemur.records import Record
-from lemur.reporting.blocks import Block, Cell, Column, Heading, Picture, Table, Text
+from lemur.core.records import Record
+from lemur.pages.blocks import Block, Cell, Column, Heading, Picture, Table, Text
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
 

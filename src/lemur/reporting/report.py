@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lemur.pipeline.params import StageParams
+from lemur.core.params import StageParams
 
 PACKAGES = ("matplotlib",)
 log = logging.getLogger(__name__)
@@ -24,19 +24,11 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
     `stages`, `curves` and `results` are the folders of the other stages' reports (lemur.reporting.inputs). What is not
     there, or was skipped, is shown with its reason. Same inputs, same bytes: pictures included.
     """
-    from lemur.records import write_json
-    from lemur.reporting import (
-        bits_per_byte,
-        blocks,
-        contamination,
-        counts,
-        duplicates,
-        funnel,
-        inputs,
-        table1,
-        table3,
-        table8,
-    )
+    from lemur.core.records import write_json
+    from lemur.decontamination import contamination
+    from lemur.instructions import funnel
+    from lemur.pages import blocks
+    from lemur.reporting import bits_per_byte, counts, duplicates, inputs, table1, table3, table8
     from lemur.reporting import curves as training
     from lemur.reporting import paper as published
     from lemur.reporting.pages import pages

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from lemur.records import Record
-from lemur.reporting.blocks import Missing
+from lemur.core.records import Record
+from lemur.pages.blocks import Missing
 from lemur.reporting.inputs import MODELS, Inputs
 
 METRICS = {

@@ -4,8 +4,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from lemur.records import Record
-from lemur.reporting.blocks import Column, Missing, Table, number, tally
+from lemur.core.records import Record
+from lemur.pages.blocks import Column, Missing, Table, number, tally
 from lemur.reporting.paper import InstructionRow, PaperTables
 
 MEASURES = {
@@ -90,7 +90,7 @@ def draw(table: Table, path: Path) -> None:
     """One panel a measure: ours and the paper's on one axis; points, as a bar's length says nothing on a log axis."""
     from matplotlib.lines import Line2D
 
-    from lemur.reporting.figures import OURS, PAPER, ordinal, picture
+    from lemur.pages.figures import OURS, PAPER, ordinal, picture
 
     point: dict[str, Any] = {"marker": "o", "markersize": 6, "linestyle": "none"}
     ours = {**point, "color": OURS}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lemur.reporting.blocks import Cell, Column, Missing, Table
+from lemur.pages.blocks import Cell, Column, Missing, Table
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
 from lemur.reporting.scores import Score, benchmarks, left_out, score
@@ -84,7 +84,7 @@ def details(inputs: Inputs, paper: PaperTables) -> Table:
 
 def draw(table: Table, inputs: Inputs, paper: PaperTables, path: Path) -> None:
     """One panel a benchmark; the paper's models grey, its Lemur rows darker, ours coloured with ± 1 s.e."""
-    from lemur.reporting.figures import OURS, ordinal, picture
+    from lemur.pages.figures import OURS, ordinal, picture
 
     names = [str(row["model"]) for row in table.rows]
     with picture(

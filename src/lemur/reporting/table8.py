@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lemur.records import Record
-from lemur.reporting.blocks import Cell, Column, Missing, Table, number
+from lemur.core.records import Record
+from lemur.pages.blocks import Cell, Column, Missing, Table, number
 from lemur.reporting.paper import PaperTables
 
 
@@ -122,7 +122,7 @@ def draw(table: Table, path: Path) -> None:
     """Weights, tokens and epochs of every source, logarithmic: ours a filled point, the paper's an open one."""
     from matplotlib.lines import Line2D
 
-    from lemur.reporting.figures import OURS, PAPER, ordinal, picture
+    from lemur.pages.figures import OURS, PAPER, ordinal, picture
 
     rows = [row for row in table.rows if row["group"] and not str(row["source"]).startswith("All ")]
     with picture(path, 13, 4.6, "Table 8: the Lemur mixture, ours and the paper's") as figure:

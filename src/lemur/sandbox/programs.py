@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from lemur import workers
+from lemur.core import workers
 from lemur.sandbox import backend, judge
 from lemur.sandbox.limits import Limits
 from lemur.sandbox.process import Completed

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from lemur.pipeline.params import StageParams
-from lemur.records import write_json
+from lemur.core.params import StageParams
+from lemur.core.records import write_json
 
 if TYPE_CHECKING:
     from lemur.sources.manifest import Manifest

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lemur.records import read_json
+from lemur.core.records import read_json
 
 COMPANION = "companion"  # schema of files that belong to others: gold labels, few-shot prompts, licence texts
 

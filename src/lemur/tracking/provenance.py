@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from lemur.pipeline.files import flatten, read_yaml
+from lemur.core.files import flatten, read_yaml
 
 LOCK = "dvc.lock"
 TRACKED = ("data/", "models/")

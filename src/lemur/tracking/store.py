@@ -23,7 +23,7 @@ from mlflow.utils.validation import (
     MAX_TAG_VAL_LENGTH,
 )
 
-from lemur import workers
+from lemur.core import workers
 from lemur.reporting.inputs import MODELS
 from lemur.tracking.location import URI_VARIABLE, store
 from lemur.tracking.provenance import tags as provenance

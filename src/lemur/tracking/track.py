@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lemur.pipeline.params import StageParams
+from lemur.core.params import StageParams
 
 
 class Params(StageParams):
@@ -17,7 +17,7 @@ def track(
     The runner then calls `afterwards`; nothing that happens there changes this file.
     `summary` is the report, which must be there to be shown; it is made of the others, so it does not enter the key.
     """
-    from lemur.records import write_json
+    from lemur.core.records import write_json
     from lemur.tracking.variant import identity
 
     write_json(variant, identity(parameters, {"stages": stages, "training": curves, "results": results}))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lemur.pipeline.files import flatten, read_yaml
-from lemur.records import Record, dump, read_json
+from lemur.core.files import flatten, read_yaml
+from lemur.core.records import Record, dump, read_json
 from lemur.reporting.inputs import MODELS, Inputs, load
 
 PARAMS = Path("params.yaml")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from lemur.pipeline.params import StageParams
+from lemur.core.params import StageParams
 from lemur.training.params import SteppedParams
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def base_model(
     report: Path,
 ) -> None:
     """Write a model folder whose vocabulary is the tokenizer's, after `steps` steps on the base mixture."""
-    from lemur.corpus.shards import open_shards
+    from lemur.core.records import write_json
     from lemur.model import folder
-    from lemur.records import write_json
+    from lemur.tokens.shards import open_shards
     from lemur.training.devices import make_mesh
-    from lemur.training.heldout import Heldout
     from lemur.training.loop import train
+    from lemur.training.monitoring.heldout import Heldout
 
     packed = open_shards(shards)
     mesh = make_mesh(params.mesh)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
-from lemur.corpus.loader import Loader
-from lemur.corpus.shards import Shards
-from lemur.records import Record
+from lemur.core.records import Record
+from lemur.tokens.loader import Loader
+from lemur.tokens.shards import Shards
 from lemur.training import devices
-from lemur.training.curve import Row, source_column
 from lemur.training.loss import joined, prepare
+from lemur.training.monitoring.curve import Row, source_column
 from lemur.training.params import TrainingParams
 
 

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import jax
 
-from lemur.pipeline.files import PACKAGE, ROOT
-from lemur.records import Record, dump, read_json, write_json
+from lemur.core.files import PACKAGE, ROOT
+from lemur.core.records import Record, dump, read_json, write_json
 
 # Orbax writes 20 lines a save at INFO, the level of the stages' own logs.
 logging.getLogger("absl").setLevel(logging.WARNING)

@@ -15,12 +15,12 @@ def continued_pretraining(
     params: Params, base: Path, shards: Path, heldout: Path, *, model: Path, curve: Path, report: Path
 ) -> None:
     """Write the model folder after `steps` steps from the folder `base`, with its config and tokenizer."""
-    from lemur.corpus.shards import open_shards
+    from lemur.core.records import write_json
     from lemur.model import folder
-    from lemur.records import write_json
+    from lemur.tokens.shards import open_shards
     from lemur.training.devices import make_mesh
-    from lemur.training.heldout import Heldout
     from lemur.training.loop import train
+    from lemur.training.monitoring.heldout import Heldout
 
     packed = open_shards(shards)
     mesh = make_mesh(params.mesh)

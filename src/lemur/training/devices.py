@@ -9,10 +9,10 @@ import numpy as np
 from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 
-from lemur.corpus.shards import Arrays
 from lemur.model.attention import BLOCK
 from lemur.model.config import LlamaConfig
 from lemur.model.sharding import AXES, spec
+from lemur.tokens.shards import Arrays
 from lemur.training.params import MeshParams, TrainingParams
 
 BATCH_AXES = (None, "batch", "length")

@@ -20,13 +20,13 @@ def instruction_tuning(
 ) -> None:
     """Write the model folder after `epochs` epochs. Vocabulary, chat template and the tokens that end an answer are
     those of the tokenizer beside the shards."""
-    from lemur.corpus.shards import open_shards
-    from lemur.instructions.chatml import END, PAD
+    from lemur.core.records import write_json
     from lemur.model import folder
-    from lemur.records import write_json
+    from lemur.tokens.chatml import END, PAD
+    from lemur.tokens.shards import open_shards
     from lemur.training.devices import make_mesh
-    from lemur.training.heldout import Heldout
     from lemur.training.loop import train
+    from lemur.training.monitoring.heldout import Heldout
     from lemur.training.resize import resize_vocabulary
 
     packed = open_shards(shards)

@@ -14,15 +14,16 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from lemur.corpus.shards import Shards
+from lemur.core.records import Record
 from lemur.model.llama import Llama
-from lemur.records import Record
-from lemur.training import anomaly, devices
+from lemur.tokens.shards import Shards
+from lemur.training import devices
 from lemur.training.batches import Batches, BySource, finite
 from lemur.training.checkpoint import Checkpoints, Terminated, code, profile
-from lemur.training.curve import Row, write_curve
-from lemur.training.heldout import Heldout
-from lemur.training.live import Live
+from lemur.training.monitoring import anomaly
+from lemur.training.monitoring.curve import Row, write_curve
+from lemur.training.monitoring.heldout import Heldout
+from lemur.training.monitoring.live import Live
 from lemur.training.optimizer import learning_rate, optimizer
 from lemur.training.params import TrainingParams
 from lemur.training.step import compile_step, state_shardings

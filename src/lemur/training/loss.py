@@ -9,8 +9,8 @@ import numpy as np
 import optax
 from jax import Array
 
-from lemur.corpus.shards import Arrays
 from lemur.model.llama import Llama
+from lemur.tokens.shards import Arrays
 
 Normalisation = Literal["tokens", "sequences"]
 

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from lemur.pipeline.params import StageParams
+from lemur.core.params import StageParams
 
 Dtype = Literal["float32", "bfloat16"]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from lemur.containers import reader
 from lemur.corpus.readers import dm_mathematics, latex, markdown_play, plain, stack, text_jsonl, wikitext
 from lemur.corpus.readers.raw import RawDocument
+from lemur.sources.containers import reader
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 _READERS = {

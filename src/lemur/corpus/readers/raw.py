@@ -4,8 +4,8 @@ import gzip
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lemur.containers import records
-from lemur.records import Record
+from lemur.core.records import Record
+from lemur.sources.containers import records
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from lemur.core.records import Record
 from lemur.corpus.readers.notebook import NOTEBOOK, notebook_text
 from lemur.corpus.readers.raw import RawDocument, field, rows
-from lemur.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from lemur.containers import reader
 from lemur.instructions.readers import (
     chatlogs,
     evol_instruct,
@@ -16,6 +15,7 @@ from lemur.instructions.readers import (
     single_turn,
 )
 from lemur.instructions.readers.turns import RawConversation
+from lemur.sources.containers import reader
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 _READERS = {

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from lemur.core.records import Record
 from lemur.instructions.readers import messages, sharegpt
 from lemur.instructions.readers.turns import RawConversation, read_with
-from lemur.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 
+from lemur.core.records import Record
 from lemur.instructions.readers.single_turn import instruction
 from lemur.instructions.readers.turns import FieldError, RawConversation, origin, read_with, text
-from lemur.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 

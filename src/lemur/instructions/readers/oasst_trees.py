@@ -6,8 +6,8 @@ path counts if its last message, after removed messages are left out, is the ass
 
 from collections.abc import Iterator
 
+from lemur.core.records import Record
 from lemur.instructions.readers.turns import FieldError, RawConversation, read_with, rows, text
-from lemur.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 _ROLES = {"prompter": "user", "assistant": "assistant"}

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from lemur.core.records import Record
 from lemur.instructions.readers.turns import RawConversation, origin, read_with, text
-from lemur.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 

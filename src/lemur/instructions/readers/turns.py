@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lemur.containers import records
-from lemur.records import Record, read_json
+from lemur.core.records import Record, read_json
+from lemur.sources.containers import records
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 

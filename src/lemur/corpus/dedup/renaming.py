@@ -1,0 +1,62 @@
+"""Shingles of code that stay the same when its identifiers are renamed or its licence header is changed.
+
+An identifier stands for how many tokens ago it last occurred in the shingle (Baker 1995, parameterised duplication), so
+a consistent renaming changes nothing, while code that uses its names in another pattern has other shingles.
+"""
+
+import re
+
+import numpy as np
+
+from lemur.corpus.dedup.minhash import distinct, hashed, joined, words
+
+# Words that mean the same in every program of a language: of Python, SQL, Java, shell, JavaScript, C, C++ and PHP.
+_KEYWORDS = """
+abstract alter and array as asc assert async auto await begin between bool boolean break by byte case cast catch
+char class commit const constexpr constraint continue count create declare default def define del delete desc
+distinct do done double drop echo elif else elseif elsif end endif enum esac except exists exit export extends
+extern false fi final finally float fn for foreach foreign friend from full func function global go goto grant group
+having if ifdef ifndef implements import in include index inline inner insert instanceof int integer interface into
+is join key lambda left let like limit local long loop match max min module mut mutable namespace new nil none
+nonlocal not null on operator or order outer over override package partition pass pragma primary private protected
+pub public raise readonly references register require return returns right select self set shift short signed sizeof
+static std string struct sum super switch table template text then this throw throws trigger true try type typedef
+typename typeof undefined union unique unset unsigned until update use using values var varchar view virtual void
+volatile when where while with yield
+"""
+KEYWORDS = frozenset(_KEYWORDS.split())
+_NEW = 1 << 40  # above every hash of a word
+_START = r"\s*(?:<\?php\s+)?(?:#!.*\n\s*)?"
+_BLOCK = re.compile(_START + r"(/\*.*?\*/|<!--.*?-->)", re.DOTALL)
+_LINES = re.compile(_START + r"((?:(?:#(?!\s*(?:include|define|if|pragma|import))|//|--|%|;).*\n)+)")
+_LEGAL = re.compile(r"licen[cs]e|copyright|spdx|\(c\)|all rights reserved", re.IGNORECASE)
+
+
+def without_licence(code: str) -> str:
+    """`code` without the comments it begins with that speak of a licence; whole if nothing else is left."""
+    rest = code
+    while (found := _BLOCK.match(rest) or _LINES.match(rest)) and _LEGAL.search(found[1]):
+        rest = rest[: found.start(1)] + rest[found.end(1) :]
+    return rest if rest.strip() else code
+
+
+def renamed_shingles(text: str, size: int) -> np.ndarray:
+    """As `minhash.shingles`, but blind to the names of identifiers. Empty if the text has fewer than 4 * `size` tokens:
+    short programs of one shape are alike without being copies."""
+    tokens = [lower if (lower := token.casefold()) in KEYWORDS else token for token in words(text, fold=False)]
+    if len(tokens) < 4 * size:
+        return np.empty(0, np.uint64)
+    hashes = hashed(tokens)
+    is_name = ((token[0].isalpha() or token[0] == "_") and token not in KEYWORDS for token in tokens)
+    names = np.fromiter(is_name, bool, len(tokens))
+    # How many tokens ago each last occurred; 0 = never.
+    order = np.argsort(hashes, kind="stable")
+    again = hashes[order[1:]] == hashes[order[:-1]]
+    ago = np.zeros(len(tokens), np.uint64)
+    ago[order[1:][again]] = np.diff(order)[again]
+    found = np.zeros(len(tokens) - size + 1, np.uint64)
+    for offset in range(size):
+        at = slice(offset, offset + len(found))
+        inside = np.where(ago[at] <= offset, ago[at], 0)
+        found = joined(found, np.where(names[at], inside + np.uint64(_NEW), hashes[at]))
+    return distinct(found)

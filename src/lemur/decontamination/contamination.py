@@ -1,0 +1,59 @@
+"""Which benchmarks the training data was compared with, and what was found in it."""
+
+from lemur.core.records import Record
+from lemur.pages.blocks import Cell, Column, Table
+
+STAGES = {"mix_instructions": "instructions", "decontaminate_corpus": "corpus"}
+PLACES = {
+    "bundled": "a small sample written for this project, not the benchmark itself",
+    "package": "what a published package has of it, which may be a part",
+    "mirror": "the original files, or what could be copied of them",
+    "hub": "the original files",
+}
+"""What a place means for how much of a benchmark the data was compared with."""
+
+
+def place_notes(report: Record) -> list[str]:
+    """What the places of the benchmarks in a stage's report mean, with the benchmarks."""
+    found = report["benchmarks"].items()
+    at = {place: sorted(name for name, counts in found if counts["place"] == place) for place in PLACES}
+    return [f"{place.capitalize()}: {PLACES[place]} ({', '.join(names)})." for place, names in at.items() if names]
+
+
+def not_checked(report: Record) -> str:
+    """The benchmarks that params.yaml names and the data was not compared with, by reason."""
+    reasons = sorted(set(report["not_checked"].values()))
+    by_reason = [
+        f"{', '.join(sorted(name for name, why in report['not_checked'].items() if why == reason))} ({reason})"
+        for reason in reasons
+    ]
+    return f"not checked: {'; '.join(by_reason) or 'none'}."
+
+
+def table(stages: dict[str, Record]) -> Table:
+    """One row a benchmark; found: pairs of a training record and an item that it holds."""
+    reports = {name: stages[name] for name in STAGES if "benchmarks" in stages.get(name, {})}
+    columns = [
+        Column("benchmark", "Benchmark"),
+        Column("place", "Place"),
+        Column("items", "Items"),
+        Column("uncheckable", "Too short to check"),
+    ]
+    for name in reports:
+        columns += [
+            Column(f"{name}_removed", f"Removed from {STAGES[name]}"),
+            Column(f"{name}_reported", "only reported"),
+            Column(f"{name}_below_share", "below the share"),
+        ]
+    rows: list[dict[str, Cell]] = []
+    for benchmark in sorted({found for report in reports.values() for found in report["benchmarks"]}):
+        row: dict[str, Cell] = {"benchmark": benchmark}
+        for name, report in reports.items():
+            row |= {key: value for key, value in report["benchmarks"].get(benchmark, {}).items() if key != "unreadable"}
+            pairs = report["overlaps"]["pairs"].get(benchmark, {})
+            row |= {f"{name}_{kind}": pairs.get(kind, 0) for kind in ("removed", "reported", "below_share")}
+        rows.append(row)
+    notes = ["Pairs of a conversation or document and a benchmark item of which it holds n-grams."]
+    notes += dict.fromkeys(note for report in reports.values() for note in place_notes(report))
+    notes += [f"{STAGES[name].capitalize()}, {not_checked(report)}" for name, report in reports.items()]
+    return Table(columns, rows, notes)

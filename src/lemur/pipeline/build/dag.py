@@ -1,0 +1,165 @@
+"""dvc.yaml as the Snakefile needs it: one rule a stage, and which of them DVC says have to run."""
+
+import getpass
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from dvc.dependency import param as params_file
+from dvc.dependency.param import ParamsDependency
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from lemur.core.files import ROOT
+from lemur.pipeline.artifacts import integrity
+from lemur.pipeline.build import locks
+from lemur.pipeline.build.dependencies import stage_of
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of dvc.yaml: `name` is DVC's address, paths are relative to the root, directories end in a slash."""
+
+    name: str
+    desc: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    threads: int
+    mem_mb: int
+
+    @property
+    def rule(self) -> str:
+        """The rule's name: Snakemake takes no `@`, so `fetch@stack` is `fetch_stack`."""
+        return self.name.replace("@", "_").replace("-", "_")
+
+
+class Dag:
+    """The stages, in DVC's own reading of dvc.yaml."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self.root = root
+        self.repo = locks.patiently(lambda: _loaded(root), root)
+        loaded = [stage for stage in self.repo.index.stages if stage.cmd]
+        self.stages = {stage.addressing: _stage(stage) for stage in loaded}
+        self._producer = {out.rstrip("/"): stage.name for stage in self.stages.values() for out in stage.outputs}
+        self._followers: dict[str, set[str]] = {name: set() for name in self.stages}
+        for stage in self.stages.values():
+            for path in stage.inputs:
+                if producer := self.producer(path):
+                    self._followers[producer].add(stage.name)
+
+    def changed(self) -> set[str]:
+        """Stages that DVC finds changed: a dep, a param, the command, or a missing or other output."""
+        return set(self.changes())
+
+    def changes(self) -> dict[str, list[Any]]:
+        """What DVC finds changed, by stage.
+
+        Raises `SystemExit` that says who holds DVC's lock if it stays held.
+        """
+        # Not only where this process waits for them: the stages that it starts would not wait, but fail.
+        locks.forget_the_dead(self.root)
+        integrity.drop_dangling(self.repo)
+        status = locks.patiently(self._status, self.root)
+        integrity.drop_damaged(self.repo, modified_outputs(status))
+        return {name: entry for name, entry in status.items() if name in self.stages}
+
+    def _status(self) -> dict[str, Any]:
+        """What `dvc status` returns, in half its time: it parses params.yaml twice for every stage."""
+        load_path = params_file.load_path
+        params_file.load_path = cache(load_path)
+        try:
+            with self.repo.lock:
+                return {
+                    name: changes
+                    for stage in self.repo.index.stages
+                    for name, changes in stage.status(check_updates=True).items()
+                }
+        finally:
+            params_file.load_path = load_path
+
+    def descendants(self, names: Iterable[str]) -> set[str]:
+        """These stages and all that depend on them."""
+        found = set(names)
+        waiting = list(found)
+        while waiting:
+            for follower in self._followers[waiting.pop()] - found:
+                found.add(follower)
+                waiting.append(follower)
+        return found
+
+    def priority(self, name: str) -> int:
+        """How many stages the longest chain has that waits for this one: what takes longest should start first."""
+        return max((1 + self.priority(follower) for follower in self._followers[name]), default=0)
+
+    def order(self) -> list[str]:
+        """All stages, each after those that write its inputs."""
+        sorter = {
+            stage.name: [producer for path in stage.inputs if (producer := self.producer(path))]
+            for stage in self.stages.values()
+        }
+        return list(TopologicalSorter(sorter).static_order())
+
+    def producer(self, path: str) -> str | None:
+        """The stage that writes a path, or None for a file of the repository."""
+        return self._producer.get(path.rstrip("/"))
+
+
+def without_outputs(changes: dict[str, list[Any]]) -> set[str]:
+    """Stages of which an output is missing, or is not what the stage wrote."""
+    parts = [(name, part) for name, entry in changes.items() for part in entry if isinstance(part, dict)]
+    return {name for name, part in parts if "changed outs" in part}
+
+
+def modified_outputs(status: dict[str, Any]) -> set[str]:
+    """Paths of outputs in what `dvc status` returned that are there, and are not what the stage wrote."""
+    changes = [change for entry in status.values() for change in entry if isinstance(change, dict)]
+    return {path for change in changes for path, how in change.get("changed outs", {}).items() if how == "modified"}
+
+
+def _loaded(root: Path) -> Repo:
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = str(os.getuid())  # DVC asks for a name too, which a container's user may not have
+    repo = Repo(str(root))
+    # DVC reads its records without its lock, and does not write them at once: see `locks.mend_record`.
+    with repo.lock:
+        if locks.cut_short(root):
+            locks.mend_record(root)
+        try:
+            repo.index  # noqa: B018 - a cached property, which reads them
+        except DvcException:
+            if not locks.mend_record(root):
+                raise
+            repo = Repo(str(root))
+            repo.index  # noqa: B018
+    return repo
+
+
+def _stage(stage: Any) -> Stage:
+    meta = stage.meta or {}
+    return Stage(
+        name=stage.addressing,
+        desc=stage.desc or stage.addressing,
+        inputs=tuple(dep.def_path for dep in stage.deps if not isinstance(dep, ParamsDependency)),
+        outputs=tuple(out.def_path for out in stage.outs),
+        threads=meta.get("threads", 1),
+        mem_mb=meta.get("mem_mb", 1000),
+    )
+
+
+def param_blocks(dag: dict[str, Any]) -> dict[str, str]:
+    """Blocks of params.yaml that stages of dvc.yaml read, by dotted key, with the stage's `FOLDER.STAGE`."""
+    blocks = {}
+    for stage in dag["stages"].values():
+        [axis] = stage.get("matrix", {"": [""]}).items()
+        for item in axis[1]:
+            for key in stage["params"]:
+                if isinstance(key, str):
+                    blocks[key.replace(f"${{item.{axis[0]}}}", str(item))] = stage_of(stage["cmd"])
+    return blocks

@@ -1,0 +1,152 @@
+"""Runs one stage: `lemur run FOLDER.STAGE [--params BLOCK] NAME=PATH...`, the command of every stage in dvc.yaml."""
+
+import atexit
+import inspect
+import logging
+import os
+import shutil
+import signal
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lemur.core import processor, workers
+from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
+from lemur.core.numerics import NUMERICS, apply_numerics, check_packages
+from lemur.pipeline.artifacts import integrity
+from lemur.pipeline.build import launch, locks
+from lemur.pipeline.build.validation import block, environment_keys, stage_module, validate
+
+ADVICE = """Stage {stage} failed. Repeat it alone: dvc repro --single-item {stage}
+Its last good outputs: dvc checkout {stage}
+"""
+
+
+def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
+    """Validate a stage's parameters and environment, run it on temporary paths and rename what it wrote.
+
+    Raises `SystemExit` with one message for everything that is wrong before the stage's own work starts.
+    """
+    if stage := os.environ.get("DVC_STAGE"):
+        # After the traceback, where it is looked for.
+        atexit.register(sys.stderr.write, ADVICE.format(stage=stage))
+    # Ctrl-C ends a stage at once, compiled code too; what it wrote so far is under a temporary name.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # An orphaned stage would go on writing while a new build runs: it ends with the `dvc` that started it.
+    workers.end_with(int(os.environ.get("LEMUR_JOB", os.getppid())))
+    of_build = "LEMUR_JOB" in os.environ or launch.LAUNCHED in os.environ
+    locks.hold_stage(ROOT) if of_build else locks.join_builds(ROOT)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("absl").setLevel(logging.WARNING)
+    if not sys.stderr.isatty():
+        # Of a long stage a log gets a line with the time left now and then; tqdm reads these when it is imported.
+        os.environ.update(TQDM_DELAY="15", TQDM_MININTERVAL="15", TQDM_MAXINTERVAL="60")
+    name = dotted.rpartition(".")[2]
+    module = stage_module(dotted)
+    key = params_key or name
+    params = validate(module, key, block(read_yaml(PARAMS), key))
+    distributed = getattr(module, "DISTRIBUTED", False)
+    if distributed and launch.relaunch(["run", dotted, "--params", key, *bindings]):
+        atexit.unregister(sys.stderr.write)
+        return
+    devices = getattr(getattr(params, "mesh", None), "devices", 1)
+    numerics = read_yaml(ENVIRONMENT)[NUMERICS] if NUMERICS in environment_keys(declared(dotted)) else None
+    apply_numerics(numerics, devices // launch.processes())
+    if outside := processor.outside_profile(numerics or {}):
+        logging.warning("Warning: %s, so this stage may give other bytes than elsewhere", outside)
+    check_packages(declared_packages(dotted))
+    inputs, outputs = bind(module, name, bindings)
+    for argument, path in inputs.items():
+        if not path.exists():
+            raise SystemExit(f"{name}: input {argument}={path} is missing; `dvc repro {name}` builds what it needs")
+    if stage:
+        integrity.check_inputs(name, inputs.values(), outputs.values())
+    inputs = {argument: declared_view(dotted, argument, path) for argument, path in inputs.items()}
+    index = launch.join() if distributed else 0
+    if index:
+        logging.getLogger().setLevel(logging.ERROR)
+    partial = {
+        argument: launch.scratch(path.with_name(f".{path.name}.partial"), index) for argument, path in outputs.items()
+    }
+    for path in partial.values():
+        remove(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+    getattr(module, name)(params, *inputs.values(), **partial)
+    if distributed:
+        launch.wait_for_all(name)
+    if index:
+        for path in partial.values():
+            remove(path)
+        atexit.unregister(sys.stderr.write)
+        return
+    for argument, path in outputs.items():
+        if not partial[argument].exists():
+            raise SystemExit(f"{name}: the stage did not write its output {argument}={path}")
+    for argument, path in outputs.items():
+        remove(path)
+        partial[argument].rename(path)
+    if afterwards := getattr(module, "afterwards", None):
+        afterwards(ROOT)
+    atexit.unregister(sys.stderr.write)
+
+
+def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
+    """NAME=PATH arguments as the stage function's inputs (positional) and outputs (keyword-only), in its order."""
+    paths: dict[str, Path] = {}
+    for binding in bindings:
+        argument, equals, path = binding.partition("=")
+        if not equals or not path:
+            raise SystemExit(f"{name}: {binding!r} is not NAME=PATH")
+        paths[argument] = Path(path)
+    parameters = list(inspect.signature(getattr(module, name)).parameters.values())[1:]
+    wanted = {parameter.name for parameter in parameters}
+    if wanted != set(paths):
+        raise SystemExit(
+            f"{name}: arguments {sorted(set(paths) ^ wanted)} are missing or unknown; it takes {sorted(wanted)}"
+        )
+    outputs = {p.name: paths[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
+    inputs = {p.name: paths[p.name] for p in parameters if p.kind is not p.KEYWORD_ONLY}
+    return inputs, outputs
+
+
+def declared_view(dotted: str, argument: str, path: Path) -> Path:
+    """An input folder as the stage may see it: itself if it is a dep, else links to the deps that lie in it.
+
+    A stale or undeclared file beside them would reach the stage's output without DVC knowing.
+    """
+    deps = [Path(dep) for dep in declared(dotted)["deps"]]
+    inside = [dep for dep in deps if path in dep.parents]
+    if path in deps or not inside:
+        return path
+    view = Path(".lemur/views") / dotted / argument
+    remove(view)
+    for dep in inside:
+        link = view / dep.relative_to(path)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(dep.resolve())
+    return view
+
+
+def declared_packages(dotted: str) -> list[str]:
+    """The distributions whose versions this stage declares in dvc.yaml as params of environment.yaml."""
+    keys = environment_keys(declared(dotted))
+    return [key.removeprefix("packages.") for key in keys if key.startswith("packages.")]
+
+
+@cache
+def declared(dotted: str) -> dict[str, Any]:
+    """The entry of dvc.yaml that runs a stage. Raises `SystemExit` where there is none."""
+    for stage in read_yaml(DAG)["stages"].values():
+        if f" run {dotted} " in f" {stage['cmd']} ":
+            return dict(stage)
+    raise SystemExit(f"dvc.yaml: no stage runs {dotted}")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a directory, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

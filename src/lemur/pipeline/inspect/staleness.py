@@ -1,0 +1,179 @@
+"""Why stages are stale, and what will become of each: DVC's own comparison, with the values that it leaves out."""
+
+import subprocess
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from dvc.dependency.param import ParamsDependency
+from dvc.dvcfile import Lockfile
+from dvc.exceptions import DvcException
+from dvc.stage.cache import _get_cache_hash
+from dvc.stage.serialize import to_single_stage_lockfile
+from dvc_data.hashfile.build import build
+
+from lemur.pipeline.artifacts.values import changes, listed, pair, short
+from lemur.pipeline.build.dag import Dag
+
+NEVER_BUILT = "never built: dvc.lock has no entry for it"
+NOTHING_HERE = "its outputs are neither here nor in the cache (`lemur pull` fetches them where they were shared)"
+
+
+class Fate(Enum):
+    """What the next build does with a stage, as far as it can be known before."""
+
+    CURRENT = "up to date"
+    SPARED = "will not run: its inputs come out as recorded"
+    CHECKED_OUT = "will not run: its outputs come back from the cache"
+    RUN_CACHE = "will not run: the run cache has what it made of these inputs before"
+    RUNS = "will run"
+    WAITS = "will run only if an input comes out different"
+    STUCK = "cannot run: an input is missing and no stage makes it, or a parameter is missing"
+
+
+@dataclass(frozen=True)
+class Staleness:
+    causes: tuple[str, ...]
+    follows: tuple[str, ...]
+    fate: Fate
+
+
+class Stale:
+    """Of every stage of a checkout: the causes that make it stale, the changed stages it follows from, its fate."""
+
+    def __init__(self, dag: Dag) -> None:
+        self._dag = dag
+        changed = dag.changed()
+        self._lock = Lockfile(dag.repo, str(Path(dag.repo.root_dir) / "dvc.lock")).load().get("stages", {})
+        self._loaded = {stage.addressing: stage for stage in dag.repo.index.stages if stage.cmd}
+        self.stages: dict[str, Staleness] = {}
+        self._coming: dict[str, Any] = {}
+        for name in dag.order():
+            causes = tuple(self._causes(name)) if name in changed else ()
+            sources = {dag.producer(path) for path in dag.stages[name].inputs} - {None}
+            follows = {source for source in sources if source and self.stages[source].fate is not Fate.CURRENT}
+            fate = self._foresee(name) if causes or follows else Fate.CURRENT
+            self.stages[name] = Staleness(causes, tuple(sorted(follows)), fate)
+
+    def roots(self, name: str) -> list[str]:
+        """The changed stages that make an unchanged one follow, in graph order."""
+        return [other for other in self.stages if self.stages[other].causes and name in self._dag.descendants([other])]
+
+    def _causes(self, name: str) -> list[str]:
+        stage = self._loaded[name]
+        if not any(item.hash_info for item in [*stage.deps, *stage.outs]):
+            return [NEVER_BUILT]
+        causes = [f"command    {pair(self._lock[name]['cmd'], stage.cmd)}"] if stage.cmd_changed else []
+        for dep in stage.deps:
+            if dep.status():
+                causes += self._params(dep) if isinstance(dep, ParamsDependency) else self._dep(dep)
+        outputs = [(out, out.status().get(str(out))) for out in stage.outs]
+        if all(not out.exists and status == "not in cache" for out, status in outputs):
+            return [*causes, NOTHING_HERE]
+        return causes + [self._out(out, status) for out, status in outputs if status]
+
+    def _params(self, dep: Any) -> list[str]:
+        if not dep.exists:
+            return [f"parameters {dep.def_path} is missing"]
+        recorded = dep.hash_info.value if dep.hash_info else {}
+        return [f"parameter  {dep.def_path}: {change}" for change in changes(recorded, dep.read_params())]
+
+    def _dep(self, dep: Any) -> list[str]:
+        path = dep.def_path
+        producer = self._dag.producer(path)
+        if not dep.exists and producer:
+            return []  # Its producer is stale for that reason, and this stage follows.
+        kind = "input     " if producer else "module    " if path.startswith("src/") else "file      "
+        if not dep.exists:
+            return [f"{kind} {path} is missing ({short(dep.hash_info)} recorded)"]
+        if not dep.hash_info:
+            return [f"{kind} {path} is new among its deps in dvc.yaml"]
+        origin = f"written by {producer}" if producer else self._edit(path)
+        return [f"{kind} {path} {short(dep.hash_info)} -> {short(dep.get_hash())} ({origin})"]
+
+    def _out(self, out: Any, status: str) -> str:
+        path, recorded = out.def_path, short(out.hash_info)
+        if status == "not in cache":
+            if absent := _absent(out):
+                here = f"is here without {listed(absent)}, and the cache has not all of it"
+                return f"output     {path} {here} ({recorded} recorded)"
+            now = "is missing" if not out.exists else "is here"
+            return f"output     {path} {now}, but the cache has lost it ({recorded} recorded)"
+        if status == "deleted":
+            return f"output     {path} is missing ({recorded} recorded; the cache has it)"
+        if not out.hash_info:
+            return f"output     {path} is new among its outs in dvc.yaml"
+        return f"output     {path} was altered after it was built: {recorded} -> {short(out.get_hash())}{_inside(out)}"
+
+    def _edit(self, path: str) -> str:
+        """How a file or folder of the repository came to differ: by an edit or by which commit, in which files."""
+        edited = [line[3:] for line in self._git("status", "--porcelain", "--", path).splitlines()]
+        recorded = self._git("log", "-1", "--format=%H", "--", "dvc.lock")
+        since = self._git("diff", "--name-only", recorded, "--", path).splitlines() if recorded else []
+        files = sorted({*edited, *since} - {path})
+        commit = self._git("log", "-1", "--format=%h %s", "--", path)
+        how = "edited, not committed" if edited else f"commit {commit:.50}"
+        return f"{how}: {listed(files)}" if files else how
+
+    def _git(self, *arguments: str) -> str:
+        command = ["git", "-C", str(self._dag.repo.root_dir), "-c", "core.quotepath=off", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.rstrip("\n")
+
+    def _foresee(self, name: str) -> Fate:
+        """A stage's fate; notes what each of its outputs will hold, None where only running it can tell."""
+        stage = self._loaded[name]
+        fate, coming = self._fate(stage)
+        for out in stage.outs:
+            self._coming[out.def_path] = coming.get(out.def_path)
+        return fate
+
+    def _fate(self, stage: Any) -> tuple[Fate, dict[str, Any]]:
+        same, known = not stage.cmd_changed, True
+        for dep in stage.deps:
+            before = dep.hash_info
+            if dep.def_path not in self._coming:
+                try:
+                    dep.save()  # In memory only; DVC's key of the run cache is made from it.
+                except (DvcException, FileNotFoundError):
+                    return Fate.STUCK, {}
+            elif coming := self._coming[dep.def_path]:
+                dep.hash_info, dep.meta = coming.hash_info, coming.meta
+            else:
+                known = False
+            same &= dep.hash_info == before
+        if same and all(out.hash_info for out in stage.outs) and stage.outs_cached():
+            recorded = {out.def_path: out for out in stage.outs}
+            if not known:
+                return Fate.WAITS, {}
+            return (Fate.CHECKED_OUT if any(out.status() for out in stage.outs) else Fate.SPARED), recorded
+        if not known:
+            return Fate.RUNS, {}
+        built = self._built_before(stage)
+        return (Fate.RUN_CACHE, built) if built else (Fate.RUNS, {})
+
+    def _built_before(self, stage: Any) -> dict[str, Any]:
+        """Outputs of a stage when it last ran with these inputs, as DVC's run cache would restore them."""
+        cache = self._dag.repo.stage_cache
+        key = _get_cache_hash(to_single_stage_lockfile(stage), key=True)
+        runs = sorted(Path(cache._get_cache_dir(key)).glob("*"), key=lambda path: path.stat().st_mtime)
+        entry = cache._load_cache(key, runs[-1].name) if runs else None
+        built = cache._create_stage(entry, wdir=stage.wdir) if entry else None
+        return {out.def_path: out for out in built.outs} if built and built.outs_cached() else {}
+
+
+def _absent(out: Any) -> list[str]:
+    """Recorded files that a folder lacks, where the cache still has the list."""
+    recorded = out.get_obj() if out.hash_info.isdir and out.isdir() else None
+    names = ["/".join(key) for key, _, _ in recorded] if recorded is not None else []
+    return sorted(name for name in names if not (Path(out.fs_path) / name).exists())
+
+
+def _inside(out: Any) -> str:
+    """Files of a folder that differ from what was recorded, where the cache still has the list."""
+    recorded = out.get_obj() if out.hash_info.isdir and out.isdir() else None
+    if recorded is None:
+        return ""
+    now: Any = build(out.cache, out.fs_path, out.fs, out.hash_name, ignore=out.dvcignore)[2]
+    old, new = ({"/".join(key): hash_info for key, _, hash_info in tree} for tree in (recorded, now))
+    return f" ({listed(sorted(path for path in old | new if old.get(path) != new.get(path)))})"

@@ -1,0 +1,156 @@
+"""Packing documents into sequences of one length: which piece of which document lies in which sequence.
+
+`concat` joins all documents and cuts every `capacity` tokens (EasyLM's way, so Lemur's). `best_fit` keeps documents
+whole where they fit (Ding et al. 2024, arXiv 2404.10830): only documents longer than a sequence are cut.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise, repeat
+from typing import Literal
+
+import numpy as np
+
+from lemur.tokens.shards import Arrays
+
+Policy = Literal["best_fit", "concat"]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Pieces in the order in which they lie in the sequences; four arrays int64 [pieces].
+
+    `start` and `length` are tokens of `document`; `sequence` rises from 0 to `sequences` - 1.
+    """
+
+    document: np.ndarray
+    start: np.ndarray
+    length: np.ndarray
+    sequence: np.ndarray
+    sequences: int
+    capacity: int
+
+    @property
+    def tokens(self) -> int:
+        return int(self.length.sum())
+
+    @property
+    def fullness(self) -> float:
+        """Share of the sequences' room that holds tokens; 1.0 if there are no sequences."""
+        return self.tokens / (self.sequences * self.capacity) if self.sequences else 1.0
+
+    def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
+        """For each sequence its pieces as (document, start, length)."""
+        borders = np.searchsorted(self.sequence, np.arange(self.sequences + 1)).tolist()
+        pieces = list(zip(self.document.tolist(), self.start.tolist(), self.length.tolist(), strict=True))
+        for first, last in pairwise(borders):
+            yield pieces[first:last]
+
+
+def pack(lengths: np.ndarray | Sequence[int], capacity: int, policy: Policy) -> Packing:
+    """Pack documents of `lengths` tokens into sequences of `capacity` tokens. Every token has one place.
+
+    Documents longer than `capacity` are cut; empty ones have no piece. `best_fit` depends on the documents' order only
+    in which of several of the same length goes where. Measured on one core with 10^5 gamma lengths of mean 100 and
+    capacity 512: 7.2 million documents/s, 99.99 % full.
+    """
+    sizes = np.asarray(lengths, np.int64)
+    if capacity < 1:
+        raise ValueError(f"capacity is {capacity}; 1 token or more is allowed")
+    if sizes.size and sizes.min() < 0:
+        raise ValueError(f"document {int(sizes.argmin())} has length {int(sizes.min())}; 0 or more is allowed")
+    match policy:
+        case "concat":
+            return _concat(sizes, capacity)
+        case "best_fit":
+            return _best_fit(sizes, capacity)
+
+
+def _concat(sizes: np.ndarray, capacity: int) -> Packing:
+    ends = np.cumsum(sizes)
+    begins = ends - sizes
+    total = int(ends[-1]) if sizes.size else 0
+    # A piece begins where a document or a sequence begins.
+    firsts = np.union1d(begins[sizes > 0], np.arange(0, total, capacity))
+    document = np.searchsorted(ends, firsts, side="right")
+    length = np.diff(firsts, append=total)
+    return Packing(document, firsts - begins[document], length, firsts // capacity, -(-total // capacity), capacity)
+
+
+def _best_fit(sizes: np.ndarray, capacity: int) -> Packing:
+    full = sizes // capacity
+    cut = np.flatnonzero(full)
+    whole_document = np.repeat(cut, full[cut])
+    whole_start = np.concatenate([np.arange(0, n * capacity, capacity) for n in full[cut]] or [np.empty(0, np.int64)])
+    rest = sizes - full * capacity
+    items = np.flatnonzero(rest)
+    items = items[np.argsort(-rest[items], kind="stable")]
+    bins = np.array(_decreasing(rest[items], capacity), np.int64) + whole_document.size
+    order = np.argsort(bins, kind="stable")
+    items, bins = items[order], bins[order]
+    return Packing(
+        np.concatenate([whole_document, items]),
+        np.concatenate([whole_start, full[items] * capacity]),
+        np.concatenate([np.full(whole_document.size, capacity), rest[items]]),
+        np.concatenate([np.arange(whole_document.size), bins]),
+        int(bins[-1]) + 1 if bins.size else whole_document.size,
+        capacity,
+    )
+
+
+def _decreasing(sizes: np.ndarray, capacity: int) -> list[int]:
+    """Best fit of falling sizes: the bin of each item.
+
+    All items of one size are placed together: while the fullest bins that they fit have `room`, each takes
+    `room // size` of them, which is what best fit does one by one. `rooms` is a bit set of the rooms that occur.
+    """
+    open_bins: list[list[int]] = [[] for _ in range(capacity + 1)]
+    rooms = bins = 0
+    placed: list[int] = []
+    distinct, counts = np.unique(sizes, return_counts=True)
+    for size, count in zip(distinct[::-1].tolist(), counts[::-1].tolist(), strict=True):
+        while count:
+            fitting = rooms >> size
+            if fitting:
+                room = size + (fitting & -fitting).bit_length() - 1
+                each = min(room // size, count)
+                there = open_bins[room]
+                cut = max(len(there) - count // each, 0)
+                chosen = there[cut:]
+                del there[cut:]
+                if not there:
+                    rooms ^= 1 << room
+            else:
+                room = capacity
+                each = min(room // size, count)
+                chosen = list(range(bins, bins + count // each))
+                bins += len(chosen)
+            placed += chosen if each == 1 else chain.from_iterable(map(repeat, chosen, repeat(each)))
+            count -= len(chosen) * each
+            left = room - each * size
+            open_bins[left] += chosen
+            rooms |= 1 << left
+        rooms &= ~1
+    return placed
+
+
+def fill(capacity: int, parts: Sequence[tuple[np.ndarray, np.ndarray | int, int]]) -> Arrays:
+    """One sequence for `ShardWriter`: the parts one after the other, then padding (zeros).
+
+    Each part is (token ids [n], loss mask [n] or one value for all, source index); together at most `capacity` tokens.
+    """
+    fields: Arrays = {
+        name: np.zeros(capacity, np.int64) for name in ("tokens", "segments", "positions", "sources", "loss")
+    }
+    at = 0
+    for segment, (tokens, loss, source) in enumerate(parts, 1):
+        end = at + len(tokens)
+        if end > capacity:
+            raise ValueError(f"parts hold {sum(len(part[0]) for part in parts)} tokens; {capacity} are allowed")
+        fields["tokens"][at:end] = tokens
+        fields["segments"][at:end] = segment
+        fields["positions"][at:end] = np.arange(end - at)
+        fields["sources"][at:end] = source
+        fields["loss"][at:end] = loss
+        at = end
+    return fields

@@ -1,0 +1,59 @@
+"""Tokenizer folders: tokenizer.json with the tokenizer_config.json that `transformers` needs, and how to open one."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tokenizers import Tokenizer
+
+from lemur.core.records import read_json, write_json
+
+END_OF_TEXT = "<|endoftext|>"
+_CHAT = ("<|im_start|>", "<|im_end|>")
+
+
+class Markers(NamedTuple):
+    """Token ids around a document; None = no such token."""
+
+    begin: int | None
+    end: int | None
+
+
+def write_folder(folder: Path, tokenizer: Tokenizer, *, bos: str, eos: str, unk: str, max_length: int | None) -> None:
+    """Write the folder. `PreTrainedTokenizerFast` is the class that transformers 4 and 5 both take as it is."""
+    folder.mkdir(parents=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": bos,
+        "eos_token": eos,
+        "unk_token": unk,
+        "clean_up_tokenization_spaces": False,
+        **({} if max_length is None else {"model_max_length": max_length}),
+    }
+    write_json(folder / "tokenizer_config.json", config)
+
+
+def open_folder(folder: Path) -> Tokenizer:
+    """The tokenizer, set to read control tokens in a text as ordinary characters: documents must not hold any."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.encode_special_tokens = True
+    # A published tokenizer.json may ask for either.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def document_markers(folder: Path, tokenizer: Tokenizer) -> Markers:
+    """BOS and EOS as EasyLM sets them; for a tokenizer with `<|endoftext|>` (SmolLM2) that one as its pre-training did.
+
+    There BOS and EOS are ChatML's, which begin and end turns, not documents.
+    """
+    config = read_json(folder / "tokenizer_config.json")
+
+    def identifier(key: str) -> int | None:
+        token = config.get(key)
+        content = token.get("content") if isinstance(token, dict) else token
+        return None if content is None or content in _CHAT else tokenizer.token_to_id(content)
+
+    end_of_text = tokenizer.token_to_id(END_OF_TEXT)
+    return Markers(identifier("bos_token"), end_of_text if end_of_text is not None else identifier("eos_token"))

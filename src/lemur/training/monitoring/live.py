@@ -1,0 +1,88 @@
+"""What a running training shows beside its curve: its speed, which no artifact may hold, since it is never the same."""
+
+import json
+import logging
+import os
+import time
+from typing import Any, Self
+
+import jax
+
+from lemur.core.files import ROOT
+from lemur.model.config import LlamaConfig
+from lemur.training.flops import flops_per_token, peak
+from lemur.training.monitoring.curve import Row
+
+log = logging.getLogger(__name__)
+
+
+class Live:
+    """Appends a line a step to `.lemur/live/NAME.jsonl`, and logs to the MLflow server that LEMUR_LIVE_MLFLOW names.
+
+    Best effort: what fails here is logged once and never stops or changes a training.
+    """
+
+    def __init__(self, name: str, config: LlamaConfig, length: int) -> None:
+        self._name, self._length = name, length
+        self._flops = flops_per_token(config, length)
+        kind = peak(jax.devices()[0].device_kind)
+        self._peak = kind * jax.device_count() if kind else None
+        self._first = jax.process_index() == 0
+        self._file: Any = None
+        self._mlflow: Any = None
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._first:
+            try:
+                folder = ROOT / ".lemur" / "live"
+                folder.mkdir(parents=True, exist_ok=True)
+                self._file = (folder / f"{self._name}.jsonl").open("w", encoding="utf-8")
+                if os.environ.get("LEMUR_LIVE_MLFLOW"):
+                    self._start_mlflow()
+            except Exception as error:  # best effort
+                log.warning("no live log: %s", error)
+        return self
+
+    def _start_mlflow(self) -> None:
+        import mlflow
+
+        mlflow.set_tracking_uri(os.environ["LEMUR_LIVE_MLFLOW"])
+        mlflow.set_experiment("lemur-live")
+        mlflow.start_run(run_name=self._name)
+        self._mlflow = mlflow
+
+    def step(self, row: Row, rows: int) -> dict[str, float]:
+        """Speed of a step of `rows` sequences that has just ended."""
+        now = time.monotonic()
+        seconds, self._last = max(now - self._last, 1e-9), now
+        speed = {"tokens_per_second": rows * self._length / seconds, "seconds": seconds}
+        if self._peak:
+            speed["mfu"] = speed["tokens_per_second"] * self._flops / self._peak
+        values = {**{k: v for k, v in row.items() if v is not None}, **speed}
+        try:
+            if self._file:
+                print(json.dumps(values), file=self._file, flush=True)
+        except Exception as error:  # best effort
+            log.warning("the live log in a file ends: %s", error)
+            self._file = None
+        try:
+            if self._mlflow:
+                self._mlflow.log_metrics({k: float(v) for k, v in values.items() if k != "step"}, step=row["step"])
+        except Exception as error:  # best effort
+            log.warning("the live log to MLflow ends: %s", error)
+            self._mlflow = None
+        return speed
+
+    def restart_clock(self) -> None:
+        """What was done since the last step is no part of the next one's time."""
+        self._last = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._file:
+                self._file.close()
+            if self._mlflow:
+                self._mlflow.end_run()
+        except Exception as error:  # best effort
+            log.warning("the live log was not closed: %s", error)

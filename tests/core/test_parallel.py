@@ -1,0 +1,57 @@
+import os
+import signal
+from concurrent.futures.process import BrokenProcessPool
+from itertools import count, islice
+
+import pytest
+
+from lemur.core.parallel import in_order
+
+_added = 0
+
+
+def start(number):
+    global _added
+    _added = number
+
+
+def add(value):
+    return value + _added
+
+
+def fail(value):
+    if value == 5:
+        raise ValueError(f"value {value}")
+    return value
+
+
+def die(value):
+    if value == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_results_come_in_order_and_batches_are_read_as_they_are_needed(monkeypatch, workers):
+    monkeypatch.setenv("LEMUR_WORKERS", workers)
+    read = []
+    endless = (read.append(number) or number for number in count())
+    results = in_order(add, endless, start=start, arguments=(10,))
+    assert list(islice(results, 20)) == list(range(10, 30))
+    assert len(read) <= 20 + 2 * int(workers)
+    results.close()
+    assert list(in_order(add, [])) == []
+    assert list(in_order(add, [1], start=start, arguments=(10,))) == [11]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_error_in_a_worker_is_raised(monkeypatch, workers):
+    monkeypatch.setenv("LEMUR_WORKERS", workers)
+    with pytest.raises(ValueError, match="value 5"):
+        list(in_order(fail, range(20)))
+
+
+def test_a_killed_worker_ends_the_stage(monkeypatch):
+    monkeypatch.setenv("LEMUR_WORKERS", "2")
+    with pytest.raises(BrokenProcessPool):
+        list(in_order(die, range(20)))

@@ -1,0 +1,76 @@
+"""Every schema of a benchmark's files gives its items."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lemur.decontamination.index import BenchmarkIndex, Overlaps
+from lemur.decontamination.items import read_items
+from tests.instructions.builders import fetched
+
+QUESTION = "How many of the red boxes that stand in the cellar are heavier than the smallest blue one?"
+CODE = "def f(x):\n    return x + 1"
+HUMANEVAL = {"prompt": f'def f(x):\n    """{QUESTION}"""\n', "canonical_solution": "    return x\n", "entry_point": "f"}
+COMMENTED = f"```c\n/* {QUESTION} */\nint f(int x) {{\n    return x + 1; // more\n}}\n```"
+TRACE = (
+    "Assistant:\ngo to the shelf 1 and take the bowl\nObservation:\nOn the shelf 1, you see a bowl and nothing else."
+)
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "content", "parts"),
+    [
+        ("bbh", "a.json", {"canary": "x", "examples": [{"input": QUESTION, "target": "1"}]}, [("text", QUESTION)]),
+        ("bbh", "a.txt", f"canary\n-----\nTask.\n\nQ: {QUESTION}\nA: 1", [("text", f"{QUESTION}\nA: 1")]),
+        ("ds1000", "a.jsonl", {"prompt": QUESTION, "reference_code": CODE}, [("text", QUESTION), ("code", CODE)]),
+        ("gsm8k", "a.jsonl", {"question": QUESTION, "answer": "#### 1"}, [("text", QUESTION), ("text", "#### 1")]),
+        ("humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n")]),
+        ("intercode", "a.json", [{"query": QUESTION, "gold": "ls"}], [("text", QUESTION), ("code", "ls")]),
+        ("intercode_table", "a.csv", f"query,gold,db\n{QUESTION},ls,d\n", [("text", QUESTION), ("code", "ls")]),
+        ("mbpp", "a.jsonl", {"text": QUESTION, "code": CODE}, [("text", QUESTION), ("code", CODE)]),
+        ("mint", "a.json", {"id": "0", "prompt": QUESTION, "reference": "1"}, [("text", QUESTION)]),
+        ("mint_humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n")]),
+        ("rephrased_questions", "a.jsonl", {"text": f"Question: {QUESTION}\nAnswer: 1"}, [("text", f" {QUESTION}")]),
+        ("robocodegen", "a.json", {"problems": [{"query": QUESTION}]}, [("text", QUESTION), ("code", QUESTION)]),
+        ("spider", "a.json", [{"question": QUESTION, "query": "SELECT"}], [("text", QUESTION), ("code", "SELECT")]),
+        ("trajectory", "a.txt", TRACE, [("text", TRACE)]),
+        ("webarena", "a.json", [{"intent": QUESTION, "task_id": 0}], [("text", QUESTION)]),
+    ],
+)
+def test_the_parts_of_an_item(tmp_path: Path, schema: str, name: str, content: Any, parts: Any) -> None:
+    text = content if isinstance(content, str) else json.dumps(content)
+    folder = fetched(tmp_path / "s", "s", {name: (schema, text, {"benchmark": "b"}), "x.sql": (schema, "SELECT 1", {})})
+    unreadable: Counter[str] = Counter()
+    (item,) = read_items([folder], unreadable)
+    assert (item.benchmark, list(item.parts), unreadable) == ("b", parts, Counter())
+
+
+def test_comments_are_text_and_the_rest_is_code(tmp_path: Path) -> None:
+    rows = [{"text": COMMENTED}, {"text": f'def f(x):\n    """{QUESTION}"""\n    return x + 1  # more'}]
+    folder = fetched(tmp_path / "s", "s", {"a.jsonl": ("rephrased_code", rows, {})})
+    for item in read_items([folder], Counter()):
+        (text_view, text), (code_view, code) = item.parts
+        assert (text_view, code_view) == ("text", "code")
+        assert [line.strip() for line in text.splitlines()] == [QUESTION, "more"]
+        assert "return x + 1" in code and QUESTION not in code
+
+
+def test_bad_rows_are_counted_and_training_splits_left_out(tmp_path: Path) -> None:
+    files: dict[str, Any] = {
+        "a.jsonl": ("mint", '{"prompt": "' + QUESTION + '"}\n{"text": "x"}\nnot JSON\n', {}),
+        "train.jsonl": ("mint", [{"prompt": QUESTION}], {"split": "train"}),
+    }
+    unreadable: Counter[str] = Counter()
+    items = list(read_items([fetched(tmp_path / "s", "s", files)], unreadable))
+    assert [item.name for item in items] == ["a.jsonl:1"]
+    assert unreadable == {"s": 2}
+
+
+def test_every_benchmark_needs_an_action(tmp_path: Path) -> None:
+    folder = fetched(tmp_path / "s", "s", {"a.jsonl": ("mint", [{"prompt": QUESTION}], {"benchmark": "mint_math"})})
+    index = BenchmarkIndex.from_sources(folder, ngram=13, code_ngram=24)
+    with pytest.raises(ValueError, match=r"has no \['mint_math'\]"):
+        Overlaps(index, {"mmlu": "remove"}, 0.5)

@@ -1,0 +1,87 @@
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lemur.tokens.packing import fill, pack
+
+CAPACITY = 16
+LENGTHS = st.lists(st.sampled_from([0, 1, 2, 7, CAPACITY - 1, CAPACITY, CAPACITY + 1, 10 * CAPACITY]), max_size=60)
+
+
+@pytest.mark.parametrize("policy", ["best_fit", "concat"])
+@given(lengths=LENGTHS)
+def test_every_token_has_one_place(policy, lengths):
+    packing = pack(lengths, CAPACITY, policy)
+    assert packing.tokens == sum(lengths)
+    for document, length in enumerate(lengths):
+        mine = packing.document == document
+        pieces = sorted(zip(packing.start[mine], packing.length[mine], strict=True))
+        ends = np.cumsum([0, *(int(size) for _, size in pieces)])
+        assert [int(start) for start, _ in pieces] == ends[:-1].tolist()
+        assert ends[-1] == length
+    sequences = list(packing)
+    assert len(sequences) == packing.sequences
+    assert all(1 <= sum(size for *_, size in pieces) <= CAPACITY for pieces in sequences)
+    assert all(size > 0 for pieces in sequences for *_, size in pieces)
+
+
+@given(lengths=LENGTHS)
+def test_best_fit_cuts_only_what_is_longer_than_a_sequence(lengths):
+    packing = pack(lengths, CAPACITY, "best_fit")
+    for document, length in enumerate(lengths):
+        assert np.count_nonzero(packing.document == document) == -(-length // CAPACITY)
+
+
+@given(lengths=LENGTHS)
+def test_concat_fills_every_sequence_but_the_last_and_keeps_the_order(lengths):
+    packing = pack(lengths, CAPACITY, "concat")
+    assert packing.sequences == -(-sum(lengths) // CAPACITY)
+    filled = [sum(size for *_, size in pieces) for pieces in packing]
+    assert filled[:-1] == [CAPACITY] * (len(filled) - 1)
+    assert packing.document.tolist() == sorted(packing.document.tolist())
+
+
+@given(lengths=st.lists(st.integers(1, CAPACITY), max_size=60))
+def test_best_fit_is_what_placing_one_by_one_gives(lengths):
+    rooms: list[int] = []
+    for size in sorted(lengths, reverse=True):
+        fitting = [room for room in rooms if room >= size]
+        if fitting:
+            rooms.remove(min(fitting))
+            rooms.append(min(fitting) - size)
+        else:
+            rooms.append(CAPACITY - size)
+    packing = pack(lengths, CAPACITY, "best_fit")
+    found = [CAPACITY - sum(size for *_, size in pieces) for pieces in packing]
+    assert sorted(found) == sorted(rooms)
+
+
+def test_fast_and_full_on_gamma_lengths():
+    lengths = np.maximum(1, np.random.default_rng(0).gamma(2.0, 50.0, 100_000)).astype(np.int64)
+    started = time.process_time()
+    packing = pack(lengths, 512, "best_fit")
+    assert len(lengths) / (time.process_time() - started) >= 250_000
+    assert packing.fullness >= 0.996
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match="capacity is 0"):
+        pack([1], 0, "concat")
+    with pytest.raises(ValueError, match="document 1 has length -2"):
+        pack([1, -2], 4, "concat")
+
+
+def test_fill_numbers_segments_and_restarts_positions():
+    fields = fill(6, [(np.array([5, 6, 7]), 1, 2), (np.array([8, 9]), np.array([0, 1]), 3)])
+    assert {name: array.tolist() for name, array in fields.items()} == {
+        "tokens": [5, 6, 7, 8, 9, 0],
+        "segments": [1, 1, 1, 2, 2, 0],
+        "positions": [0, 1, 2, 0, 1, 0],
+        "sources": [2, 2, 2, 3, 3, 0],
+        "loss": [1, 1, 1, 0, 1, 0],
+    }
+    with pytest.raises(ValueError, match="7 tokens; 6"):
+        fill(6, [(np.arange(7), 1, 0)])
