@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import yaml
 from measure import peak_mib
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,11 +57,15 @@ def lockstep(step: Callable[[], Any], _: float) -> float:
 def profile(request: dict[str, Any]) -> None:
     """The numerics and the code of `checkout`, this one's if the request names none."""
     sys.path.insert(0, str(Path(request.get("checkout", ROOT)) / "src"))
-    from lemur.core.files import ENVIRONMENT, read_yaml
-    from lemur.core.numerics import apply_numerics
+    try:
+        from lemur.core import files, numerics
+    except ModuleNotFoundError:  # a commit before there were rooms
+        from lemur.pipeline import environment as numerics  # type: ignore[no-redef]
+        from lemur.pipeline import files  # type: ignore[no-redef]
 
     os.environ["JAX_COMPILATION_CACHE_DIR"] = ""
-    apply_numerics({**read_yaml(ENVIRONMENT)["numerics"], "threads": request["threads"]})
+    settings = files.read_yaml(files.ENVIRONMENT)["numerics"]
+    numerics.apply_numerics({**settings, "threads": request["threads"]})
 
 
 def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +75,6 @@ def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
     from flax import nnx
 
-    from lemur.core.files import PARAMS, read_yaml
     from lemur.model import folder
     from lemur.training.continued_pretraining import Params
     from lemur.training.flops import flops_per_token
@@ -78,7 +82,8 @@ def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
     from lemur.training.optimizer import optimizer
     from lemur.training.step import compile_step
 
-    params = Params.model_validate(read_yaml(PARAMS)["continued_pretraining"])
+    with (Path(request.get("checkout", ROOT)) / "params.yaml").open() as file:
+        params = Params.model_validate(yaml.safe_load(file)["continued_pretraining"])
     config, model = folder.load(Path(request["folder"]), dtype="float32", remat=request["remat"])
     graph, weights = nnx.split(model)
     tx = optimizer(params.optimizer, 1000)
