@@ -5,8 +5,10 @@ import pytest
 
 from lemur import sandbox
 from lemur.core.records import read_json, read_jsonl
-from lemur.evaluation import languages
 from lemur.evaluation import multipl_e as stage
+from lemur.evaluation.judging import languages
+from lemur.evaluation.kinds.prompted import PromptedTask
+from lemur.sources.reading.rows import readable
 from tests.evaluation.additions import ADDITION, PROBLEM
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 
@@ -28,7 +30,7 @@ def solve(prompt: str) -> str:
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
-    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    monkeypatch.setattr(PromptedTask, "open", lambda task, folder: model)
     result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
     stage.multipl_e(stage.Params(**{**PARAMS, **changed}), Path("model"), benchmark, result=result, samples=samples)  # type: ignore[arg-type]
     return read_json(result), list(read_jsonl(samples))
@@ -139,9 +141,7 @@ def test_a_right_program_passes_and_a_wrong_one_fails(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(ADDITION))
 def test_a_problem_of_the_original(name: str, mirror: Path) -> None:
     """All problems are read; one's right completion passes the original's own tests, a wrong one and none fail."""
-    problems = stage.harness.readable(
-        stage.read(file(mirror / f"multipl_e/humaneval-{name}.jsonl", "multipl_e", language=name))
-    )
+    problems = readable(stage.read(file(mirror / f"multipl_e/humaneval-{name}.jsonl", "multipl_e", language=name)))
     assert 154 <= len(problems) <= 161 and len({problem.stop for problem in problems}) == 1
     problem = next(problem for problem in problems if problem.name.startswith(PROBLEM))
     assert not any(stop in ADDITION[name] for stop in problem.stop)

@@ -8,12 +8,12 @@ from pathlib import Path
 from pydantic import Field
 
 from lemur.benchmarks.bbh import Examples, Question, read, read_examples
-from lemur.evaluation.harness.generated import GeneratedTask
 from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample
 from lemur.evaluation.harness.scores import Scores, macro
 from lemur.evaluation.judging.exact_match import plain
+from lemur.evaluation.kinds.generated import GeneratedTask
 from lemur.inference.interface import Model, Prompt
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable

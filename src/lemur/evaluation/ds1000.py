@@ -10,10 +10,10 @@ from lemur.benchmarks.ds1000 import Problem, read
 from lemur.core import workers
 from lemur.core.records import Record
 from lemur.evaluation.harness.parameters import ProgramParams
-from lemur.evaluation.harness.programs import ProgramTask, Result
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample
 from lemur.evaluation.judging.library_environment import Environment, find
+from lemur.evaluation.kinds.programs import ProgramTask, Result
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable

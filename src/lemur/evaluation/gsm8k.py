@@ -9,11 +9,11 @@ from pathlib import Path
 from pydantic import Field
 
 from lemur.benchmarks.gsm8k import Problem, read, read_fewshot, without_commas
-from lemur.evaluation.harness.generated import GeneratedTask
 from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample
 from lemur.evaluation.judging.exact_match import plain
+from lemur.evaluation.kinds.generated import GeneratedTask
 from lemur.inference.interface import Model, Prompt
 from lemur.sources.fetched import Fetched, load
 from lemur.sources.reading.rows import readable

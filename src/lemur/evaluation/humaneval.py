@@ -8,9 +8,9 @@ from pydantic import Field
 
 from lemur.benchmarks.humaneval import Problem, read
 from lemur.evaluation.harness.parameters import ProgramParams
-from lemur.evaluation.harness.programs import ProgramTask, without_fence
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample
+from lemur.evaluation.kinds.programs import ProgramTask, without_fence
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from lemur.benchmarks.mbpp import EXAMPLES, TEST, Problem, read
 from lemur.evaluation.harness.parameters import ProgramParams
-from lemur.evaluation.harness.programs import ProgramTask
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample
+from lemur.evaluation.kinds.programs import ProgramTask
 from lemur.inference.interface import Model, Prompt
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable

@@ -8,11 +8,11 @@ from pathlib import Path
 from pydantic import Field
 
 from lemur.benchmarks.mmlu import LETTERS, Question, read
-from lemur.evaluation.harness.choices import ChoiceTask
 from lemur.evaluation.harness.parameters import AskParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Likelihoods, Sample
 from lemur.evaluation.harness.scores import Scores, mean, over_groups
+from lemur.evaluation.kinds.multiple_choice import ChoiceTask
 from lemur.inference.interface import Model, Prompt
 from lemur.sources.fetched import Fetched, load
 from lemur.sources.reading.rows import readable

@@ -12,11 +12,11 @@ from lemur import sandbox
 from lemur.benchmarks.multipl_e import Problem, read
 from lemur.core.records import Record
 from lemur.evaluation.harness.parameters import ProgramParams
-from lemur.evaluation.harness.programs import Program, ProgramTask, Result, run_once, without_fence
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample, Verdict
 from lemur.evaluation.harness.scores import Scores, macro
 from lemur.evaluation.judging import languages
+from lemur.evaluation.kinds.programs import Program, ProgramTask, Result, run_once, without_fence
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable

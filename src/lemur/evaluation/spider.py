@@ -11,12 +11,12 @@ from pydantic import Field
 from lemur import sandbox
 from lemur.benchmarks.spider import Database, Question, read, read_databases
 from lemur.core.records import Record
-from lemur.evaluation.harness.generated import GeneratedTask
 from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample, Verdict
 from lemur.evaluation.harness.scores import Scores
 from lemur.evaluation.judging.queries import Query, judged
+from lemur.evaluation.kinds.generated import GeneratedTask
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable

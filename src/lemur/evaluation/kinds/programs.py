@@ -9,10 +9,10 @@ from typing import ClassVar, Generic, Protocol
 
 from lemur import sandbox
 from lemur.core.records import Record
-from lemur.evaluation.harness.generated import GeneratedTask
 from lemur.evaluation.harness.parameters import ProgramParams
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Item, Sample, Verdict
 from lemur.evaluation.harness.scores import Scores, pass_at_k, scored
+from lemur.evaluation.kinds.generated import GeneratedTask
 
 
 class Result(Protocol):

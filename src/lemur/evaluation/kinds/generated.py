@@ -9,8 +9,8 @@ from itertools import groupby
 from lemur.core.records import Record
 from lemur.evaluation.harness.asking import generate_fitting
 from lemur.evaluation.harness.parameters import GenerateParams
-from lemur.evaluation.harness.prompted import PromptedTask
 from lemur.evaluation.harness.sample import Generated, Item, Sample
+from lemur.evaluation.kinds.prompted import PromptedTask
 from lemur.inference.interface import Model
 
 

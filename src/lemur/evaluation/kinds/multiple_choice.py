@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lemur.core.records import Record
-from lemur.evaluation.harness.prompted import PromptedTask
 from lemur.evaluation.harness.sample import NO_RULE, Item, Likelihoods, Sample
+from lemur.evaluation.kinds.prompted import PromptedTask
 from lemur.inference.interface import Model
 
 
