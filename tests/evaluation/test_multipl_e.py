@@ -120,6 +120,18 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
     assert (bad.where, bad.reason) == ("x.jsonl:2", reason)  # type: ignore[union-attr]
 
 
+def test_files_of_both_shapes_are_read(tmp_path: Path) -> None:
+    """HumanEval's own Python file has other names; some problems of other languages have some of these too."""
+    record = next(read_jsonl(OWN))
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({**record, "task_id": "x/0", "test": "other"}))
+    (problem,) = readable(stage.read(file(path, "multipl_e", language="sh")))
+    assert (problem.name, problem.tests, problem.stop) == (record["name"], record["tests"], ("\n}",))
+    path.write_text(json.dumps({"task_id": "Python/0", "prompt": "def f():", "test": "assert f()"}))
+    (problem,) = readable(stage.read(file(path, "multipl_e", language="python")))
+    assert (problem.name, problem.prompt, problem.tests) == ("Python/0", "def f():", "assert f()")
+
+
 def judge(name: str, program: str) -> str:
     return languages.run(name, [program], timeout_s=30, memory_mb=4096)[0].status
 

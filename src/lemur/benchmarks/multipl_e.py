@@ -26,7 +26,7 @@ def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
     HumanEval itself and is not asked, has {task_id, prompt, test}."""
 
     def problem(where: str, record: Record) -> Problem:
-        if "task_id" in record:
+        if "name" not in record and "task_id" in record:
             name, start, tests = texts(record, "task_id", "prompt", "test")
             return Problem(where, name, file.meta["language"], start, tests, ())
         name, start, tests = texts(record, "name", "prompt", "tests")
