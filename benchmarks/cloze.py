@@ -20,16 +20,18 @@ def main() -> None:
     parser.add_argument("checkout", type=Path, help="with models/base and data/raw/mmlu")
     parser.add_argument("--limit", type=int, default=10, help="questions of each subject, a seeded choice")
     arguments = parser.parse_args()
-    from lemur.core.files import ENVIRONMENT, read_yaml
+    from lemur.core.files import ENVIRONMENT, PARAMS, read_yaml
     from lemur.core.numerics import apply_numerics
 
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
-    from lemur.evaluation import harness, mmlu
+    from lemur.benchmarks.mmlu import LETTERS
+    from lemur.evaluation import mmlu
+    from lemur.evaluation.harness.scores import scored
     from lemur.inference.jax_model import JaxModel
     from lemur.sources.fetched import load
 
-    splits = mmlu.by_subject(load(arguments.checkout / "data/raw/mmlu"))
-    questions = mmlu.choose(splits["test"], arguments.limit, 0)
+    params = mmlu.Params(**{**read_yaml(PARAMS)["mmlu"], "limit": arguments.limit, "seed": 0})
+    questions = mmlu.task(params, load(arguments.checkout / "data/raw/mmlu")).choose()
     requests = [
         (
             f"The following are questions about {question.subject.replace('_', ' ')}.\n"
@@ -46,11 +48,11 @@ def main() -> None:
         sums = [score.logprob for score in scores[4 * index : 4 * index + 4]]
         per_character = [value / max(len(choice), 1) for value, choice in zip(sums, question.choices, strict=True)]
         for name, values in (("acc", sums), ("acc_norm", per_character)):
-            right[name].append(float(mmlu.LETTERS[values.index(max(values))] == question.answer))
+            right[name].append(float(LETTERS[values.index(max(values))] == question.answer))
     for name, values in right.items():
-        scored = harness.scored(name, "none", values)
-        error = scored[f"{name}_stderr,none"]
-        print(f"{name}: {100 * scored[f'{name},none']:.1f} ± {100 * error:.1f} % of {len(values)} questions")
+        scores = scored(name, "none", values)
+        error = scores[f"{name}_stderr,none"]
+        print(f"{name}: {100 * scores[f'{name},none']:.1f} ± {100 * error:.1f} % of {len(values)} questions")
 
 
 if __name__ == "__main__":

@@ -23,12 +23,16 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 from lemur.core.files import PARAMS, read_yaml  # noqa: E402
 from lemur.core.records import Record, read_json, read_jsonl  # noqa: E402
-from lemur.evaluation import bbh, ds1000, gsm8k, harness, humaneval, mbpp, mmlu, multipl_e, spider  # noqa: E402
+from lemur.evaluation import bbh, ds1000, gsm8k, humaneval, mbpp, mmlu, multipl_e, spider  # noqa: E402
+from lemur.evaluation.harness import result as result_module  # noqa: E402
+from lemur.evaluation.harness.asking import choose  # noqa: E402
+from lemur.evaluation.kinds.prompted import PromptedTask  # noqa: E402
 from lemur.inference.interface import Generation, Score  # noqa: E402
 from lemur.inference.text import first_stop  # noqa: E402
 from lemur.sources.fetch import Params as FetchParams  # noqa: E402
 from lemur.sources.fetch import fetch  # noqa: E402
 from lemur.sources.fetched import Fetched, load  # noqa: E402
+from lemur.sources.reading.rows import readable  # noqa: E402
 from tests.evaluation.additions import ADDITION, PROBLEM  # noqa: E402
 
 LOADS = (519, 539, 565, 566, 567, 577, 598, 624, 629, 650, 654, 655, 656, 661, 819)
@@ -72,11 +76,11 @@ class Answers:
 
 
 def items(module: Any, source: Fetched) -> list[Any]:
-    return [item for file in source.files for item in harness.readable(module.read(file))]
+    return [item for file in source.files for item in readable(module.read(file))]
 
 
 def chosen(found: list[Any], limit: int | None, key: Callable[[Any], str]) -> list[Any]:
-    return harness.choose(found, limit, 0, key)
+    return choose(found, limit, 0, key)
 
 
 def mmlu_gold(source: Fetched, limit: int | None) -> Iterator[str]:
@@ -84,20 +88,19 @@ def mmlu_gold(source: Fetched, limit: int | None) -> Iterator[str]:
         (file for file in source.files if file.meta["split"] == "test"), key=lambda file: file.meta["subject"]
     )
     for file in files:
-        for question in chosen(harness.readable(mmlu.read(file)), limit, lambda one: one.where):
+        for question in chosen(readable(mmlu.read(file)), limit, lambda one: one.where):
             yield f" {question.answer}"
 
 
 def bbh_gold(source: Fetched, limit: int | None) -> Iterator[str]:
     files = sorted((file for file in source.files if file.meta["split"] == "test"), key=lambda file: file.meta["task"])
     for file in files:
-        for question in chosen(harness.readable(bbh.read(file)), limit, lambda one: one.where):
+        for question in chosen(readable(bbh.read(file)), limit, lambda one: one.where):
             yield f" {question.target}."
 
 
 def gsm8k_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    problems = [one for file in gsm8k.split(source, "test") for one in harness.readable(gsm8k.read(file))]
-    for problem in chosen(problems, limit, lambda one: one.where):
+    for problem in chosen(gsm8k.problems(source, "test"), limit, lambda one: one.where):
         # One line, as the examples are: a plain prompt's answer ends with its line.
         yield f" {problem.solution} So the answer is {problem.answer}.\n".replace("\n", " ").rstrip() + "\n"
 
@@ -115,7 +118,7 @@ def mbpp_gold(source: Fetched, limit: int | None) -> Iterator[str]:
 
 def spider_gold(source: Fetched, limit: int | None) -> Iterator[str]:
     lists = [file for file in source.files if "database" not in file.meta]
-    questions = [one for file in lists for one in harness.readable(spider.read(file))]
+    questions = [one for file in lists for one in readable(spider.read(file))]
     for question in chosen(questions, limit, lambda one: one.where):
         yield question.query.strip()[len("SELECT") :]
 
@@ -154,7 +157,7 @@ def run(name: str, source: Path, answers: Sequence[str], limit: int | None, samp
     params = module.Params(**{**read_yaml(PARAMS)[name], "limit": limit, "seed": 0, "chat": "completion", **of(name)})
     more = [ROOT / "requirements/ds1000.txt"] if name == "ds1000" else []
     result = samples.with_suffix(".json")
-    with patch.object(harness, "open_model", lambda folder, params: Answers(answers)):
+    with patch.object(PromptedTask, "open", lambda task, folder: Answers(answers)):
         getattr(module, name)(params, Path("model"), source, *more, result=result, samples=samples)
     if skipped := read_json(result)["results"][name].get("skipped"):
         raise Skipped(skipped)
@@ -186,7 +189,7 @@ def prepare(name: str, place: str, folder: Path) -> Path:
             kept = [line for line in lines if json.loads(line).get("name", "").startswith(PROBLEM)]
             file.path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         params = multipl_e.Params(**{**read_yaml(PARAMS)[name], **of(name)})
-        found = {file.meta["language"]: harness.readable(multipl_e.read(file)) for file in load(folder).files}
+        found = {file.meta["language"]: readable(multipl_e.read(file)) for file in load(folder).files}
         SKIPPED.update(multipl_e.why_missing(params, {one: found.get(one, []) for one in params.languages}))
         for language, reason in SKIPPED.items():
             print(f"  multipl_e_{language}: skipped: {reason}")
@@ -210,7 +213,7 @@ def main() -> int:
             kept = arguments.samples or Path(work)
             kept.mkdir(parents=True, exist_ok=True)
             try:
-                with patch.object(harness, "NOTES", Path(work)):
+                with patch.object(result_module, "NOTES", Path(work)):
                     source = prepare(name, arguments.place, Path(work, "source"))
                     gold = list(gold_of(load(source), arguments.limit))
                     right = run(name, source, gold, arguments.limit, kept / f"{name}.gold.jsonl")

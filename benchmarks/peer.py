@@ -60,31 +60,33 @@ def main() -> int:
 
 def read_questions(folder: Path, limit: int | None) -> dict[str, dict[str, list[list[str]]]]:
     """{subject: {dev or test: rows of question, A, B, C, D, answer}}."""
-    from lemur.evaluation import mmlu
+    from lemur.benchmarks.mmlu import read
     from lemur.sources.fetched import load
+    from lemur.sources.reading.rows import readable
 
-    def rows(questions: list[mmlu.Question]) -> list[list[str]]:
-        return [[one.question, *one.choices, one.answer] for one in questions]
-
-    splits = mmlu.by_subject(load(folder))
-    return {
-        subject: {"dev": rows(splits["dev"][subject]), "test": rows(questions)[:limit]}
-        for subject, questions in sorted(splits["test"].items())
-    }
+    rows: dict[str, dict[str, list[list[str]]]] = {}
+    for file in load(folder).files:
+        for question in readable(read(file)):
+            row = [question.question, *question.choices, question.answer]
+            rows.setdefault(question.subject, {"dev": [], "test": []})[file.meta["split"]].append(row)
+    return {subject: {**splits, "test": splits["test"][:limit]} for subject, splits in sorted(rows.items())}
 
 
 def ask(
     arguments: argparse.Namespace, questions: dict[str, dict[str, list[list[str]]]]
 ) -> tuple[dict[str, list[dict[str, Any]]], float, float]:
     """Our samples by subject, and items a second with and without compilation."""
+    from lemur.benchmarks.mmlu import Question
     from lemur.core.records import read_jsonl
     from lemur.evaluation import mmlu
+    from lemur.evaluation.harness.run import evaluate
     from lemur.inference.jax_model import JaxModel
+    from lemur.sources.fetched import Fetched
 
-    def split(name: str) -> dict[str, list[mmlu.Question]]:
+    def split(name: str) -> dict[str, list[Question]]:
         return {
             subject: [
-                mmlu.Question(subject, str(n), row[0], (row[1], row[2], row[3], row[4]), row[5])
+                Question(subject, str(n), row[0], (row[1], row[2], row[3], row[4]), row[5])
                 for n, row in enumerate(both[name])
             ]
             for subject, both in questions.items()
@@ -92,13 +94,15 @@ def ask(
 
     settings = {"seed": 0, "bos": True, "chat": "completion", "context": None, "tile": arguments.batch}
     params = mmlu.Params(shots=arguments.shots, limit=None, backend="jax", **settings)
+    source = Fetched("mmlu", "MMLU", "none", "", "", ())
+    task = mmlu.Mmlu(params, [questions for _, questions in sorted(split("test").items())], source, split("dev"))
     model = JaxModel.load(arguments.model, tile=arguments.batch, bos=True)
     rates = []
     with tempfile.TemporaryDirectory() as folder:
         result, samples = Path(folder, "peer", "mmlu.json"), Path(folder, "mmlu.jsonl")
         for _ in range(2):
             start = time.perf_counter()
-            mmlu.evaluate(params, model, split("dev"), split("test"), origin={}, result=result, samples=samples)
+            evaluate(task, model, result, samples)
             rates.append(sum(len(both["test"]) for both in questions.values()) / (time.perf_counter() - start))
         ours: dict[str, list[dict[str, Any]]] = {}
         for sample in read_jsonl(samples):
@@ -130,8 +134,8 @@ def compare_mmlu(ours: dict[str, list[dict[str, Any]]], theirs: dict[str, Any], 
 
 def read_generations(path: Path) -> list[dict[str, str]]:
     """{output, target}: ours are taken as they are; OpenAI's end with a line `A: N`, which becomes a sentence."""
+    from lemur.benchmarks.gsm8k import without_commas
     from lemur.core.records import read_jsonl
-    from lemur.evaluation.gsm8k import without_commas
 
     found: list[dict[str, str]] = []
     for record in read_jsonl(path):
@@ -148,7 +152,7 @@ def read_generations(path: Path) -> list[dict[str, str]]:
 
 def compare_gsm8k(generations: list[dict[str, str]], theirs: list[dict[str, Any]]) -> int:
     from lemur.evaluation import gsm8k
-    from lemur.evaluation.exact_match import plain
+    from lemur.evaluation.judging.exact_match import plain
 
     wrong = {"strict": [], "paper": []}
     explained = 0

@@ -22,10 +22,11 @@ BOUND = 2.0
 os.environ["LEMUR_WORKERS"] = str(WORKERS)
 
 from lemur import sandbox  # noqa: E402
-from lemur.evaluation import harness, humaneval  # noqa: E402
+from lemur.benchmarks import humaneval  # noqa: E402
 from lemur.sandbox import backend, judge  # noqa: E402
 from lemur.sandbox.process import memory_file  # noqa: E402
 from lemur.sources.fetched import load  # noqa: E402
+from lemur.sources.reading.rows import readable  # noqa: E402
 
 JUDGE = Path(judge.__file__).read_text(encoding="utf-8")
 
@@ -74,7 +75,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--humaneval", type=Path, default=ROOT / "data/raw/humaneval", help="a fetched source")
     arguments = parser.parse_args()
-    problems = [one for file in load(arguments.humaneval).files for one in harness.readable(humaneval.read(file))]
+    problems = [one for file in load(arguments.humaneval).files for one in readable(humaneval.read(file))]
     programs = [problem.program(problem.canonical_solution) for problem in problems]
     print(f"{len(programs)} programs, {WORKERS + 1} at once, {WORKERS} workers, {sandbox.layers().mechanism}")
     fastest = {all_bare: float("inf"), all_sandboxed: float("inf")}

@@ -16,7 +16,7 @@ def run(tmp_path):
     others = ("mmlu", "humaneval", "bbh", "mbpp", "spider", "multipl_e", "ds1000", "agents")
     benchmarks = [fetched(tmp_path / name, {}) for name in others]
     gsm8k = fetched(
-        tmp_path / "gsm8k", {"test.jsonl": (jsonl({"question": QUESTION, "answer": "18"}), "gsm8k", "MIT", {})}
+        tmp_path / "gsm8k", {"test.jsonl": (jsonl({"question": QUESTION, "answer": "#### 18"}), "gsm8k", "MIT", {})}
     )
 
     def decontaminate(documents, action="remove"):

@@ -34,8 +34,10 @@ def index(tmp_path: Path) -> BenchmarkIndex:
     table = io.StringIO()
     rows = [[QUESTION, "18", "23", "9", "14", "A"], ["What?", "1", "2", "3", "4", "B"], ["broken", "A"]]
     csv.writer(table).writerows(rows)
-    mmlu = fetched(tmp_path / "mmlu", "mmlu", {"test/x_test.csv": ("mmlu", table.getvalue(), {"split": "test"})})
-    gsm8k_rows = [{"question": QUESTION.replace("goats", "sheep"), "answer": "18"}]
+    mmlu = fetched(
+        tmp_path / "mmlu", "mmlu", {"test/x_test.csv": ("mmlu", table.getvalue(), {"split": "test", "subject": "x"})}
+    )
+    gsm8k_rows = [{"question": QUESTION.replace("goats", "sheep"), "answer": "#### 18"}]
     gsm8k = fetched(
         tmp_path / "gsm8k",
         "gsm8k",

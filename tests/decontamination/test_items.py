@@ -12,37 +12,54 @@ from lemur.decontamination.items import read_items
 from tests.instructions.builders import fetched
 
 QUESTION = "How many of the red boxes that stand in the cellar are heavier than the smallest blue one?"
+STEPS = "It is one. So the answer is 1."
 CODE = "def f(x):\n    return x + 1"
-HUMANEVAL = {"prompt": f'def f(x):\n    """{QUESTION}"""\n', "canonical_solution": "    return x\n", "entry_point": "f"}
+HUMANEVAL = {
+    "task_id": "a",
+    "prompt": f'def f(x):\n    """{QUESTION}"""\n',
+    "canonical_solution": "    return x\n",
+    "entry_point": "f",
+    "test": "",
+}
+LIBRARY = {"problem_id": 1, "library": "Numpy"}
+DS1000 = {"prompt": QUESTION, "reference_code": CODE, "code_context": "", "metadata": LIBRARY}
+MBPP = {"task_id": 1, "text": QUESTION, "code": CODE, "test_setup_code": "", "test_list": ["assert f(1) == 2"]}
+SPIDER = {"db_id": "d", "question": QUESTION, "query": "SELECT"}
+MULTIPL_E = {"name": "n", "prompt": f"# {QUESTION}\nf() {{", "tests": "", "stop_tokens": []}
 COMMENTED = f"```c\n/* {QUESTION} */\nint f(int x) {{\n    return x + 1; // more\n}}\n```"
 TRACE = (
     "Assistant:\ngo to the shelf 1 and take the bowl\nObservation:\nOn the shelf 1, you see a bowl and nothing else."
 )
 
 
+META = {"benchmark": "b", "task": "t", "subject": "s", "language": "sh"}
+
+
 @pytest.mark.parametrize(
     ("schema", "name", "content", "parts"),
     [
         ("bbh", "a.json", {"canary": "x", "examples": [{"input": QUESTION, "target": "1"}]}, [("text", QUESTION)]),
-        ("bbh", "a.txt", f"canary\n-----\nTask.\n\nQ: {QUESTION}\nA: 1", [("text", f"{QUESTION}\nA: 1")]),
-        ("ds1000", "a.jsonl", {"prompt": QUESTION, "reference_code": CODE}, [("text", QUESTION), ("code", CODE)]),
+        ("bbh", "a.txt", f"canary\n-----\nTask.\n\nQ: {QUESTION}\nA: {STEPS}", [("text", f"{QUESTION}\nA: {STEPS}")]),
+        ("ds1000", "a.jsonl", DS1000, [("text", QUESTION), ("code", CODE)]),
         ("gsm8k", "a.jsonl", {"question": QUESTION, "answer": "#### 1"}, [("text", QUESTION), ("text", "#### 1")]),
         ("humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n")]),
         ("intercode", "a.json", [{"query": QUESTION, "gold": "ls"}], [("text", QUESTION), ("code", "ls")]),
         ("intercode_table", "a.csv", f"query,gold,db\n{QUESTION},ls,d\n", [("text", QUESTION), ("code", "ls")]),
-        ("mbpp", "a.jsonl", {"text": QUESTION, "code": CODE}, [("text", QUESTION), ("code", CODE)]),
+        ("mbpp", "a.jsonl", MBPP, [("text", QUESTION), ("code", CODE)]),
         ("mint", "a.json", {"id": "0", "prompt": QUESTION, "reference": "1"}, [("text", QUESTION)]),
         ("mint_humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n")]),
+        ("mmlu", "a.csv", f"{QUESTION},w,x,y,z,A\n", [("text", QUESTION), ("text", f"{QUESTION} w x y z")]),
+        ("multipl_e", "a.jsonl", MULTIPL_E, [("text", f" {QUESTION}"), ("code", "\nf() {")]),
         ("rephrased_questions", "a.jsonl", {"text": f"Question: {QUESTION}\nAnswer: 1"}, [("text", f" {QUESTION}")]),
         ("robocodegen", "a.json", {"problems": [{"query": QUESTION}]}, [("text", QUESTION), ("code", QUESTION)]),
-        ("spider", "a.json", [{"question": QUESTION, "query": "SELECT"}], [("text", QUESTION), ("code", "SELECT")]),
+        ("spider", "a.json", [SPIDER], [("text", QUESTION), ("code", "SELECT")]),
         ("trajectory", "a.txt", TRACE, [("text", TRACE)]),
         ("webarena", "a.json", [{"intent": QUESTION, "task_id": 0}], [("text", QUESTION)]),
     ],
 )
 def test_the_parts_of_an_item(tmp_path: Path, schema: str, name: str, content: Any, parts: Any) -> None:
     text = content if isinstance(content, str) else json.dumps(content)
-    folder = fetched(tmp_path / "s", "s", {name: (schema, text, {"benchmark": "b"}), "x.sql": (schema, "SELECT 1", {})})
+    folder = fetched(tmp_path / "s", "s", {name: (schema, text, META), "x.sql": (schema, "SELECT 1", {})})
     unreadable: Counter[str] = Counter()
     (item,) = read_items([folder], unreadable)
     assert (item.benchmark, list(item.parts), unreadable) == ("b", parts, Counter())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lemur.core.records import Record, write_json
-from lemur.evaluation import harness
+from lemur.evaluation.harness import result
 from lemur.inference.interface import Generation, Score
 from lemur.sources.fetched import FetchedFile
 
@@ -73,7 +73,7 @@ class Oracle:
 @pytest.fixture(autouse=True)
 def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Notes and unfinished answers of a test stay out of the checkout."""
-    monkeypatch.setattr(harness, "NOTES", tmp_path / "notes")
+    monkeypatch.setattr(result, "NOTES", tmp_path / "notes")
     monkeypatch.setenv("LEMUR_ANSWERS", str(tmp_path / "answers"))
     return tmp_path / "notes"
 

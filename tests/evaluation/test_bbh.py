@@ -5,6 +5,8 @@ import pytest
 
 from lemur.core.records import Record, read_json, read_jsonl
 from lemur.evaluation import bbh as stage
+from lemur.evaluation.kinds.prompted import PromptedTask
+from lemur.sources.reading.rows import readable
 from tests.evaluation.conftest import ASK_FOR_ANSWERS, BUNDLED, Oracle, fetched, file
 
 PARAMS = ASK_FOR_ANSWERS | {"shots": 2, "max_new_tokens": 64, "strip_prompt": False}
@@ -34,7 +36,7 @@ def truth(prompt: str) -> str:
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
-    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    monkeypatch.setattr(PromptedTask, "open", lambda task, folder: model)
     result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
     stage.bbh(stage.Params(**{**PARAMS, **changed}), Path("model"), benchmark, result=result, samples=samples)  # type: ignore[arg-type]
     return read_json(result), list(read_jsonl(samples))
@@ -104,7 +106,7 @@ def gold(tests: list[Path], prompts: list[Path]) -> tuple[int, int]:
     """Questions; each answered with its target scores by both rules, and each task has three examples."""
     total = 0
     for path in tests:
-        questions = stage.harness.readable(stage.read(file(path, "bbh", task=path.stem)))
+        questions = readable(stage.read(file(path, "bbh", task=path.stem)))
         total += len(questions)
         for question in questions:
             output = f" {question.target}."  # as the examples answer
@@ -129,7 +131,7 @@ def test_gold_of_the_original(mirror: Path) -> None:
 def test_the_papers_fault_in_the_original(mirror: Path) -> None:
     """Without punctuation the answers of dyck_languages are spaces, and negative numbers positive."""
     read = {
-        name: stage.harness.readable(stage.read(file(mirror / f"bbh/bbh/{name}.json", "bbh", task=name)))
+        name: readable(stage.read(file(mirror / f"bbh/bbh/{name}.json", "bbh", task=name)))
         for name in ("dyck_languages", "multistep_arithmetic_two")
     }
     brackets = {question.target for question in read["dyck_languages"]}

@@ -5,6 +5,7 @@ import pytest
 
 from lemur.core.records import Record, read_json, read_jsonl
 from lemur.evaluation import bits_per_byte as stage
+from lemur.evaluation.harness.run import evaluate
 from tests.evaluation.conftest import Oracle
 
 PARAMS = {"limit": None, "longest": None, "seed": 0, "overlap": 1, "context": None, "tile": 4}
@@ -17,8 +18,8 @@ class Letters:
         return [ord(letter) for letter in text]
 
 
-def document(source: str, group: str, text: str) -> Record:
-    return {"id": f"{source}-{text[:3]}", "source": source, "group": group, "text": text}
+def document(source: str, group: str, text: str) -> stage.Document:
+    return stage.Document(f"{source}-{text[:3]}", source, group, text)
 
 
 DOCUMENTS = [
@@ -32,7 +33,8 @@ DOCUMENTS = [
 def run(tmp_path: Path, **changed: object) -> tuple[Record, list[Record]]:
     result, samples = tmp_path / "result.json", tmp_path / "samples.jsonl"
     params = stage.Params(**{**PARAMS, **changed})  # type: ignore[arg-type]
-    stage.evaluate(params, Oracle(str), Letters(), DOCUMENTS, 9, result, samples)
+    empty = [stage.Document(f"empty-{number}", "python", "code", "") for number in range(5)]
+    evaluate(stage.BitsPerByte(params, [[*DOCUMENTS, *empty]], Letters()), Oracle(str), result, samples)
     return read_json(result), list(read_jsonl(samples))
 
 

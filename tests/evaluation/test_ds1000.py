@@ -9,8 +9,10 @@ from lemur import sandbox
 from lemur.core.files import ROOT
 from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import ds1000 as stage
-from lemur.evaluation import library_environment
+from lemur.evaluation.judging import library_environment
+from lemur.evaluation.kinds.prompted import PromptedTask
 from lemur.sources.fetched import BadRecord
+from lemur.sources.reading.rows import readable
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 
 PARAMS = ASK_FOR_PROGRAMS | {"max_new_tokens": 64, "timeout": 60, "memory": 4096}
@@ -37,7 +39,7 @@ def tests_environment(monkeypatch: pytest.MonkeyPatch) -> library_environment.En
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
-    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    monkeypatch.setattr(PromptedTask, "open", lambda task, folder: model)
     result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
     params = stage.Params(**{**PARAMS, **changed})  # type: ignore[arg-type]
     stage.ds1000(params, Path("model"), benchmark, LOCK, result=result, samples=samples)
@@ -76,7 +78,7 @@ def test_without_its_libraries_it_is_skipped(benchmark: Path, monkeypatch: pytes
 
 
 def test_the_prompt() -> None:
-    problem = stage.harness.readable(stage.read(file(OWN, "ds1000")))[0]
+    problem = readable(stage.read(file(OWN, "ds1000")))[0]
     assert stage.prompt(Oracle(str), problem, in_chat=False) == problem.prompt
     asked = stage.prompt(Oracle(str), problem, in_chat=True)
     assert asked.startswith("[user]Write a short code following") and asked.endswith("<code>\n[assistant]<code>\n")

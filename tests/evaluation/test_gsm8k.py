@@ -7,6 +7,8 @@ import pytest
 
 from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import gsm8k as stage
+from lemur.evaluation.kinds.prompted import PromptedTask
+from lemur.sources.reading.rows import readable
 from tests.evaluation.conftest import ASK_FOR_ANSWERS, Oracle, fetched, file
 
 PARAMS = ASK_FOR_ANSWERS | {"shots": 2, "max_new_tokens": 64}
@@ -28,7 +30,7 @@ def number(prompt: str) -> int:
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
-    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    monkeypatch.setattr(PromptedTask, "open", lambda task, folder: model)
     result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
     stage.gsm8k(stage.Params(**{**PARAMS, **changed}), Path("model"), benchmark, result=result, samples=samples)  # type: ignore[arg-type]
     return read_json(result), list(read_jsonl(samples))
@@ -119,7 +121,7 @@ def test_the_hubs_parquet_has_the_same_problems(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in lines("test", 3).splitlines()]
     path = tmp_path / "test-00000-of-00001.parquet"
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
-    problems = stage.harness.readable(stage.read(file(path, "gsm8k", split="test")))
+    problems = readable(stage.read(file(path, "gsm8k", split="test")))
     assert [(problem.where, problem.question, problem.answer) for problem in problems] == [
         (f"{path.name}:{number}", f"test {number}?", f"{number}000") for number in (1, 2, 3)
     ]
@@ -128,11 +130,12 @@ def test_the_hubs_parquet_has_the_same_problems(tmp_path: Path) -> None:
 def test_the_examples_of_wei_et_al(mirror: Path) -> None:
     shots = stage.read_fewshot(mirror / "fewshot" / "gsm8k-cot.yaml")
     assert [shot.answer for shot in shots] == ["6", "5", "39", "8", "9", "29", "33", "8"]
-    assert shots[0].shot().endswith("So there must have been 21 - 15 = 6. So the answer is 6.\n\n")
+    prompt = stage.prompt(Oracle(str), shots[:1], shots[1], in_chat=False)
+    assert "So there must have been 21 - 15 = 6. So the answer is 6.\n\nQuestion: If there are 3 cars" in prompt
 
 
 def test_the_original_scores_one_on_its_own_answers(mirror: Path) -> None:
-    problems = stage.harness.readable(stage.read(file(mirror / "gsm8k" / "test.jsonl", "gsm8k")))
+    problems = readable(stage.read(file(mirror / "gsm8k" / "test.jsonl", "gsm8k")))
     assert len(problems) == 1319
     for problem in problems:
         output = f" {problem.solution} So the answer is {problem.answer}."

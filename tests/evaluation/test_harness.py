@@ -4,49 +4,50 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemur.evaluation import harness
-from lemur.evaluation.pass_at_k import pass_at_k
+from lemur.evaluation.harness.asking import choose, fit_shots, generate_fitting
+from lemur.evaluation.harness.scores import pass_at_k, standard_error
 from lemur.sources.fetched import BadRecord
+from lemur.sources.reading.rows import readable
 from tests.evaluation.conftest import Oracle
 
 ITEMS = [f"item {n}" for n in range(50)]
 
 
 def test_a_choice_keeps_order_and_follows_the_seed() -> None:
-    chosen = harness.choose(ITEMS, 7, 0, str)
+    chosen = choose(ITEMS, 7, 0, str)
     assert len(chosen) == 7 and chosen == sorted(chosen, key=ITEMS.index)
-    assert chosen == harness.choose(ITEMS, 7, 0, str) != harness.choose(ITEMS, 7, 1, str)
-    assert harness.choose(ITEMS, None, 0, str) == harness.choose(ITEMS, 99, 0, str) == ITEMS
+    assert chosen == choose(ITEMS, 7, 0, str) != choose(ITEMS, 7, 1, str)
+    assert choose(ITEMS, None, 0, str) == choose(ITEMS, 99, 0, str) == ITEMS
 
 
 @given(st.integers(1, 49), st.integers(0, 5))
 def test_a_larger_choice_holds_the_smaller(limit: int, seed: int) -> None:
-    assert set(harness.choose(ITEMS, limit, seed, str)) < set(harness.choose(ITEMS, limit + 1, seed, str))
+    assert set(choose(ITEMS, limit, seed, str)) < set(choose(ITEMS, limit + 1, seed, str))
 
 
 def test_shots_are_dropped_until_the_prompt_fits() -> None:
     model = Oracle(str)
-    assert harness.fit_shots(lambda count: "word " * (count + 1), 5, model, room=4) == ("word word word word ", 3)
-    assert harness.fit_shots(lambda count: "word " * 9, 5, model, room=4)[1] == 0
+    assert fit_shots(lambda count: "word " * (count + 1), 5, model, room=4) == ("word word word word ", 3)
+    assert fit_shots(lambda count: "word " * 9, 5, model, room=4)[1] == 0
 
 
 def test_a_bad_record_stops_a_benchmark() -> None:
     with pytest.raises(ValueError, match="f:3: not_json"):
-        harness.readable(["fine", BadRecord("f:3", "not_json", "...")])
+        readable(["fine", BadRecord("f:3", "not_json", "...")])
 
 
 def test_prompts_without_room_are_not_asked() -> None:
     model = Oracle(lambda prompt: "yes", context_length=3)
-    answers = harness.generate_fitting(model, ["a b", "a b c", "a"], max_new_tokens=1, stop=[])
-    assert [answer and answer.text for answer in answers] == ["yes", None, "yes"]
+    answers = generate_fitting(model, ["a b", "a b c", "a"], max_new_tokens=1, stop=[])
+    assert [(answer.output, answer.asked) for answer in answers] == [("yes", True), ("", False), ("yes", True)]
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=60))
 def test_standard_error_of_shares(values: list[bool]) -> None:
     share = sum(values) / len(values)
     wanted = math.sqrt(share * (1 - share) / (len(values) - 1))
-    assert harness.standard_error([float(value) for value in values]) == pytest.approx(wanted)
-    assert harness.standard_error([1.0]) is None
+    assert standard_error([float(value) for value in values]) == pytest.approx(wanted)
+    assert standard_error([1.0]) is None
 
 
 @pytest.mark.parametrize(

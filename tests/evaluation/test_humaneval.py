@@ -8,6 +8,9 @@ import pytest
 from lemur import sandbox
 from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import humaneval as stage
+from lemur.evaluation.kinds.programs import without_fence
+from lemur.evaluation.kinds.prompted import PromptedTask
+from lemur.sources.reading.rows import readable
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, Oracle, fetched, file
 
 PARAMS = ASK_FOR_PROGRAMS | {"max_new_tokens": 64, "strip_prompt": False, "timeout": 3, "memory": 256}
@@ -52,7 +55,7 @@ def solve(prompt: str) -> str:
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
-    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    monkeypatch.setattr(PromptedTask, "open", lambda task, folder: model)
     result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
     stage.humaneval(stage.Params(**{**PARAMS, **changed}), Path("model"), benchmark, result=result, samples=samples)  # type: ignore[arg-type]
     return read_json(result), list(read_jsonl(samples))
@@ -127,7 +130,7 @@ def test_impossible_parameters_are_refused(changed: dict[str, object]) -> None:
 
 
 def test_the_prompts(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = stage.harness.readable(stage.read(file(benchmark / "files" / "own.jsonl", "humaneval")))[0]
+    problem = readable(stage.read(file(benchmark / "files" / "own.jsonl", "humaneval")))[0]
     assert stage.prompt(Oracle(solve), problem, in_chat=False) == "def add(a, b):\n"
     assert stage.prompt(Oracle(solve), problem, in_chat=True) == (
         "[user]Complete the following python function.\n\n\ndef add(a, b):\n"
@@ -146,9 +149,9 @@ def test_the_papers_cut() -> None:
 
 
 def test_a_code_block_ends_the_completion() -> None:
-    assert stage.programs.without_fence("    return 1\n```\nThis is it.") == "    return 1\n"
-    assert stage.programs.without_fence("```\nThis") == ""
-    assert stage.programs.without_fence("    return '```'\n") == "    return '```'\n"
+    assert without_fence("    return 1\n```\nThis is it.") == "    return 1\n"
+    assert without_fence("```\nThis") == ""
+    assert without_fence("    return '```'\n") == "    return '```'\n"
 
 
 def official() -> list[stage.Problem]:
@@ -158,7 +161,7 @@ def official() -> list[stage.Problem]:
     fetched_files = sorted(Path(__file__).parents[2].glob("data/raw/humaneval/files/**/HumanEval.jsonl.gz"))
     for path in [mirrored, *fetched_files]:
         if path.is_file():
-            return stage.harness.readable(stage.read(file(path, "humaneval")))
+            return readable(stage.read(file(path, "humaneval")))
     pytest.skip("no HumanEval file: neither LEMUR_MIRROR nor data/raw/humaneval has one (dvc repro fetch@humaneval)")
 
 

@@ -6,6 +6,8 @@ import pytest
 from lemur import sandbox
 from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import mbpp as stage
+from lemur.evaluation.kinds.prompted import PromptedTask
+from lemur.sources.reading.rows import readable
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 
 PARAMS = ASK_FOR_PROGRAMS | {"shots": 1, "max_new_tokens": 64, "timeout": 3, "memory": 256}
@@ -42,7 +44,7 @@ def solve(prompt: str) -> str:
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
-    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    monkeypatch.setattr(PromptedTask, "open", lambda task, folder: model)
     result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
     stage.mbpp(stage.Params(**{**PARAMS, **changed}), Path("model"), benchmark, result=result, samples=samples)  # type: ignore[arg-type]
     return read_json(result), list(read_jsonl(samples))
@@ -115,7 +117,7 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, reason: str) -> None:
 
 def failing(path: Path, rule: str) -> tuple[int, list[int]]:
     """Problems of the test split, and those whose own solution fails."""
-    problems = [one for one in stage.harness.readable(stage.read(file(path, "mbpp"))) if one.task_id in stage.TEST]
+    problems = [one for one in readable(stage.read(file(path, "mbpp"))) if one.task_id in stage.TEST]
     judged = sandbox.run_python_programs(
         [problem.program(problem.code.strip(), rule) for problem in problems], timeout_s=10, memory_mb=512
     )

@@ -6,6 +6,8 @@ import pytest
 
 from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import mmlu as stage
+from lemur.evaluation.kinds.prompted import PromptedTask
+from lemur.sources.reading.rows import readable
 from tests.evaluation.conftest import ASK, Oracle, fetched, file
 
 PARAMS = ASK | {"shots": 5}
@@ -33,7 +35,7 @@ def truth(prompt: str) -> str:
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
-    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    monkeypatch.setattr(PromptedTask, "open", lambda task, folder: model)
     result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
     stage.mmlu(stage.Params(**{**PARAMS, **changed}), Path("model"), benchmark, result=result, samples=samples)  # type: ignore[arg-type]
     return read_json(result), list(read_jsonl(samples))
@@ -102,5 +104,5 @@ def test_a_bad_row_is_named(tmp_path: Path, line: str) -> None:
 def test_all_of_the_original_is_read(mirror: Path) -> None:
     for split, count in (("dev", 285), ("test", 14042)):
         paths = sorted((mirror / "mmlu" / split).glob("*.csv"))
-        questions = [q for path in paths for q in stage.harness.readable(stage.read(file(path, "mmlu", subject="s")))]
+        questions = [q for path in paths for q in readable(stage.read(file(path, "mmlu", subject="s")))]
         assert (len(paths), len(questions)) == (57, count)

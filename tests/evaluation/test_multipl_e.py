@@ -5,8 +5,10 @@ import pytest
 
 from lemur import sandbox
 from lemur.core.records import read_json, read_jsonl
-from lemur.evaluation import languages
 from lemur.evaluation import multipl_e as stage
+from lemur.evaluation.judging import languages
+from lemur.evaluation.kinds.prompted import PromptedTask
+from lemur.sources.reading.rows import readable
 from tests.evaluation.additions import ADDITION, PROBLEM
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, BUNDLED, Oracle, fetched, file
 
@@ -28,7 +30,7 @@ def solve(prompt: str) -> str:
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
-    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    monkeypatch.setattr(PromptedTask, "open", lambda task, folder: model)
     result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
     stage.multipl_e(stage.Params(**{**PARAMS, **changed}), Path("model"), benchmark, result=result, samples=samples)  # type: ignore[arg-type]
     return read_json(result), list(read_jsonl(samples))
@@ -118,6 +120,18 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
     assert (bad.where, bad.reason) == ("x.jsonl:2", reason)  # type: ignore[union-attr]
 
 
+def test_files_of_both_shapes_are_read(tmp_path: Path) -> None:
+    """HumanEval's own Python file has other names; some problems of other languages have some of these too."""
+    record = next(read_jsonl(OWN))
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({**record, "task_id": "x/0", "test": "other"}))
+    (problem,) = readable(stage.read(file(path, "multipl_e", language="sh")))
+    assert (problem.name, problem.tests, problem.stop) == (record["name"], record["tests"], ("\n}",))
+    path.write_text(json.dumps({"task_id": "Python/0", "prompt": "def f():", "test": "assert f()"}))
+    (problem,) = readable(stage.read(file(path, "multipl_e", language="python")))
+    assert (problem.name, problem.prompt, problem.tests) == ("Python/0", "def f():", "assert f()")
+
+
 def judge(name: str, program: str) -> str:
     return languages.run(name, [program], timeout_s=30, memory_mb=4096)[0].status
 
@@ -139,9 +153,7 @@ def test_a_right_program_passes_and_a_wrong_one_fails(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(ADDITION))
 def test_a_problem_of_the_original(name: str, mirror: Path) -> None:
     """All problems are read; one's right completion passes the original's own tests, a wrong one and none fail."""
-    problems = stage.harness.readable(
-        stage.read(file(mirror / f"multipl_e/humaneval-{name}.jsonl", "multipl_e", language=name))
-    )
+    problems = readable(stage.read(file(mirror / f"multipl_e/humaneval-{name}.jsonl", "multipl_e", language=name)))
     assert 154 <= len(problems) <= 161 and len({problem.stop for problem in problems}) == 1
     problem = next(problem for problem in problems if problem.name.startswith(PROBLEM))
     assert not any(stop in ADDITION[name] for stop in problem.stop)

@@ -7,9 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lemur import sandbox
+from lemur.benchmarks.spider import Database, content
 from lemur.core.records import Record, read_json, read_jsonl
 from lemur.evaluation import spider as stage
-from lemur.evaluation import sql_judge
+from lemur.evaluation.judging import queries, sql_judge
+from lemur.evaluation.judging.queries import Query
+from lemur.evaluation.kinds.prompted import PromptedTask
+from lemur.sources.reading.rows import readable
 from tests.evaluation.conftest import ASK_FOR_ANSWERS, BUNDLED, Oracle, fetched, file
 
 PARAMS = ASK_FOR_ANSWERS | {"max_new_tokens": 64, "max_steps": 10_000_000, "memory": 256}
@@ -44,7 +48,7 @@ def gold(prompt: str) -> str:
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
-    monkeypatch.setattr(stage.harness, "open_model", lambda folder, params: model)
+    monkeypatch.setattr(PromptedTask, "open", lambda task, folder: model)
     result, samples = benchmark / "result.json", benchmark / "samples.jsonl"
     stage.spider(stage.Params(**{**PARAMS, **changed}), Path("model"), benchmark, result=result, samples=samples)  # type: ignore[arg-type]
     return read_json(result), list(read_jsonl(samples))
@@ -109,8 +113,9 @@ def test_what_fails_is_wrong_and_says_why(
 def test_only_one_statement_and_nothing_is_written(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (benchmark / "files/cats/cats.sql").read_bytes()
     assert answer(benchmark, monkeypatch, " name FROM cat WHERE age > 3; DROP TABLE cat")["extraction"].endswith("> 3")
-    jobs = [(stage.Database("", (stage.content(benchmark / "files/cats/cats.sql"),)), "SELECT 1", "DROP TABLE cat")]
-    assert "not authorized" in stage.judged(jobs, stage.Params(**PARAMS))[0]["verdict"]["error"]  # type: ignore[arg-type]
+    cats = Database("", (content(benchmark / "files/cats/cats.sql"),))
+    (outcome,) = queries.judged([Query("", cats, "SELECT 1", "DROP TABLE cat")], max_steps=10_000_000, memory=256)
+    assert "not authorized" in outcome.error
     assert (benchmark / "files/cats/cats.sql").read_bytes() == before
 
 
@@ -157,8 +162,8 @@ def test_the_prompt(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )  # fmt: skip
 def test_the_official_repairs(query: str, kept: str, dropped: str) -> None:
-    assert stage.repaired(query, keep_distinct=True) == kept
-    assert stage.repaired(query, keep_distinct=False) == dropped
+    assert queries.repaired(query, keep_distinct=True) == kept
+    assert queries.repaired(query, keep_distinct=False) == dropped
 
 
 CELL = st.one_of(st.integers(0, 2), st.sampled_from(["a", "b"]), st.none())
@@ -191,17 +196,19 @@ def test_a_bad_question_is_named(tmp_path: Path) -> None:
     assert [(one.where, one.reason) for one in bad] == [("dev.json:0", "missing_field")]  # type: ignore[union-attr]
 
 
-def judged(root: Path, questions: Path, pattern: str, said: str | None) -> list[dict]:  # type: ignore[type-arg]
+def judged(root: Path, questions: Path, pattern: str, said: str | None) -> list[queries.Outcome]:
     files = [file(path, "spider", database=path.parent.name) for path in sorted(root.glob(pattern))]
-    databases = stage.read_databases(iter(files))
-    asked = stage.harness.readable(stage.read(file(questions, "spider")))
-    jobs = [(databases[one.database], one.query, said or one.query) for one in asked]
-    return stage.judged(jobs, stage.Params(**{**PARAMS, "max_steps": 100_000_000}))  # type: ignore[arg-type]
+    databases = stage.read_databases(files)
+    asked = readable(stage.read(file(questions, "spider")))
+    jobs = [Query(one.where, databases[one.database], one.query, said or one.query) for one in asked]
+    return queries.judged(jobs, max_steps=100_000_000, memory=256)
 
 
-def right(samples: list[dict]) -> list[int]:  # type: ignore[type-arg]
+def right(outcomes: list[queries.Outcome]) -> list[int]:
     return [
-        sum(sample["correct"][metric][rule] for sample in samples) for metric in stage.METRICS for rule in stage.RULES
+        sum(outcome.correct[metric][rule] for outcome in outcomes)
+        for metric in queries.METRICS
+        for rule in queries.RULES
     ]
 
 
@@ -227,18 +234,18 @@ def test_recorded_queries_get_the_official_evaluators_verdict(mirror: Path) -> N
     databases gave 737 without and 732 with DISTINCT, and the same verdict on each of the 1,033."""
     root = mirror / "spider"
     files = [file(path, "spider", database=path.parent.name) for path in root.glob("database_derived/*/*.sqlite")]
-    databases = stage.read_databases(iter(files))
+    databases = stage.read_databases(files)
     asked: dict[str, stage.Question] = {}
-    for question in stage.harness.readable(stage.read(file(root / "dev.json", "spider"))):
+    for question in readable(stage.read(file(root / "dev.json", "spider"))):
         asked.setdefault(question.question.strip(), question)
     log = mirror / "intercode/results/sql/gpt-3.5/ic_sql_multiturn_gpt-3.5_10_turns_handicap.json"
     jobs = []
     for record in read_json(log).values():
-        queries = [one for one in record["turn_history"]["actions"] if one.strip().lower().startswith("select")]
-        if queries:
+        said = [one for one in record["turn_history"]["actions"] if one.strip().lower().startswith("select")]
+        if said:
             question = asked[record["query"].strip()]
-            said = stage.extracted(queries[0].strip().split(";")[0][len("select") :])
-            jobs.append((databases[question.database], question.query, said))
-    found = stage.judged(jobs, stage.Params(**{**PARAMS, "max_steps": 100_000_000}))  # type: ignore[arg-type]
+            first = stage.extracted(said[0].strip().split(";")[0][len("select") :])
+            jobs.append(Query(question.where, databases[question.database], question.query, first))
+    found = queries.judged(jobs, max_steps=100_000_000, memory=256)
     assert len(jobs) == 1033
     assert right(found)[:2] == [737, 732]

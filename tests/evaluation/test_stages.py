@@ -19,12 +19,12 @@ from lemur.evaluation import (
     ds1000,
     gsm8k,
     humaneval,
-    library_environment,
     mbpp,
     mmlu,
     multipl_e,
     spider,
 )
+from lemur.evaluation.judging import library_environment
 from lemur.inference import remembered
 from lemur.inference.jax_model import JaxModel
 from lemur.inference.remembered import Remembered, place

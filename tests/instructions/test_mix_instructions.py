@@ -26,7 +26,7 @@ def run(tmp_path: Path, text: list[Any], code: list[Any], **changes: Any) -> tup
     tmp_path.mkdir(exist_ok=True)
     write_jsonl(tmp_path / "text.jsonl", text)
     write_jsonl(tmp_path / "code.jsonl", code)
-    rows = [{"question": QUESTION, "answer": "133"}]
+    rows = [{"question": QUESTION, "answer": "#### 133"}]
     benchmarks = [
         fetched(tmp_path / name, name, {"test.jsonl": (name, rows, {})} if name == "gsm8k" else {})
         for name in ("mmlu", "gsm8k", "humaneval", "bbh", "mbpp", "spider", "multipl_e", "ds1000", "agents")

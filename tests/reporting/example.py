@@ -6,7 +6,8 @@ from pathlib import Path
 from lemur.core.counts import Counts
 from lemur.core.params import StageParams
 from lemur.core.records import Record, write_json
-from lemur.evaluation.harness import Report, scored
+from lemur.evaluation.harness.result import Report
+from lemur.evaluation.harness.scores import scored
 from lemur.inference.replay import ReplayModel
 from lemur.reporting.inputs import MODELS
 from lemur.reporting.paper import load

@@ -2,21 +2,23 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import Field
 
-from lemur.core.params import StageParams
-from lemur.core.records import Record, read_jsonl, write_jsonl
-from lemur.evaluation import harness
-from lemur.inference import remembered
+from lemur.core.records import Record, read_jsonl
+from lemur.evaluation.harness.parameters import ItemParams
+from lemur.evaluation.harness.run import run
+from lemur.evaluation.harness.sample import Sample
+from lemur.evaluation.harness.task import Task
+from lemur.inference import backends
 from lemur.inference.interface import Model
 
 
-class Params(StageParams):
+class Params(ItemParams):
     limit: int | None = Field(description="documents of each source, a seeded choice; null for all of them", gt=0)
     longest: int | None = Field(description="characters taken of a document; null for all of them", gt=0)
     seed: int = Field(description="seed of the choice of documents", ge=0)
@@ -25,11 +27,27 @@ class Params(StageParams):
         gt=0,
     )
     context: int | None = Field(description="tokens of a window; null for as many as the model allows", gt=1)
-    tile: int = Field(description="sequences computed together; part of the numerics profile, not only of speed", gt=0)
 
 
 class Encoder(Protocol):
     def encode_document(self, text: str) -> list[int]: ...
+
+
+@dataclass(frozen=True)
+class Document:
+    id: str
+    source: str
+    group: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`tokens` and `bytes` of a document's text, and the log-probability of all its tokens."""
+
+    tokens: Sequence[int]
+    bytes: int
+    logprob: float
 
 
 @dataclass
@@ -42,12 +60,12 @@ class Sums:
     nats: list[float] = field(default_factory=list)
     unigrams: Counter[int] = field(default_factory=Counter)
 
-    def add(self, text: str, tokens: Sequence[int], logprob: float) -> None:
+    def add(self, measured: Measured) -> None:
         self.documents += 1
-        self.tokens += len(tokens)
-        self.bytes += len(text.encode())
-        self.nats.append(-logprob)
-        self.unigrams.update(tokens)
+        self.tokens += len(measured.tokens)
+        self.bytes += measured.bytes
+        self.nats.append(-measured.logprob)
+        self.unigrams.update(measured.tokens)
 
     def bits_per_byte(self) -> float:
         return math.fsum(self.nats) / math.log(2) / self.bytes
@@ -63,58 +81,69 @@ class Sums:
 
 def bits_per_byte(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Score the held-out documents (`benchmark`: one <source>.jsonl a source); one sample a document."""
-    from lemur.inference.jax_model import JaxModel
     from lemur.inference.text import TextCodec
 
-    documents = [
-        document
-        for path in sorted(benchmark.glob("*.jsonl"))
-        for document in harness.choose(
-            list(read_jsonl(path)), params.limit, params.seed, lambda document: document["id"]
-        )
-        if document["text"]
-    ]
-    if not documents:
+    pools = [read(path) for path in sorted(benchmark.glob("*.jsonl"))]
+    if not any(document.text for pool in pools for document in pool):
         raise ValueError(f"{benchmark} holds no document; check split_corpus in params.yaml")
-    original = sum(1 for path in sorted(benchmark.glob("*.jsonl")) for _ in read_jsonl(path))
-    loaded = JaxModel.load(model, tile=params.tile, bos=True, context=params.context)
-    asked = remembered.remember(loaded, {"task": "bits_per_byte", **params.model_dump(mode="json")}, tile=params.tile)
-    evaluate(params, asked, TextCodec(model, bos=True), documents, original, result, samples)
+    run(BitsPerByte(params, pools, TextCodec(model, bos=True)), model, result, samples)
 
 
-def evaluate(
-    params: Params,
-    model: Model,
-    codec: Encoder,
-    documents: list[Record],
-    original: int,
-    result: Path,
-    samples: Path,
-) -> None:
-    texts = [document["text"][: params.longest] for document in documents]
-    scores = model.rolling_loglikelihood(texts, overlap=params.overlap)
-    sums: dict[str, Sums] = {}
-    rows: list[Record] = []
-    for document, text, score in zip(documents, texts, scores, strict=True):
-        tokens = codec.encode_document(text)
-        for name in (document["group"], document["source"]):
-            sums.setdefault(name, Sums()).add(text, tokens, score.logprob)
-        rows.append(
-            {
-                "id": document["id"],
-                "source": document["source"],
-                "tokens": len(tokens),
-                "bytes": len(text.encode()),
-                "bits": -score.logprob / math.log(2),
-            }
+def read(path: Path) -> list[Document]:
+    return [Document(record["id"], record["source"], record["group"], record["text"]) for record in read_jsonl(path)]
+
+
+@dataclass(frozen=True)
+class BitsPerByte(Task[Document, Measured]):
+    name = "bits_per_byte"
+    params: Params
+    codec: Encoder
+
+    def open(self, folder: Path) -> Model:
+        params = self.params
+        settings = {"task": self.name, **params.model_dump(mode="json")}
+        return backends.open_model(
+            folder, "jax", task=self.name, tile=params.tile, bos=True, context=params.context, settings=settings
         )
-    report = harness.Report("bits_per_byte", params, 1, 0, original, len(documents))
-    names = sorted(sums)
-    report.results["bits_per_byte"] = {
-        **{name: sums[name].bits_per_byte() for name in names},
-        "unigram": {name: sums[name].unigram_bits_per_byte() for name in names},
-    }
-    report.config = {"sources": {name: sums[name].record() for name in names}}
-    report.higher_is_better = {name: False for name in names}
-    write_jsonl(samples, rows)
-    report.write(result, model)
+
+    def id(self, item: Document) -> str:
+        return item.id
+
+    def choose(self) -> list[Document]:
+        return [document for document in super().choose() if document.text]
+
+    def ask(self, model: Model, items: Sequence[Document]) -> list[Sample[Document, Measured]]:
+        texts = [document.text[: self.params.longest] for document in items]
+        scores = model.rolling_loglikelihood(texts, overlap=self.params.overlap)
+        return [
+            Sample(item, "", None, Measured(self.codec.encode_document(text), len(text.encode()), score.logprob))
+            for item, text, score in zip(items, texts, scores, strict=True)
+        ]
+
+    def results(self, samples: Sequence[Sample[Document, Measured]]) -> dict[str, Mapping[str, object]]:
+        sums = self.sums(samples)
+        bits = {name: own.bits_per_byte() for name, own in sums.items()}
+        return {self.name: {**bits, "unigram": {name: own.unigram_bits_per_byte() for name, own in sums.items()}}}
+
+    def sums(self, samples: Sequence[Sample[Document, Measured]]) -> dict[str, Sums]:
+        """By source and by group."""
+        sums: dict[str, Sums] = {}
+        for sample in samples:
+            for name in (sample.item.group, sample.item.source):
+                sums.setdefault(name, Sums()).add(sample.answer)
+        return sums
+
+    def higher_is_better(self, results: Mapping[str, Mapping[str, object]]) -> dict[str, bool]:
+        return {name: False for name in results[self.name] if name != "unigram"}
+
+    def record(self, sample: Sample[Document, Measured]) -> Record:
+        return {
+            "id": sample.item.id,
+            "source": sample.item.source,
+            "tokens": len(sample.answer.tokens),
+            "bytes": sample.answer.bytes,
+            "bits": -sample.answer.logprob / math.log(2),
+        }
+
+    def config(self, model: Model, samples: Sequence[Sample[Document, Measured]]) -> Record:
+        return {"sources": {name: own.record() for name, own in self.sums(samples).items()}}

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from lemur.corpus.readers import dm_mathematics, latex, markdown_play, plain, stack, text_jsonl, wikitext
 from lemur.corpus.readers.raw import RawDocument
-from lemur.sources.containers import reader
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.rows import reader
 
 _READERS = {
     "dm_mathematics": dm_mathematics.read,

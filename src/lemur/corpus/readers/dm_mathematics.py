@@ -5,8 +5,9 @@ A file is one document, which `clean_corpus` splits between pairs.
 
 from collections.abc import Iterator
 
-from lemur.corpus.readers.raw import RawDocument, whole_text
+from lemur.corpus.readers.raw import RawDocument
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.containers import whole_text
 
 
 def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from lemur.corpus.readers.raw import RawDocument, whole_text
+from lemur.corpus.readers.raw import RawDocument
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.containers import whole_text
 
 _REPAIRS = [
     (re.compile(r"[ \t]+$", re.MULTILINE), ""),

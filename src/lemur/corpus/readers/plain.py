@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from lemur.corpus.readers.notebook import NOTEBOOK, notebook_text
-from lemur.corpus.readers.raw import RawDocument, whole_text
+from lemur.corpus.readers.raw import RawDocument
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.containers import lines, whole_text
 
 
 def read_file(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
@@ -23,12 +24,5 @@ def read_file(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
 
 
 def read_lines(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
-    with file.path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            where = f"{file.name}:{number}"
-            try:
-                yield RawDocument(where, line.decode().strip("\r\n"))
-            except UnicodeDecodeError as error:
-                yield BadRecord(where, "not_utf8", str(error))
+    for line in lines(file):
+        yield line if isinstance(line, BadRecord) else RawDocument(*line)

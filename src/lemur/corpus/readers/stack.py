@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from lemur.core.records import Record
 from lemur.corpus.readers.notebook import NOTEBOOK, notebook_text
-from lemur.corpus.readers.raw import RawDocument, field, rows
+from lemur.corpus.readers.raw import RawDocument
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.rows import rows, texts
 
 
 def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
@@ -14,11 +15,11 @@ def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
 
 def convert(where: str, record: Record, language: str | None = None) -> RawDocument:
     """`language` is the record's `lang` unless the manifest says it for the whole file."""
-    language = language or field(record, "lang")
+    language = language or texts(record, "lang")[0]
     licences = record["max_stars_repo_licenses"]
     if not isinstance(licences, list) or not all(isinstance(licence, str) for licence in licences):
         raise TypeError(f"max_stars_repo_licenses is {licences!r}; a list of SPDX ids is allowed")
-    content = field(record, "content").replace("\r\n", "\n")
+    content = texts(record, "content")[0].replace("\r\n", "\n")
     if language == NOTEBOOK:
         content = notebook_text(content)
     return RawDocument(where, content, language, tuple(licences))

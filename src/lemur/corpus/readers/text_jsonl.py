@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from lemur.corpus.readers.raw import RawDocument, field, rows
+from lemur.corpus.readers.raw import RawDocument
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.rows import rows, texts
 
 
 def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
     name = file.meta.get("text_field", "text")
-    return rows(file, lambda where, record: RawDocument(where, field(record, name)))
+    return rows(file, lambda where, record: RawDocument(where, texts(record, name)[0]))

@@ -15,8 +15,8 @@ from lemur.instructions.readers import (
     single_turn,
 )
 from lemur.instructions.readers.turns import RawConversation
-from lemur.sources.containers import reader
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.rows import reader
 
 _READERS = {
     "alpaca": single_turn.alpaca,

@@ -7,8 +7,9 @@ path counts if its last message, after removed messages are left out, is the ass
 from collections.abc import Iterator
 
 from lemur.core.records import Record
-from lemur.instructions.readers.turns import FieldError, RawConversation, read_with, rows, text
+from lemur.instructions.readers.turns import RawConversation, read_with, rows, text
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.rows import FieldError
 
 _ROLES = {"prompter": "user", "assistant": "assistant"}
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from lemur.core.records import Record
-from lemur.instructions.readers.turns import FieldError, RawConversation, origin, read_with, rows, text
+from lemur.instructions.readers.turns import RawConversation, origin, read_with, rows, text
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.rows import FieldError
 
 
 def read(file: FetchedFile) -> Iterator[RawConversation | BadRecord]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lemur.core.records import Record, read_json
-from lemur.sources.containers import records
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.rows import FieldError
+from lemur.sources.reading.rows import rows as rows_of
 
 
 @dataclass(frozen=True)
@@ -19,15 +20,6 @@ class RawConversation:
     language: str | None = None  # the source's own label: ISO 639-1, or as the source writes it
     licence: str | None = None  # where a record's differs from its file's
     program: str | None = None  # solution and tests; keep the conversation only if this passes in the sandbox
-
-
-class FieldError(Exception):
-    """A field is missing or has another type: `reason` and `detail` of the `BadRecord`."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 def text(row: Record, field: str, default: str | None = None) -> str:
@@ -65,20 +57,9 @@ def read_with(
     """Convert every record of a file; whatever cannot be converted becomes a `BadRecord`."""
     labels = _labels(file)
     default = file.meta.get("language")
-    for item in records(file):
-        if isinstance(item, BadRecord):
-            yield item
-            continue
-        where, row = item
-        if not isinstance(row, dict):
-            yield BadRecord(where, "wrong_type", f"the record is {type(row).__name__}, an object is expected")
-            continue
-        try:
-            converted = convert(where, row)
-        except FieldError as error:
-            yield BadRecord(where, error.reason, error.detail)
-            continue
-        for conversation in [converted] if isinstance(converted, RawConversation) else converted:
+    items: Iterator[RawConversation | Sequence[RawConversation | BadRecord] | BadRecord] = rows_of(file, convert)
+    for item in items:
+        for conversation in [item] if isinstance(item, RawConversation | BadRecord) else item:
             if isinstance(conversation, BadRecord):
                 yield conversation
             else:

@@ -1,45 +1,70 @@
-"""The containers that sources come in: JSON lines, one JSON list, CSV, Parquet; gzipped or not."""
+"""The containers that sources come in: JSON lines, JSON, CSV, Parquet, text; gzipped or not."""
 
 import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 from lemur.sources.fetched import BadRecord, FetchedFile
 
-Read = TypeVar("Read")
 _CHUNK = 1 << 20  # characters read at a time from a JSON list, so that memory does not grow with the file
-
-
-def reader(file: FetchedFile, readers: Mapping[str, Read], kind: str) -> Read:
-    """The reader of a file's schema. Raises `ValueError` for a schema that none of `readers` knows."""
-    if file.schema not in readers:
-        raise ValueError(
-            f"{file.path}: schema {file.schema!r} is no {kind} schema; the manifest may name {sorted(readers)}"
-        )
-    return readers[file.schema]
 
 
 def records(file: FetchedFile) -> Iterator[tuple[str, Any] | BadRecord]:
     """`("name:number", value)` of each record; the container follows from the file's name and its first character.
 
-    Bytes in a JSON list or CSV that are not UTF-8 become lone surrogates, so that one broken record does not cost the
-    file. Raises `ValueError` if a JSON list is damaged, since nothing after the damage can be told apart.
+    Bytes in a JSON list that are not UTF-8 become lone surrogates, so that one broken record does not cost the file.
+    Raises `ValueError` if a JSON list is damaged, since nothing after the damage can be told apart.
     """
     name = file.name.removesuffix(".gz")
     if name.endswith(".parquet"):
         yield from _parquet(file)
     elif name.endswith(".csv"):
-        with _text(file, newline="") as text:
-            for number, row in enumerate(csv.reader(text), 1):
-                yield f"{file.name}:{number}", row
+        yield from _csv(file)
     elif name.endswith(".json") and not _begins_with_object(file):
         with _text(file) as text:
             yield from _json_list(file, text)
     else:
         yield from _json_lines(file)
+
+
+def listed(file: FetchedFile, key: str) -> Iterator[tuple[str, Any] | BadRecord]:
+    """`("name:index", value)` of each entry of the list `key` in a file that is one JSON object."""
+    try:
+        with _open(file) as data:
+            values = json.loads(data.read())[key]
+    except ValueError as error:
+        yield BadRecord(file.name, "not_json", str(error)[:200])
+    except (KeyError, TypeError) as error:
+        yield BadRecord(file.name, "missing_field", repr(error)[:200])
+    else:
+        yield from ((f"{file.name}:{index}", value) for index, value in enumerate(values))
+
+
+def lines(file: FetchedFile) -> Iterator[tuple[str, str] | BadRecord]:
+    """`("name:number", line)` of each line of text that is not blank."""
+    with _open(file) as data:
+        for number, line in enumerate(data, 1):
+            where = f"{file.name}:{number}"
+            if not line.strip():
+                continue
+            try:
+                yield where, line.decode().strip("\r\n")
+            except UnicodeDecodeError as error:
+                yield BadRecord(where, "not_utf8", str(error))
+
+
+def whole_text(file: FetchedFile) -> str | BadRecord:
+    """The file as one text; line ends become \\n."""
+    with _open(file) as opened:
+        data: bytes = opened.read()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return BadRecord(f"{file.name}:{data.count(10, 0, error.start) + 1}", "not_utf8", str(error))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _begins_with_object(file: FetchedFile) -> bool:
@@ -110,6 +135,18 @@ def _skip(text: str, start: int, characters: str) -> int:
     while start < len(text) and text[start] in characters:
         start += 1
     return start
+
+
+def _csv(file: FetchedFile) -> Iterator[tuple[str, list[str]] | BadRecord]:
+    with _text(file, newline="") as text:
+        for number, row in enumerate(csv.reader(text), 1):
+            where = f"{file.name}:{number}"
+            try:
+                "".join(row).encode()
+            except UnicodeEncodeError as error:
+                yield BadRecord(where, "not_utf8", str(error))
+            else:
+                yield where, row
 
 
 def _parquet(file: FetchedFile) -> Iterator[tuple[str, Any]]:

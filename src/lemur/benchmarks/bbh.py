@@ -1,0 +1,61 @@
+"""BIG-Bench Hard: 27 reasoning tasks, each with three worked examples (Suzgun et al. 2022)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lemur.core.records import Record
+from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.containers import listed, whole_text
+from lemur.sources.reading.rows import converted, texts
+
+
+@dataclass(frozen=True)
+class Question:
+    task: str
+    where: str
+    input: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a task's prompt begins with: its description, and question and answer of each example. `worked`: the
+    examples as published, with their reasoning."""
+
+    task: str
+    description: str
+    shots: tuple[str, ...]
+    worked: tuple[str, ...]
+
+    def before(self, count: int) -> str:
+        return "\n\n".join([self.description, *self.shots[:count]]).strip()
+
+
+def read(file: FetchedFile) -> Iterator[Question | BadRecord]:
+    """A JSON object {canary, examples: [{input, target}]}; the task stands in the file's meta."""
+
+    def question(where: str, record: Record) -> Question:
+        return Question(file.meta["task"], where, *texts(record, "input", "target"))
+
+    return converted(listed(file, "examples"), question)
+
+
+def read_examples(file: FetchedFile) -> Examples:
+    """A file of chain-of-thought prompts: two lines of head, the description, then blocks `Q: ... A: ...`, of whose
+    answers what follows the last "So the answer is" is kept, its period too. Raises `ValueError` if one has none."""
+    text = whole_text(file)
+    if isinstance(text, BadRecord):
+        raise ValueError(f"{file.path}: {text.reason}: {text.detail}")
+    description: list[str] = []
+    shots: list[str] = []
+    for block in "\n".join(text.split("\n")[2:]).split("\n\n"):
+        if not block.startswith("Q:"):
+            description.append(block)
+            continue
+        _, marker, answer = block.rpartition("So the answer is")
+        question, colon, _ = block.partition("\nA:")
+        if not marker or not colon:
+            raise ValueError(f"{file.path}: an example without 'A:' or 'So the answer is': {block[:80]!r}")
+        shots.append(f"{question.strip()}\nA: {answer.strip()}")
+    worked = tuple(text.split("\nQ: ")[1:])
+    return Examples(file.meta["task"], "\n\n".join(description).strip(), tuple(shots), worked)

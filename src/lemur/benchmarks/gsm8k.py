@@ -1,0 +1,55 @@
+"""GSM8K: school arithmetic in words (Cobbe et al. 2021), and eight examples with their chain of thought."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lemur.core.records import Record
+from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.rows import FieldError, rows, texts
+
+
+@dataclass(frozen=True)
+class Problem:
+    where: str
+    question: str
+    solution: str
+    """Worked steps, without the final answer."""
+    answer: str
+    """The final number, without thousands commas."""
+    published: str
+    """Steps and final answer as the source has them."""
+
+
+def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
+    """Records {question, answer}; the answer's last line is `#### N`, and `<<...>>` marks calculator steps."""
+    return rows(file, _problem)
+
+
+def _problem(where: str, record: Record) -> Problem:
+    question, published = texts(record, "question", "answer")
+    steps, marker, target = published.rpartition("####")
+    if not marker:
+        raise FieldError("missing_field", "the answer has no line '#### N'")
+    solution = " ".join(re.sub(r"<<.*?>>", "", steps).split())
+    return Problem(where, question, solution, without_commas(target.strip()), published)
+
+
+def read_fewshot(path: Path) -> list[Problem]:
+    """Examples of lm-evaluation-harness's gsm8k-cot.yaml; each target ends "The answer is N."."""
+    from ruamel.yaml import YAML
+
+    problems = []
+    for index, sample in enumerate(YAML(typ="safe").load(path)["fewshot_config"]["samples"]):
+        steps, marker, target = sample["target"].rpartition("The answer is ")
+        if not marker:
+            raise ValueError(f"{path}: sample {index}: the target does not end 'The answer is N.'")
+        answer = target.strip().removesuffix(".")
+        problems.append(Problem(f"{path.name}:{index}", sample["question"], steps.strip(), answer, sample["target"]))
+    return problems
+
+
+def without_commas(text: str) -> str:
+    """`text` without the commas between thousands."""
+    return re.sub(r"(\d),(?=\d)", r"\1", text)

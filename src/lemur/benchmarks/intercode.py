@@ -1,0 +1,43 @@
+"""InterCode: tasks for Bash, SQL and capture the flag, each with its gold command (Yang et al. 2023)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lemur.core.records import Record
+from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.containers import records
+from lemur.sources.reading.rows import converted, rows
+
+
+@dataclass(frozen=True)
+class Task:
+    where: str
+    query: str
+    gold: str
+
+
+def read(file: FetchedFile) -> Iterator[Task | BadRecord]:
+    """Records {query, gold}."""
+    return rows(file, _task)
+
+
+def read_table(file: FetchedFile) -> Iterator[Task | BadRecord]:
+    """The same as a CSV file under its line of names."""
+    table = records(file)
+    header = next(table)
+    if isinstance(header, BadRecord):
+        raise ValueError(f"{header.where}: {header.reason}: {header.detail}; fetch the file again")
+
+    names = header[1]
+    named = (cells if isinstance(cells, BadRecord) else _named(names, *cells) for cells in table)
+    return converted(named, _task)
+
+
+def _named(names: list[str], where: str, cells: list[str]) -> tuple[str, Record] | BadRecord:
+    if len(cells) != len(names):
+        return BadRecord(where, "wrong_type", f"{len(cells)} cells, {len(names)} names")
+    return where, dict(zip(names, cells, strict=True))
+
+
+def _task(where: str, record: Record) -> Task:
+    return Task(where, str(record["query"]), str(record["gold"]))

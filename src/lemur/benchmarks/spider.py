@@ -1,0 +1,79 @@
+"""Spider: questions on databases of several tables, with their SQL (Yu et al. 2018)."""
+
+import sqlite3
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lemur.core.records import Record
+from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.rows import rows, texts
+
+
+@dataclass(frozen=True)
+class Question:
+    where: str
+    database: str
+    question: str
+    query: str
+
+
+@dataclass(frozen=True)
+class Database:
+    """`schema`: its CREATE TABLE statements. `files`: SQLite files, the database itself first, then its test suite."""
+
+    schema: str
+    files: tuple[bytes, ...]
+
+
+def read(file: FetchedFile) -> Iterator[Question | BadRecord]:
+    """A JSON list of {db_id, question, query}."""
+    return rows(file, _question)
+
+
+def _question(where: str, record: Record) -> Question:
+    return Question(where, *texts(record, "db_id", "question", "query"))
+
+
+def read_databases(files: Iterable[FetchedFile]) -> dict[str, Database]:
+    """Databases by meta `database`: SQLite files, or scripts that make them (`.sql`). The file named as its database is
+    the original; others are variants that a query must get right too (a test suite)."""
+    by_database: defaultdict[str, list[FetchedFile]] = defaultdict(list)
+    for file in files:
+        by_database[file.meta["database"]].append(file)
+    databases = {}
+    for name, variants in sorted(by_database.items()):
+        variants.sort(key=lambda file: (file.path.stem != name, file.name))
+        databases[name] = Database(schema(variants[0].path), tuple(content(file.path) for file in variants))
+    return databases
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a SQLite file, made of a script if `path` is one. Raises `ValueError` for a script that fails."""
+    if path.suffix != ".sql":
+        return path.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "made.sqlite")
+        connection = sqlite3.connect(made)
+        try:
+            connection.executescript(path.read_text(encoding="utf-8"))
+            connection.commit()
+        except sqlite3.Error as error:
+            raise ValueError(f"{path}: {error}; the script must run in SQLite") from None
+        finally:
+            connection.close()
+        return made.read_bytes()
+
+
+def schema(path: Path) -> str:
+    """The CREATE TABLE statements of a database, in its own order."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "copy.sqlite")
+        copy.write_bytes(content(path))
+        connection = sqlite3.connect(copy)
+        tables = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        statements = [table[0].strip() for table in tables]
+        connection.close()
+    return "\n\n".join(f"{statement.rstrip(';')};" for statement in statements)

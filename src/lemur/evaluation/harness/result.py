@@ -1,0 +1,88 @@
+"""The result of an evaluation, in the layout of lm-evaluation-harness, and notes on the run beside it."""
+
+import logging
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lemur.core import workers
+from lemur.core.files import ROOT
+from lemur.core.params import StageParams
+from lemur.core.records import Record, write_json, write_jsonl
+from lemur.inference.interface import Model
+from lemur.inference.remembered import Remembered
+
+log = logging.getLogger(__name__)
+NOTES = ROOT / "logs" / "evaluation"
+"""Where what differs from run to run is written: <model>/<task>.json. No stage reads it."""
+_STARTED = time.monotonic()
+
+
+def note(task: str, result: Path, facts: Record) -> None:
+    """Write down when, where and in what time a result was made, which differs from run to run."""
+    jax = sys.modules.get("jax")
+    here = {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds_since_start": round(time.monotonic() - _STARTED, 1),
+        "host": platform.node(),
+        "machine": platform.platform(),
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        "workers": workers.count(),
+        "devices": [device.device_kind for device in jax.devices()] if jax else [],
+    }
+    write_json(NOTES / result.parent.name / f"{task}.json", here | facts)
+
+
+@dataclass
+class Report:
+    """A result in the layout of lm-evaluation-harness, with counts of what went wrong beside the scores."""
+
+    task: str
+    params: StageParams
+    version: int
+    shots: int
+    original: int
+    """Items of the benchmark."""
+    effective: int
+    """Items asked."""
+    results: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    higher_is_better: dict[str, bool] = field(default_factory=dict)
+    config: Record = field(default_factory=dict)
+    facts: Record = field(default_factory=dict)
+    """What held or ran here, such as the sandbox's layers; for the notes, not for the result."""
+
+    def write(self, path: Path, model: Model) -> None:
+        """Write the result, and the notes beside it; `model` forgets the answers that it kept for an interrupted run.
+        Call it last: it marks the evaluation as complete."""
+        result: Record = {
+            "results": self.results,
+            "group_subtasks": {self.task: sorted(set(self.results) - {self.task})},
+            "configs": {self.task: {**self.params.model_dump(mode="json"), **self.config}},
+            "versions": {self.task: self.version},
+            "n-shot": {self.task: self.shots},
+            "n-samples": {self.task: {"original": self.original, "effective": self.effective}},
+            "higher_is_better": {self.task: self.higher_is_better},
+            "counts": {self.task: dict(sorted(self.counts.items()))},
+            **model.identity(),
+        }
+        write_json(path, result)
+        note(self.task, path, {**self.facts, "resumed_answers": getattr(model, "resumed", 0)})
+        if isinstance(model, Remembered):
+            model.forget()
+        log.info("%s: %d of %d items asked: %s", self.task, self.effective, self.original, self.results.get(self.task))
+
+
+def write_skipped(task: str, reason: str, params: StageParams, result: Path, samples: Path) -> None:
+    """A benchmark that cannot run here: no score, its reason, and no samples."""
+    write_json(result, {"results": {task: {"skipped": reason}}, "configs": {task: params.model_dump(mode="json")}})
+    write_jsonl(samples, [])
+    note(task, result, {"skipped": reason})
+    log.warning("%s: skipped: %s", task, reason)

@@ -1,0 +1,111 @@
+"""Benchmarks whose answers are programs: several completions, verdicts from the sandbox, pass@k."""
+
+import re
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Generic, Protocol
+
+from lemur import sandbox
+from lemur.core.records import Record
+from lemur.evaluation.harness.parameters import ProgramParams
+from lemur.evaluation.harness.sample import NO_RULE, Generated, Item, Sample, Verdict
+from lemur.evaluation.harness.scores import Scores, pass_at_k, scored
+from lemur.evaluation.kinds.generated import GeneratedTask
+
+
+class Result(Protocol):
+    """What running a program came to."""
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
+Run = Callable[[Sequence[str], Sequence[str]], Sequence[Result]]
+"""Results of (programs, their names for messages), in their order."""
+
+
+@dataclass(frozen=True)
+class Program(Generic[Item]):
+    item: Item
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ProgramTask(GeneratedTask[Item]):
+    rules: ClassVar[tuple[str, ...]] = (NO_RULE,)
+    params: ProgramParams
+
+    @abstractmethod
+    def program(self, sample: Sample[Item, Generated], rule: str) -> str:
+        """What is run to judge the answer by `rule`."""
+
+    def why_skipped(self) -> str | None:
+        return super().why_skipped() or sandbox.why_unavailable()
+
+    def draws(self) -> list[tuple[float, int]]:
+        return [(self.params.temperature, self.params.seed + number) for number in range(self.params.samples)]
+
+    def run(self, programs: Sequence[str], names: Sequence[str]) -> Sequence[Result]:
+        return sandbox.run_python_programs(
+            programs, names=names, timeout_s=self.params.timeout, memory_mb=self.params.memory
+        )
+
+    def run_all(self, programs: Sequence[Program[Item]]) -> list[Verdict]:
+        """Verdicts in the order of `programs`."""
+        return run_once(programs, self.run)
+
+    def judge(self, samples: Sequence[Sample[Item, Generated]]) -> list[Sample[Item, Generated]]:
+        programs = [
+            Program(
+                sample.item, f"{self.id(sample.item)} {rule}".removesuffix(f" {NO_RULE}"), self.program(sample, rule)
+            )
+            for sample in samples
+            for rule in self.rules
+        ]
+        verdicts = iter(self.run_all(programs))
+        judged = []
+        for sample in samples:
+            by_rule = {rule: next(verdicts) for rule in self.rules}
+            passed = {rule: verdict.status == "passed" for rule, verdict in by_rule.items()}
+            judged.append(replace(sample, verdict=by_rule, correct={"pass": passed}))
+        return judged
+
+    def scores(self, samples: Sequence[Sample[Item, Generated]]) -> Scores:
+        """pass@k over problems."""
+        scores: Scores = {}
+        for rule in self.rules:
+            by_problem: dict[str, list[bool]] = {}
+            for sample in samples:
+                by_problem.setdefault(self.id(sample.item), []).append(sample.correct["pass"][rule])
+            for k in self.params.k:
+                values = [pass_at_k(len(passed), sum(passed), k) for passed in by_problem.values()]
+                scores |= scored(f"pass@{k}", rule, values)
+        return scores
+
+    def counts(self, samples: Sequence[Sample[Item, Generated]]) -> Counter[str]:
+        counts = super().counts(samples)
+        counts["timed_out"] = sum(sample.verdict[self.rules[-1]].status == "timed_out" for sample in samples)
+        return counts
+
+    def facts(self) -> Record:
+        return {"sandbox": sandbox.layers().record()}
+
+
+def run_once(programs: Sequence[Program[Item]], run: Run) -> list[Verdict]:
+    """Verdicts in the order of `programs`; equal programs are run once, under the first one's name."""
+    names: dict[str, str] = {}
+    for program in programs:
+        names.setdefault(program.text, program.name)
+    results = dict(zip(names, run(list(names), list(names.values())), strict=True))
+    return [Verdict(results[program.text].status, results[program.text].detail) for program in programs]
+
+
+def without_fence(completion: str) -> str:
+    """The completion up to the end of a Markdown code block, which chat models put after their code."""
+    return re.split(r"^```", completion, maxsplit=1, flags=re.MULTILINE)[0]

@@ -1,0 +1,75 @@
+"""Records of a file as what a reader makes of them; whatever cannot be used becomes a `BadRecord`."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from lemur.core.records import Record
+from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.containers import records
+
+Read = TypeVar("Read")
+Item = TypeVar("Item")
+
+
+class FieldError(ValueError):
+    """A field is missing or has another type: `reason` and `detail` of the `BadRecord`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def reader(file: FetchedFile, readers: Mapping[str, Read], kind: str) -> Read:
+    """The reader of a file's schema. Raises `ValueError` for a schema that none of `readers` knows."""
+    if file.schema not in readers:
+        raise ValueError(
+            f"{file.path}: schema {file.schema!r} is no {kind} schema; the manifest may name {sorted(readers)}"
+        )
+    return readers[file.schema]
+
+
+def rows(file: FetchedFile, convert: Callable[[str, Record], Item | BadRecord]) -> Iterator[Item | BadRecord]:
+    """`convert(where, record)` of each object in `file`."""
+    return converted(records(file), convert)
+
+
+def converted(
+    values: Iterable[tuple[str, Any] | BadRecord], convert: Callable[[str, Record], Item | BadRecord]
+) -> Iterator[Item | BadRecord]:
+    """`convert(where, record)` of each object in `values`. It may raise `FieldError`, `KeyError` for a field that is
+    missing, and `TypeError` or `ValueError` for one that it cannot use."""
+    for value in values:
+        yield value if isinstance(value, BadRecord) else _converted(*value, convert)
+
+
+def _converted(where: str, row: object, convert: Callable[[str, Record], Item | BadRecord]) -> Item | BadRecord:
+    if not isinstance(row, dict):
+        return BadRecord(where, "wrong_type", f"{type(row).__name__}, not an object")
+    try:
+        return convert(where, row)
+    except FieldError as error:
+        return BadRecord(where, error.reason, error.detail)
+    except KeyError as error:
+        return BadRecord(where, "missing_field", f"{error.args[0]} is missing; the record has {sorted(row)}")
+    except (TypeError, ValueError) as error:
+        return BadRecord(where, "wrong_type", str(error)[:200])
+
+
+def texts(record: Record, *names: str) -> list[str]:
+    """Fields that must be strings. Raises `KeyError` or `TypeError`."""
+    for name in names:
+        if not isinstance(record[name], str):
+            raise TypeError(f"{name} is {record[name]!r:.50}; a string is allowed")
+    return [record[name] for name in names]
+
+
+def readable(items: Iterable[Item | BadRecord]) -> list[Item]:
+    """All of `items`. Raises `ValueError` for the first bad record: a score over fewer items than the benchmark has
+    would not be its score."""
+    readable_items: list[Item] = []
+    for item in items:
+        if isinstance(item, BadRecord):
+            raise ValueError(f"{item.where}: {item.reason}: {item.detail}; fetch the file again, or mend the source")
+        readable_items.append(item)
+    return readable_items
