@@ -70,7 +70,7 @@ def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
     from flax import nnx
 
-    from lemur.core.files import PARAMS, read_yaml
+    from lemur.core.blocks import current_blocks
     from lemur.model import folder
     from lemur.training.continued_pretraining import Params
     from lemur.training.flops import flops_per_token
@@ -78,7 +78,7 @@ def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
     from lemur.training.optimizer import optimizer
     from lemur.training.step import compile_step
 
-    params = Params.model_validate(read_yaml(PARAMS)["continued_pretraining"])
+    params = Params.model_validate(current_blocks()["continued_pretraining"])
     config, model = folder.load(Path(request["folder"]), dtype="float32", remat=request["remat"])
     graph, weights = nnx.split(model)
     tx = optimizer(params.optimizer, 1000)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lemur.core.files import DAG, PARAMS, read_yaml
+from lemur.core.blocks import current_blocks, stage_entries
+from lemur.core.files import DAG, read_yaml
 from lemur.core.records import Record, read_json
 
 SHOWN = 60  # characters of a document that are shown at its begin and at its end
@@ -15,7 +16,7 @@ SHOWN = 60  # characters of a document that are shown at its begin and at its en
 def runs() -> dict[str, tuple[Path, Path, Path]]:
     """The trainings of dvc.yaml: of each the folder of token shards it reads, and the model and report it writes."""
     found = {}
-    for name, stage in read_yaml(DAG)["stages"].items():
+    for name, stage in stage_entries(read_yaml(DAG)):
         paths = dict(re.findall(r"\b(\w+)=(\S+)", stage["cmd"]))
         if paths.get("shards") in stage.get("deps", []):
             found[name] = (
@@ -49,7 +50,7 @@ def inspect_step(
     report: Record | None = read_json(path) if path.is_file() else None
     if report and step > report["steps"]:
         raise SystemExit(f"step {step}; {run} has {report['steps']} steps ({path})")
-    params = read_yaml(PARAMS)[run]
+    params = current_blocks()[run]
     folder = shards or root / known[run][0]
     # The tuned model's tokenizer has the turns' markers; before it is built the corpus's shows everything else.
     own = root / known[run][1]

@@ -17,7 +17,6 @@ from dvc.repo import Repo
 from lemur.core.files import ROOT
 from lemur.pipeline.artifacts import integrity
 from lemur.pipeline.build import locks
-from lemur.pipeline.build.dependencies import stage_of
 
 
 @dataclass(frozen=True)
@@ -151,15 +150,3 @@ def _stage(stage: Any) -> Stage:
         threads=meta.get("threads", 1),
         mem_mb=meta.get("mem_mb", 1000),
     )
-
-
-def param_blocks(dag: dict[str, Any]) -> dict[str, str]:
-    """Blocks of params.yaml that stages of dvc.yaml read, by dotted key, with the stage's `FOLDER.STAGE`."""
-    blocks = {}
-    for stage in dag["stages"].values():
-        [axis] = stage.get("matrix", {"": [""]}).items()
-        for item in axis[1]:
-            for key in stage["params"]:
-                if isinstance(key, str):
-                    blocks[key.replace(f"${{item.{axis[0]}}}", str(item))] = stage_of(stage["cmd"])
-    return blocks

@@ -11,6 +11,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
+from lemur.core.blocks import stage_entries, stage_of
 from lemur.core.files import DAG, ENVIRONMENT, PACKAGE, ROOT, flatten, read_yaml
 from lemur.core.numerics import NUMERICS
 from lemur.core.versions import extras, installed, locked
@@ -120,12 +121,6 @@ def _imports(path: Path) -> tuple[frozenset[tuple[str, ...]], frozenset[str], fr
     return frozenset(own), frozenset(others), frozenset(files)
 
 
-def stage_of(cmd: str) -> str:
-    """`FOLDER.STAGE` out of a stage's command."""
-    words = cmd.split()
-    return words[words.index("run") + 1]
-
-
 def write(check: bool = False) -> list[str]:
     """Write code deps and environment keys of every stage into dvc.yaml, and the versions into environment.yaml.
 
@@ -136,7 +131,7 @@ def write(check: bool = False) -> list[str]:
     yaml.indent(mapping=2, sequence=4, offset=2)
     dag = yaml.load(DAG.read_text())
     used: set[str] = set()
-    for stage in dag["stages"].values():
+    for _, stage in stage_entries(dag):
         dotted = stage_of(stage["cmd"])
         names = packages(dotted)
         used.update(names)
@@ -168,7 +163,7 @@ def _entries(tree: dict[str, Any]) -> set[tuple[str, str]]:
     """Each thing that a stage of dvc.yaml lists, with the stage; of environment.yaml, each library with its version."""
     entries: set[tuple[str, str]] = set()
     for key, value in flatten(tree).items():
-        listed = re.fullmatch(r"stages\.(.*)\.(deps|params)", key)
+        listed = re.fullmatch(r"stages\.(.*?)(?:\.do)?\.(deps|params)", key)
         if not listed:
             entries.add((ENVIRONMENT.name, f"{key}: {value}"))
             continue

@@ -14,7 +14,7 @@ from snakemake.settings.enums import Quietness
 
 from lemur.core.files import DAG, ROOT, read_yaml
 from lemur.pipeline.build.build_summary import summary
-from lemur.pipeline.build.dag import Dag, Stage, param_blocks, without_outputs
+from lemur.pipeline.build.dag import Dag, Stage, without_outputs
 from lemur.pipeline.build.locks import hold_build
 from lemur.pipeline.build.validation import check_environment, validate_all
 
@@ -36,7 +36,7 @@ class Rules:
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         if workflow.is_main_process:
             dag = read_yaml(DAG)
-            validate_all(param_blocks(dag))
+            validate_all(dag)
             check_environment(dag)
             if not workflow.output_settings.dryrun:
                 hold_build(ROOT)
