@@ -11,7 +11,7 @@ import yaml
 from dvc.lock import LockError
 from dvc.utils.serialize import dumps_yaml, modify_yaml, parse_yaml
 
-from lemur.core.blocks import current_blocks, stage_entries, stage_of
+from lemur.core.blocks import current_blocks, stage_of
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
 from lemur.core.scales import names
 from lemur.pipeline.build import dependencies, locks
@@ -21,7 +21,7 @@ from lemur.pipeline.build.dvc_job import one_entry
 from lemur.pipeline.build.run import bind
 from lemur.pipeline.build.validation import check_environment, stage_module, validate, validate_all
 
-STAGES: dict[str, Any] = dict(stage_entries(read_yaml(DAG)))
+STAGES: dict[str, Any] = read_yaml(DAG)["stages"]
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -119,8 +119,8 @@ def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
 ) -> None:
     edits = {
         DAG: [
-            ("      - src/lemur/core/records.py\n", "      - src/lemur/gone.py\n"),
-            ("          - packages.datasets\n", ""),
+            ("src/lemur/core/records.py", "src/lemur/gone.py"),
+            ("packages.datasets, ", ""),
         ],
         ENVIRONMENT: [("  numpy: ", "  other: 1\n  numpy: 0.")],
     }

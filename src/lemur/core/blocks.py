@@ -1,15 +1,8 @@
 """Blocks of params.yaml: which of them each stage of dvc.yaml reads, and its parameters merged from them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from lemur.core.files import DAG, PARAMS, read_yaml
-
-
-def stage_entries(dag: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each entry of dvc.yaml by its name; of a `foreach`, what stands below `do`."""
-    for name, entry in dag["stages"].items():
-        yield name, entry.get("do", entry)
 
 
 def stage_of(cmd: str) -> str:
@@ -26,31 +19,25 @@ def declared_blocks(entry: dict[str, Any]) -> tuple[list[str], str]:
 
 def shared_blocks(dag: dict[str, Any]) -> dict[str, list[str]]:
     """The blocks that a stage shares with others, by its own block: `{"mmlu": ["asking"], ...}`."""
-    declared = (declared_blocks(entry) for _, entry in stage_entries(dag))
+    declared = (declared_blocks(entry) for entry in dag["stages"].values())
     return {own: shared for shared, own in declared if shared}
 
 
-def own_blocks(dag: dict[str, Any], tree: dict[str, Any]) -> dict[str, str]:
+def own_blocks(dag: dict[str, Any]) -> dict[str, str]:
     """Each stage's own block of params.yaml, by dotted key (`fetch.stack`), with the stage's `FOLDER.STAGE`."""
     blocks = {}
-    for name, entry in stage_entries(dag):
+    for entry in dag["stages"].values():
         own = declared_blocks(entry)[1]
-        for variable, value in variants(dag["stages"][name], tree):
+        for variable, value in variants(entry):
             blocks[own.replace(variable, value)] = stage_of(entry["cmd"])
     return blocks
 
 
-def variants(entry: dict[str, Any], tree: dict[str, Any]) -> list[tuple[str, str]]:
-    """The variable of an entry of dvc.yaml with each of its values; one pair where it has none.
-
-    Raises `SystemExit` where it goes through a block of params.yaml that is missing.
-    """
+def variants(entry: dict[str, Any]) -> list[tuple[str, str]]:
+    """The variable of an entry of dvc.yaml with each of its values; one pair where it has none."""
     if "matrix" in entry:
         [(axis, values)] = entry["matrix"].items()
         return [(f"${{item.{axis}}}", str(value)) for value in values]
-    if "foreach" in entry:
-        name = entry["foreach"].removeprefix("${").removesuffix("}")
-        return [("${key}", str(value)) for value in _block(tree, name)]
     return [("${}", "")]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lemur.core.blocks import current_blocks, stage_entries
+from lemur.core.blocks import current_blocks
 from lemur.core.files import DAG, read_yaml
 from lemur.core.records import Record, read_json
 
@@ -16,7 +16,7 @@ SHOWN = 60  # characters of a document that are shown at its begin and at its en
 def runs() -> dict[str, tuple[Path, Path, Path]]:
     """The trainings of dvc.yaml: of each the folder of token shards it reads, and the model and report it writes."""
     found = {}
-    for name, stage in stage_entries(read_yaml(DAG)):
+    for name, stage in read_yaml(DAG)["stages"].items():
         paths = dict(re.findall(r"\b(\w+)=(\S+)", stage["cmd"]))
         if paths.get("shards") in stage.get("deps", []):
             found[name] = (

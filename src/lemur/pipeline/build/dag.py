@@ -21,7 +21,10 @@ from lemur.pipeline.build import locks
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of dvc.yaml: `name` is DVC's address, paths are relative to the root, directories end in a slash."""
+    """A stage of dvc.yaml: `name` is DVC's address, paths are relative to the root, directories end in a slash.
+
+    `workers`: how many processes it can use well, where there are cores for them.
+    """
 
     name: str
     desc: str
@@ -29,6 +32,7 @@ class Stage:
     outputs: tuple[str, ...]
     threads: int
     mem_mb: int
+    workers: int = 1
 
     @property
     def rule(self) -> str:
@@ -149,4 +153,5 @@ def _stage(stage: Any) -> Stage:
         outputs=tuple(out.def_path for out in stage.outs),
         threads=meta.get("threads", 1),
         mem_mb=meta.get("mem_mb", 1000),
+        workers=meta.get("workers", 1),
     )

@@ -10,8 +10,9 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
-from lemur.core.blocks import stage_entries, stage_of
+from lemur.core.blocks import stage_of
 from lemur.core.files import DAG, ENVIRONMENT, PACKAGE, ROOT, flatten, read_yaml
 from lemur.core.numerics import NUMERICS
 from lemur.core.versions import extras, installed, locked
@@ -131,23 +132,30 @@ def write(check: bool = False) -> list[str]:
     yaml.indent(mapping=2, sequence=4, offset=2)
     dag = yaml.load(DAG.read_text())
     used: set[str] = set()
-    for _, stage in stage_entries(dag):
+    for stage in dag["stages"].values():
         dotted = stage_of(stage["cmd"])
         names = packages(dotted)
         used.update(names)
-        stage["deps"] = [dep for dep in stage["deps"] if not dep.startswith("src/")] + modules(dotted)
+        stage["deps"] = _flow([dep for dep in stage["deps"] if not dep.startswith("src/")] + modules(dotted))
         keys = [f"packages.{name}" for name in names] + ([NUMERICS] if "jax" in names else [])
         stage["params"] = [entry for entry in stage["params"] if "environment.yaml" not in entry]
         if keys:
-            stage["params"].append({"environment.yaml": keys})
+            stage["params"].append({"environment.yaml": _flow(keys)})
     text = io.StringIO()
     yaml.dump(dag, text)
-    differences = _replace(DAG, text.getvalue(), check)
+    differences = _replace(DAG, re.sub(r" +$", "", text.getvalue(), flags=re.M), check)
     environment = yaml.load(ENVIRONMENT.read_text())
     environment["packages"] = {name: installed(name) or extras()[name] for name in sorted(used)}
     text = io.StringIO()
     yaml.dump(environment, text)
     return differences + _replace(ENVIRONMENT, text.getvalue(), check)
+
+
+def _flow(items: list[str]) -> CommentedSeq:
+    """A list that fills the lines: there are hundreds of entries, which nobody writes by hand."""
+    flow = CommentedSeq(items)
+    flow.fa.set_flow_style()
+    return flow
 
 
 def _replace(path: Path, text: str, check: bool) -> list[str]:
@@ -163,7 +171,7 @@ def _entries(tree: dict[str, Any]) -> set[tuple[str, str]]:
     """Each thing that a stage of dvc.yaml lists, with the stage; of environment.yaml, each library with its version."""
     entries: set[tuple[str, str]] = set()
     for key, value in flatten(tree).items():
-        listed = re.fullmatch(r"stages\.(.*?)(?:\.do)?\.(deps|params)", key)
+        listed = re.fullmatch(r"stages\.(.*)\.(deps|params)", key)
         if not listed:
             entries.add((ENVIRONMENT.name, f"{key}: {value}"))
             continue

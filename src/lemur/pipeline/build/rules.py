@@ -62,6 +62,15 @@ class Rules:
     def priority(self, stage: Stage) -> int:
         return self._dag.priority(stage.name)
 
+    def threads(self, stage: Stage) -> int:
+        """Half of the cores for a stage of workers, so that it never waits till all others have ended.
+
+        So on two or three cores it takes one, as every other. On a cluster, where no number of cores is given, it takes
+        what dvc.yaml says; `--set-threads` gives it more.
+        """
+        cores = self._workflow.resource_settings.cores or 1
+        return max(stage.threads, min(stage.workers, cores // 2))
+
     def inputs(self, stage: Stage) -> Callable[[Any], list[Any]]:
         """An input function, since `--forcerun` and its like are not yet known while the Snakefile is parsed."""
 

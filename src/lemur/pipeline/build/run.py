@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from lemur.core import processor, workers
-from lemur.core.blocks import current_blocks, stage_entries
+from lemur.core.blocks import current_blocks
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.core.numerics import NUMERICS, apply_numerics, check_packages
 from lemur.pipeline.artifacts import integrity
@@ -146,7 +146,7 @@ def declared_packages(dotted: str) -> list[str]:
 @cache
 def declared(dotted: str) -> dict[str, Any]:
     """The entry of dvc.yaml that runs a stage. Raises `SystemExit` where there is none."""
-    for _, stage in stage_entries(read_yaml(DAG)):
+    for stage in read_yaml(DAG)["stages"].values():
         if f" run {dotted} " in f" {stage['cmd']} ":
             return dict(stage)
     raise SystemExit(f"dvc.yaml: no stage runs {dotted}")

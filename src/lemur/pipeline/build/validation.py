@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from lemur.core.blocks import merged_blocks, own_blocks, shared_blocks, stage_entries
+from lemur.core.blocks import merged_blocks, own_blocks, shared_blocks
 from lemur.core.files import ENVIRONMENT, PARAMS, flatten, read_yaml
 from lemur.core.params import StageParams
 
@@ -84,7 +84,7 @@ def validate_all(dag: dict[str, Any]) -> int:
     Returns how many blocks there are. Raises `SystemExit` that lists every problem.
     """
     tree = read_yaml(PARAMS) or {}
-    stages = own_blocks(dag, tree)
+    stages = own_blocks(dag)
     known = {*stages, *(name for names in shared_blocks(dag).values() for name in names)}
     problems = []
     for key, dotted in sorted(stages.items()):
@@ -122,7 +122,7 @@ def environment_keys(stage: dict[str, Any]) -> list[str]:
 
 def check_environment(dag: dict[str, Any], environment: Path = ENVIRONMENT) -> None:
     """Raise `SystemExit` that names the leaves of environment.yaml that no stage of dvc.yaml declares."""
-    declared = {key for _, stage in stage_entries(dag) for key in environment_keys(stage)}
+    declared = {key for stage in dag["stages"].values() for key in environment_keys(stage)}
     leaves = {leaf for leaf, value in flatten(read_yaml(environment)).items() if value != {}}
     unread = sorted(leaf for leaf in leaves if not any(leaf == key or leaf.startswith(f"{key}.") for key in declared))
     if unread:
