@@ -4,13 +4,9 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lemur.core.counts import Counts
 from lemur.instructions.english.rules import Rules
-
-if TYPE_CHECKING:
-    from lemur.instructions.english.judging import Judged
 
 PACKAGES = ("langdetect", "regex")
 CHUNK = 1 << 18  # bytes of conversations that a worker judges at a time: some 0.1 s
