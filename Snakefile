@@ -31,7 +31,7 @@ for stage in rules_of.stages():
             f"logs/{stage.rule}.log",
         # The longest chain first: it decides how long a build takes.
         priority: rules_of.priority(stage)
-        threads: stage.threads
+        threads: rules_of.threads(stage)
         resources:
             mem_mb=stage.mem_mb,
         params:

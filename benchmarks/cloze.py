@@ -20,7 +20,8 @@ def main() -> None:
     parser.add_argument("checkout", type=Path, help="with models/base and data/raw/mmlu")
     parser.add_argument("--limit", type=int, default=10, help="questions of each subject, a seeded choice")
     arguments = parser.parse_args()
-    from lemur.core.files import ENVIRONMENT, PARAMS, read_yaml
+    from lemur.core.blocks import current_blocks
+    from lemur.core.files import ENVIRONMENT, read_yaml
     from lemur.core.numerics import apply_numerics
 
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
@@ -30,7 +31,7 @@ def main() -> None:
     from lemur.inference.jax_model import JaxModel
     from lemur.sources.fetched import load
 
-    params = mmlu.Params(**{**read_yaml(PARAMS)["mmlu"], "limit": arguments.limit, "seed": 0})
+    params = mmlu.Params(**{**current_blocks()["mmlu"], "limit": arguments.limit, "seed": 0})
     questions = mmlu.task(params, load(arguments.checkout / "data/raw/mmlu")).choose()
     requests = [
         (

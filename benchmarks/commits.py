@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
-from training import NEW, PROMPT, REMAT, ROOT, ROWS, SHAPES, SIDE, prepare
+from training import ROOT, SHAPES, SIDE, prepare, settings
 
 WHAT: dict[str, dict[str, Any]] = {
     "training": {"what": "training"},
@@ -42,8 +42,7 @@ def main() -> None:
 
 
 def compare(model: str, what: str, folder: Path, other: Path, rounds: int) -> None:
-    request = {"folder": str(folder), "threads": 1, "seconds": 0, "lockstep": True, "remat": REMAT[model]}
-    request |= {"prompt": PROMPT, "new": NEW, "rows": ROWS, **WHAT[what]}
+    request = {**settings(folder), "threads": 1, "seconds": 0, "lockstep": True, **WHAT[what]}
     sides = [start({**request, "who": "lemur", "checkout": str(checkout)}) for checkout in (other, ROOT)]
     pairs = [[seconds(side) for side in sides] for _ in range(rounds)]
     for side in sides:

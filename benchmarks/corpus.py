@@ -29,9 +29,9 @@ PEER = Path(__file__).with_name("corpus_peer.py")
 
 
 def block(name: str) -> Any:
-    from lemur.core.files import PARAMS, read_yaml
+    from lemur.core.blocks import current_blocks
 
-    found = read_yaml(PARAMS)
+    found = current_blocks()
     for key in name.split("."):
         found = found[key]
     return found

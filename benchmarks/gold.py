@@ -21,7 +21,7 @@ from unittest.mock import patch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
-from lemur.core.files import PARAMS, read_yaml  # noqa: E402
+from lemur.core.blocks import current_blocks  # noqa: E402
 from lemur.core.records import Record, read_json, read_jsonl  # noqa: E402
 from lemur.evaluation import bbh, ds1000, gsm8k, humaneval, mbpp, mmlu, multipl_e, spider  # noqa: E402
 from lemur.evaluation.harness import result as result_module  # noqa: E402
@@ -154,7 +154,7 @@ STAGES: dict[str, tuple[Any, Callable[[Fetched, int | None], Iterator[str]], Cal
 def run(name: str, source: Path, answers: Sequence[str], limit: int | None, samples: Path) -> dict[str, list[Record]]:
     """By rule, the items' samples, with `correct` of this rule. Raises `Skipped` if the stage was."""
     module = STAGES[name][0]
-    params = module.Params(**{**read_yaml(PARAMS)[name], "limit": limit, "seed": 0, "chat": "completion", **of(name)})
+    params = module.Params(**{**current_blocks()[name], "limit": limit, "seed": 0, "chat": "completion", **of(name)})
     more = [ROOT / "requirements/ds1000.txt"] if name == "ds1000" else []
     result = samples.with_suffix(".json")
     with patch.object(PromptedTask, "open", lambda task, folder: Answers(answers)):
@@ -188,7 +188,7 @@ def prepare(name: str, place: str, folder: Path) -> Path:
             lines = file.path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if json.loads(line).get("name", "").startswith(PROBLEM)]
             file.path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        params = multipl_e.Params(**{**read_yaml(PARAMS)[name], **of(name)})
+        params = multipl_e.Params(**{**current_blocks()[name], **of(name)})
         found = {file.meta["language"]: readable(multipl_e.read(file)) for file in load(folder).files}
         SKIPPED.update(multipl_e.why_missing(params, {one: found.get(one, []) for one in params.languages}))
         for language, reason in SKIPPED.items():

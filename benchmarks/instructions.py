@@ -34,9 +34,9 @@ def params(stage: str, block: str = "") -> Any:
     """The stage's `Params` with the values of params.yaml."""
     from importlib import import_module
 
-    from lemur.core.files import PARAMS, read_yaml
+    from lemur.core.blocks import current_blocks
 
-    values = read_yaml(PARAMS)[stage]
+    values = current_blocks()[stage]
     return import_module(f"lemur.instructions.{stage}").Params.model_validate(values[block] if block else values)
 
 

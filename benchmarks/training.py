@@ -87,8 +87,7 @@ def prepare(name: str, folder: Path) -> Path:
 
 
 def compare(what: str, folder: Path, threads: int, torch: Path, seconds: float) -> int:
-    request = {"what": what, "folder": str(folder), "threads": threads, "seconds": seconds}
-    request |= {"prompt": PROMPT, "new": NEW, "rows": ROWS, "remat": REMAT[folder.name]}
+    request = {**settings(folder), "what": what, "threads": threads, "seconds": seconds}
     # Ours, theirs, ours: a machine that slows down meanwhile is seen.
     ours, theirs, again = side("lemur", request), side("torch", request, torch), side("lemur", request)
     best = max(ours, again, key=lambda one: one["rate"])
@@ -98,6 +97,15 @@ def compare(what: str, folder: Path, threads: int, torch: Path, seconds: float) 
     for who, result in (("lemur", ours), ("torch", theirs), ("lemur", again)):
         print("   ", who, ", ".join(f"{key} {_short(value)}" for key, value in result.items()), flush=True)
     return 0 if reached else 1
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """What a side has to know of a model that `prepare` made, and of how the demo trains."""
+    from lemur.core.blocks import current_blocks
+
+    demo = current_blocks()["continued_pretraining"]
+    trained = {"remat": REMAT[folder.name], "microbatches": demo["microbatches"], "optimizer": demo["optimizer"]}
+    return {"folder": str(folder), "prompt": PROMPT, "new": NEW, "rows": ROWS, **trained}
 
 
 def _short(value: Any) -> str:

@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import yaml
 from measure import peak_mib
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,21 +75,19 @@ def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
     from flax import nnx
 
     from lemur.model import folder
-    from lemur.training.continued_pretraining import Params
     from lemur.training.flops import flops_per_token
     from lemur.training.loss import prepare
     from lemur.training.optimizer import optimizer
+    from lemur.training.params import OptimizerParams
     from lemur.training.step import compile_step
 
-    with (Path(request.get("checkout", ROOT)) / "params.yaml").open() as file:
-        params = Params.model_validate(yaml.safe_load(file)["continued_pretraining"])
     config, model = folder.load(Path(request["folder"]), dtype="float32", remat=request["remat"])
     graph, weights = nnx.split(model)
-    tx = optimizer(params.optimizer, 1000)
+    tx = optimizer(OptimizerParams(**request["optimizer"]), 1000)
     state = {"params": weights, "optimizer": tx.init(weights)}
     with np.load(Path(request["folder"]) / "data.npz") as data:
         batches = [
-            prepare({key: data[key][at : at + BATCH] for key in data}, params.microbatches, "tokens")
+            prepare({key: data[key][at : at + BATCH] for key in data}, request["microbatches"], "tokens")
             for at in range(0, len(data["tokens"]), BATCH)
         ]
     length = batches[0]["tokens"].shape[-1]

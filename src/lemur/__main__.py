@@ -169,7 +169,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from lemur.core.files import DAG, read_yaml
-    from lemur.pipeline.build.dag import Dag, param_blocks
+    from lemur.pipeline.build.dag import Dag
     from lemur.pipeline.build.validation import check_environment, validate_all
 
     if arguments.cache:
@@ -177,10 +177,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
         return check_cache(Dag().repo)
     dag = read_yaml(DAG)
-    blocks = param_blocks(dag)
-    validate_all(blocks)
+    blocks = validate_all(dag)
     check_environment(dag)
-    print(f"params.yaml: {len(blocks)} blocks are valid")
+    print(f"params.yaml: {blocks} blocks are valid")
     if not arguments.params_only:
         _dependencies(argparse.Namespace(write=False))
 

@@ -7,16 +7,13 @@ import pytest
 
 from lemur.core.parallel import in_order
 
-_added = 0
-
 
 def start(number):
-    global _added
-    _added = number
+    return number
 
 
-def add(value):
-    return value + _added
+def add(added, value):
+    return value + added
 
 
 def fail(value):

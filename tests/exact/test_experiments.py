@@ -40,7 +40,7 @@ def test_experiments_are_seen_and_leave_the_baseline_alone(built: Project, tmp_p
     assert len(runs(project)) == 1
 
     # In the workspace.
-    project.run("dvc", "exp", "run", "-n", "now", "-S", "mmlu.limit=2")
+    project.run("dvc", "exp", "run", "-n", "now", "-S", "+mmlu.limit=2")
     assert "limit: 2" in project.run("git", "diff", "params.yaml")
     result = json.loads((project.root / "reports/eval/lemur/mmlu.json").read_text())
     assert set(runs(project)) == {"", "now"}
@@ -52,9 +52,9 @@ def test_experiments_are_seen_and_leave_the_baseline_alone(built: Project, tmp_p
     module = project.root / "src/lemur/evaluation/mmlu.py"
     text = module.read_text()
     module.write_text(f'{text}\n\nprint("code of the experiment:", __file__)\n')
-    project.run("dvc", "exp", "run", "--queue", "-n", "own_code", "-S", "mmlu.limit=3")
+    project.run("dvc", "exp", "run", "--queue", "-n", "own_code", "-S", "+mmlu.limit=3")
     module.write_text(text)
-    project.run("dvc", "exp", "run", "--queue", "-n", "sweep", "-S", "mmlu.limit=4,5,6")
+    project.run("dvc", "exp", "run", "--queue", "-n", "sweep", "-S", "+mmlu.limit=4,5,6")
     assert project.run("git", "status", "--porcelain") == ""
     project.run("dvc", "queue", "start")
     project.run("dvc", "queue", "logs", "own_code", "--follow")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lemur.core.blocks import merged_blocks, own_blocks, shared_blocks
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, flatten, read_yaml
-from lemur.pipeline.build.dag import Dag, param_blocks
+from lemur.pipeline.build.dag import Dag
 from lemur.pipeline.build.validation import block, stage_module
 from tests.exact.conftest import copy, rules
 from tests.leaves import another, declaring, replaced, valid, written
@@ -18,7 +19,11 @@ from tests.tools import Project
 pytestmark = pytest.mark.exact
 
 STAGES = read_yaml(DAG)
-BLOCKS = {key: dotted for key, dotted in param_blocks(STAGES).items() if block(read_yaml(PARAMS), key)}
+TREE = read_yaml(PARAMS)
+OWN = own_blocks(STAGES)
+# Each block with one that is merged from it and is a stage's.
+BLOCKS = {name: own for own, names in shared_blocks(STAGES).items() for name in names}
+BLOCKS |= {key: key for key in OWN if block(TREE, key)}
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +43,10 @@ def plan(project: Project, file: str, leaf: str, value: object) -> set[str]:
 
 def a_valid_change(project: Project, key: str) -> tuple[str, object]:
     """The first leaf of a block of params.yaml for which another value is allowed, and that value."""
-    values = block(read_yaml(project.root / "params.yaml"), key)
-    model = stage_module(BLOCKS[key]).Params
-    for leaf in flatten(values):
+    tree = read_yaml(project.root / "params.yaml")
+    values = block(merged_blocks(tree, STAGES), BLOCKS[key])
+    model = stage_module(OWN[BLOCKS[key]]).Params
+    for leaf in flatten(block(tree, key)):
         try:
             return f"{key}.{leaf}", valid(model, values, leaf)
         except LookupError:

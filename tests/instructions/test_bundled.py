@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lemur.core.files import PARAMS, ROOT, read_yaml
+from lemur.core import scales
+from lemur.core.files import ROOT
 from lemur.core.records import Record, read_json, read_jsonl
 from lemur.sources.fetch import Params as Place
 from lemur.sources.fetch import fetch
@@ -30,12 +31,9 @@ class Built(NamedTuple):
 
 def params(stage: str, **changes: Any) -> Any:
     """The `Params` of a stage at scale tiny, whatever scale params.yaml is at."""
-    values: Any = {}
-    for file in (PARAMS, ROOT / "scales/tiny.yaml"):
-        tree: Any = read_yaml(file)
-        for key in stage.split("."):
-            tree = tree.get(key, {})
-        values |= tree
+    values: Any = scales.blocks("tiny")
+    for key in stage.split("."):
+        values = values[key]
     return import_module(f"lemur.instructions.{stage.split('.')[0]}").Params.model_validate({**values, **changes})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lemur.core.files import PARAMS, read_yaml
+from lemur.core.blocks import current_blocks
 from lemur.core.records import read_json, read_jsonl, write_jsonl
 from lemur.instructions.mix_instructions import Params, mix_instructions
 from tests.instructions.builders import chat, fetched
@@ -87,7 +87,7 @@ def test_overlap_is_removed_or_reported(tmp_path: Path) -> None:
 
 
 def test_compared_with_the_papers_benchmarks_and_their_rephrased_forms() -> None:
-    names = set(read_yaml(PARAMS)["mix_instructions"]["benchmarks"])
+    names = set(current_blocks()["mix_instructions"]["benchmarks"])
     single_turn = {"mmlu", "bbh", "gsm8k", "humaneval", "mbpp", "spider", "multipl_e", "ds1000"}
     agents = {name for name in names if name.startswith(("mint_", "intercode_"))} | {"webarena", "robocodegen"}
     assert len(agents) == 13

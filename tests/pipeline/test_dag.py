@@ -11,11 +11,12 @@ import yaml
 from dvc.lock import LockError
 from dvc.utils.serialize import dumps_yaml, modify_yaml, parse_yaml
 
+from lemur.core.blocks import current_blocks, stage_of
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
 from lemur.core.scales import names
 from lemur.pipeline.build import dependencies, locks
-from lemur.pipeline.build.dag import Dag, param_blocks
-from lemur.pipeline.build.dependencies import stage_of, write
+from lemur.pipeline.build.dag import Dag
+from lemur.pipeline.build.dependencies import write
 from lemur.pipeline.build.dvc_job import one_entry
 from lemur.pipeline.build.run import bind
 from lemur.pipeline.build.validation import check_environment, stage_module, validate, validate_all
@@ -105,7 +106,7 @@ def test_no_stage_depends_on_a_file_inside_another_stages_directory() -> None:
 
 def test_params_are_valid_and_every_leaf_is_declared() -> None:
     dag = read_yaml(DAG)
-    validate_all(param_blocks(dag))
+    validate_all(dag)
     check_environment(dag)
 
 
@@ -118,8 +119,8 @@ def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
 ) -> None:
     edits = {
         DAG: [
-            ("      - src/lemur/core/records.py\n", "      - src/lemur/gone.py\n"),
-            ("          - packages.datasets\n", ""),
+            ("src/lemur/core/records.py", "src/lemur/gone.py"),
+            ("packages.datasets, ", ""),
         ],
         ENVIRONMENT: [("  numpy: ", "  other: 1\n  numpy: 0.")],
     }
@@ -145,14 +146,13 @@ def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
     assert write(check=True) == []
 
 
-def test_scales_set_the_same_leaves_and_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scales_are_valid_and_hold_what_differs_from_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lemur.core import scales as scale
     from lemur.pipeline.build import validation
 
-    leaves = {name: set(flatten(read_yaml(ROOT / f"scales/{name}.yaml"))) for name in names()}
-    assert set(leaves) >= {"demo", "tiny", "small", "paper", "mirror"}
-    assert all(keys == leaves["demo"] for keys in leaves.values())
-    params = tmp_path / "params.yaml"
+    of = {name: flatten(read_yaml(ROOT / f"scales/{name}.yaml")) for name in names()}
+    assert set(of) >= {"demo", "tiny", "small", "paper", "mirror"}
+    assert all(of["demo"].get(key, ...) != value for name in of for key, value in of[name].items() if name != "demo")
     committed, demo = (
         subprocess.run(["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, check=True).stdout
         for name in ("params.yaml", "scales/demo.yaml")
@@ -160,31 +160,74 @@ def test_scales_set_the_same_leaves_and_are_valid(tmp_path: Path, monkeypatch: p
     at_head, of_demo = flatten(yaml.safe_load(committed)), flatten(yaml.safe_load(demo))
     assert of_demo == {key: at_head[key] for key in of_demo}, "params.yaml is committed at demo scale"
     # As it is here, not in HEAD: a stage that is not committed yet has its block here; so may another scale its values.
+    params = tmp_path / "params.yaml"
     params.write_bytes(PARAMS.read_bytes())
     scale.switch("demo", params=params)
-    before = params.read_bytes()
     renamed: list[str] = []
     rename = Path.rename
     monkeypatch.setattr(validation, "PARAMS", params)
     monkeypatch.setattr(Path, "rename", lambda path, to: renamed.append(path.name) or rename(path, to))
-    for name in leaves:
-        params.write_bytes(before)
+    written = {"demo": params.read_bytes()}
+    for name in names():
+        params.write_bytes(written["demo"])
         scale.switch(name, params=params)
-        validate_all(param_blocks(read_yaml(DAG)))
+        validate_all(read_yaml(DAG))
         assert scale.differences(name, params) == {}
-    scale.switch("demo", params=params)
-    assert params.read_bytes() == before, "and back again, nothing has changed"
+        written[name] = params.read_bytes()
+    for name in names():
+        for other in names():
+            params.write_bytes(written[name])
+            scale.switch(other, params=params)
+            assert params.read_bytes() == written[other], f"the same file from {name} as from demo"
     assert set(renamed) == {".params.yaml.partial"}, "a name that .gitignore and .dvcignore cover"
 
 
+def test_scale_keeps_values_of_no_scale_and_takes_back_what_overrides_a_shared_one(tmp_path: Path) -> None:
+    from lemur.core import scales as scale
+
+    params = tmp_path / "params.yaml"
+    params.write_bytes(PARAMS.read_bytes())
+    scale.switch("demo", params=params)
+    text = params.read_text()
+    asked = text.replace("\nmmlu:\n", "\nmmlu:\n  limit: 3\n  backend: server\n")
+    params.write_text(asked)
+    changes = scale.differences("tiny", params)
+    assert changes["mmlu.limit"] == (3, scale.SHARED)
+    assert "mmlu.backend" not in changes
+    scale.switch("demo", params=params)
+    assert params.read_text() == text.replace("\nmmlu:\n", "\nmmlu:\n  backend: server\n")
+
+
 def test_values_that_do_not_go_together_are_said_without_the_whole_block() -> None:
-    block = {**read_yaml(PARAMS)["continued_pretraining"], "batch_size": 4, "microbatches": 3}
+    block = {**current_blocks()["continued_pretraining"], "batch_size": 4, "microbatches": 3}
     with pytest.raises(SystemExit) as refused:
         validate(stage_module("training.continued_pretraining"), "continued_pretraining", block)
     said = str(refused.value)
     assert said.startswith("params.yaml: continued_pretraining: batch_size (4)") and len(said) < 200
     with pytest.raises(SystemExit, match=r"^params\.yaml: mmlu\.shots: found 'five'; Input should be"):
-        validate(stage_module("evaluation.mmlu"), "mmlu", {**read_yaml(PARAMS)["mmlu"], "shots": "five"})
+        validate(stage_module("evaluation.mmlu"), "mmlu", {**current_blocks()["mmlu"], "shots": "five"})
+
+
+def test_a_wrong_value_is_named_where_it_stands_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lemur.pipeline.build import validation
+
+    tree = read_yaml(PARAMS)
+    tree["asking"]["tile"] = "many"
+    tree["gsm8k"]["tile"] = "few"
+    tree["training"]["mesh"]["data"] = 0
+    tree["spider"]["shots"] = 3
+    del tree["sampling"]["k"]
+    monkeypatch.setattr(validation, "PARAMS", tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+    with pytest.raises(SystemExit) as refused:
+        validate_all(read_yaml(DAG))
+    starts = [line.split(": ")[1] for line in str(refused.value).splitlines()]
+    missing = [f"{name}.k" for name in ("ds1000", "humaneval", "mbpp", "multipl_e")]
+    assert sorted(starts) == sorted(["asking.tile", "gsm8k.tile", "training.mesh.data", "spider.shots", *missing])
+    del tree["asking"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+    with pytest.raises(SystemExit, match=r"params\.yaml: asking: this block is missing"):
+        validate_all(read_yaml(DAG))
 
 
 def test_a_stage_without_a_module_is_named() -> None:
@@ -206,10 +249,11 @@ def test_a_scale_that_is_not_known_or_sets_what_is_no_parameter(
     from lemur.core import scales as scale
     from lemur.planning import data_plan
 
+    (tmp_path / "demo.yaml").write_text("mmlu: {shots: 3}")
     (tmp_path / "odd.yaml").write_text("mmlu: {shotz: 3}")
     monkeypatch.setattr(scale, "SCALES", tmp_path)
     for read in (scale.differences, scale.leaves, lambda name: data_plan.plan(name, cores=1, hours=1.0)):
         with pytest.raises(SystemExit, match=r"^odd\.yaml: not in params\.yaml: mmlu\.shotz$"):
             read("odd")
-        with pytest.raises(SystemExit, match=r"^scale 'huge' is not known; there are odd$"):
+        with pytest.raises(SystemExit, match=r"^scale 'huge' is not known; there are demo, odd$"):
             read("huge")

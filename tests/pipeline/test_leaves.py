@@ -17,7 +17,7 @@ from dvc.utils.serialize import load_path
 
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, flatten, read_yaml
 from lemur.pipeline.build import validation
-from lemur.pipeline.build.dag import Dag, param_blocks
+from lemur.pipeline.build.dag import Dag
 from lemur.pipeline.build.validation import check_environment, validate_all
 from tests.leaves import another, declaring, replaced, written
 
@@ -104,7 +104,7 @@ def test_a_leaf_of_params_that_no_stage_declares_is_an_error(
     params.write_text(written(replaced(read_yaml(PARAMS), leaf, 1)))
     monkeypatch.setattr(validation, "PARAMS", params)
     with pytest.raises(SystemExit, match=rf"params\.yaml: {leaf}"):
-        validate_all(param_blocks(STAGES))
+        validate_all(STAGES)
 
 
 @pytest.mark.parametrize("leaf", ["packages.undeclared", "undeclared"])

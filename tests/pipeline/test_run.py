@@ -41,7 +41,7 @@ def test_params_that_are_no_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     params.write_text("fetch: {oasst1: [")
     monkeypatch.setattr(validation, "PARAMS", params)
     with pytest.raises(SystemExit, match=r"(?s)params\.yaml is not YAML: .*line 2"):
-        validate_all({})
+        validate_all({"stages": {}})
 
 
 def test_a_dvc_lock_that_cannot_be_read_is_read_again_and_then_named(

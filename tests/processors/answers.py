@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lemur.core.files import PARAMS, read_yaml
+from lemur.core.blocks import current_blocks
 from lemur.inference.interface import Prompt, Score
 from lemur.inference.jax_model import JaxModel
 from lemur.model import folder as model_folder
@@ -19,7 +19,7 @@ NEW_TOKENS = 40
 
 def answers(work: Path, changes: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     """Of a model of Lemur-Chat's shape, but for `changes`, whose weights are so large that its texts are varied."""
-    settings = read_yaml(PARAMS)
+    settings = current_blocks()
     words = settings["tokenizer"]["vocab_size"]
     folder = _model(work, settings["base_model"]["model"] | changes, words)
     model = JaxModel.load(folder, tile=settings["gsm8k"]["tile"], bos=True)

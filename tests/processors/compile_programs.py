@@ -5,7 +5,8 @@ XLA leaves in the folder DUMP what it made of them."""
 import os
 import sys
 
-from lemur.core.files import ENVIRONMENT, PARAMS, read_yaml
+from lemur.core.blocks import current_blocks
+from lemur.core.files import ENVIRONMENT, read_yaml
 from lemur.core.numerics import apply_numerics
 
 ROWS, LENGTH = 4, 64
@@ -24,7 +25,7 @@ def compile_programs() -> None:
     from lemur.training.optimizer import optimizer
     from lemur.training.step import compile_step
 
-    block = read_yaml(PARAMS)["base_model"]
+    block = current_blocks()["base_model"]
     shape = block["model"] | {"num_hidden_layers": 1}
     config = LlamaConfig(**shape, head_dim=shape["hidden_size"] // shape["num_attention_heads"], vocab_size=512)
     shapes = tensor_shapes(config)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lemur.core.files import PARAMS, read_yaml
+from lemur.core.blocks import current_blocks
 from lemur.model import folder as model_folder
 from lemur.model.config import LlamaConfig, RopeScaling
 from lemur.model.weights import build, tensor_shapes
@@ -18,7 +18,7 @@ Files = Iterator[tuple[str, bytes]]
 
 def trainings(work: Path, steps: int, changes: dict[str, Any], mesh: dict[str, int]) -> Files:
     """`changes` of params.yaml's base_model.model; `mesh` of the three trainings' mesh."""
-    settings = read_yaml(PARAMS)
+    settings = current_blocks()
     shape = settings["base_model"]["model"] | changes
     vocabulary = settings["tokenizer"]["vocab_size"]
     packed, encoded = (settings[stage]["sequence_length"] for stage in ("pack_corpus", "encode_instructions"))
@@ -69,7 +69,7 @@ def imported(work: Path, steps: int) -> Files:
         name: rng.standard_normal(shape, np.float32) * np.float32(0.05) + np.float32(len(shape) == 1)
         for name, shape in tensor_shapes(config).items()
     }
-    settings = read_yaml(PARAMS)["continued_pretraining"]
+    settings = current_blocks()["continued_pretraining"]
     ways = {"loss_normalisation": "sequences", "attend_across_documents": True, "microbatches": 1, "remat": "dots"}
     params = continued_pretraining.Params.model_validate(settings | ways | {"steps": steps, "eval_every": steps})
     write_tokenizer(work / "tokenizer", config.vocab_size)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lemur import __main__ as cli
+from lemur.core import blocks
 from lemur.core.records import write_json
 from lemur.tokens import inspection
 from lemur.tokens.loader import Loader
@@ -25,15 +26,20 @@ def checkout(tmp_path, monkeypatch):
     write_folder(tmp_path / "models/tokenizer", model, bos=BOS, eos=EOS, unk=UNK, max_length=None)
     dag = {
         "stages": {
-            "tuning": {"cmd": "run shards=packed model=models/tuned report=reports/tuning.json", "deps": ["packed"]},
-            "other": {"cmd": "x"},
+            "tuning": {
+                "cmd": "run shards=packed model=models/tuned report=reports/tuning.json",
+                "deps": ["packed"],
+                "params": ["tuning"],
+            },
+            "other": {"cmd": "x", "params": ["other"]},
         }
     }
     write_json(tmp_path / "reports/tuning.json", {"steps": 80, "data": data.fingerprint})
     (tmp_path / "dvc.yaml").write_text(json.dumps(dag))
     (tmp_path / "params.yaml").write_text(json.dumps({"tuning": {"seed": 5, "batch_size": 4}}))
     monkeypatch.setattr(inspection, "DAG", tmp_path / "dvc.yaml")
-    monkeypatch.setattr(inspection, "PARAMS", tmp_path / "params.yaml")
+    monkeypatch.setattr(blocks, "DAG", tmp_path / "dvc.yaml")
+    monkeypatch.setattr(blocks, "PARAMS", tmp_path / "params.yaml")
     return tmp_path, data
 
 

@@ -23,6 +23,7 @@ def checkout(root: Path, params: str = PARAMS, code_loss: float = 2.0) -> Path:
     (reports / "summary").mkdir()
     (reports / "summary/report.md").write_text("# Results\n")
     (root / "params.yaml").write_text(params)
+    (root / "dvc.yaml").write_text("stages: {}\n")
     run(root)
     return root
 

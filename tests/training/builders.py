@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from lemur.core.files import PARAMS
+from lemur.core.blocks import current_blocks
 from lemur.core.records import write_json, write_jsonl
 from lemur.tokens.shards import ShardWriter, token_fields
 
@@ -20,7 +19,7 @@ WORDS = ["def f(x):\n", "return x\n", "the cat sat ", "on a mat "]
 
 def parameters(stage: str, **changes: Any) -> dict[str, Any]:
     """The stage's block of params.yaml with a tiny model and few steps."""
-    block = yaml.safe_load(PARAMS.read_text())[stage]
+    block = current_blocks()[stage]
     tiny: dict[str, Any] = {"batch_size": 4, "microbatches": 2, "remat": "none", "optimizer": {"warmup_steps": 2}}
     tiny |= {"eval_every": 3, "heldout_bytes": 200}
     if stage != "instruction_tuning":

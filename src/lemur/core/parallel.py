@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
 from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any, TypeVar
@@ -14,14 +15,15 @@ Result = TypeVar("Result")
 
 
 def in_order(
-    function: Callable[[Batch], Result],
+    function: Callable[..., Result],
     batches: Iterable[Batch],
     *,
-    start: Callable[..., object] | None = None,
+    start: Callable[..., Any] | None = None,
     arguments: tuple[Any, ...] = (),
 ) -> Iterator[Result]:
-    """`function(batch)` of each batch by `workers.count()` processes, in order; `start(*arguments)` runs first in each.
+    """`function(batch)` of each batch by `workers.count()` processes, in order.
 
+    With `start` it is `function(state, batch)`: `state` is what `start(*arguments)` returns, once in each process.
     `function` and `start` are functions of a module. At most two batches a worker are read ahead, so memory does not
     grow with their number. A single batch, or a single worker, needs no process. Raises what `function` raises, and
     `BrokenProcessPool` if a worker is killed.
@@ -30,16 +32,15 @@ def in_order(
     remaining = iter(batches)
     first = list(islice(remaining, 2))
     if count == 1 or len(first) < 2:
-        if start is not None:
-            start(*arguments)
-        yield from map(function, chain(first, remaining))
+        bound = function if start is None else partial(function, start(*arguments))
+        yield from map(bound, chain(first, remaining))
         return
     # Spawned: a fork can hang in a process that has threads, and the runner's has one.
     pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_start, initargs=(start, arguments))
     try:
         waiting: deque[Future[Result]] = deque()
         for batch in chain(first, remaining):
-            waiting.append(pool.submit(function, batch))
+            waiting.append(pool.submit(_call, function, batch))
             if len(waiting) == 2 * count:
                 yield waiting.popleft().result()
         while waiting:
@@ -48,7 +49,15 @@ def in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def _start(start: Callable[..., object] | None, arguments: tuple[Any, ...]) -> None:
+# What a worker's `start` returned, empty without one: the only state of a worker, here and nowhere else.
+_state: list[Any] = []
+
+
+def _start(start: Callable[..., Any] | None, arguments: tuple[Any, ...]) -> None:
     workers.end_with_parent()
     if start is not None:
-        start(*arguments)
+        _state.append(start(*arguments))
+
+
+def _call(function: Callable[..., Result], batch: Any) -> Result:
+    return function(*_state, batch)

@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from lemur.core.files import PARAMS, SCALES, flatten, read_yaml
+from lemur.core.blocks import merged_blocks, shared_blocks
+from lemur.core.files import DAG, PARAMS, SCALES, flatten, read_yaml
+
+DEMO = "demo"  # the scale that sets every leaf that any scale sets; the others hold what differs from it
+SHARED = "the shared value"
 
 
 def names() -> list[str]:
@@ -22,23 +27,61 @@ def show() -> None:
 
 
 def differences(name: str, params: Path = PARAMS) -> dict[str, tuple[Any, Any]]:
-    """Leaves that switching to a scale would change, as {dotted key: (now, then)}."""
+    """Leaves that switching to a scale would change, as {dotted key: (now, then)}; `SHARED` where a leaf is not set."""
     now, then = flatten(read_yaml(params)), leaves(name, params)
-    return {key: (now[key], value) for key, value in then.items() if now[key] != value}
+    values = {key: (now.get(key, SHARED), then.get(key, SHARED)) for key in (*then, *(now.keys() - then.keys()))}
+    return {key: (before, after) for key, (before, after) in values.items() if before != after}
 
 
 def leaves(scale: str | Path, params: Path = PARAMS) -> dict[str, Any]:
-    """Leaves of params.yaml as a scale sets them, by dotted key. `scale`: its name, or a file as those in scales/.
+    """Leaves of params.yaml as a scale sets them, by dotted key.
 
-    Raises `SystemExit` for a name of no scale, and for a key of no parameter.
+    `scale`: its name, which stands for the leaves of `demo` and those in which it differs; or a file of leaves that
+    differ from params.yaml. What neither sets stays as it is. Raises `SystemExit` for a name of no scale, and for a key
+    of no parameter.
     """
+    if isinstance(scale, Path) and scale.parent == SCALES:
+        scale = scale.stem
     if isinstance(scale, str) and scale not in names():
         raise SystemExit(f"scale {scale!r} is not known; there are {', '.join(names())}")
-    file = SCALES / f"{scale}.yaml" if isinstance(scale, str) else scale
-    now, then = flatten(read_yaml(params)), flatten(read_yaml(file))
-    if unknown := sorted(set(then) - set(now)):
+    now = flatten(read_yaml(params))
+    if isinstance(scale, Path):
+        return now | _known(scale, now)
+    demo = _known(SCALES / f"{DEMO}.yaml", now)
+    kept = {key: value for key, value in now.items() if key not in _own_values(demo)}
+    return kept | demo | _known(SCALES / f"{scale}.yaml", now)
+
+
+def blocks(scale: str | Path) -> dict[str, Any]:
+    """params.yaml at a scale as the stages see it: each block with the values that it shares."""
+    tree: dict[str, Any] = {}
+    for key, value in leaves(scale).items():
+        *parents, leaf = key.split(".")
+        block = tree
+        for parent in parents:
+            block = block.setdefault(parent, {})
+        block[leaf] = value
+    return merged_blocks(tree, read_yaml(DAG))
+
+
+def _own_values(demo: dict[str, Any]) -> set[str]:
+    """Keys that would override for one stage a shared value that demo sets, and that demo does not set."""
+    return {key for key, shared in _overriding(demo).items() if shared in demo} - demo.keys()
+
+
+def _overriding(leaves: dict[str, Any]) -> dict[str, str]:
+    """Keys with which one stage overrides a shared value: `{"mmlu.limit": "asking.limit", ...}`."""
+    sharing = shared_blocks(read_yaml(DAG)).items()
+    values = [(own, *key.split(".")[1:], key) for own, names in sharing for key in leaves if key.split(".")[0] in names]
+    return {f"{own}.{name}": key for own, name, *deeper, key in values if not deeper}
+
+
+def _known(file: Path, now: dict[str, Any]) -> dict[str, Any]:
+    """The leaves that a file sets. Raises `SystemExit` where one is of no parameter."""
+    then = flatten(read_yaml(file))
+    if unknown := sorted(then.keys() - now.keys() - _overriding(now).keys()):
         raise SystemExit(f"{file.name}: not in params.yaml: {', '.join(unknown)}")
-    return now | then
+    return then
 
 
 def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
@@ -55,17 +98,39 @@ def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
     yaml.preserve_quotes = True
     yaml.Representer = Representer
     tree = yaml.load(params.read_text())
-    for key, (_, then) in changes.items():
-        *parents, leaf = key.split(".")
-        block = tree
-        for parent in parents:
-            block = block[parent]
-        block[leaf] = then
+    own = _own_values(flatten(read_yaml(SCALES / f"{DEMO}.yaml")))
+    for key in own:
+        block, leaf = _place(tree, key)
+        block.pop(leaf, None)
+    # What a scale adds goes before what stands there, in the scale's order, from whatever scale one comes.
+    for key, value in reversed(leaves(name, params).items()):
+        block, leaf = _place(tree, key)
+        if key in own:
+            block.insert(0, leaf, _flow(value))
+        elif key in changes:
+            block[leaf] = _flow(value)
     text = io.StringIO()
     yaml.dump(tree, text)
     partial = params.with_name(f".{params.name}.partial")
     partial.write_text(text.getvalue())
     partial.rename(params)
+
+
+def _place(tree: Any, key: str) -> tuple[Any, str]:
+    """The block that a dotted key is in, and its name there."""
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        tree = tree[parent]
+    return tree, leaf
+
+
+def _flow(value: Any) -> Any:
+    """A list on one line, as params.yaml writes it."""
+    if not isinstance(value, list):
+        return value
+    items = CommentedSeq(value)
+    items.fa.set_flow_style()
+    return items
 
 
 def _float(representer: Any, value: float) -> Any:

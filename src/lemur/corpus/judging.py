@@ -72,15 +72,10 @@ def judge(rules: Rules, secrets: Secrets, item: Item) -> Verdict:
     return Verdict(item.source, item.where, {"id": content_id(item.source, text), **record}, None, None, redacted)
 
 
-_judge: tuple[Rules, Secrets] | None = None
+def start(rules: Rules) -> tuple[Rules, Secrets]:
+    """What `judge_batch` needs once in a process: the rules and their detectors."""
+    return rules, Secrets(rules.secret_detectors)
 
 
-def start(rules: Rules) -> None:
-    """Load the detectors of this process."""
-    global _judge
-    _judge = rules, Secrets(rules.secret_detectors)
-
-
-def judge_batch(items: list[Item]) -> list[Verdict]:
-    assert _judge is not None
-    return [judge(*_judge, item) for item in items]
+def judge_batch(state: tuple[Rules, Secrets], items: list[Item]) -> list[Verdict]:
+    return [judge(*state, item) for item in items]

@@ -4,13 +4,9 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lemur.core.counts import Counts
 from lemur.instructions.english.rules import Rules
-
-if TYPE_CHECKING:
-    from lemur.instructions.english.judging import Judged
 
 PACKAGES = ("langdetect", "regex")
 CHUNK = 1 << 18  # bytes of conversations that a worker judges at a time: some 0.1 s
@@ -30,13 +26,14 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
     from tqdm import tqdm
 
     from lemur.core.parallel import in_order
+    from lemur.instructions.english import judging
     from lemur.instructions.english.gold_labels import GoldLabels
 
     counts = Counts("english_filter")
     languages: defaultdict[str, Counter[str]] = defaultdict(Counter)
     sentences: Counter[str] = Counter()
     gold = GoldLabels()
-    judged = in_order(_judge, _chunks(conversations), start=_start, arguments=(params, conversations))
+    judged = in_order(judging.judge, _chunks(conversations), start=judging.start, arguments=(params, conversations))
     with (
         kept.open("wb") as kept_lines,
         rejects.open("wb") as rejected_lines,
@@ -58,18 +55,6 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
         gold=gold.report(),
     )
     log.info("english_filter: %d of %d conversations kept", counts.report()["out"], counts.total_in())
-
-
-def _start(params: Params, conversations: Path) -> None:
-    from lemur.instructions.english import judging as english_judging
-
-    english_judging.start(params, conversations)
-
-
-def _judge(chunk: tuple[int, int]) -> "Judged":
-    from lemur.instructions.english import judging as english_judging
-
-    return english_judging.judge(chunk)
 
 
 def _chunks(path: Path) -> Iterator[tuple[int, int]]:

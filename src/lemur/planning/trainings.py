@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lemur.core.scales import leaves
+from lemur.core.scales import blocks
 from lemur.training.params import MeshParams, TrainingParams
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def read_training(scale: Path, stage: str, *, layers: int | None = None) -> Trai
     """
     from lemur.model.config import LlamaConfig
 
-    values = leaves(scale)
-    params: TrainingParams = import_module(f"lemur.training.{stage}").Params.model_validate(_block(values, stage))
-    shape = _block(values, "base_model")["model"]
-    vocabulary = LLAMA2_VOCABULARY if values["tokenizer.kind"] == "llama2" else values["tokenizer.vocab_size"]
+    values = blocks(scale)
+    params: TrainingParams = import_module(f"lemur.training.{stage}").Params.model_validate(values[stage])
+    shape, tokenizer = values["base_model"]["model"], values["tokenizer"]
+    vocabulary = LLAMA2_VOCABULARY if tokenizer["kind"] == "llama2" else tokenizer["vocab_size"]
     added = CHATML_TOKENS
-    if values["base_model.init"] == "gguf":
+    if values["base_model"]["init"] == "gguf":
         shape, vocabulary, added = shape | SMOLLM2_135M, SMOLLM2_VOCABULARY, CHATML_TOKENS - 2
     config = LlamaConfig(
         **shape,
@@ -72,17 +72,4 @@ def read_training(scale: Path, stage: str, *, layers: int | None = None) -> Trai
         head_dim=shape["hidden_size"] // shape["num_attention_heads"],
     )
     config = replace(config, num_hidden_layers=layers) if layers else config
-    return Training(stage, params, config, values[f"{STAGES[stage]}.sequence_length"], getattr(params, "steps", None))
-
-
-def _block(values: dict[str, Any], name: str) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
-    for key, value in values.items():
-        if not key.startswith(f"{name}."):
-            continue
-        *parents, leaf = key.split(".")[1:]
-        place = tree
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = value
-    return tree
+    return Training(stage, params, config, values[STAGES[stage]]["sequence_length"], getattr(params, "steps", None))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lemur.core.files import DAG, PARAMS, read_yaml
+from lemur.core.blocks import current_blocks
+from lemur.core.files import DAG, read_yaml
 from lemur.core.records import Record, read_json
 
 SHOWN = 60  # characters of a document that are shown at its begin and at its end
@@ -49,7 +50,7 @@ def inspect_step(
     report: Record | None = read_json(path) if path.is_file() else None
     if report and step > report["steps"]:
         raise SystemExit(f"step {step}; {run} has {report['steps']} steps ({path})")
-    params = read_yaml(PARAMS)[run]
+    params = current_blocks()[run]
     folder = shards or root / known[run][0]
     # The tuned model's tokenizer has the turns' markers; before it is built the corpus's shows everything else.
     own = root / known[run][1]

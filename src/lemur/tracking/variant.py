@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lemur.core.blocks import merged_blocks
 from lemur.core.files import flatten, read_yaml
 from lemur.core.records import Record, dump, read_json
 from lemur.reporting.inputs import MODELS, Inputs, load
 
-PARAMS = Path("params.yaml")
+PARAMS, DAG = Path("params.yaml"), Path("dvc.yaml")
 STAGES, CURVES, RESULTS = Path("reports/stages"), Path("reports/training"), Path("reports/eval")
 VARIANT, SUMMARY = Path("reports/variant.json"), Path("reports/summary")
 
@@ -29,8 +30,9 @@ class Variant:
 def identity(params: Path, folders: dict[str, Path]) -> Record:
     """The content of reports/variant.json: `key`, and the hashes that it is made of, by file.
 
-    Neither the Git commit nor the clock is part of it: the same parameters and results are the same variant. The
-    models are in it through the `model_hash` of the evaluation results, the data through the stages' reports.
+    `params`: params.yaml as the stages see it. Neither the Git commit nor the clock is part of it: the same parameters
+    and results are the same variant. The models are in it through the `model_hash` of the evaluation results, the data
+    through the stages' reports.
     """
     hashes = {"params.yaml": _sha256(dump(flatten(read_yaml(params))).encode())}
     for name, folder in folders.items():
@@ -51,11 +53,12 @@ def read(root: Path) -> Variant:
     path = root / VARIANT
     if not path.exists():
         raise FileNotFoundError(f"{VARIANT} is missing; `snakemake --cores all` or `dvc repro` builds it")
+    params = merged_blocks(read_yaml(root / PARAMS), read_yaml(root / DAG))
     inputs = load(root / STAGES, root / CURVES, root / RESULTS)
     pictures = sorted((root / SUMMARY).glob("*.png"))
     return Variant(
         key=read_json(path)["key"],
-        params={key: _text(value) for key, value in sorted(flatten(read_yaml(root / PARAMS)).items())},
+        params={key: _text(value) for key, value in sorted(flatten(params).items())},
         metrics=metrics(inputs),
         curves={model: triples(inputs, model) for model in inputs.curves},
         files=[

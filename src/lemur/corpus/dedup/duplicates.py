@@ -1,6 +1,7 @@
 """Clusters of duplicates in a folder of documents, found without holding the texts in memory."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,21 +74,11 @@ class Duplicates:
         """Of each pair of document numbers, int64 [pairs, 2], in their order."""
         batches = (pairs[at : at + BATCH_PAIRS] for at in range(0, len(pairs), BATCH_PAIRS))
         places = ([(self.place(first), self.place(second)) for first, second in batch.tolist()] for batch in batches)
-        for batch in in_order(_compare, places, start=_start, arguments=(self._folder, self._settings)):
+        for batch in in_order(partial(_compare, self._folder, self._settings), places):
             yield from batch
 
 
-_context: tuple[Path, Settings] | None = None
-
-
-def _start(folder: Path, settings: Settings) -> None:
-    global _context
-    _context = folder, settings
-
-
-def _compare(pairs: list[tuple[Place, Place]]) -> list[Similarity]:
-    assert _context is not None
-    folder, settings = _context
+def _compare(folder: Path, settings: Settings, pairs: list[tuple[Place, Place]]) -> list[Similarity]:
     found = []
     known: tuple[Place | None, tuple[np.ndarray, np.ndarray]] = (None, (np.empty(0), np.empty(0)))
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ class Sketches:
         names = [scratch / f"{kind}-{band}" for kind in range(2) for band in range(settings.bands)]
         for name in (scratch / "unordered", *names):
             name.touch()
-        for entries, keys in in_order(_sketch, _batches(folder), start=_start, arguments=(settings,)):
+        for entries, keys in in_order(partial(_sketch, settings), _batches(folder)):
             for name, values in zip((scratch / "unordered", *names), (entries, *keys.T), strict=True):
                 with name.open("ab") as file:
                     file.write(values.tobytes())
@@ -106,18 +107,8 @@ def _batches(folder: Path) -> Iterator[list[Line]]:
         yield batch
 
 
-_settings: Settings | None = None
-
-
-def _start(settings: Settings) -> None:
-    global _settings
-    _settings = settings
-
-
-def _sketch(lines: list[Line]) -> tuple[np.ndarray, np.ndarray]:
+def _sketch(settings: Settings, lines: list[Line]) -> tuple[np.ndarray, np.ndarray]:
     """Entries, and keys uint64 [documents, 2 * bands]; documents without shingles of a kind have key 0 there."""
-    assert _settings is not None
-    settings = _settings
     entries = np.empty(len(lines), ENTRY)
     sets: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for index, line in enumerate(lines):

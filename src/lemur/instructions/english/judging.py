@@ -38,20 +38,15 @@ class _Chunk:
     gold: GoldLabels = field(default_factory=GoldLabels)
 
 
-_work: tuple[Rules, Path, Detector] | None = None
+def start(rules: Rules, conversations: Path) -> tuple[Rules, Path, Detector]:
+    """What `judge` needs once in a process: the rules, the file and the language profiles."""
+    return rules, conversations, Detector(rules.seed)
 
 
-def start(rules: Rules, conversations: Path) -> None:
-    """Load the language profiles; once in each process, before `judge`."""
-    global _work
-    _work = rules, conversations, Detector(rules.seed)
-
-
-def judge(chunk: tuple[int, int]) -> Judged:
+def judge(state: tuple[Rules, Path, Detector], chunk: tuple[int, int]) -> Judged:
     """Judge the lines from byte `chunk[0]` to `chunk[1]`. Raises `ValueError` with file and byte if one is not JSON, or
     its source has no rule."""
-    assert _work is not None
-    rules, path, detector = _work
+    rules, path, detector = state
     found = _Chunk()
     counts = Counts("english_filter", lambda record: found.rejects.append(_line(record)))
     with path.open("rb") as file:

@@ -17,12 +17,14 @@ from dvc.repo import Repo
 from lemur.core.files import ROOT
 from lemur.pipeline.artifacts import integrity
 from lemur.pipeline.build import locks
-from lemur.pipeline.build.dependencies import stage_of
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of dvc.yaml: `name` is DVC's address, paths are relative to the root, directories end in a slash."""
+    """A stage of dvc.yaml: `name` is DVC's address, paths are relative to the root, directories end in a slash.
+
+    `workers`: how many processes it can use well, where there are cores for them.
+    """
 
     name: str
     desc: str
@@ -30,6 +32,7 @@ class Stage:
     outputs: tuple[str, ...]
     threads: int
     mem_mb: int
+    workers: int = 1
 
     @property
     def rule(self) -> str:
@@ -150,16 +153,5 @@ def _stage(stage: Any) -> Stage:
         outputs=tuple(out.def_path for out in stage.outs),
         threads=meta.get("threads", 1),
         mem_mb=meta.get("mem_mb", 1000),
+        workers=meta.get("workers", 1),
     )
-
-
-def param_blocks(dag: dict[str, Any]) -> dict[str, str]:
-    """Blocks of params.yaml that stages of dvc.yaml read, by dotted key, with the stage's `FOLDER.STAGE`."""
-    blocks = {}
-    for stage in dag["stages"].values():
-        [axis] = stage.get("matrix", {"": [""]}).items()
-        for item in axis[1]:
-            for key in stage["params"]:
-                if isinstance(key, str):
-                    blocks[key.replace(f"${{item.{axis[0]}}}", str(item))] = stage_of(stage["cmd"])
-    return blocks

@@ -10,7 +10,9 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
+from lemur.core.blocks import stage_of
 from lemur.core.files import DAG, ENVIRONMENT, PACKAGE, ROOT, flatten, read_yaml
 from lemur.core.numerics import NUMERICS
 from lemur.core.versions import extras, installed, locked
@@ -120,12 +122,6 @@ def _imports(path: Path) -> tuple[frozenset[tuple[str, ...]], frozenset[str], fr
     return frozenset(own), frozenset(others), frozenset(files)
 
 
-def stage_of(cmd: str) -> str:
-    """`FOLDER.STAGE` out of a stage's command."""
-    words = cmd.split()
-    return words[words.index("run") + 1]
-
-
 def write(check: bool = False) -> list[str]:
     """Write code deps and environment keys of every stage into dvc.yaml, and the versions into environment.yaml.
 
@@ -140,19 +136,26 @@ def write(check: bool = False) -> list[str]:
         dotted = stage_of(stage["cmd"])
         names = packages(dotted)
         used.update(names)
-        stage["deps"] = [dep for dep in stage["deps"] if not dep.startswith("src/")] + modules(dotted)
+        stage["deps"] = _flow([dep for dep in stage["deps"] if not dep.startswith("src/")] + modules(dotted))
         keys = [f"packages.{name}" for name in names] + ([NUMERICS] if "jax" in names else [])
         stage["params"] = [entry for entry in stage["params"] if "environment.yaml" not in entry]
         if keys:
-            stage["params"].append({"environment.yaml": keys})
+            stage["params"].append({"environment.yaml": _flow(keys)})
     text = io.StringIO()
     yaml.dump(dag, text)
-    differences = _replace(DAG, text.getvalue(), check)
+    differences = _replace(DAG, re.sub(r" +$", "", text.getvalue(), flags=re.M), check)
     environment = yaml.load(ENVIRONMENT.read_text())
     environment["packages"] = {name: installed(name) or extras()[name] for name in sorted(used)}
     text = io.StringIO()
     yaml.dump(environment, text)
     return differences + _replace(ENVIRONMENT, text.getvalue(), check)
+
+
+def _flow(items: list[str]) -> CommentedSeq:
+    """A list that fills the lines: there are hundreds of entries, which nobody writes by hand."""
+    flow = CommentedSeq(items)
+    flow.fa.set_flow_style()
+    return flow
 
 
 def _replace(path: Path, text: str, check: bool) -> list[str]:

@@ -14,7 +14,7 @@ from snakemake.settings.enums import Quietness
 
 from lemur.core.files import DAG, ROOT, read_yaml
 from lemur.pipeline.build.build_summary import summary
-from lemur.pipeline.build.dag import Dag, Stage, param_blocks, without_outputs
+from lemur.pipeline.build.dag import Dag, Stage, without_outputs
 from lemur.pipeline.build.locks import hold_build
 from lemur.pipeline.build.validation import check_environment, validate_all
 
@@ -36,7 +36,7 @@ class Rules:
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         if workflow.is_main_process:
             dag = read_yaml(DAG)
-            validate_all(param_blocks(dag))
+            validate_all(dag)
             check_environment(dag)
             if not workflow.output_settings.dryrun:
                 hold_build(ROOT)
@@ -61,6 +61,15 @@ class Rules:
 
     def priority(self, stage: Stage) -> int:
         return self._dag.priority(stage.name)
+
+    def threads(self, stage: Stage) -> int:
+        """Half of the cores for a stage of workers, so that it never waits till all others have ended.
+
+        So on two or three cores it takes one, as every other. On a cluster, where no number of cores is given, it takes
+        what dvc.yaml says; `--set-threads` gives it more.
+        """
+        cores = self._workflow.resource_settings.cores or 1
+        return max(stage.threads, min(stage.workers, cores // 2))
 
     def inputs(self, stage: Stage) -> Callable[[Any], list[Any]]:
         """An input function, since `--forcerun` and its like are not yet known while the Snakefile is parsed."""

@@ -2,6 +2,7 @@
 
 import atexit
 import inspect
+import json
 import logging
 import os
 import shutil
@@ -13,11 +14,12 @@ from types import ModuleType
 from typing import Any
 
 from lemur.core import processor, workers
+from lemur.core.blocks import current_blocks
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.core.numerics import NUMERICS, apply_numerics, check_packages
 from lemur.pipeline.artifacts import integrity
 from lemur.pipeline.build import launch, locks
-from lemur.pipeline.build.validation import block, environment_keys, stage_module, validate
+from lemur.pipeline.build.validation import environment_keys, stage_module, stage_params
 
 ADVICE = """Stage {stage} failed. Repeat it alone: dvc repro --single-item {stage}
 Its last good outputs: dvc checkout {stage}
@@ -46,7 +48,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     name = dotted.rpartition(".")[2]
     module = stage_module(dotted)
     key = params_key or name
-    params = validate(module, key, block(read_yaml(PARAMS), key))
+    params = stage_params(module, key, read_yaml(PARAMS), read_yaml(DAG))
     distributed = getattr(module, "DISTRIBUTED", False)
     if distributed and launch.relaunch(["run", dotted, "--params", key, *bindings]):
         atexit.unregister(sys.stderr.write)
@@ -112,10 +114,16 @@ def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, 
 
 
 def declared_view(dotted: str, argument: str, path: Path) -> Path:
-    """An input folder as the stage may see it: itself if it is a dep, else links to the deps that lie in it.
+    """An input as the stage may see it: itself if it is a dep, else a folder of links to the deps that lie in it.
 
-    A stale or undeclared file beside them would reach the stage's output without DVC knowing.
+    A stale or undeclared file beside them would reach the stage's output without DVC knowing. params.yaml is seen with
+    the values that blocks share written out in each of them.
     """
+    if path == Path(PARAMS.name):
+        view = Path(".lemur/views") / dotted / path.name
+        view.parent.mkdir(parents=True, exist_ok=True)
+        view.write_text(json.dumps(current_blocks()))
+        return view
     deps = [Path(dep) for dep in declared(dotted)["deps"]]
     inside = [dep for dep in deps if path in dep.parents]
     if path in deps or not inside:

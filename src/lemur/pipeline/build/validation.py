@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from lemur.core.blocks import merged_blocks, own_blocks, shared_blocks
 from lemur.core.files import ENVIRONMENT, PARAMS, flatten, read_yaml
 from lemur.core.params import StageParams
 
@@ -34,12 +35,37 @@ def block(tree: Any, key: str) -> Any:
     return tree
 
 
-def validate(module: ModuleType, key: str, values: Any) -> StageParams:
-    """The block `key` as the stage's `Params`. Raises `SystemExit` with full key, what was found, what is allowed."""
+def stage_params(module: ModuleType, key: str, tree: dict[str, Any], dag: dict[str, Any]) -> StageParams:
+    """Out of params.yaml the `Params` of the stage whose own block is `key`, with the values of the blocks it shares.
+
+    Raises `SystemExit` with full key, what was found, what is allowed.
+    """
+    names = [key, *reversed(shared_blocks(dag).get(key, []))]
+    own = block(tree, key)
+    values = block(merged_blocks(tree, dag), key) if len(names) > 1 else own
+    return validate(module, key, values, {name: block(tree, name) for name in names})
+
+
+def validate(module: ModuleType, key: str, values: Any, written: dict[str, Any] | None = None) -> StageParams:
+    """`values` as the stage's `Params`. `written`: the blocks that they come from by name, the strongest first."""
     try:
         return module.Params.model_validate(values if values is not None else {})
     except ValidationError as error:
-        raise SystemExit("\n".join(_explain(key, problem, module.Params) for problem in error.errors())) from None
+        blocks = written or {key: values}
+        lines = [_explain(_holder(blocks, key, problem["loc"]), problem, module.Params) for problem in error.errors()]
+        raise SystemExit("\n".join(lines)) from None
+
+
+def _holder(blocks: dict[str, Any], key: str, location: tuple[int | str, ...]) -> str:
+    """The block in which the value at a location stands; `key` if in none."""
+    for name, value in blocks.items():
+        for part in location:
+            if not isinstance(value, dict) or part not in value:
+                break
+            value = value[part]
+        else:
+            return name
+    return key
 
 
 def _explain(key: str, problem: Any, model: type[BaseModel]) -> str:
@@ -52,25 +78,27 @@ def _explain(key: str, problem: Any, model: type[BaseModel]) -> str:
     return f"params.yaml: {path}: {found}{problem['msg'].removeprefix('Value error, ')}"
 
 
-def validate_all(stages: dict[str, str]) -> None:
-    """Check params.yaml as a whole: every block that a stage reads, and no key that none reads.
+def validate_all(dag: dict[str, Any]) -> int:
+    """Check params.yaml as a whole: every block that a stage of dvc.yaml reads, and no key that none reads.
 
-    `stages` maps each block's dotted key to the stage's module, as `lemur.pipeline.build.dag.param_blocks` gives it.
-    Raises `SystemExit` that lists every problem.
+    Returns how many blocks there are. Raises `SystemExit` that lists every problem.
     """
     tree = read_yaml(PARAMS) or {}
+    stages = own_blocks(dag)
+    known = {*stages, *(name for names in shared_blocks(dag).values() for name in names)}
     problems = []
     for key, dotted in sorted(stages.items()):
         try:
-            validate(stage_module(dotted), key, block(tree, key))
+            stage_params(stage_module(dotted), key, tree, dag)
         except SystemExit as error:
-            problems.append(str(error))
+            problems += str(error).split("\n")
     problems += [
-        f"params.yaml: {key}: no stage reads this key; known: {', '.join(sorted(stages))}"
-        for key in sorted(_unread(tree, set(stages)))
+        f"params.yaml: {key}: no stage reads this key; known: {', '.join(sorted(known))}"
+        for key in sorted(_unread(tree, known))
     ]
     if problems:
-        raise SystemExit("\n".join(problems))
+        raise SystemExit("\n".join(dict.fromkeys(problems)))  # a shared value is wrong once, not for every stage
+    return len(known)
 
 
 def _unread(tree: dict[str, Any], known: set[str], prefix: str = "") -> list[str]:
