@@ -112,7 +112,7 @@ class _Found:
         pairs = np.stack([self._keeper[self._dropped], self._dropped], axis=1)
         for row, similarity in enumerate(duplicates.similarities(pairs)):
             self._similarity[row] = similarity
-        self._by_place = np.argsort(entries["place"][self._dropped])
+        self._by_place = np.argsort(entries["place"][self._dropped], kind="stable")
         self._places = entries["place"][self._dropped][self._by_place]
 
     def why(self, place: int) -> tuple[str, Record, str] | None:
