@@ -23,7 +23,7 @@ def in_order(
 ) -> Iterator[Result]:
     """`function(batch)` of each batch by `workers.count()` processes, in order.
 
-    With `start` it is `function(state, batch)`, where `state` is what `start(*arguments)` returns, once in each process.
+    With `start` it is `function(state, batch)`: `state` is what `start(*arguments)` returns, once in each process.
     `function` and `start` are functions of a module. At most two batches a worker are read ahead, so memory does not
     grow with their number. A single batch, or a single worker, needs no process. Raises what `function` raises, and
     `BrokenProcessPool` if a worker is killed.
