@@ -28,7 +28,7 @@ def main() -> None:
         "scale", help="show or switch the scale of params.yaml (demo, tiny, mirror, instructions, small, paper)"
     )
     scale.add_argument(
-        "name", nargs="?", help="the scale to switch to; without it, the scales and how far each is away"
+        "name", nargs="?", help="the scale to switch to, or a .yaml file of values to set; without it, all scales"
     )
     scale.add_argument("--dry-run", action="store_true", help="only show what would change")
 
@@ -196,7 +196,9 @@ def _dependencies(arguments: argparse.Namespace) -> None:
 def _scale(arguments: argparse.Namespace) -> None:
     from lemur.core.scales import show, switch
 
-    switch(arguments.name, arguments.dry_run) if arguments.name else show()
+    if not arguments.name:
+        return show()
+    switch(Path(arguments.name) if arguments.name.endswith(".yaml") else arguments.name, arguments.dry_run)
 
 
 def _pin(arguments: argparse.Namespace) -> None:

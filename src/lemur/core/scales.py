@@ -26,9 +26,9 @@ def show() -> None:
         print(f"{name:12} {'this is params.yaml now' if not away else f'{away} values differ'}")
 
 
-def differences(name: str, params: Path = PARAMS) -> dict[str, tuple[Any, Any]]:
+def differences(scale: str | Path, params: Path = PARAMS) -> dict[str, tuple[Any, Any]]:
     """Leaves that switching to a scale would change, as {dotted key: (now, then)}; `SHARED` where a leaf is not set."""
-    now, then = flatten(read_yaml(params)), leaves(name, params)
+    now, then = flatten(read_yaml(params)), leaves(scale, params)
     values = {key: (now.get(key, SHARED), then.get(key, SHARED)) for key in (*then, *(now.keys() - then.keys()))}
     return {key: (before, after) for key, (before, after) in values.items() if before != after}
 
@@ -84,9 +84,9 @@ def _known(file: Path, now: dict[str, Any]) -> dict[str, Any]:
     return then
 
 
-def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
-    """Set params.yaml to a scale, comments kept, and print each value that changes."""
-    changes = differences(name, params)
+def switch(scale: str | Path, dry_run: bool = False, params: Path = PARAMS) -> None:
+    """Set params.yaml to a scale or to the leaves of a file, comments kept, and print each value that changes."""
+    changes = differences(scale, params)
     for key, (now, then) in changes.items():
         print(f"{key}: {now} -> {then}")
     print(f"{len(changes)} values {'would change' if dry_run else 'changed'}; `snakemake -n` lists what will run")
@@ -98,14 +98,14 @@ def switch(name: str, dry_run: bool = False, params: Path = PARAMS) -> None:
     yaml.preserve_quotes = True
     yaml.Representer = Representer
     tree = yaml.load(params.read_text())
-    own = _own_values(flatten(read_yaml(SCALES / f"{DEMO}.yaml")))
-    for key in own:
-        block, leaf = _place(tree, key)
-        block.pop(leaf, None)
+    if isinstance(scale, str):
+        for key in _own_values(flatten(read_yaml(SCALES / f"{DEMO}.yaml"))):
+            block, leaf = _place(tree, key)
+            block.pop(leaf, None)
     # What a scale adds goes before what stands there, in the scale's order, from whatever scale one comes.
-    for key, value in reversed(leaves(name, params).items()):
+    for key, value in reversed(leaves(scale, params).items()):
         block, leaf = _place(tree, key)
-        if key in own:
+        if leaf not in block:
             block.insert(0, leaf, _flow(value))
         elif key in changes:
             block[leaf] = _flow(value)
