@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
@@ -273,3 +274,14 @@ def test_identity_and_profile_decide_the_names(monkeypatch):
     assert before != checkpoint.profile({"data": 2})
     monkeypatch.setenv("XLA_FLAGS", "--xla_something_else")
     assert before != checkpoint.profile({"data": 1})
+
+
+def test_the_code_of_a_training_is_all_of_its_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("model", "training/monitoring"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.setattr(checkpoint, "PACKAGE", tmp_path)
+    hashes = {checkpoint.code()}
+    for file in ("model/a.py", "training/a.py", "training/monitoring/a.py"):
+        (tmp_path / file).write_text("a = 1")
+        hashes.add(checkpoint.code())
+    assert len(hashes) == 4

@@ -37,7 +37,7 @@ def fingerprint(identity: Record) -> str:
 def code() -> str:
     """Hash of the model's and the trainings' code."""
     digest = hashlib.sha256()
-    for path in sorted([*(PACKAGE / "model").glob("*.py"), *(PACKAGE / "training").glob("*.py")]):
+    for path in sorted([*(PACKAGE / "model").rglob("*.py"), *(PACKAGE / "training").rglob("*.py")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
