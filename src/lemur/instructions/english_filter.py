@@ -25,7 +25,7 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
     """
     from tqdm import tqdm
 
-    from lemur.core.parallel import in_order
+    from lemur.core.parallel import map_in_order
     from lemur.instructions.english import judging
     from lemur.instructions.english.gold_labels import GoldLabels
 
@@ -33,7 +33,7 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
     languages: defaultdict[str, Counter[str]] = defaultdict(Counter)
     sentences: Counter[str] = Counter()
     gold = GoldLabels()
-    judged = in_order(judging.judge, _chunks(conversations), start=judging.start, arguments=(params, conversations))
+    judged = map_in_order(judging.judge, _chunks(conversations), start=judging.start, arguments=(params, conversations))
     with (
         kept.open("wb") as kept_lines,
         rejects.open("wb") as rejected_lines,
