@@ -120,7 +120,7 @@ def test_a_damaged_list_stops(tmp_path: Path, content: str) -> None:
 
 
 def test_unknown_schema(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'wikitext' is no conversation schema"):
+    with pytest.raises(ValueError, match="'wikitext' is not a conversation schema"):
         read_all(tmp_path, "wikitext", "a.txt", "x")
 
 
