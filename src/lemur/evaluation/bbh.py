@@ -66,7 +66,7 @@ class Bbh(GeneratedTask[Question]):
         return {"task": item.task, "target": item.target}
 
     def prompt(self, model: Model, item: Question, shots: int) -> Prompt:
-        before = self.examples[item.task].before(shots)
+        before = self.examples[item.task].prompt_prefix(shots)
         return prompt(model, before, item, self.in_chat(model), self.params.strip_prompt)
 
     def stop(self, item: Question, in_chat: bool) -> Sequence[str]:
