@@ -149,12 +149,12 @@ def _bare_langdetect(folder: Path) -> None:
     from langdetect import DetectorFactory, LangDetectException, detect
 
     from lemur.core.records import read_jsonl
-    from lemur.instructions.english.judging import judged_text
+    from lemur.instructions.english.judging import text_to_judge
 
     DetectorFactory.seed = 0
     for record in read_jsonl(folder / "normalised.jsonl"):
         with contextlib.suppress(LangDetectException):
-            detect(judged_text(record))
+            detect(text_to_judge(record))
 
 
 def dedup_speed(folder: Path, repeats: int, count: int = 80_000, dimension: int = 768) -> None:
@@ -175,11 +175,13 @@ def dedup_speed(folder: Path, repeats: int, count: int = 80_000, dimension: int 
 def _find(folder: Path) -> None:
     import numpy as np
 
-    from lemur.instructions.dedup.near_duplicates import StoredVectors, find
+    from lemur.instructions.dedup.near_duplicates import StoredVectors, find_duplicates
 
     count = len(np.load(folder / "vectors.npy", mmap_mode="r"))
-    found = find(StoredVectors(folder / "vectors.npy", range(count)), threshold=0.95, near_margin=0.002, block=1024)
-    assert len(found.duplicate_of) >= count // 25
+    duplicates = find_duplicates(
+        StoredVectors(folder / "vectors.npy", range(count)), threshold=0.95, near_margin=0.002, block=1024
+    )
+    assert len(duplicates.duplicate_of) >= count // 25
 
 
 def _triangle(folder: Path, block: int = 1024) -> None:

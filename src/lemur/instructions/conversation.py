@@ -1,4 +1,4 @@
-"""The one conversation schema: {id, source, group, licence, language, messages: [{role, content}]}."""
+"""The common conversation schema: {id, source, group, licence, language, messages: [{role, content}]}."""
 
 from typing import Literal
 
@@ -15,14 +15,14 @@ GROUPS: dict[str, Group] = {
     "evol_codealpaca": "code",
     "verified_python": "code",
 }
-"""Group of each source. Semantic deduplication runs in each group by itself, as in the paper (appendix A.2.1)."""
+"""Group of each source. Semantic deduplication runs separately in each group, as in the paper (appendix A.2.1)."""
 
 VERIFIED = "verified_python"
-"""The source of which only answers that pass their tests in the sandbox are kept."""
+"""The source whose answers are kept only if they pass their tests in the sandbox."""
 
 
 def conversation(source: str, messages: list[Record], *, licence: str, language: str | None) -> Record:
-    """A conversation; its id follows from source and messages only, so it is the same in whatever file or order."""
+    """A conversation. Its id depends only on source and messages, not on the file or the order."""
     return {
         "id": content_id(source, messages),
         "source": source,

@@ -1,4 +1,4 @@
-"""Stage `mix_instructions`: remove what overlaps the benchmarks, then sample each source (Table 1)."""
+"""Stage `mix_instructions`: remove conversations that overlap the benchmarks, then sample each source (Table 1)."""
 
 import hashlib
 import logging
@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 
 class Params(OverlapParams):
-    seed: int = Field(ge=0, description="seed of the sample and of the order")
-    sources: dict[str, int | None] = Field(description="conversations taken of each source at most; null for all")
+    seed: int = Field(ge=0, description="seed of the sample and of its order")
+    sources: dict[str, int | None] = Field(description="maximum number of conversations per source; null for all")
 
 
 def mix_instructions(
@@ -37,8 +37,8 @@ def mix_instructions(
     rejects: Path,
     report: Path,
 ) -> None:
-    """Write the sample in an order that follows from seed and ids only, so that neither the order nor the length of the
-    input moves a conversation that stays in. Sampling comes last: what is removed as overlap does not shrink it."""
+    """Write a sample whose order depends only on the seed and the ids, so that neither the order nor the length of the
+    input moves a sampled conversation. Sampling comes last, so that removed overlaps do not shrink the sample."""
     from tqdm import tqdm
 
     benchmarks = (mmlu, gsm8k, humaneval, bbh, mbpp, spider, multipl_e, ds1000, agents)
@@ -51,7 +51,7 @@ def mix_instructions(
                 source = record["source"]
                 if source not in params.sources:
                     raise ValueError(
-                        f"params.yaml: mix_instructions.sources has no {source!r}; give its number or null"
+                        f"params.yaml: mix_instructions.sources has no {source!r}; add it with a number or null"
                     )
                 counts.entered(source)
                 detail = overlaps.judge(record["id"], "\n".join(turn["content"] for turn in record["messages"]))
@@ -67,7 +67,7 @@ def mix_instructions(
                 taken = ranked[: params.sources[source]]
                 selected += taken
                 for _, path, offset in ranked[len(taken) :]:
-                    # Not kept among the rejects: sampling judges nothing, and leaves 800,000 of OpenOrca.
+                    # Keep no record in the rejects: sampling is no verdict, and it drops 800,000 of OpenOrca.
                     counts.dropped(source, "not_sampled", None, id=read_at(files[path], offset)["id"])
             for _, path, offset in sorted(selected):
                 record = read_at(files[path], offset)
