@@ -152,7 +152,7 @@ def read_generations(path: Path) -> list[dict[str, str]]:
 
 def compare_gsm8k(generations: list[dict[str, str]], theirs: list[dict[str, Any]]) -> int:
     from lemur.evaluation import gsm8k
-    from lemur.evaluation.judging.exact_match import plain
+    from lemur.evaluation.judging.exact_match import normalise_answer
 
     wrong = {"strict": [], "paper": []}
     explained = 0
@@ -163,7 +163,7 @@ def compare_gsm8k(generations: list[dict[str, str]], theirs: list[dict[str, Any]
                 explained += 1  # 18.0 is 18 here; there strings are compared
             else:
                 wrong["strict"].append((one, peer))
-        paper = plain(gsm8k.last_number(one["output"])) == plain(one["target"])
+        paper = normalise_answer(gsm8k.last_number(one["output"])) == normalise_answer(one["target"])
         if paper != peer["flexible"]:
             wrong["paper"].append((one, peer))
     print(f"GSM8K: {len(generations)} generations")
