@@ -92,7 +92,7 @@ def test_both_rules(output: str, paper: str, strict: str) -> None:
     assert (stage.first_sentence(output), stage.first_line(output)) == (paper, strict)
 
 
-def test_a_bad_example_is_named(tmp_path: Path) -> None:
+def test_a_bad_example_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "adding.json"
     path.write_text('{"examples": [{"input": "a", "target": "b"}, {"input": "a"}, {"input": 1, "target": "b"}]}')
     bad = list(stage.read(file(path, "bbh", task="adding")))[1:]

@@ -110,7 +110,7 @@ def test_both_rules(output: str, target: str, paper: bool, strict: bool) -> None
         ("[]", "wrong_type"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
+def test_a_bad_line_is_reported(tmp_path: Path, line: str, reason: str) -> None:
     path = tmp_path / "test.jsonl"
     path.write_text(lines("test", 1) + line + "\n")
     bad = list(stage.read(file(path, "gsm8k")))[1]

@@ -108,7 +108,7 @@ def test_more_shots_than_examples_are_rejected() -> None:
         (line(1, "a", "b", ["assert 1"], "").replace("1,", '"one",', 1), "wrong_type"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, text: str, reason: str) -> None:
+def test_a_bad_line_is_reported(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "mbpp.jsonl"
     path.write_text(line(*PROBLEMS[0]) + text)
     bad = list(stage.read(file(path, "mbpp")))[1]

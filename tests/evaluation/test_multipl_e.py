@@ -113,7 +113,7 @@ def test_an_unknown_language_is_rejected() -> None:
         ('{"name": 1, "prompt": "", "tests": "", "stop_tokens": []}', "wrong_type"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
+def test_a_bad_line_is_reported(tmp_path: Path, line: str, reason: str) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text(OWN.read_text().splitlines()[0] + "\n" + line)
     bad = list(stage.read(file(path, "multipl_e", language="sh")))[1]

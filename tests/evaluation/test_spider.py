@@ -191,7 +191,7 @@ def test_order_repeats_and_values_matter() -> None:
     assert sql_judge.equivalent([], [], True) and not sql_judge.equivalent([], [(1,)], False)
 
 
-def test_a_bad_question_is_named(tmp_path: Path) -> None:
+def test_a_bad_question_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "dev.json"
     path.write_text('[{"db_id": "a", "question": "b"}]')
     bad = list(stage.read(file(path, "spider")))

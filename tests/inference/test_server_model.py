@@ -119,7 +119,9 @@ def test_concurrency_is_limited_and_drops_when_the_server_is_overloaded(server: 
         assert time.monotonic() - start >= 0.2, "no request starts during the requested pause"
 
 
-def test_the_served_model_is_named(server: OpenAiServer, codec: TextCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_served_model_is_known(
+    server: OpenAiServer, codec: TextCodec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LEMUR_SERVER", server.url)
     monkeypatch.setenv("LEMUR_SERVER_KEY", "a word")
     remote = ServerModel.from_environment(codec, 320)
@@ -138,7 +140,7 @@ def test_the_served_model_is_named(server: OpenAiServer, codec: TextCodec, monke
         ServerModel.from_environment(codec, 320)
 
 
-def test_a_server_without_scores_is_named(server: OpenAiServer, codec: TextCodec) -> None:
+def test_a_server_without_scores_is_reported(server: OpenAiServer, codec: TextCodec) -> None:
     server.answer = lambda body: {"choices": [{"text": "x", "logprobs": None}]}  # type: ignore[method-assign]
     with pytest.raises(ServerError, match="0 log-probabilities"):
         client(server, codec).loglikelihood([("a", "b c")])

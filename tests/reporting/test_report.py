@@ -248,7 +248,7 @@ def test_a_report_without_inputs_gives_reasons(tmp_path: Path) -> None:
         ("training/base.csv", "step,loss\n1,low\n", r"base\.csv:2: loss is 'low'; it must be a number or empty"),
     ],
 )
-def test_broken_input_is_named(tmp_path: Path, path: str, content: str, message: str) -> None:
+def test_broken_input_is_reported(tmp_path: Path, path: str, content: str, message: str) -> None:
     reports = build(tmp_path / "reports")
     (reports / path).write_text(content)
     with pytest.raises(ValueError, match=message):

@@ -122,8 +122,8 @@ class BitsPerByte(Task[Document, Measurement]):
 
     def results(self, samples: Sequence[Sample[Document, Measurement]]) -> dict[str, Mapping[str, object]]:
         sums = self.sums(samples)
-        bits = {name: own.bits_per_byte() for name, own in sums.items()}
-        return {self.name: {**bits, "unigram": {name: own.unigram_bits_per_byte() for name, own in sums.items()}}}
+        bits = {name: each.bits_per_byte() for name, each in sums.items()}
+        return {self.name: {**bits, "unigram": {name: each.unigram_bits_per_byte() for name, each in sums.items()}}}
 
     def sums(self, samples: Sequence[Sample[Document, Measurement]]) -> dict[str, Sums]:
         """Sums by source and by group."""
@@ -146,4 +146,4 @@ class BitsPerByte(Task[Document, Measurement]):
         }
 
     def config(self, model: Model, samples: Sequence[Sample[Document, Measurement]]) -> Record:
-        return {"sources": {name: own.record() for name, own in self.sums(samples).items()}}
+        return {"sources": {name: each.record() for name, each in self.sums(samples).items()}}

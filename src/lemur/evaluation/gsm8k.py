@@ -89,8 +89,8 @@ def prompt(model: Model, shots: Sequence[Problem], problem: Problem, in_chat: bo
         f"Question: {shot.question}\nAnswer: {shot.solution} So the answer is {shot.answer}.\n\n" for shot in shots
     ]
     text = f"Answer the following questions.\n\n{''.join(worked)}Question: {problem.question}"
-    asked = [{"role": "user", "content": text}]
-    text = model.chat_prompt(asked, prefill="Answer:") if in_chat else f"{text}\nAnswer:"
+    messages = [{"role": "user", "content": text}]
+    text = model.chat_prompt(messages, prefill="Answer:") if in_chat else f"{text}\nAnswer:"
     return Prompt(text, text.rfind(problem.question))
 
 

@@ -93,7 +93,7 @@ class ReplayModel:
         if not missing:
             return
         number, prompt = missing[0]
-        own = prompt[len(shared_prefix(prompt)) :]
+        rest = prompt[len(shared_prefix(prompt)) :]
 
         def common_suffix(other: str) -> int:
             pairs = zip(reversed(other), reversed(prompt), strict=False)
@@ -104,7 +104,7 @@ class ReplayModel:
         hint = f"the most similar unused one is {self._ids.get(nearest, nearest[-200:])}" if others else "none is left"
         raise ValueError(
             f"no answers are recorded for {len(missing)} of {len(prompts)} prompts; the first is number {number}, "
-            f"{own[-400:]!r}; of the recorded prompts, {hint}. Items, shots, chat, context and the model folder's "
+            f"{rest[-400:]!r}; of the recorded prompts, {hint}. Items, shots, chat, context and the model folder's "
             "tokenizer decide the prompts: use those of the recorded run"
         )
 

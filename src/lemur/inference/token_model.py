@@ -74,7 +74,7 @@ class TokenModel(ABC):
         return Window(request, whole, min(len(after), len(whole) - 1))
 
     def scores(self, windows: Sequence[Window], requests: int) -> list[Score]:
-        """The score of each request; windows of one request are in their order."""
+        """The score of each request, whose windows are in order."""
         parts: defaultdict[int, list[Part]] = defaultdict(list)
         for window, part in zip(windows, self.each_token(windows), strict=True):
             parts[window.request].append(part)
@@ -89,10 +89,10 @@ class TokenModel(ABC):
         return tokens, room
 
 
-def context_length(codec: TextCodec, wanted: int | None) -> int:
-    """The context length of the folder's model, or `wanted` if that is less."""
+def context_length(codec: TextCodec, limit: int | None) -> int:
+    """The context length of the folder's model, or `limit` if that is less."""
     longest = int(read_json(codec.folder / "config.json")["max_position_embeddings"])
-    return min(wanted or longest, longest)
+    return min(limit or longest, longest)
 
 
 def identity(backend: str, codec: TextCodec, libraries: Sequence[str], *, weights: bool = True) -> Record:

@@ -16,7 +16,7 @@ LINES = {
 }
 
 STEPS = 10
-"""Steps whose training loss is averaged: a single batch of a small training says little."""
+"""Steps over which the training loss is averaged: a single batch of a small training is too noisy."""
 
 
 def table(inputs: Inputs) -> Table:

@@ -137,7 +137,7 @@ def draw(table: Table, path: Path) -> None:
             "epochs": "Epochs (the paper gives none for text)",
         }
         for axes, (key, head) in zip(panels, heads.items(), strict=True):
-            # Our tokens are single ones, the paper's are billions.
+            # Our tokens are counted one by one, the paper's in billions.
             scale = {"ours": 1e-6, "paper": 1e3} if key == "tokens" else {"ours": 1.0, "paper": 1.0}
             ordinal(axes, [f"{row['source']} ({row['group']})" for row in rows])
             axes.set_title(head)

@@ -45,8 +45,8 @@ def generate_fitting(
     """Answers in the order of `prompts`. A prompt that leaves no room for an answer is not asked."""
     fitting = [index for index, prompt in enumerate(prompts) if model.count_tokens(prompt) < model.context_length]
     answers = [Generated("", "prompt_too_long")] * len(prompts)
-    asked = [prompts[index] for index in fitting]
-    generations = model.generate(asked, max_new_tokens=max_new_tokens, stop=stop, temperature=temperature, seed=seed)
+    short = [prompts[index] for index in fitting]
+    generations = model.generate(short, max_new_tokens=max_new_tokens, stop=stop, temperature=temperature, seed=seed)
     for index, generation in zip(fitting, generations, strict=True):
         answers[index] = Generated(generation.text, generation.finish)
     return answers

@@ -36,9 +36,9 @@ class GenerateParams(AskParams):
     max_new_tokens: int = Field(description="maximum tokens of an answer", gt=0)
     stop: list[str] | None = Field(description="strings that end an answer; null for the benchmark's own")
 
-    def stops(self, own: Sequence[str]) -> list[str]:
-        """The stop strings; `own` are the benchmark's."""
-        return list(own) if self.stop is None else self.stop
+    def stops(self, default: Sequence[str]) -> list[str]:
+        """The stop strings; `default` are the benchmark's own."""
+        return list(default) if self.stop is None else self.stop
 
 
 class ProgramParams(GenerateParams):
