@@ -119,9 +119,7 @@ def test_concurrency_is_limited_and_drops_when_the_server_is_overloaded(server: 
         assert time.monotonic() - start >= 0.2, "no request starts during the requested pause"
 
 
-def test_the_served_model_is_known(
-    server: OpenAiServer, codec: TextCodec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_served_model_is_known(server: OpenAiServer, codec: TextCodec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEMUR_SERVER", server.url)
     monkeypatch.setenv("LEMUR_SERVER_KEY", "a word")
     remote = ServerModel.from_environment(codec, 320)
