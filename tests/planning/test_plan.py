@@ -176,7 +176,7 @@ def test_scale_small_fits_one_chip():
 @pytest.mark.plan
 @pytest.mark.timeout(900)
 def test_a_sequence_axis_costs_no_whole_batch():
-    """Four layers of 70B: 122 GiB before weights were gathered (`sharding.gathered`)."""
+    """Four layers of 70B: 122 GiB before weights were gathered (`sharding.gather_weight`)."""
     mesh = ["--mesh", "1x64x2x2", "--microbatches", "2", "--layers", "4"]
     planned = lemur_plan(PAPER, "--stage", "continued_pretraining", *mesh)
     assert planned.returncode == 0, planned.stdout + planned.stderr

@@ -89,7 +89,7 @@ def test_a_sequence_axis_gathers_weights_and_no_whole_batch(inputs, tmp_path):
     errors = finish(start("sent", inputs, tmp_path, "1x2x2x2", "1x1x4x2"))
     assert "Involuntary full rematerialization" not in errors
     sent = read_json(tmp_path / "sent.json")
-    # Before `sharding.gathered`: 12.1 and 22.9 MB. At 70B it was 122 GiB of memory, now 5 (of 4 layers).
+    # Before `sharding.gather_weight`: 12.1 and 22.9 MB. At 70B it was 122 GiB of memory, now 5 (of 4 layers).
     assert sent == pytest.approx({"1x2x2x2": 7.8e6, "1x1x4x2": 9.8e6}, rel=0.1)
 
 
