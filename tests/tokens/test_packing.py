@@ -17,8 +17,8 @@ def test_every_token_is_placed_once(policy, lengths):
     packing = pack(lengths, CAPACITY, policy)
     assert packing.tokens == sum(lengths)
     for document, length in enumerate(lengths):
-        mine = packing.document == document
-        pieces = sorted(zip(packing.start[mine], packing.length[mine], strict=True))
+        own = packing.document == document
+        pieces = sorted(zip(packing.start[own], packing.length[own], strict=True))
         ends = np.cumsum([0, *(int(size) for _, size in pieces)])
         assert [int(start) for start, _ in pieces] == ends[:-1].tolist()
         assert ends[-1] == length

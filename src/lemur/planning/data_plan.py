@@ -23,7 +23,7 @@ def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
     """The plan of a scale's Lemur mixture: one row per source, and totals.
 
     Args:
-        cores, hours: size of one job, which decides into how many jobs the work of a source is split.
+        cores, hours: size of one job, which decides how many jobs a source is split into.
 
     Raises `SystemExit` if one of them is not above zero.
     """
@@ -33,11 +33,11 @@ def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
     printed = {row["source"]: row for row in read_yaml(TABLES)["table8"]["rows"]}
     weights = {source: float(params[f"mix_corpus.lemur.weights.{source}"]) for source in SOURCES}
     total = int(params["mix_corpus.lemur.total_tokens"])
-    wanted = allocate_groups(total, weights, dict.fromkeys(SOURCES, math.inf))
+    targets = allocate_groups(total, weights, dict.fromkeys(SOURCES, math.inf))
     length, per_shard = params["pack_corpus.sequence_length"], params["pack_corpus.records_per_shard"]
     hub = {source: row for source, row in rate["hub"].items() if params[f"fetch.{source}.place"] == "hub"}
     rows = [
-        _row(source, wanted[source], printed[source], rate, hub.get(source), length * per_shard, cores * hours)
+        _row(source, targets[source], printed[source], rate, hub.get(source), length * per_shard, cores * hours)
         for source in SOURCES
     ]
     assumptions = [

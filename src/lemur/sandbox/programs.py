@@ -54,7 +54,7 @@ def run_python(
     """Run `program` as __main__ in a fresh sandbox, with `files` in its working folder.
 
     It sees only the standard library, unless `python` is the command of another interpreter in one of the folders
-    `readable`. That one's address space is not limited, because libraries reserve much more than they use.
+    `readable`. Another interpreter's address space is not limited, because libraries reserve much more than they use.
 
     `timeout_s` and `wall_s` are `cpu_s` and `wall_s` of `Limits`.
     The verdict arrives on a private pipe with a nonce that is new for each run, so neither an early exit nor printed

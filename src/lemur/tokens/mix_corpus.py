@@ -36,12 +36,12 @@ def mix_corpus(params: Params, tokens: Path, *, mixture: Path, report: Path) -> 
     weights = {source: params.weights[source] for source in SOURCES}  # type: ignore[index]
     available = {source: store.manifest["sources"][source]["tokens"] for source in SOURCES}
     caps = {source: available[source] * params.max_epochs for source in SOURCES}
-    wanted = allocate_groups(params.total_tokens, weights, caps)
+    targets = allocate_groups(params.total_tokens, weights, caps)
     total_weight = sum(weights.values()) or 1.0
     plan, rows = {}, {}
     for source in SOURCES:
         lengths = store.lengths(source)
-        taken = take(source, lengths, wanted[source], params.seed)
+        taken = take(source, lengths, targets[source], params.seed)
         plan[source] = {
             "full_epochs": taken.epochs,
             "partial_documents": taken.documents,
@@ -54,7 +54,7 @@ def mix_corpus(params: Params, tokens: Path, *, mixture: Path, report: Path) -> 
             "available_tokens": available[source],
             "tokens": taken.tokens,
             "epochs": round(taken.tokens / available[source], 4) if available[source] else 0.0,
-            "capped": bool(weights[source] and wanted[source] >= caps[source]) and params.total_tokens > 0,
+            "capped": bool(weights[source] and targets[source] >= caps[source]) and params.total_tokens > 0,
         }
     total = sum(row["tokens"] for row in rows.values())
     for row in rows.values():

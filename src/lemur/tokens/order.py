@@ -1,4 +1,4 @@
-"""A seeded permutation whose values are computed one by one: it needs no memory and any place can come first."""
+"""A seeded permutation that computes any place of the order on its own, so it needs no memory."""
 
 import hashlib
 

@@ -30,7 +30,7 @@ def fingerprint(identity: Record) -> str:
     """Folder name of a training (stage, parameters, steps, data, initial weights and `code_hash()`) or of a numerics
     profile.
 
-    Saves of any other training are in another folder, so none resumes from them.
+    A save of any other training is in another folder, so this training does not resume from it.
     """
     return hashlib.sha256(dump(identity).encode()).hexdigest()[:32]
 

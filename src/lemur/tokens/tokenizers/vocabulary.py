@@ -50,10 +50,10 @@ def _alphabet(texts: Iterable[str], coverage: float) -> list[str]:
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
-    wanted, covered = coverage * counts.total(), 0
+    required, covered = coverage * counts.total(), 0
     alphabet = []
     for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        if covered >= wanted:
+        if covered >= required:
             break
         alphabet.append(character)
         covered += count
