@@ -27,7 +27,7 @@ DEDUP = DedupParams(
 
 
 def fetched(folder: Path, files: Mapping[str, tuple[bytes, str, str, dict[str, Any]]]) -> Path:
-    """A folder as the stage `fetch` leaves it: name -> (bytes, schema, licence, meta)."""
+    """A folder as the stage `fetch` writes it. `files`: name -> (bytes, schema, licence, meta)."""
     rows = []
     for name, (data, schema, licence, meta) in sorted(files.items()):
         path = folder / "files" / name
@@ -67,7 +67,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def token_store(folder: Path, lengths: Mapping[str, Sequence[int]], *, vocab_size: int = 1000) -> Path:
-    """A token store: document d of source s holds ids that tell both apart, with begin marker 1."""
+    """A token store: random ids, different for each source and document, after begin marker 1."""
     folder.mkdir(parents=True)
     sources = {}
     for number, source in enumerate(SOURCES):
@@ -82,7 +82,7 @@ def token_store(folder: Path, lengths: Mapping[str, Sequence[int]], *, vocab_siz
 
 
 def shards(folder: Path, records: int, *, length: int = 8, per_shard: int = 7) -> Shards:
-    """Record i holds the token i at all places."""
+    """Record i holds token i at every position."""
     fields = token_fields(max(records, 10), length)
     with ShardWriter(
         folder,

@@ -60,7 +60,7 @@ def run(tmp_path):
 
 
 def test_the_same_documents_in_one_and_in_three_files_give_the_same_corpus(tmp_path):
-    """Shards of the raw data decide nothing: a copy in another file is found, and a limit takes the same documents."""
+    """How the raw data is sharded decides nothing: copies in other files are found, and a limit picks the same ones."""
     random = Random(2)
     texts = [" ".join(random.choices(WORDS, k=60)) for _ in range(30)]
     texts += [texts[0], texts[7].upper(), texts[11].replace(texts[11].split()[30], "changed", 1), "short"]
@@ -91,7 +91,7 @@ def test_the_same_documents_in_one_and_in_three_files_give_the_same_corpus(tmp_p
             distinct[shards] = sorted((record["id"], record["text"]) for record in read_corpus(out / "distinct"))
             assert (out / "clusters.jsonl").read_bytes() == (tmp_path / f"{limit}-1" / "clusters.jsonl").read_bytes()
         assert distinct[1] == distinct[3]
-        # Without a limit three copies and what is too short are gone.
+        # Without a limit only the three copies and the short document are dropped.
         assert len(distinct[1]) == 30 if limit is None else 5 < len(distinct[1]) < 30
 
 
@@ -99,7 +99,7 @@ def code(content, lang="Python", licences=("MIT",)):
     return {"content": content, "lang": lang, "max_stars_repo_licenses": list(licences)}
 
 
-def test_each_rule_drops_for_its_reason(run):
+def test_each_rule_drops_with_its_own_reason(run):
     cases = {
         "too_short": code("x = 1"),
         "too_long": code("x = 1\n" * 400),
@@ -119,7 +119,7 @@ def test_each_rule_drops_for_its_reason(run):
     assert all(reject["where"].startswith("s.jsonl:") and reject["record"]["text"] for reject in rejects)
 
 
-def test_languages_go_to_the_rows_of_table_8(run):
+def test_languages_map_to_the_rows_of_table_8(run):
     languages = {"C++": "cpp", "C": "c", "Shell": "shell", "Go": "others", "SQL": "sql", "Python": "python"}
     kept, _, _ = run(jsonl(*(code(f"language number {number}\n", name) for number, name in enumerate(languages))))
     assert {record["source"] for record in kept} == set(languages.values())
@@ -143,7 +143,7 @@ def test_personal_data_is_what_datatrove_finds(text, address):
     assert redact(f"{text} {address} {text}")[0] == peer.format(f"{text} {address} {text}")
 
 
-def test_object_identifiers_are_no_addresses():
+def test_object_identifiers_are_not_addresses():
     assert (
         redact("serverAuth is 1.3.6.1.5.5.7.3.1, not 8.8.8.8.")[0]
         == "serverAuth is 1.3.6.1.5.5.7.3.1, not <IP_ADDRESS>."
@@ -174,17 +174,17 @@ def test_max_bytes_chooses_the_same_documents_in_any_order(run):
     size = sum(len(record["text"].encode()) for record in first)
     assert 400 <= size < 400 + 60
     assert report["dropped"] == {"over_max_bytes": 50 - len(first)}
-    # Chosen by chance, not judged: counted, but no copies among the rejects.
+    # Dropped by chance, not by a rule: counted, but the rejects hold no text.
     assert all(reject["record"] is None for reject in rejects)
 
 
-def test_limit_is_the_same_for_all_orders_of_arrival():
+def test_limit_does_not_depend_on_the_order_of_arrival():
     items = [(3, "a", 5), (1, "b", 6), (2, "c", 4), (9, "d", 1), (5, "e", 20)]
     results = set()
     for order in permutations(items):
         limit = Limit(10)
-        fallen = [lost for rank, name, size in order for lost in limit.push(rank, name, size, name)]
-        assert sorted([*fallen, *limit.chosen()]) == list("abcde")
+        evicted = [item for rank, name, size in order for item in limit.push(rank, name, size, name)]
+        assert sorted([*evicted, *limit.chosen()]) == list("abcde")
         results.add(tuple(limit.chosen()))
     assert results == {("b", "c")}
 
@@ -221,7 +221,7 @@ def test_same_bytes_for_any_number_of_workers(run, tmp_path, monkeypatch):
     data = jsonl(*lines, code("short"), {"lang": "C"}, code("copied = 'left'\n", licences=["GPL-3.0"]))
     prose = jsonl(*({"text": f"write to someone{number}@example.com, number {number}\n"} for number in range(30)))
     limited = params(max_bytes={**dict.fromkeys(SOURCES), "refinedweb": 600})
-    monkeypatch.setattr(judging, "BATCH_CHARS", 400)  # so that there are many batches
+    monkeypatch.setattr(judging, "BATCH_CHARS", 400)  # many batches
     results = []
     for workers in ("1", "2", "3"):
         monkeypatch.setenv("LEMUR_WORKERS", workers)

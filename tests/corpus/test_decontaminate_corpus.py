@@ -46,7 +46,7 @@ DOCUMENTS = [
 ]
 
 
-def test_a_document_with_a_benchmark_item_goes(run):
+def test_a_document_with_a_benchmark_item_is_removed(run):
     kept, rejects, report = run(DOCUMENTS)
     assert [record["source"] for record in kept] == ["books"]
     assert (rejects[0]["reason"], rejects[0]["benchmark"]) == ("benchmark_overlap", "gsm8k")
@@ -54,7 +54,7 @@ def test_a_document_with_a_benchmark_item_goes(run):
 
 
 def test_every_benchmark_of_the_project_is_removed():
-    """By the rule for instructions; a benchmark without an action is refused by both stages."""
+    """Corpus and instructions follow the same rule; both stages refuse a benchmark without an action."""
     blocks = current_blocks()
     removed = blocks["decontaminate_corpus"]["benchmarks"]
     assert set(removed.values()) == {"remove"}
@@ -66,6 +66,6 @@ def test_every_benchmark_of_the_project_is_removed():
 
 
 @pytest.mark.parametrize(("action", "pairs"), [("report", {"gsm8k": {"reported": 1}}), ("ignore", {})])
-def test_it_stays_where_overlap_is_only_reported_or_ignored(run, action, pairs):
+def test_a_document_is_kept_if_overlap_is_only_reported_or_ignored(run, action, pairs):
     kept, _, report = run(DOCUMENTS, action)
     assert len(kept) == 2 and report["overlaps"]["pairs"] == pairs

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from lemur.core.records import read_json, read_jsonl
 from lemur.corpus.cleaning import tidy
 from lemur.corpus.dedup import duplicates, sketches
-from lemur.corpus.dedup.clusters import COMPARED, Clusters, candidates
+from lemur.corpus.dedup.clusters import MAX_COMPARISONS, Clusters, candidates
 from lemur.corpus.dedup.minhash import band_keys, jaccard, shingles, signatures
 from lemur.corpus.dedup.planted import renamed
-from lemur.corpus.dedup.renaming import renamed_shingles, without_licence
+from lemur.corpus.dedup.renaming import renamed_shingles, strip_licence
 from lemur.corpus.dedup_corpus import dedup_corpus
 from lemur.corpus.readers import read
 from lemur.corpus.readers.raw import RawDocument
@@ -46,7 +46,8 @@ def run(folder, documents, **changes):
 
 @pytest.fixture
 def planted():
-    """30 different documents and, of the first ones, copies: same, other case and space, header, few words changed."""
+    """30 different documents, and copies of the first four: exact, other case and spaces, with a header, one word
+    changed."""
     originals = [text(seed) for seed in range(30)]
     words = originals[3].split()
     words[50] = "changed"
@@ -60,7 +61,7 @@ def planted():
     return documents, [document("sql", value) for value in copies]
 
 
-def test_planted_duplicates_are_found_and_nothing_else(planted, tmp_path):
+def test_only_the_planted_duplicates_are_found(planted, tmp_path):
     originals, copies = planted
     kept, rejects, report = run(tmp_path, [*originals, *copies])
     assert len(kept) == 30
@@ -74,15 +75,16 @@ def test_planted_duplicates_are_found_and_nothing_else(planted, tmp_path):
 @pytest.fixture(scope="module")
 def programs():
     """Programs of the bundled sample, none of them a copy of another."""
-    found = []
+    documents = []
     for path in sorted(BUNDLED.glob("*.jsonl")):
         if path.stem not in ("notebook", "others"):
-            contents = [record["content"] for line in path.read_bytes().splitlines()[:5] if (record := _loaded(line))]
-            found += [document(path.stem, content) for content in contents if len(content) > 600][:2]
-    return found
+            records = map(_parse, path.read_bytes().splitlines()[:5])
+            contents = [record["content"] for record in records if record]
+            documents += [document(path.stem, content) for content in contents if len(content) > 600][:2]
+    return documents
 
 
-def _loaded(line):
+def _parse(line):
     try:
         record = json.loads(line)
     except ValueError:
@@ -95,26 +97,26 @@ HEADER = (
 )
 
 
-def test_copies_of_real_programs_are_found_in_four_ways(programs, tmp_path):
-    ways = {
+def test_four_kinds_of_copies_of_real_programs_are_found(programs, tmp_path):
+    changes = {
         "same": lambda text: text,
         "reformatted": lambda text: text.replace("    ", "\t").replace("\n\n", "\n").replace("'", '"'),
         "header": lambda text: HEADER + text,
         "renamed": lambda text: renamed(text, random.Random(1)),
     }
-    for name, change in ways.items():
+    for name, change in changes.items():
         copies = [document("others", change(record["text"])) for record in programs]
         _, rejects, report = run(tmp_path / name, [*programs, *copies])
-        found = {frozenset([reject["record"]["id"], reject["duplicate_of"]]) for reject in rejects}
-        wanted = {frozenset([a["id"], b["id"]]) for a, b in zip(programs, copies, strict=True)}
-        assert found == wanted, name
+        pairs = {frozenset([reject["record"]["id"], reject["duplicate_of"]]) for reject in rejects}
+        expected = {frozenset([a["id"], b["id"]]) for a, b in zip(programs, copies, strict=True)}
+        assert pairs == expected, name
         assert report["clusters"]["removed_across_sources"] == len(programs)
     _, rejects, _ = run(tmp_path / "off", [*programs, *copies], renamed_tokens=None)
     assert len(rejects) < len(programs)
 
 
-def test_what_corpus_md_says_of_the_bundled_code(tmp_path):
-    """27 duplicates were planted by hand (data/sources/CORPUS.md), five of them with other names on purpose."""
+def test_bundled_code_has_the_duplicates_that_corpus_md_lists(tmp_path):
+    """27 duplicates were planted by hand (data/sources/CORPUS.md), five of them deliberately with other names."""
     documents = []
     for path in sorted(BUNDLED.glob("*.jsonl")):
         file = FetchedFile(BUNDLED, path.name, "stack", "-", {})
@@ -131,15 +133,15 @@ def test_what_corpus_md_says_of_the_bundled_code(tmp_path):
         jaccard(shingles(texts[reject["duplicate_of"]], 5), shingles(reject["record"]["text"], 5)) for reject in rejects
     ]
     assert sum(similarity < 0.7 for similarity in words) == 4
-    # The fifth, a Java class.
+    # The fifth, a Java class, stays below the threshold.
     code = [record for record in kept if record["group"] == "code"]
-    alike = [
+    similarities = [
         jaccard(renamed_shingles(a["text"], 12), renamed_shingles(b["text"], 12))
         for a, b in combinations(code, 2)
         if a["source"] == b["source"]
     ]
-    assert sorted(alike)[-1] == pytest.approx(0.64, abs=0.005)
-    assert sorted(alike)[-2] < 0.6
+    assert sorted(similarities)[-1] == pytest.approx(0.64, abs=0.005)
+    assert sorted(similarities)[-2] < 0.6
 
 
 def test_order_shards_and_workers_do_not_matter(planted, programs, tmp_path, monkeypatch):
@@ -160,23 +162,24 @@ def test_order_shards_and_workers_do_not_matter(planted, programs, tmp_path, mon
 
 
 def test_memory_is_under_200_bytes_a_document(tmp_path, monkeypatch):
-    """81 of the entry, and about 90 while it looks for duplicates: 174 measured, 255 with two copies of the entries."""
+    """An entry takes 81, the search about 90 more: 174 measured, 255 with two copies of the entries."""
     monkeypatch.setenv("LEMUR_WORKERS", "1")
     monkeypatch.setattr(sketches, "BATCH_BYTES", 5000)
     monkeypatch.setattr(sketches, "BATCH_ENTRIES", 1000)
     peaks = []
-    for count in (200, 2000, 6000):  # the first imports what is needed
+    for count in (200, 2000, 6000):  # the first only loads the imports
         folder = corpus(tmp_path / str(count), [document("books", f"{count} {number}\n") for number in range(count)])
         (tmp_path / f"work{count}").mkdir()
         tracemalloc.start()
-        found = duplicates.Duplicates(folder, sketches.Settings(5, 12, 14, 8, 0), 0.7, 0.8, tmp_path / f"work{count}")
-        assert not list(found.clusters())
+        settings = sketches.Settings(5, 12, 14, 8, 0)
+        search = duplicates.Duplicates(folder, settings, 0.7, 0.8, tmp_path / f"work{count}")
+        assert not list(search.clusters())
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert (peaks[2] - peaks[1]) / 4000 < 200
 
 
-def test_clusters_say_what_was_kept_and_why_the_others_went(tmp_path):
+def test_clusters_list_what_was_kept_and_why_the_others_were_removed(tmp_path):
     base = text(1)
     documents = [document("python", base), document("c", "header " + base), document("books", base.upper())]
     run(tmp_path, documents)
@@ -197,33 +200,30 @@ def test_report_has_precision_and_recall_of_planted_copies(programs, tmp_path):
     assert planted["others"]["half_of_another"]["joined"] == 0 < planted["others"]["half_of_another"]["planted"]
     for kind in ("exact", "licence_header_changed", "identifiers_renamed"):
         assert planted["copies"][kind]["recall"] == 1.0, kind
-    # Where the rule is blind, the report says so.
+    # The report shows what the rule misses.
     _, _, report = run(tmp_path / "2", programs, planted=100, min_similarity=1.0, min_renamed_similarity=1.0)
     assert report["planted"]["copies"]["one_word_of_forty_changed"]["recall"] < 0.2
     assert report["planted"]["copies"]["exact"]["recall"] == 1.0
 
 
-def test_renaming_changes_no_shingle_and_other_use_of_names_does():
-    one = "def add(a, b):\n    total = a + b\n    return total * a\n" * 4
-    other = one.replace("add", "plus").replace("total", "result").replace("a", "first").replace("b", "second")
-    same = renamed_shingles("def f(a, b):\n    t = a + b\n    return t * a\n" * 4, 8)
-    assert np.array_equal(same, renamed_shingles("def g(x, y):\n    z = x + y\n    return z * x\n" * 4, 8))
-    assert jaccard(same, renamed_shingles("def g(x, y):\n    z = y + x\n    return x * z\n" * 4, 8)) < 0.8
+def test_renaming_changes_no_shingle_but_using_names_differently_does():
+    original = renamed_shingles("def f(a, b):\n    t = a + b\n    return t * a\n" * 4, 8)
+    assert np.array_equal(original, renamed_shingles("def g(x, y):\n    z = x + y\n    return z * x\n" * 4, 8))
+    assert jaccard(original, renamed_shingles("def g(x, y):\n    z = y + x\n    return x * z\n" * 4, 8)) < 0.8
     assert not len(renamed_shingles("a = b\n", 8))
-    assert len(other) > len(one)
 
 
-def test_only_a_leading_comment_about_a_licence_is_left_out():
-    assert without_licence("/* Copyright 2020 X */\nint x;\n") == "\nint x;\n"
-    assert without_licence("#!/bin/sh\n# SPDX-License-Identifier: MIT\n\n# what it does\nls\n").endswith(
+def test_only_a_leading_comment_about_a_licence_is_stripped():
+    assert strip_licence("/* Copyright 2020 X */\nint x;\n") == "\nint x;\n"
+    assert strip_licence("#!/bin/sh\n# SPDX-License-Identifier: MIT\n\n# what it does\nls\n").endswith(
         "\n# what it does\nls\n"
     )
-    assert without_licence("// Copyright 2024 Y\n/* Copyright 2020 X */\nint x;\n") == "\nint x;\n"
+    assert strip_licence("// Copyright 2024 Y\n/* Copyright 2020 X */\nint x;\n") == "\nint x;\n"
     for code in ("/* adds */ int x;\n", "# Copyright only\n", "#include <copyright.h>\nint x;\n", "x = 1  # (c) me\n"):
-        assert without_licence(code) == code
+        assert strip_licence(code) == code
 
 
-def test_the_longest_stays_then_the_smallest_id(tmp_path):
+def test_the_longest_document_is_kept_then_the_smallest_id(tmp_path):
     base = text(1)
     documents = [document("python", base, "b"), document("c", "header " + base, "z"), document("sql", base, "a")]
     kept, rejects, _ = run(tmp_path, documents)
@@ -233,7 +233,7 @@ def test_the_longest_stays_then_the_smallest_id(tmp_path):
     assert [record["id"] for record in kept] == ["a"]
 
 
-def test_identical_records_leave_one(tmp_path):
+def test_one_of_identical_records_is_kept(tmp_path):
     kept, rejects, _ = run(tmp_path, [document("python", text(1))] * 3)
     assert len(kept) == 1 and len(rejects) == 2
 
@@ -250,18 +250,18 @@ def test_short_and_empty_corpora(tmp_path):
 def test_signatures_estimate_jaccard():
     words = text(7, 400).split()
     first, second = shingles(" ".join(words), 5), shingles(" ".join(words[:360] + text(8, 40).split()), 5)
-    true = jaccard(first, second)
-    found = signatures([first, second], 1024, 0)
-    assert found.dtype == np.uint32
-    assert abs(np.mean(found[0] == found[1]) - true) < 0.06
-    assert np.array_equal(found, signatures([first, second], 1024, 0))
-    assert not np.array_equal(found, signatures([first, second], 1024, 1))
+    exact = jaccard(first, second)
+    rows = signatures([first, second], 1024, 0)
+    assert rows.dtype == np.uint32
+    assert abs(np.mean(rows[0] == rows[1]) - exact) < 0.06
+    assert np.array_equal(rows, signatures([first, second], 1024, 0))
+    assert not np.array_equal(rows, signatures([first, second], 1024, 1))
 
 
-def test_signatures_are_those_of_rensa_0_5():
-    """Pinned: another rensa with other values would silently be another corpus."""
-    found = signatures([shingles("the quick brown fox jumps over the lazy dog", 5)], 4, 0)
-    assert found.tolist() == [[69431889, 253023469, 186837945, 1937054433]]
+def test_signatures_match_rensa_0_5():
+    """Pinned: a rensa release with other values would silently change the corpus."""
+    rows = signatures([shingles("the quick brown fox jumps over the lazy dog", 5)], 4, 0)
+    assert rows.tolist() == [[69431889, 253023469, 186837945, 1937054433]]
 
 
 @settings(max_examples=30)
@@ -272,15 +272,15 @@ def test_candidates_are_the_pairs_that_share_a_band(bands):
     for band in range(2):
         half = array[:, 2 * band : 2 * band + 2]
         expected = {(a, b) for b in range(len(half)) for a in range(b) if (half[a] == half[b]).all()}
-        found = [
+        pairs = [
             tuple(pair)
-            for pairs in candidates(keys[:, band], np.arange(len(keys)), Clusters(len(keys)))
-            for pair in pairs.tolist()
+            for batch in candidates(keys[:, band], np.arange(len(keys)), Clusters(len(keys)))
+            for pair in batch.tolist()
         ]
-        assert len(found) == len(set(found)) and set(found) == expected
+        assert len(pairs) == len(set(pairs)) and set(pairs) == expected
 
 
-def test_a_large_bucket_of_copies_is_compared_once_each():
+def test_each_copy_in_a_large_bucket_is_compared_once():
     clusters = Clusters(1000)
     compared = 0
     for pairs in candidates(np.ones(1000, np.uint64), np.arange(1000), clusters):
@@ -288,9 +288,9 @@ def test_a_large_bucket_of_copies_is_compared_once_each():
         compared += len(pairs)
     assert compared == 999
     assert [len(members) for members in clusters] == [1000]
-    # What is not alike is compared with so many others at most.
+    # Without joins each document meets at most this many others.
     rounds = list(candidates(np.ones(1000, np.uint64), np.arange(1000), Clusters(1000)))
-    assert len(rounds) == COMPARED
+    assert len(rounds) == MAX_COMPARISONS
 
 
 @given(pairs=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15)), max_size=20))

@@ -27,22 +27,22 @@ def test_stack_with_bad_records_among_the_good(file):
         + b"{nonsense\n\n\xff\n"
         + jsonl({"lang": "C"}, {**STACK, "lang": "C"})
     )
-    found = list(read(file("stack", data)))
-    assert [(raw.where, raw.reason) for raw in found if isinstance(raw, BadRecord)] == [
+    records = list(read(file("stack", data)))
+    assert [(raw.where, raw.reason) for raw in records if isinstance(raw, BadRecord)] == [
         ("f:2", "wrong_type"),
         ("f:3", "wrong_type"),
         ("f:4", "not_json"),
         ("f:6", "not_utf8"),
         ("f:7", "missing_field"),
     ]
-    good = [raw for raw in found if not isinstance(raw, BadRecord)]
+    good = [raw for raw in records if not isinstance(raw, BadRecord)]
     assert [(raw.language, raw.text, raw.licences, raw.where) for raw in good] == [
         ("Python", "x = 1\n", ("MIT",), "f:1"),
         ("C", "x = 1\n", ("MIT",), "f:8"),
     ]
 
 
-def test_gzip_and_parquet_read_as_json_lines(file, tmp_path):
+def test_gzip_and_parquet_read_like_json_lines(file, tmp_path):
     import pyarrow as pa
     import pyarrow.parquet
 
@@ -53,7 +53,7 @@ def test_gzip_and_parquet_read_as_json_lines(file, tmp_path):
     assert [raw.text for raw in plain] == [raw.text for raw in zipped] == [raw.text for raw in table] == ["x = 1\n"] * 2
 
 
-def test_text_field_is_named_by_the_manifest(file):
+def test_the_manifest_names_the_text_field(file):
     (raw,) = read(file("text_jsonl", jsonl({"content": "a", "text": "b"}), text_field="content"))
     assert raw.text == "a" and raw.language is None
     (raw,) = read(file("text_jsonl", jsonl({"content": "a", "text": "b"})))
@@ -61,7 +61,7 @@ def test_text_field_is_named_by_the_manifest(file):
 
 
 def test_records_of_redpajama_and_common_crawl(file):
-    """RedPajama's ArXiv, StackExchange and books, and CommonCrawl as RedPajama and Dolma have it."""
+    """RedPajama's ArXiv, StackExchange and books; CommonCrawl in RedPajama's and in Dolma's format."""
     records = [
         {"text": "Q: why?\nA: so.", "meta": {"language": "en", "url": "-", "question_score": "4"}},
         {"text": "a page", "meta": {"pred_label": "__label__wiki", "source": "cc/2023-06/en_head_0000.json.gz/line1"}},
@@ -109,8 +109,8 @@ def test_wikitext_articles_as_running_text(file):
     text = (
         ' \n = A B = \n \n He paid 1 @,@ 000 ( net $ 5 ) , he said . \n = = Part = = \n it \'s " so " \n = C = \n x \n'
     )
-    found = [raw.text for raw in read(file("wikitext", text.encode()))]
-    assert found == ['A B\n\nHe paid 1,000 (net $5), he said.\nPart\n\nit\'s "so"\n', "C\n\nx\n"]
+    articles = [raw.text for raw in read(file("wikitext", text.encode()))]
+    assert articles == ['A B\n\nHe paid 1,000 (net $5), he said.\nPart\n\nit\'s "so"\n', "C\n\nx\n"]
 
 
 def test_latex_body_without_comments(file):

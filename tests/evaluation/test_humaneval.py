@@ -95,7 +95,7 @@ def test_a_slow_solution_passes_and_an_endless_one_is_logged(
     benchmark: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "lemur.sandbox.second_run")
-    monkeypatch.setattr(sandbox.second_run, "ROOM", 2)
+    monkeypatch.setattr(sandbox.second_run, "RETRY_FACTOR", 2)
     slow = "    import time\n    while time.process_time() < 1.3: pass\n    return a + b"
     answers = {"add": slow, "shout": "    while True: pass\n", "push": "    items.append(item)\n"}
     model = Oracle(lambda prompt: next(code for name, code in answers.items() if f"def {name}(" in prompt))

@@ -166,7 +166,7 @@ def test_a_problem_of_the_original(name: str, mirror: Path) -> None:
 
 @needs_bash
 def test_endless_programs_and_the_network_are_contained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox.second_run, "ROOM", 2)
+    monkeypatch.setattr(sandbox.second_run, "RETRY_FACTOR", 2)
     endless = "while :; do :; done"
     programs = [endless, "echo $(( 1 + 1 ))", f"({endless}) || exit 1"]  # in the last a child gets the signal
     runs = languages.run("sh", programs, timeout_s=1, memory_mb=256)

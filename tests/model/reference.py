@@ -1,4 +1,4 @@
-"""Llama written a second time, in NumPy float64 and with plain loops over heads, to check the JAX one against."""
+"""A second Llama in NumPy float64, with plain loops over heads, to check the JAX one against."""
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def random_tensors(config: LlamaConfig, seed: int = 0) -> Tensors:
 
 
 def frequencies(config: LlamaConfig) -> list[float]:
-    found = []
+    values = []
     for pair in range(config.head_dim // 2):
         frequency = config.rope_theta ** (-2 * pair / config.head_dim)
         scaling = config.rope_scaling
@@ -63,8 +63,8 @@ def frequencies(config: LlamaConfig) -> list[float]:
                 low, high = scaling.low_freq_factor, scaling.high_freq_factor
                 kept = (turns - low) / (high - low)
                 frequency = kept * frequency + (1 - kept) * frequency / scaling.factor
-        found.append(frequency)
-    return found
+        values.append(frequency)
+    return values
 
 
 def logits(config: LlamaConfig, weights: Tensors, tokens: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def logits(config: LlamaConfig, weights: Tensors, tokens: np.ndarray) -> np.ndar
     def norm(x: np.ndarray, name: str) -> np.ndarray:
         return x / np.sqrt((x**2).mean(-1, keepdims=True) + config.rms_norm_eps) * weights[name]
 
-    def turned(x: np.ndarray) -> np.ndarray:
+    def rotated(x: np.ndarray) -> np.ndarray:
         out = x.copy()
         half = config.head_dim // 2
         for position in range(length):
@@ -92,9 +92,9 @@ def logits(config: LlamaConfig, weights: Tensors, tokens: np.ndarray) -> np.ndar
         query, key, value = (normed @ weights[f"{prefix}self_attn.{part}_proj.weight"].T for part in "qkv")
         outputs = []
         for head in range(config.num_attention_heads):
-            mine = slice(head * config.head_dim, (head + 1) * config.head_dim)
+            own = slice(head * config.head_dim, (head + 1) * config.head_dim)
             shared = slice(head // group * config.head_dim, (head // group + 1) * config.head_dim)
-            scores = turned(query[:, mine]) @ turned(key[:, shared]).T / np.sqrt(config.head_dim)
+            scores = rotated(query[:, own]) @ rotated(key[:, shared]).T / np.sqrt(config.head_dim)
             scores[np.triu_indices(length, 1)] = -np.inf
             shares = np.exp(scores - scores.max(-1, keepdims=True))
             outputs.append(shares / shares.sum(-1, keepdims=True) @ value[:, shared])

@@ -1,4 +1,4 @@
-"""config.json in and out."""
+"""Reading and writing config.json."""
 
 import json
 
@@ -18,7 +18,7 @@ LLAMA3 = RopeScaling("llama3", 8.0, 1.0, 4.0, 8192)
         small_config(rope_scaling=RopeScaling("linear", 2.0), rope_theta=1e6),
     ],
 )
-def test_what_is_written_is_read_back(tmp_path, config):
+def test_a_written_config_is_read_back(tmp_path, config):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config_json(config, "float32")))
     assert read_config(path) == config
@@ -26,11 +26,11 @@ def test_what_is_written_is_read_back(tmp_path, config):
 
 def test_a_config_of_transformers_5_is_read(tmp_path):
     path = tmp_path / "config.json"
-    found = config_json(small_config(), "float32")
-    del found["rope_theta"], found["rope_scaling"], found["head_dim"], found["num_key_value_heads"]
-    found["rope_parameters"] = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0}
-    found["eos_token_id"] = [2, 7]
-    path.write_text(json.dumps(found))
+    content = config_json(small_config(), "float32")
+    del content["rope_theta"], content["rope_scaling"], content["head_dim"], content["num_key_value_heads"]
+    content["rope_parameters"] = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0}
+    content["eos_token_id"] = [2, 7]
+    path.write_text(json.dumps(content))
     config = read_config(path)
     assert config.rope_theta == 5e5
     assert config.rope_scaling == RopeScaling("llama3", 8.0)
@@ -49,7 +49,7 @@ def test_a_config_of_transformers_5_is_read(tmp_path):
 )
 def test_errors_name_file_and_key(tmp_path, changes, message):
     path = tmp_path / "config.json"
-    found = {**config_json(small_config(), "float32"), **changes}
-    path.write_text(json.dumps({key: value for key, value in found.items() if key != "vocab_size" or value}))
+    content = {**config_json(small_config(), "float32"), **changes}
+    path.write_text(json.dumps({key: value for key, value in content.items() if key != "vocab_size" or value}))
     with pytest.raises(ValueError, match=rf"config\.json: .*{message}"):
         read_config(path)

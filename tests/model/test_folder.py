@@ -36,7 +36,7 @@ def contents(path):
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_a_loaded_model_is_saved_as_the_same_bytes(tmp_path, tokenizer, tied):
+def test_saving_a_loaded_model_gives_the_same_bytes(tmp_path, tokenizer, tied):
     config, weights = saved(tmp_path / "a", tokenizer, tie_word_embeddings=tied)
     read, model = folder.load(tmp_path / "a")
     folder.save(tmp_path / "b", model, tmp_path / "a", dtype="float32")
@@ -63,7 +63,7 @@ def test_several_files_with_an_index_hold_the_same_model(tmp_path, tokenizer):
     assert contents(tmp_path / "b") == contents(tmp_path / "c")
 
 
-def test_bfloat16_is_written_rounded_and_read_again(tmp_path, tokenizer):
+def test_bfloat16_is_written_rounded_and_read_back(tmp_path, tokenizer):
     saved(tmp_path / "a", tokenizer, dtype="bfloat16")
     assert json.loads((tmp_path / "a" / "config.json").read_text())["torch_dtype"] == "bfloat16"
     _, model = folder.load(tmp_path / "a")
@@ -82,9 +82,9 @@ def test_new_tokens_are_the_mean_of_the_others(tmp_path, tokenizer):
         for name in ("model.embed_tokens.weight", "lm_head.weight")[: 1 if tied else 2]:
             assert np.array_equal(stored[name][:61], weights[name])
             np.testing.assert_allclose(stored[name][61:], np.tile(weights[name].mean(0), (3, 1)), atol=1e-6)
-        read, again = folder.load(tmp_path / str(tied))
+        read, loaded = folder.load(tmp_path / str(tied))
         assert read.vocab_size == 64
-        folder.save(tmp_path / f"{tied}_again", again, tmp_path / str(tied), dtype="float32")
+        folder.save(tmp_path / f"{tied}_again", loaded, tmp_path / str(tied), dtype="float32")
         assert contents(tmp_path / f"{tied}_again") == contents(tmp_path / str(tied))
         assert model(np.array([[63]])).shape == (1, 1, 64)
     with pytest.raises(ValueError, match="the model has 64 tokens, the tokenizer 10"):
@@ -173,7 +173,7 @@ def test_damaged_files_are_named(tmp_path, tokenizer, file, content, message):
         folder.load(tmp_path / "a")
 
 
-def test_a_missing_and_an_exchanged_shard_are_named(tmp_path, tokenizer):
+def test_a_missing_and_a_swapped_shard_are_named(tmp_path, tokenizer):
     saved(tmp_path / "a", tokenizer, shard_bytes=20_000)
     first, second, *_ = sorted((tmp_path / "a").glob("model-*"))
     second.write_bytes(first.read_bytes())

@@ -1,4 +1,4 @@
-"""The JAX model against a plain NumPy one, and its packing masks."""
+"""The JAX model against the NumPy reference, and its packing masks."""
 
 import jax
 import numpy as np
@@ -30,10 +30,10 @@ def test_logits_equal_the_numpy_model(changes, remat):
     weights = random_tensors(config)
     model = build(config, weights.__getitem__, remat=remat)
     tokens = np.random.default_rng(1).integers(0, config.vocab_size, (2, 24))
-    got = np.asarray(jax.jit(model.__call__)(tokens))
-    assert got.dtype == np.float32
+    computed = np.asarray(jax.jit(model.__call__)(tokens))
+    assert computed.dtype == np.float32
     for row in range(2):
-        np.testing.assert_allclose(got[row], logits(config, weights, tokens[row]), atol=2e-4)
+        np.testing.assert_allclose(computed[row], logits(config, weights, tokens[row]), atol=2e-4)
 
 
 def test_packed_documents_do_not_see_each_other():
@@ -48,8 +48,8 @@ def test_packed_documents_do_not_see_each_other():
     assert np.isfinite(packed).all()
     np.testing.assert_allclose(packed[0, :9], np.asarray(model(first[None]))[0], atol=2e-5)
     np.testing.assert_allclose(packed[0, 9:14], np.asarray(model(second[None]))[0], atol=2e-5)
-    without = np.asarray(model(tokens))
-    assert np.abs(without[0, 9:14] - packed[0, 9:14]).max() > 0.1
+    unmasked = np.asarray(model(tokens))
+    assert np.abs(unmasked[0, 9:14] - packed[0, 9:14]).max() > 0.1
 
 
 def test_every_parameter_has_logical_axes():
@@ -61,7 +61,7 @@ def test_every_parameter_has_logical_axes():
     assert shapes == {name: len(axes) for name, axes in LOGICAL_AXES.items()}
 
 
-def test_bfloat16_computes_near_float32_and_returns_float32():
+def test_bfloat16_is_close_to_float32_and_returns_float32():
     config = small_config()
     weights = random_tensors(config)
     tokens = np.arange(12)[None]

@@ -1,4 +1,4 @@
-"""Against `transformers` with torch, where it is installed: `make parity`, then `pytest -m parity tests/model`."""
+"""Compares with `transformers` and torch, where installed: `make parity`, then `pytest -m parity tests/model`."""
 
 import math
 from itertools import islice
@@ -61,12 +61,12 @@ def model_folder(request, tmp_path):
     return tmp_path / "m"
 
 
-def theirs(path):
+def load_reference(path):
     return transformers.LlamaForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
 
 
-def continued(model, tokens, new):
-    """Greedy text of `transformers` after tokens [B, L]: [B, new]."""
+def reference_text(model, tokens, new):
+    """Tokens that `transformers` generates greedily after tokens [B, L]: [B, new]."""
     with torch.no_grad():
         text = model.generate(
             torch.as_tensor(tokens), max_new_tokens=new, do_sample=False, eos_token_id=None, pad_token_id=0
@@ -75,7 +75,7 @@ def continued(model, tokens, new):
 
 
 def test_logits_equal_transformers(model_folder):
-    model, ours = theirs(model_folder), folder.load(model_folder)[1]
+    model, ours = load_reference(model_folder), folder.load(model_folder)[1]
     tokens = np.random.default_rng(0).integers(3, ours.config.vocab_size, (4, 48))
     with torch.no_grad():
         expected = model(torch.from_numpy(tokens)).logits.numpy()
@@ -86,11 +86,11 @@ def test_logits_equal_transformers(model_folder):
 
 def test_text_equals_transformers_token_for_token(model_folder):
     """Prompts of several lengths through the KV cache, 32 new tokens each."""
-    model, ours = theirs(model_folder), folder.load(model_folder)[1]
+    model, ours = load_reference(model_folder), folder.load(model_folder)[1]
     rng = np.random.default_rng(1)
     prompts = [rng.integers(3, ours.config.vocab_size, size) for size in (1, 5, 8, 13, 16)]
     text = generate(ours, [list(map(int, prompt)) for prompt in prompts], new=32, cache_length=64)
-    assert text == [continued(model, prompt[None], 32)[0].tolist() for prompt in prompts]
+    assert text == [reference_text(model, prompt[None], 32)[0].tolist() for prompt in prompts]
 
 
 def generate(model, prompts, *, new, cache_length):
@@ -132,14 +132,14 @@ def smollm2(tmp_path_factory):
 
 
 @pytest.mark.timeout(1800)
-def test_smollm2_says_what_it_says_in_transformers(smollm2: Path):
+def test_smollm2_generates_the_same_text_as_in_transformers(smollm2: Path):
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(smollm2 / "tokenizer.json"))
     prompts = [tokenizer.encode(prompt).ids for prompt in PROMPTS]
     assert len(set(PROMPTS)) == 20
     config, ours = folder.load(smollm2)
-    model = theirs(smollm2)
+    model = load_reference(smollm2)
     assert read_training(ROOT / "scales/small.yaml", "continued_pretraining").config == config
     with torch.no_grad():
         expected = model(torch.as_tensor([prompts[3]])).logits.numpy()
@@ -147,8 +147,7 @@ def test_smollm2_says_what_it_says_in_transformers(smollm2: Path):
     print(f"largest logit {np.abs(expected).max():.3f}, largest difference {difference:.2e}")
     texts = generate(ours, prompts, new=24, cache_length=128)
     for prompt, text in zip(prompts, texts, strict=True):
-        wanted = continued(model, [prompt], 24)[0].tolist()
-        assert text == wanted, tokenizer.decode(prompt)
-    assert (
-        difference < 1e-3
-    )  # of logits up to 40: float32's own noise in 30 layers, so more than the small models' 1e-4
+        expected_text = reference_text(model, [prompt], 24)[0].tolist()
+        assert text == expected_text, tokenizer.decode(prompt)
+    # Logits reach 40, and float32's own noise grows over 30 layers, so more than the small models' 1e-4.
+    assert difference < 1e-3

@@ -1,4 +1,4 @@
-"""Products and attention with gradients of their own, beside JAX's."""
+"""Products and attention with their own gradients, compared with JAX's."""
 
 from collections.abc import Callable
 
@@ -16,26 +16,26 @@ def normal(*shape: int) -> Array:
     return jnp.asarray(np.random.default_rng([*shape]).standard_normal(shape, np.float32))
 
 
-def same(ours: Callable[..., Array], theirs: Callable[..., Array], *arrays: Array) -> None:
-    """Values and gradients of both, for a gradient of the result that is not all ones."""
+def assert_same(ours: Callable[..., Array], theirs: Callable[..., Array], *arrays: Array) -> None:
+    """Compares values and gradients of both, for a random gradient of the result."""
     value, gradients = jax.vjp(ours, *arrays)
     expected, expected_gradients = jax.vjp(theirs, *arrays)
     assert value.dtype == expected.dtype
     np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5)
     g = normal(*value.shape).astype(value.dtype)
-    for mine, other in zip(gradients(g), expected_gradients(g), strict=True):
-        assert mine.dtype == other.dtype
-        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
+    for gradient, expected_gradient in zip(gradients(g), expected_gradients(g), strict=True):
+        assert gradient.dtype == expected_gradient.dtype
+        np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("wide", "narrow"), [(24, 8), (8, 24), (16, 16)])
 @pytest.mark.parametrize("rows", [(7,), (2, 5), (2, 3, 4)])
 def test_products_and_their_gradients(rows: tuple[int, ...], wide: int, narrow: int) -> None:
-    same(linear, lambda x, w: x @ w, normal(*rows, wide), normal(wide, narrow))
-    same(linear_transposed, lambda x, w: x @ w.T, normal(*rows, wide), normal(narrow, wide))
+    assert_same(linear, lambda x, w: x @ w, normal(*rows, wide), normal(wide, narrow))
+    assert_same(linear_transposed, lambda x, w: x @ w.T, normal(*rows, wide), normal(narrow, wide))
 
 
-def test_a_wide_result_of_narrow_numbers() -> None:
+def test_bfloat16_operands_with_a_float32_result() -> None:
     x, weight = normal(2, 5, 16).astype(jnp.bfloat16), normal(24, 16).astype(jnp.bfloat16)
     for ours, w in ((linear_transposed, weight), (linear, weight.T)):
         value, gradients = jax.vjp(lambda x, w, ours=ours: ours(x, w, jnp.float32), x, w)
@@ -47,10 +47,10 @@ def test_a_wide_result_of_narrow_numbers() -> None:
 
 @pytest.mark.parametrize(("heads", "kv_heads"), [(4, 4), (4, 2), (9, 3), (4, 1)])
 @pytest.mark.parametrize("packed", [False, True])
-def test_attention_is_jaxs(heads: int, kv_heads: int, packed: bool) -> None:
+def test_attention_matches_jax(heads: int, kv_heads: int, packed: bool) -> None:
     segments = jnp.asarray([[1] * 5 + [2] * 6 + [0] * 2, [1] * 13]) if packed else None
     mask = None if segments is None else (segments[:, :, None] == segments[:, None, :])[:, None]
-    same(
+    assert_same(
         attention("xla", segments),
         lambda q, k, v: jax.nn.dot_product_attention(q, k, v, mask=mask, is_causal=True),
         normal(2, 13, heads, 8),

@@ -1,4 +1,4 @@
-"""Bytes between devices, read from programs written by hand and from one that XLA compiled."""
+"""Bytes sent between devices, in hand-written programs and in one that XLA compiled."""
 
 import re
 
@@ -32,7 +32,7 @@ ENTRY %main.2 (arg.1: bf16[8]) -> bf16[8] {
 """
 
 
-def test_loops_count_as_often_as_they_run():
+def test_loop_bodies_count_once_per_iteration():
     assert collective_bytes(TPU) == {
         "all-gather": 5 * (16 * 8 * 2 * 3 / 4 + 16 * 8 * 2 * 1 / 2),
         "reduce-scatter": 5 * 64 * 8 * 4 * 3 / 4,
@@ -41,26 +41,26 @@ def test_loops_count_as_often_as_they_run():
     }
 
 
-def gathered(groups):
+def all_gather(groups):
     return f"ENTRY %main (p: f32[4]) -> f32[16] {{\n  %g = f32[16]{{0}} all-gather(%p), {groups}dimensions={{0}}\n}}\n"
 
 
-def test_a_group_of_all_has_as_many_as_there_are_chips():
-    assert collective_bytes(gathered("replica_groups={}, "), 4) == {"all-gather": 16 * 4 * 3 / 4}
+def test_an_empty_group_means_all_chips():
+    assert collective_bytes(all_gather("replica_groups={}, "), 4) == {"all-gather": 16 * 4 * 3 / 4}
 
 
-def test_a_mesh_may_say_how_its_devices_are_ordered():
+def test_a_mesh_with_an_order_of_devices_is_read():
     groups = "replica_groups=mesh['a'=2,'b'=4,'c'=2], device_ids=([4,4]T(1,0)) {'b','c'}, "
-    assert collective_bytes(gathered(groups)) == {"all-gather": 16 * 4 * 7 / 8}
+    assert collective_bytes(all_gather(groups)) == {"all-gather": 16 * 4 * 7 / 8}
 
 
 @pytest.mark.parametrize(
     ("groups", "chips"),
     [("replica_groups={}, ", 0), ("", 4), ("replica_groups=mesh['a'=4] {'a':(1)2}, ", 4), ("replica_groups=all, ", 4)],
 )
-def test_groups_that_cannot_be_read_are_named(groups, chips):
+def test_errors_show_groups_that_cannot_be_read(groups, chips):
     with pytest.raises(ValueError, match=f"(?s)all-gather.*{re.escape(groups)}dimensions"):
-        collective_bytes(gathered(groups), chips)
+        collective_bytes(all_gather(groups), chips)
 
 
 def test_a_program_of_one_device_sends_nothing():
@@ -69,5 +69,5 @@ def test_a_program_of_one_device_sends_nothing():
 
 
 @pytest.mark.parametrize("text", ["", "nonsense"])
-def test_text_that_is_no_program_sends_nothing(text):
+def test_text_without_a_program_sends_nothing(text):
     assert collective_bytes(text) == {}

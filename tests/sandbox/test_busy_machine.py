@@ -1,4 +1,4 @@
-"""A program that waits for a processor uses nothing up: neither its seconds nor those that it may sleep."""
+"""Waiting for a processor uses up neither a program's processor seconds nor its seconds of sleep."""
 
 import os
 import subprocess
@@ -17,10 +17,10 @@ NEIGHBOURS = 5
 
 @pytest.fixture
 def one_crowded_core() -> Iterator[None]:
-    """This thread and its sandboxes share one core with programs that never rest."""
+    """This thread and its sandboxes share one core with programs that never sleep."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
-    # In one session they would get one program's share (sched_autogroup).
+    # In one session they would together get one program's share (sched_autogroup).
     neighbours = [
         subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"], start_new_session=True)
         for _ in range(NEIGHBOURS)
@@ -37,10 +37,10 @@ def one_crowded_core() -> Iterator[None]:
 def test_waiting_for_a_processor_is_not_sleep(mechanism: str) -> None:
     program = """
 import time
-began = time.monotonic()
+started = time.monotonic()
 while time.process_time() < 0.6:
     pass
-print(time.monotonic() - began)
+print(time.monotonic() - started)
 """
     result = sandbox.run_python(program, timeout_s=1, memory_mb=128, wall_s=120, mechanism=mechanism)
     assert result.status == "passed", (result, os.getloadavg())
@@ -48,48 +48,48 @@ print(time.monotonic() - began)
 
 
 @pytest.mark.usefixtures("one_crowded_core")
-def test_one_who_sleeps_is_ended_on_a_busy_machine_too() -> None:
+def test_a_sleeping_program_is_ended_even_on_a_busy_machine() -> None:
     result = sandbox.run_python("import time\ntime.sleep(1000)", timeout_s=1, memory_mb=128, wall_s=120)
     assert result.status == "timed_out"
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_a_short_sleep_beside_work_passes(mechanism: str) -> None:
+def test_short_sleeps_between_work_pass(mechanism: str) -> None:
     program = "import time\ntime.sleep(0.5)\nwhile time.process_time() < 0.3: pass\ntime.sleep(0.3)"
     result = sandbox.run_python(program, timeout_s=1, memory_mb=128, mechanism=mechanism)
     assert result.status == "passed", result
 
 
-def test_sleep_is_told_from_work_in_children_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first process only waits in all of these; what counts is whether anyone works."""
-    looks: list[bool] = []
+def test_work_in_children_and_threads_is_not_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first process always waits; only whether some process or thread works makes a difference."""
+    checks: list[bool] = []
 
-    def look(pid: int) -> bool:
-        looks.append(real(pid))
-        return looks[-1]
+    def recorded_check(pid: int) -> bool:
+        checks.append(is_asleep(pid))
+        return checks[-1]
 
-    real = process.asleep
-    monkeypatch.setattr(process, "asleep", look)
+    is_asleep = process.is_asleep
+    monkeypatch.setattr(process, "is_asleep", recorded_check)
 
-    def seen_asleep(program: str) -> int:
-        looks.clear()
+    def ticks_asleep(program: str) -> int:
+        checks.clear()
         assert sandbox.run_python(program, timeout_s=30, memory_mb=128).status == "passed"
-        return sum(looks)
+        return sum(checks)
 
     work = "import time\nend = time.process_time() + 1\nwhile time.process_time() < end: pass"
     threads = f"import threading\nwork = {work!r}\nthread = threading.Thread(target=exec, args=(work, {{}}))"
-    assert seen_asleep(f"{threads}\nthread.start()\nthread.join()") < 3
-    assert seen_asleep("import time\ntime.sleep(2)") >= 3
+    assert ticks_asleep(f"{threads}\nthread.start()\nthread.join()") < 3
+    assert ticks_asleep("import time\ntime.sleep(2)") >= 3
     if not sandbox.layers().missing:
         forks = f"import os\nif not os.fork(): exec({work!r}), os._exit(0)\nos.wait()"
-        assert seen_asleep(forks) < 3
+        assert ticks_asleep(forks) < 3
 
 
-def test_the_clock_ends_what_neither_works_nor_sleeps_for_long() -> None:
-    """One process after the other, each far below its limit."""
+def test_the_wall_clock_limit_ends_a_chain_of_short_processes() -> None:
+    """Each process is far below its own limit."""
     if sandbox.layers().missing:
         pytest.skip("needs child processes")
     program = "import os\nwhile True:\n if not os.fork(): os._exit(0)\n os.wait()"
-    began = time.monotonic()
+    started = time.monotonic()
     result = sandbox.run_python(program, timeout_s=60, memory_mb=128, wall_s=2)
-    assert result.status == "timed_out" and time.monotonic() - began < 30
+    assert result.status == "timed_out" and time.monotonic() - started < 30

@@ -1,4 +1,4 @@
-"""Programs that attack the machine or the verdict, in every layer that works here."""
+"""Programs that attack the machine or the verdict, with every mechanism that works here."""
 
 import os
 import socket
@@ -12,14 +12,14 @@ from lemur import sandbox
 from lemur.sandbox import backend
 from lemur.sandbox.bubblewrap import unused_user
 
-# The two without /proc differ from their neighbours in nothing else; the self-test of `probe` covers them.
+# The two mechanisms without /proc differ in nothing else; the self-test of `probe` covers them.
 MECHANISMS = [name for name in ("bubblewrap-root", "bubblewrap", "landlock") if backend.probe(name) is None]
 SECRET = "planted-secret-value"
 FIFTY_TIMES = pytest.mark.parametrize(
     "repetition", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 50))]
 )
 
-# Name, program, verdicts that are right. A contained attack that goes on to its last line has "passed": it did no harm.
+# Name, program, acceptable verdicts. A contained attack that reaches its last line has "passed": it did no harm.
 EVIL: list[tuple[str, str, set[str]]] = [
     ("fork bomb", "import os\nwhile True: os.fork()", {"failed", "timed_out", "ended"}),
     ("quiet fork bomb", "import os\nwhile True:\n try: os.fork()\n except OSError: pass", {"timed_out", "ended"}),
@@ -73,37 +73,37 @@ EVIL: list[tuple[str, str, set[str]]] = [
 
 
 def children() -> set[str]:
-    """Processes whose parent we are. A sandbox's orphans become ours, living or dead, because we adopt them."""
+    """This process's children. They include a sandbox's orphans, living or dead, because this process adopts them."""
     return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """After each program: no process and no zombie that was not there before."""
+    """Each program leaves no process and no zombie behind."""
     before = children()
     yield
     assert children() <= before
 
 
-def attacked(program: str, right: set[str], mechanism: str) -> sandbox.Result:
-    """What becomes of a program. Time is short only for one that it may end; of the others `deeper recursion` takes the
-    longest, about a processor second on a quick machine."""
-    timeout_s, wall_s = (1, 1.5) if "timed_out" in right else (20, None)
+def run_attack(program: str, acceptable: set[str], mechanism: str) -> sandbox.Result:
+    """Run a program. Its time is short only if it may time out; of the others `deeper recursion` takes longest, about a
+    processor second on a fast machine."""
+    timeout_s, wall_s = (1, 1.5) if "timed_out" in acceptable else (20, None)
     return sandbox.run_python(
         program, timeout_s=timeout_s, wall_s=wall_s, memory_mb=128, output_bytes=1000, mechanism=mechanism
     )
 
 
-def allowed(right: set[str], mechanism: str) -> set[str]:
-    """Under landlock nothing can be written and nothing forked, so that any attack may fail."""
-    return right | {"failed"} if mechanism == "landlock" else right
+def allowed(acceptable: set[str], mechanism: str) -> set[str]:
+    """Under landlock a program can neither write nor fork, so any attack may fail."""
+    return acceptable | {"failed"} if mechanism == "landlock" else acceptable
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-@pytest.mark.parametrize(("program", "right"), [pytest.param(p, r, id=n) for n, p, r in EVIL])
-def test_is_contained(mechanism: str, program: str, right: set[str]) -> None:
-    result = attacked(program, right, mechanism)
-    assert result.status in allowed(right, mechanism), (result.status, result.detail, result.stderr)
+@pytest.mark.parametrize(("program", "acceptable"), [pytest.param(p, r, id=n) for n, p, r in EVIL])
+def test_is_contained(mechanism: str, program: str, acceptable: set[str]) -> None:
+    result = run_attack(program, acceptable, mechanism)
+    assert result.status in allowed(acceptable, mechanism), (result.status, result.detail, result.stderr)
     assert len(result.stdout) <= 1000 and len(result.detail) < 300
 
 
@@ -111,21 +111,21 @@ def test_is_contained(mechanism: str, program: str, right: set[str]) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_all_are_contained_fifty_times(mechanism: str) -> None:
-    """No verdict is a matter of luck, and the host is as it was: processes, mounts, temporary files, disk."""
+    """No verdict depends on luck, and the host is unchanged: processes, mounts, temporary files, disk."""
     host = host_state()
     wrong: list[tuple[int, str, str, str]] = []
     for repetition in range(50):
-        for name, program, right in EVIL:
-            result = attacked(program, right, mechanism)
-            if result.status not in allowed(right, mechanism) or len(result.stdout) > 1000:
+        for name, program, acceptable in EVIL:
+            result = run_attack(program, acceptable, mechanism)
+            if result.status not in allowed(acceptable, mechanism) or len(result.stdout) > 1000:
                 wrong.append((repetition, name, result.status, result.detail))
     assert wrong == []
     assert host_state() == host
 
 
 def host_state() -> dict[str, object]:
-    """What a program that escaped would leave: processes of this thread's sandbox user, its control groups, mounts,
-    files and folders in /tmp and /var/tmp of that user."""
+    """What an escaped program could leave behind: processes of this thread's sandbox user, its control groups, mounts,
+    and that user's files and folders in /tmp, /var/tmp and /dev/shm."""
     user = unused_user()
     processes, files = [], []
     for path in Path("/proc").glob("[0-9]*"):
@@ -205,7 +205,7 @@ for attack in (
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @FIFTY_TIMES
-def test_no_network_and_no_sockets_of_the_host(mechanism: str, repetition: int, tmp_path: Path) -> None:
+def test_the_network_and_the_hosts_sockets_are_out_of_reach(mechanism: str, repetition: int, tmp_path: Path) -> None:
     path = Path(f"/var/tmp/lemur-sandbox-{os.getpid()}.sock")
     path.unlink(missing_ok=True)
     with (
@@ -268,7 +268,7 @@ time.sleep(0.1)
     assert sandbox.run_python(program, timeout_s=2, memory_mb=128, mechanism=mechanism).status == "passed"
 
 
-@pytest.mark.skipif(not backend.cgroup.usable(), reason="no memory cgroup can be made here")
+@pytest.mark.skipif(not backend.cgroup.usable(), reason="no memory cgroup can be created here")
 def test_memory_of_all_processes_together_is_limited() -> None:
     program = """
 import os, time

@@ -1,4 +1,4 @@
-"""What well-behaved programs get, and what `run` promises."""
+"""What well-behaved programs can use, and what `run` guarantees."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def test_a_program_passes_or_fails_with_its_reason() -> None:
     assert judge("x = object()\nraise ValueError(x)").detail == "ValueError: <object object at 0x>"
 
 
-def test_programs_use_the_standard_library_files_threads_and_stdin() -> None:
+def test_programs_can_use_the_standard_library_files_threads_and_stdin() -> None:
     program = """
 import collections, hashlib, json, math, re, sqlite3, sys, tempfile, threading
 assert sys.stdin.read() == "given"
@@ -37,7 +37,7 @@ thread.join()
     assert (result.status, result.stdout) == ("passed", "from a thread\n"), result.detail
 
 
-def test_programs_see_no_installed_package_but_have_exit() -> None:
+def test_programs_see_no_installed_packages_but_have_exit() -> None:
     assert judge("import pydantic").detail == "ModuleNotFoundError: No module named 'pydantic'"
     assert judge("exit(3)").detail == "SystemExit: 3"
 
@@ -46,20 +46,20 @@ def test_the_hash_seed_is_fixed() -> None:
     assert judge("print(hash('lemur'))").stdout == judge("print(hash('lemur'))").stdout
 
 
-def test_verdicts_keep_the_order_of_the_programs() -> None:
+def test_results_keep_the_order_of_the_programs() -> None:
     programs = [f"print({n})\nassert {n} % 3" for n in range(12)]
     results = sandbox.run_python_programs(programs, timeout_s=5, memory_mb=256)
     assert [r.stdout for r in results] == [f"{n}\n" for n in range(12)]
     assert [r.status for r in results] == ["failed" if n % 3 == 0 else "passed" for n in range(12)]
 
 
-def test_run_gives_files_stdin_streams_and_exit_status() -> None:
+def test_run_passes_files_and_stdin_and_returns_streams_and_exit_status() -> None:
     done = sandbox.run(["sh", "-c", "cat a/b -; echo err >&2; exit 3"], files={"a/b": b"file "}, stdin=b"stdin")
     assert (done.returncode, done.stdout, done.stderr) == (3, "file stdin", "err\n")
     assert sandbox.run(["sh", "-c", "kill -9 $$"]).returncode == 128 + 9
 
 
-def test_long_output_is_cut_and_said_so() -> None:
+def test_long_output_is_cut_and_marked_as_truncated() -> None:
     done = sandbox.run(["sh", "-c", "head -c 1000000 /dev/zero"], limits=sandbox.Limits(output_bytes=10))
     assert (len(done.stdout), done.truncated) == (10, True)
 
@@ -70,7 +70,7 @@ def test_files_outside_the_box_are_refused(name: str) -> None:
         sandbox.run(["true"], files={name: b""})
 
 
-def test_a_machine_without_any_layer_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_any_mechanism_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "probe", lambda mechanism: "not here")
     backend.layers.cache_clear()
     try:
@@ -82,21 +82,21 @@ def test_a_machine_without_any_layer_refuses(monkeypatch: pytest.MonkeyPatch) ->
         backend.layers.cache_clear()
 
 
-def test_layers_say_what_holds() -> None:
+def test_layers_name_the_mechanism_and_what_it_lacks() -> None:
     record = sandbox.layers().record()
     assert record["mechanism"] in backend.MECHANISMS and isinstance(record["missing"], list)
 
 
 def test_two_sandboxes_at_once_have_two_users() -> None:
     users: list[int] = []
-    together = threading.Barrier(2)
+    barrier = threading.Barrier(2)
 
-    def take() -> None:
-        together.wait()
+    def record_user() -> None:
+        barrier.wait()
         users.append(bubblewrap.unused_user())
-        together.wait()
+        barrier.wait()
 
-    threads = [threading.Thread(target=take) for _ in range(2)]
+    threads = [threading.Thread(target=record_user) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -104,7 +104,7 @@ def test_two_sandboxes_at_once_have_two_users() -> None:
     assert users[0] != users[1]
 
 
-def test_stored_filters_are_those_that_libseccomp_makes() -> None:
+def test_stored_filters_match_what_libseccomp_builds() -> None:
     pytest.importorskip(
         "pyseccomp", reason="libseccomp is not installed", exc_type=(ImportError, RuntimeError, OSError)
     )  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def test_stored_filters_are_those_that_libseccomp_makes() -> None:
 
 
 def in_another_process(code: str, **popen: object) -> str:
-    """Runs `code` under Debian's Python, which any user can reach, with this checkout's package."""
+    """Run `code` with Debian's Python, which any user can reach, and this checkout's package."""
     import subprocess
     import sysconfig
 
@@ -133,7 +133,7 @@ def in_another_process(code: str, **popen: object) -> str:
     return str(done.stdout).strip()
 
 
-SHOW = """
+PRINT_MECHANISM_AND_VERDICTS = """
 from lemur import sandbox
 print(sandbox.layers().mechanism if sandbox.available() else sandbox.why_unavailable(),
       sandbox.run_python("assert 1", timeout_s=2, memory_mb=128).status,
@@ -143,7 +143,7 @@ print(sandbox.layers().mechanism if sandbox.available() else sandbox.why_unavail
 
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists() or os.geteuid() != 0, reason="needs root and Debian's Python")
 def test_an_ordinary_user_gets_a_user_namespace() -> None:
-    assert in_another_process(SHOW, user=1001, group=1001, extra_groups=[]) in {
+    assert in_another_process(PRINT_MECHANISM_AND_VERDICTS, user=1001, group=1001, extra_groups=[]) in {
         "bubblewrap passed failed",
         "landlock passed failed",
     }
@@ -151,10 +151,10 @@ def test_an_ordinary_user_gets_a_user_namespace() -> None:
 
 @pytest.mark.skipif(backend.probe("landlock") is not None, reason="no Landlock here")
 @pytest.mark.parametrize("others", [False, True])
-def test_without_landlocks_own_rule_threads_of_another_process_get_no_signal(
+def test_without_landlocks_scope_a_program_cannot_signal_threads_of_another_process(
     others: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Linux before 6.12, with a process of the same user; its own threads a program may signal (`abort` does)."""
+    """As on Linux before 6.12, with the same user's process. A program can signal its own threads, as `abort` does."""
     rule = "SCOPES if version >= 6 else 0"
     assert rule in landlock._LAUNCHER
     monkeypatch.setattr(landlock, "_LAUNCHER", landlock._LAUNCHER.replace(rule, "0"))
@@ -173,7 +173,7 @@ def test_without_landlocks_own_rule_threads_of_another_process_get_no_signal(
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs Debian's Python")
 @pytest.mark.skipif(backend.probe("landlock") is not None, reason="no Landlock here")
 def test_a_container_that_refuses_namespaces_gets_landlock() -> None:
-    """The filter does what Docker's default one does: no clone of namespaces, no unshare, no mount."""
+    """The filter is like Docker's default one: it refuses namespaces in clone, unshare and mount."""
     pytest.importorskip("pyseccomp", exc_type=(ImportError, RuntimeError, OSError))  # type: ignore[arg-type]
     refuse = """
 import errno, pyseccomp as s
@@ -185,4 +185,4 @@ for flag in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0
 f.add_rule(s.ERRNO(errno.ENOSYS), "clone3")
 f.load()
 """
-    assert in_another_process(refuse + SHOW) == "landlock passed failed"
+    assert in_another_process(refuse + PRINT_MECHANISM_AND_VERDICTS) == "landlock passed failed"

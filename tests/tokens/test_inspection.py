@@ -19,7 +19,7 @@ from tests.corpus.builders import shards, token_store
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A checkout whose run `tuning` reads 30 records of token shards."""
+    """A checkout whose run `tuning` reads 300 records of token shards."""
     data = shards(tmp_path / "packed", 300)
     text = [f"word{number} and some more words of a text\n" for number in range(200)]
     model = train(lambda: text, vocab_size=330, character_coverage=1.0, max_token_chars=8)
@@ -58,31 +58,31 @@ def test_inspect_shows_the_batch_that_the_training_reads(checkout):
         assert f"step {step} of tuning: 4 sequences of 8 tokens" in text and "record" in text and "WARNING" not in text
 
 
-def test_inspect_knows_the_steps_of_the_run_and_what_it_read(checkout):
+def test_inspect_checks_the_step_and_warns_about_other_data(checkout):
     root, data = checkout
     report = root / "reports/tuning.json"
     with pytest.raises(SystemExit, match=r"step 81; tuning has 80 steps \(.*reports/tuning.json\)"):
         inspection.inspect_step(81, "tuning", root=root)
 
-    def said(step, **where):
-        return "\n".join(inspection.lines(inspection.inspect_step(step, "tuning", root=root, **where), full=False))
+    def printed(step, **options):
+        return "\n".join(inspection.lines(inspection.inspect_step(step, "tuning", root=root, **options), full=False))
 
     other = shards(root / "other", 200)
     differs = f"read other data: its fingerprint was {data.fingerprint} .*, that of these shards is {other.fingerprint}"
-    assert re.search(f"WARNING: step 80 of tuning {differs}", said(80, shards=root / "other"))
+    assert re.search(f"WARNING: step 80 of tuning {differs}", printed(80, shards=root / "other"))
     changes = [{"after_step": 0, "data": other.fingerprint}, {"after_step": 30, "data": data.fingerprint}]
     write_json(report, {"steps": 80, "data": data.fingerprint, "other_data": changes})
-    assert f"its fingerprint was {other.fingerprint}" in said(30)
-    assert "WARNING" not in said(31)
+    assert f"its fingerprint was {other.fingerprint}" in printed(30)
+    assert "WARNING" not in printed(31)
     report.unlink()
-    assert "reports/tuning.json: no report, so this is what step 81 of tuning would read" in said(81)
+    assert "reports/tuning.json: no report, so this is what step 81 of tuning would read" in printed(81)
 
 
-def test_inspect_says_what_is_allowed(checkout):
+def test_inspect_errors_name_what_is_allowed(checkout):
     root, _ = checkout
     with pytest.raises(SystemExit, match="steps count from 1"):
         inspection.inspect_step(0, "tuning", root=root)
-    with pytest.raises(SystemExit, match=r"'nothing' is no training of dvc.yaml; tuning are"):
+    with pytest.raises(SystemExit, match=r"'nothing' is not a training of dvc.yaml; tuning are"):
         inspection.inspect_step(1, "nothing", root=root)
     with pytest.raises(SystemExit, match=r"no manifest.json"):
         inspection.inspect_step(1, "tuning", root=root, shards=root)
@@ -90,7 +90,7 @@ def test_inspect_says_what_is_allowed(checkout):
         inspection.inspect_step(1, "tuning", root=root, tokenizer=root)
 
 
-def test_validate_tells_sound_from_damaged(checkout, monkeypatch, capsys):
+def test_validate_separates_sound_from_damaged_folders(checkout, monkeypatch, capsys):
     root, data = checkout
     store = token_store(root / "data/corpus/tokens", {"python": [4, 0, 9], "books": [1]})
     sound, problems = inspection.validate_folders([], root)
@@ -111,7 +111,7 @@ def test_validate_tells_sound_from_damaged(checkout, monkeypatch, capsys):
     assert open_shards(root / "packed").fingerprint == data.fingerprint
 
 
-def test_help_teaches(monkeypatch, capsys):
+def test_help_has_an_example_and_the_exit_status(monkeypatch, capsys):
     for command, words in {
         "inspect": ["from 1", "Example: lemur inspect 120"],
         "validate": ["sha256", "status is 1"],

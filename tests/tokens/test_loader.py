@@ -6,7 +6,7 @@ import pytest
 from lemur.tokens.loader import Loader, inspect
 from tests.corpus.builders import shards
 
-STEPS = 25  # over two epochs of 37 records in batches of 4
+STEPS = 25  # more than two epochs of 37 records in batches of 4
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,14 @@ def rows(batch):
 
 def test_each_epoch_has_every_record_once_in_another_order(data):
     loader = Loader(data, 4, seed=1)
-    found = [number for _ in range(STEPS) for number in rows(next(loader))]
-    first, second = found[:37], found[37:74]
+    records = [number for _ in range(STEPS) for number in rows(next(loader))]
+    first, second = records[:37], records[37:74]
     assert sorted(first) == sorted(second) == list(range(37))
     assert first != second and first != list(range(37))
-    assert found != [number for _ in range(STEPS) for number in rows(Loader(data, 4, seed=2)[_])]
+    assert records != [number for _ in range(STEPS) for number in rows(Loader(data, 4, seed=2)[_])]
 
 
-def test_restored_at_every_state_the_rest_is_identical(data):
+def test_batches_after_restoring_any_state_are_identical(data):
     loader = Loader(data, 4, seed=1)
     states, batches = [], []
     for _ in range(STEPS):
@@ -37,8 +37,8 @@ def test_restored_at_every_state_the_rest_is_identical(data):
         other = Loader(data, 4, seed=1, threads=at % 3)
         other.restore(state)
         for batch in batches[at:]:
-            again = next(other)
-            assert all(np.array_equal(batch[name], again[name]) for name in batch)
+            repeated = next(other)
+            assert all(np.array_equal(batch[name], repeated[name]) for name in batch)
 
 
 @pytest.mark.parametrize("processes", [2, 4])
@@ -50,7 +50,7 @@ def test_processes_together_give_the_same_global_batches(data, processes):
         assert np.array_equal(joined, next(whole)["tokens"])
 
 
-def test_a_state_goes_on_with_another_number_of_processes(data):
+def test_a_state_resumes_with_another_number_of_processes(data):
     whole = [next(loader)["tokens"] for loader in [Loader(data, 4, seed=1)] for _ in range(STEPS)]
     for at in range(0, STEPS, 3):
         saved = Loader(data, 4, seed=1, process_index=1, process_count=2)
@@ -99,8 +99,8 @@ def test_wrong_arguments_are_refused(data, tmp_path):
 def test_inspect_names_the_records_of_a_step(data):
     loader = Loader(data, 4, seed=1)
     for step in (0, 9, 20):
-        seen = inspect(data, seed=1, batch_size=4, step=step)
-        assert [row["record"] for row in seen] == rows(loader[step])
-        assert all(row["padding"] == 0 for row in seen)
-        assert [row["documents"][0]["source"] for row in seen] == ["ab"[row["record"] % 2] for row in seen]
-        assert seen[0]["documents"][0]["tokens"] == [seen[0]["record"]] * 8
+        batch = inspect(data, seed=1, batch_size=4, step=step)
+        assert [row["record"] for row in batch] == rows(loader[step])
+        assert all(row["padding"] == 0 for row in batch)
+        assert [row["documents"][0]["source"] for row in batch] == ["ab"[row["record"] % 2] for row in batch]
+        assert batch[0]["documents"][0]["tokens"] == [batch[0]["record"]] * 8

@@ -27,7 +27,7 @@ def test_allocation_reaches_the_total_or_all_caps(total, rows):
             assert shares[first] * weights[second] == pytest.approx(shares[second] * weights[first], rel=1e-6, abs=1e-6)
 
 
-def test_a_cap_gives_to_the_same_group_first():
+def test_what_exceeds_a_cap_goes_to_the_same_group_first():
     weights = {**dict.fromkeys(SOURCES, 0.0), "python": 80.0, "sql": 10.0, "books": 10.0}
     caps = {**dict.fromkeys(SOURCES, 0.0), "python": 1000.0, "sql": 5.0, "books": 1000.0}
     shares = allocate_groups(100, weights, caps)
@@ -36,7 +36,7 @@ def test_a_cap_gives_to_the_same_group_first():
     assert allocate_groups(100, weights, caps)["books"] == 45.0
 
 
-def test_take_whole_epochs_and_the_nearest_part():
+def test_take_gives_whole_epochs_and_the_closest_part():
     lengths = np.array([10, 10, 10, 10])
     assert take("a", lengths, 80, 0) == (2, 0, 80)
     assert take("a", lengths, 64, 0) == (1, 2, 60)
@@ -60,7 +60,7 @@ def test_weights_are_reached_and_counted(tmp_path):
     assert report["code_share"] == 90.0 and mixture["tokens"] == report["tokens"] == 10_000
 
 
-def test_max_epochs_caps_and_what_is_missing_shows(tmp_path):
+def test_max_epochs_caps_a_source_and_the_report_shows_it(tmp_path):
     _, report = run(tmp_path, {"python": [50] * 10, "books": [40] * 10})
     assert report["sources"]["python"] | {"share": 0, "weight": 0} == {
         "group": "code",
@@ -74,7 +74,7 @@ def test_max_epochs_caps_and_what_is_missing_shows(tmp_path):
     assert report["tokens"] == 1500 + 1200
 
 
-def test_no_tokens_wanted_is_an_empty_plan(tmp_path):
+def test_zero_total_tokens_give_an_empty_plan(tmp_path):
     mixture, report = run(tmp_path, {"python": [50] * 10}, total_tokens=0)
     assert mixture["tokens"] == report["tokens"] == 0 and len(Order(mixture)) == 0
 

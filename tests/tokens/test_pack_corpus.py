@@ -47,7 +47,7 @@ def run(folder, lengths, *, total=10**9, epochs=1.0, **changes):
     others=st.lists(st.integers(0, 40), max_size=10),
     window=st.sampled_from([1, 3, 1000]),
 )
-def test_tokens_in_are_tokens_packed_and_dropped(tmp_path_factory, policy, lengths, others, window):
+def test_tokens_in_equal_tokens_packed_plus_dropped(tmp_path_factory, policy, lengths, others, window):
     folder = tmp_path_factory.mktemp("pack")
     shards, report, store = run(folder, {"python": lengths, "books": others}, policy=policy, window_documents=window)
     assert validate(folder / "shards") == []
@@ -58,9 +58,9 @@ def test_tokens_in_are_tokens_packed_and_dropped(tmp_path_factory, policy, lengt
         for index in range(len(shards)):
             record = shards[index]
             packed.update(record["tokens"][(record["sources"] == number) & (record["segments"] > 0)].tolist())
-        there = Counter(store.ids(source).tolist())
-        assert packed <= there
-        assert there.total() - packed.total() == report["sources"][source]["tokens_dropped"].get("short_piece", 0)
+        stored = Counter(store.ids(source).tolist())
+        assert packed <= stored
+        assert stored.total() - packed.total() == report["sources"][source]["tokens_dropped"].get("short_piece", 0)
 
 
 @pytest.mark.parametrize("policy", ["best_fit", "concat"])
@@ -95,7 +95,7 @@ def test_no_segment_has_tokens_of_two_documents(tmp_path_factory, policy, length
             assert bytes(record["tokens"][at].astype("<u2")) in runs[source]
 
 
-def test_begin_markers_are_no_targets(tmp_path):
+def test_begin_markers_are_not_targets(tmp_path):
     shards, _, _ = run(tmp_path, {"python": [5, 40, 16]})
     for index in range(len(shards)):
         record = shards[index]
@@ -105,12 +105,12 @@ def test_begin_markers_are_no_targets(tmp_path):
 
 def test_epochs_repeat_documents_in_another_order(tmp_path):
     shards, report, _ = run(tmp_path, {"python": [L] * 20}, epochs=2.5)
-    found = [bytes(shards[index]["tokens"]) for index in range(len(shards))]
-    assert len(found) == report["documents"] == 50
-    assert sorted(Counter(found).values()) == [2] * 10 + [3] * 10
+    documents = [bytes(shards[index]["tokens"]) for index in range(len(shards))]
+    assert len(documents) == report["documents"] == 50
+    assert sorted(Counter(documents).values()) == [2] * 10 + [3] * 10
 
 
-def test_same_bytes_twice_and_whole_documents_where_they_fit(tmp_path):
+def test_two_runs_give_the_same_bytes_and_documents_stay_whole_where_they_fit(tmp_path):
     lengths = {"python": list(range(1, 40)), "books": [9] * 30}
     _, report, _ = run(tmp_path / "1", lengths)
     run(tmp_path / "2", lengths)
@@ -118,13 +118,13 @@ def test_same_bytes_twice_and_whole_documents_where_they_fit(tmp_path):
     assert report["documents_cut"] == sum(length > L for length in lengths["python"])
 
 
-def test_an_empty_mixture_is_an_empty_set(tmp_path):
+def test_an_empty_mixture_gives_empty_shards(tmp_path):
     shards, report, _ = run(tmp_path, {"python": [5, 40]}, total=0)
     assert len(shards) == 0 and report["tokens_in"] == 0 and report["fullness"] == 1.0
     assert validate(tmp_path / "shards") == []
 
 
-def test_the_documents_packed_are_those_that_were_planned(tmp_path):
+def test_the_packed_documents_are_the_planned_ones(tmp_path):
     _, report, _ = run(tmp_path, {"python": list(range(1, 60)), "books": list(range(5, 30))}, epochs=2.5)
     planned = read_json(tmp_path / "m.json")
     assert planned["tokens"] == report["tokens_in"]

@@ -13,12 +13,12 @@ LENGTHS = st.lists(st.sampled_from([0, 1, 2, 7, CAPACITY - 1, CAPACITY, CAPACITY
 
 @pytest.mark.parametrize("policy", ["best_fit", "concat"])
 @given(lengths=LENGTHS)
-def test_every_token_has_one_place(policy, lengths):
+def test_every_token_is_placed_once(policy, lengths):
     packing = pack(lengths, CAPACITY, policy)
     assert packing.tokens == sum(lengths)
     for document, length in enumerate(lengths):
-        mine = packing.document == document
-        pieces = sorted(zip(packing.start[mine], packing.length[mine], strict=True))
+        own = packing.document == document
+        pieces = sorted(zip(packing.start[own], packing.length[own], strict=True))
         ends = np.cumsum([0, *(int(size) for _, size in pieces)])
         assert [int(start) for start, _ in pieces] == ends[:-1].tolist()
         assert ends[-1] == length
@@ -29,14 +29,14 @@ def test_every_token_has_one_place(policy, lengths):
 
 
 @given(lengths=LENGTHS)
-def test_best_fit_cuts_only_what_is_longer_than_a_sequence(lengths):
+def test_best_fit_cuts_only_documents_longer_than_a_sequence(lengths):
     packing = pack(lengths, CAPACITY, "best_fit")
     for document, length in enumerate(lengths):
         assert np.count_nonzero(packing.document == document) == -(-length // CAPACITY)
 
 
 @given(lengths=LENGTHS)
-def test_concat_fills_every_sequence_but_the_last_and_keeps_the_order(lengths):
+def test_concat_fills_every_sequence_except_the_last_and_keeps_the_order(lengths):
     packing = pack(lengths, CAPACITY, "concat")
     assert packing.sequences == -(-sum(lengths) // CAPACITY)
     filled = [sum(size for *_, size in pieces) for pieces in packing]
@@ -45,7 +45,7 @@ def test_concat_fills_every_sequence_but_the_last_and_keeps_the_order(lengths):
 
 
 @given(lengths=st.lists(st.integers(1, CAPACITY), max_size=60))
-def test_best_fit_is_what_placing_one_by_one_gives(lengths):
+def test_best_fit_matches_placing_one_by_one(lengths):
     rooms: list[int] = []
     for size in sorted(lengths, reverse=True):
         fitting = [room for room in rooms if room >= size]
@@ -55,8 +55,8 @@ def test_best_fit_is_what_placing_one_by_one_gives(lengths):
         else:
             rooms.append(CAPACITY - size)
     packing = pack(lengths, CAPACITY, "best_fit")
-    found = [CAPACITY - sum(size for *_, size in pieces) for pieces in packing]
-    assert sorted(found) == sorted(rooms)
+    packed_rooms = [CAPACITY - sum(size for *_, size in pieces) for pieces in packing]
+    assert sorted(packed_rooms) == sorted(rooms)
 
 
 def test_fast_and_full_on_gamma_lengths():

@@ -16,10 +16,10 @@ TEXTS = [f"def add_{n}(first, second):\n    return first + {n * 37}  # the numbe
 CASES = st.one_of(st.text(), st.text("▁ <>s/0x4A\n\t\r 12é\x00defirst"), st.binary().map(lambda b: b.decode("latin-1")))
 
 
-def trained(**options):
-    """A model with the options that Llama-2's was trained with."""
+def trained(**changes):
+    """A model trained with Llama-2's options."""
     file = io.BytesIO()
-    chosen = {
+    options = {
         "model_type": "bpe",
         "vocab_size": 360,
         "normalization_rule_name": "identity",
@@ -28,9 +28,9 @@ def trained(**options):
         "split_digits": True,
         "allow_whitespace_only_pieces": True,
         "minloglevel": 2,
-        **options,
+        **changes,
     }
-    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(TEXTS), model_writer=file, **chosen)
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(TEXTS), model_writer=file, **options)
     return file.getvalue()
 
 
@@ -43,7 +43,7 @@ def pair(tmp_path_factory):
 
 @settings(max_examples=300, deadline=None)
 @given(text=CASES)
-def test_same_ids_as_the_library_for_any_text(pair, text):
+def test_ids_match_the_library_for_any_text(pair, text):
     ours, theirs = pair
     ours.encode_special_tokens = True
     assert ours.encode(text, add_special_tokens=False).ids == theirs.encode(text)
@@ -51,8 +51,8 @@ def test_same_ids_as_the_library_for_any_text(pair, text):
 
 @settings(deadline=None)
 @given(data=st.binary(max_size=60))
-def test_any_bytes_come_back(pair, data):
-    """But for U+2581, which SentencePiece reads as a space."""
+def test_decoding_restores_any_bytes(pair, data):
+    """Except U+2581, which SentencePiece reads as a space."""
     ours, _ = pair
     text = data.decode("utf-8", errors="replace").replace("\u2581", "")
     ours.encode_special_tokens = True
@@ -66,8 +66,8 @@ def test_layout_and_digits(pair):
     assert ours.encode("a").ids[0] == 1
 
 
-def test_llama_2s_pieces_as_a_model_are_its_tokenizer_json(tmp_path):
-    """Llama-2's 32,000 pieces, written as a .model, give the ids of the tokenizer.json that the package has."""
+def test_llama_2s_pieces_as_a_model_match_its_tokenizer_json(tmp_path):
+    """Llama-2's 32,000 pieces, written as a .model, give the same ids as the package's tokenizer.json."""
     import wordllama
 
     path = Path(wordllama.__file__).parent / "tokenizers/l2_supercat_tokenizer_config.json"
@@ -79,7 +79,7 @@ def test_llama_2s_pieces_as_a_model_are_its_tokenizer_json(tmp_path):
     model.normalizer_spec.remove_extra_whitespaces = False
     for piece, number in sorted(vocabulary.items(), key=lambda item: item[1]):
         kind = 2 if number == 0 else 3 if number < 3 else 6 if number < 259 else 1
-        # Runs of spaces came after the training, with a score below all others.
+        # Runs of spaces were added after training, with a score below all others.
         score = (259.0 - number if piece.strip("▁") else -1e9) if kind == 1 else 0.0
         model.pieces.add(piece=piece, score=score, type=kind)
     (tmp_path / "tokenizer.model").write_bytes(model.SerializeToString())
@@ -92,7 +92,7 @@ def test_llama_2s_pieces_as_a_model_are_its_tokenizer_json(tmp_path):
     assert ours.encode("Hello world").ids == [1, 15043, 3186]  # published for Llama 2
 
 
-def test_the_stage_takes_it(tmp_path):
+def test_the_stage_imports_it(tmp_path):
     source = {"tokenizer.model": (trained(), "sentencepiece", "L2", {})}
     folder = build(tmp_path, kind="llama2", llama=source)
     report = json.loads((tmp_path / "r.json").read_bytes())
@@ -101,7 +101,7 @@ def test_the_stage_takes_it(tmp_path):
 
 
 def test_chat_tokens_get_the_ids_after_the_pieces(tmp_path):
-    """As in Lemur-Chat, which has them from 32000 on, behind Llama-2's pieces."""
+    """As in Lemur-Chat, where they follow Llama-2's pieces from 32000 on."""
     import wordllama
 
     from lemur.tokens.chatml import CHAT_TOKENS, add_chat_tokens

@@ -8,14 +8,14 @@ from lemur.tokens.shards import ShardWriter, index_dtype, open_shards, token_fie
 from tests.corpus.builders import files, shards
 
 
-def test_records_come_back_with_their_dtypes(tmp_path):
-    found = shards(tmp_path / "s", 20)
-    assert len(found) == 20
-    assert [shard["records"] for shard in found.manifest["shards"]] == [7, 7, 6]
+def test_records_are_read_back_with_their_dtypes(tmp_path):
+    opened = shards(tmp_path / "s", 20)
+    assert len(opened) == 20
+    assert [shard["records"] for shard in opened.manifest["shards"]] == [7, 7, 6]
     for index in (0, 6, 7, 19):
-        assert found[index]["tokens"].tolist() == [index] * 8
-    assert found[3]["tokens"].dtype == np.uint16 and found[3]["loss"].dtype == np.uint8
-    assert found.manifest["tokens"] == {"a": 80, "b": 80}
+        assert opened[index]["tokens"].tolist() == [index] * 8
+    assert opened[3]["tokens"].dtype == np.uint16 and opened[3]["loss"].dtype == np.uint8
+    assert opened.manifest["tokens"] == {"a": 80, "b": 80}
 
 
 @pytest.mark.parametrize("index", [-1, 20])
@@ -29,15 +29,15 @@ def test_same_records_same_bytes(tmp_path):
     assert files(first.folder) == files(second.folder)
 
 
-def test_fingerprint_is_of_the_records_not_of_the_files(tmp_path):
+def test_fingerprint_depends_on_the_records_not_on_the_files(tmp_path):
     first, second = shards(tmp_path / "1", 30, per_shard=4), shards(tmp_path / "2", 30, per_shard=30)
     other = shards(tmp_path / "3", 29)
     assert first.fingerprint == second.fingerprint != other.fingerprint
 
 
 def test_an_empty_set_can_be_opened(tmp_path):
-    found = shards(tmp_path / "s", 0)
-    assert len(found) == 0
+    opened = shards(tmp_path / "s", 0)
+    assert len(opened) == 0
     assert validate(tmp_path / "s") == []
 
 
@@ -99,7 +99,7 @@ def test_a_missing_shard_and_another_format_are_refused(tmp_path):
         (lambda data: data[:100] + bytes(byte ^ 255 for byte in data[100:600]) + data[600:], "s: record 10 cannot be"),
     ],
 )
-def test_a_damaged_shard_says_what_was_found_and_how_to_mend_it(tmp_path, damage, message):
+def test_errors_for_a_damaged_shard_say_what_is_wrong_and_how_to_repair_it(tmp_path, damage, message):
     path = shards(tmp_path / "s", 20).folder / "shard-00001.arrayrecord"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=f"{message}.*`lemur validate` names .* `dvc checkout --force` restores it"):

@@ -22,7 +22,7 @@ def run(folder, tokenizer, records, *, begin=True, end=True):
     return TokenStore(folder / "tokens"), read_json(folder / "r.json")
 
 
-def test_documents_come_back_from_their_borders(tmp_path, tokenizer):
+def test_borders_delimit_the_documents(tmp_path, tokenizer):
     records = documents()
     store, report = run(tmp_path, tokenizer, records)
     model = open_folder(tokenizer)
@@ -30,9 +30,9 @@ def test_documents_come_back_from_their_borders(tmp_path, tokenizer):
         ids, borders = store.ids(source), store.borders(source)
         texts = [record["text"] for record in records if record["source"] == source]
         for number, text in enumerate(texts):
-            one = ids[borders[number] : borders[number + 1]].tolist()
-            assert (one[0], one[-1]) == (1, 2)
-            assert model.decode(one[1:-1], skip_special_tokens=False) == text
+            document = ids[borders[number] : borders[number + 1]].tolist()
+            assert (document[0], document[-1]) == (1, 2)
+            assert model.decode(document[1:-1], skip_special_tokens=False) == text
         assert report["sources"][source]["bytes"] == sum(len(text.encode()) for text in texts)
         assert report["sources"][source]["tokens"] == len(ids)
     assert store.ids("python").dtype == np.uint16
@@ -55,14 +55,14 @@ def test_batches_and_workers_change_no_byte(tmp_path, tokenizer, monkeypatch):
     assert files(tmp_path / "1" / "tokens") == files(tmp_path / "2" / "tokens")
 
 
-def test_arrays_are_written_as_they_come(tmp_path):
+def test_arrays_are_written_document_by_document(tmp_path):
     counts = write_source(tmp_path, "python", 70000, (np.full(length, 69999) for length in (3, 0, 200_000)))
     assert counts == (3, 200_003)
     ids = np.load(tmp_path / "python.npy", mmap_mode="r")
     assert ids.dtype == np.uint32 and ids.shape == (200_003,) and (ids == 69999).all()
 
 
-def test_a_reader_gives_what_the_mapped_ids_have_and_names_a_file_that_ends_early(tmp_path):
+def test_a_reader_returns_the_mapped_ids_and_names_a_file_that_ends_early(tmp_path):
     store = TokenStore(token_store(tmp_path / "t", {"books": [5, 0, 70], "sql": []}))
     read, ids = store.reader("books"), store.ids("books")
     for start, count in ((0, 75), (3, 0), (4, 9), (75, 0)):

@@ -53,7 +53,7 @@ def folder(tmp_path_factory):
     return build(tmp_path_factory.mktemp("trained"))
 
 
-def test_ids_are_laid_out_as_llama_2s(folder):
+def test_ids_have_llama_2s_layout(folder):
     model = open_folder(folder)
     assert [model.id_to_token(number) for number in (0, 1, 2, 3, 258)] == ["<unk>", "<s>", "</s>", "<0x00>", "<0xFF>"]
     assert model.get_vocab_size() == 360
@@ -64,7 +64,7 @@ def test_ids_are_laid_out_as_llama_2s(folder):
 @given(
     text=st.one_of(st.text(), st.text("▁ <>s/0x4A\n\t\r 12é\x00def"), st.binary().map(lambda b: b.decode("latin-1")))
 )
-def test_any_text_comes_back_and_holds_no_control_token(folder, text):
+def test_any_text_is_restored_and_encodes_without_control_tokens(folder, text):
     model = open_folder(folder)
     ids = model.encode(text, add_special_tokens=False).ids
     assert model.decode(ids, skip_special_tokens=False) == text
@@ -78,7 +78,7 @@ def test_text_that_looks_like_tokens_stays_text(folder, text):
     assert model.decode(ids, skip_special_tokens=False) == text and len(ids) > 1
 
 
-def test_a_published_tokenizer_that_cuts_or_pads_texts_does_neither_here(folder, tmp_path):
+def test_truncation_and_padding_of_a_published_tokenizer_are_switched_off(folder, tmp_path):
     published = open_folder(folder)
     published.enable_truncation(2)
     published.enable_padding(length=4)
@@ -87,7 +87,7 @@ def test_a_published_tokenizer_that_cuts_or_pads_texts_does_neither_here(folder,
     assert len(open_folder(tmp_path).encode("1234567", add_special_tokens=False).ids) == 7
 
 
-def test_digits_stand_alone_and_rare_characters_are_bytes(folder):
+def test_digits_are_single_tokens_and_rare_characters_are_bytes(folder):
     model = open_folder(folder)
     assert model.encode("1234", add_special_tokens=False).tokens == ["1", "2", "3", "4"]
     assert model.encode("\u20ac", add_special_tokens=False).tokens == ["<0xE2>", "<0x82>", "<0xAC>"]
@@ -103,7 +103,7 @@ def test_transformers_loads_it(folder):
     assert ids[0] == 1 and loaded.decode(ids, skip_special_tokens=True) == text
 
 
-def test_same_bytes_at_any_number_of_threads(folder, tmp_path):
+def test_same_bytes_with_any_number_of_threads(folder, tmp_path):
     script = (
         "import sys; from pathlib import Path; from tests.tokens.test_tokenizer import build; build(Path(sys.argv[1]))"
     )
@@ -119,15 +119,15 @@ def test_a_vocabulary_too_small_is_refused(tmp_path):
         build(tmp_path, vocab_size=270)
 
 
-def test_llama2_is_taken_as_it_is(folder, tmp_path):
+def test_llama2_is_imported_unchanged(folder, tmp_path):
     source = (folder / "tokenizer.json").read_bytes()
-    found = build(tmp_path, kind="llama2", llama={"l2.json": (source, "llama_tokenizer_json", "L2", {})})
-    assert json.loads((found / "tokenizer.json").read_bytes()) == json.loads(source)
+    imported = build(tmp_path, kind="llama2", llama={"l2.json": (source, "llama_tokenizer_json", "L2", {})})
+    assert json.loads((imported / "tokenizer.json").read_bytes()) == json.loads(source)
     assert read_json(tmp_path / "r.json")["special"] == {"<unk>": 0, "<s>": 1, "</s>": 2}
 
 
 @pytest.mark.parametrize("kind", ["llama2", "base_weights"])
-def test_a_source_left_out_is_named(tmp_path, kind):
+def test_a_missing_source_is_named(tmp_path, kind):
     with pytest.raises(ValueError, match=r"fetch\..*\.place"):
         build(tmp_path, kind=kind)
 
@@ -148,7 +148,7 @@ def test_base_weights_with_a_tokenizer_config(folder, tmp_path):
         build(tmp_path / "2", kind="base_weights", base=base)
 
 
-def test_gguf_as_smollm2_has_it(tmp_path):
+def test_a_gguf_file_like_smollm2s_is_imported(tmp_path):
     """A GGUF file with SmolLM2's layout: control tokens at 0 to 2, byte-level pieces, ChatML as BOS and EOS."""
     import gguf
     from tokenizers import pre_tokenizers
@@ -170,14 +170,14 @@ def test_gguf_as_smollm2_has_it(tmp_path):
     writer.write_tensors_to_file()
     writer.close()
     base = {"m.gguf": ((tmp_path / "m.gguf").read_bytes(), "gguf", "Apache-2.0", {})}
-    found = build(tmp_path / "b", kind="base_weights", base=base)
-    model = open_folder(found)
+    imported = build(tmp_path / "b", kind="base_weights", base=base)
+    model = open_folder(imported)
     assert model.encode("in a 12", add_special_tokens=False).tokens == ["in", "\u0120a", "\u0120", "1", "2"]
-    config = read_json(found / "tokenizer_config.json")
+    config = read_json(imported / "tokenizer_config.json")
     assert (config["bos_token"], config["eos_token"], config["model_max_length"]) == (
         "<|im_start|>",
         "<|im_end|>",
         8192,
     )
-    # Documents are parted by <|endoftext|>, as in SmolLM2's pre-training, not by ChatML's turns.
-    assert document_markers(found, model) == (None, 0)
+    # <|endoftext|> separates documents, as in SmolLM2's pre-training; ChatML's turns do not.
+    assert document_markers(imported, model) == (None, 0)

@@ -1,4 +1,4 @@
-"""A tokenizer, held-out documents and token shards small enough to train on in a second."""
+"""A tokenizer, held-out documents and token shards that are small enough to train on in a second."""
 
 import copy
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ WORDS = ["def f(x):\n", "return x\n", "the cat sat ", "on a mat "]
 
 
 def parameters(stage: str, **changes: Any) -> dict[str, Any]:
-    """The stage's block of params.yaml with a tiny model and few steps."""
+    """The stage's block of params.yaml, changed to a tiny model and few steps."""
     block = current_blocks()[stage]
     tiny: dict[str, Any] = {"batch_size": 4, "microbatches": 2, "remat": "none", "optimizer": {"warmup_steps": 2}}
     tiny |= {"eval_every": 3, "heldout_bytes": 200}
@@ -38,7 +38,7 @@ def merged(block: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_tokenizer(folder: Path, *, chat: bool = False) -> Tokenizer:
-    """One token a character, after <unk> <s> </s>; with `chat`, Lemur-Chat's tokens after them."""
+    """One token per character, after <unk> <s> </s>; with `chat`, followed by Lemur-Chat's tokens."""
     folder.mkdir(parents=True)
     vocabulary = {token: index for index, token in enumerate(["<unk>", "<s>", "</s>", *LETTERS])}
     tokenizer = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>"))
@@ -55,7 +55,7 @@ def write_tokenizer(folder: Path, *, chat: bool = False) -> Tokenizer:
 def write_shards(
     folder: Path, tokenizer: Tokenizer, *, sequences: int = 24, seed: int = 0, sources: Sequence[str] = ("a", "b")
 ) -> None:
-    """Sequences of two documents made of WORDS, and padding; every second token of a document is a target."""
+    """Sequences of two documents made of WORDS and padding; every second token of a document is a target."""
     rng = np.random.default_rng(seed)
     vocabulary = tokenizer.get_vocab_size()
     fields = token_fields(vocabulary, LENGTH)

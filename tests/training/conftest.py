@@ -16,8 +16,8 @@ def inputs(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory):
-    """Tests train the same tiny models again and again: compile each program once."""
+def compilation_cache(tmp_path_factory):
+    """Tests train the same tiny models many times; each program is compiled once."""
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     yield
@@ -26,8 +26,8 @@ def compiled_once(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def checkpoints(monkeypatch):
-    """Checkpoints of a test lie in its own folder; in memory where that can be had, since each save waits for the
-    disk some twenty times."""
+    """Each test has its own checkpoint folder, in memory where possible, since each save waits for the disk some
+    twenty times."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         monkeypatch.setenv("LEMUR_CHECKPOINTS", f"{folder}/checkpoints")

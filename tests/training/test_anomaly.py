@@ -1,4 +1,4 @@
-"""Steps that are not to be trusted: found, counted, skipped or ended."""
+"""Abnormal steps are found and counted, skipped, or end the training."""
 
 import csv
 import math
@@ -24,42 +24,42 @@ def rows(losses):
     ]
 
 
-def judged(before, loss, **changes):
+def judge(before, loss, **changes):
     row = {**rows([loss])[0], "step": len(before) + 1}
     anomaly.judge(before, row, anomaly.loss_limit(before, params(**changes)), params(**changes), "shards")
     return row
 
 
-def test_z_scores_are_of_the_window_before():
+def test_z_scores_use_the_window_before():
     losses = [9.0, 1.0, 2.0, 4.0, 3.0]
-    found = anomaly.z_scores(rows(losses), {"loss": 5.0, "gradient_norm": 1.0, "update_norm": 7.0}, 4)
-    assert found["loss_z"] == pytest.approx((5 - np.mean(losses[1:])) / np.std(losses[1:]))
-    assert found["gradient_norm_z"] == pytest.approx((1 - 2 * np.mean(losses[1:])) / (2 * np.std(losses[1:])))
-    assert "update_norm_z" not in found  # it never changed
+    scores = anomaly.z_scores(rows(losses), {"loss": 5.0, "gradient_norm": 1.0, "update_norm": 7.0}, 4)
+    assert scores["loss_z"] == pytest.approx((5 - np.mean(losses[1:])) / np.std(losses[1:]))
+    assert scores["gradient_norm_z"] == pytest.approx((1 - 2 * np.mean(losses[1:])) / (2 * np.std(losses[1:])))
+    assert "update_norm_z" not in scores  # it never changed
     assert anomaly.z_scores(rows(losses[:3]), {"loss": 5.0, "gradient_norm": 1.0, "update_norm": 7.0}, 4) == {}
 
 
 def test_a_spike_is_counted_skipped_or_ends_the_training(caplog):
     before = rows([1.0, 2.0, 1.0, 2.0])  # mean 1.5, deviation 0.5: the limit is 3
-    assert [judged(before, loss)["spike"] for loss in (2.99, 3.01)] == [0, 1]
+    assert [judge(before, loss)["spike"] for loss in (2.99, 3.01)] == [0, 1]
     assert "step 5: the loss 3.0100 is above 3.0000, a spike" in caplog.text
-    assert (judged(before, 3.01, spike="skip")["skipped"], judged(before, 3.01)["skipped"]) == (1, 0)
+    assert (judge(before, 3.01, spike="skip")["skipped"], judge(before, 3.01)["skipped"]) == (1, 0)
     with pytest.raises(
         FloatingPointError, match=r"step 5: the loss 3\.0100 is above 3\.0000 .*no model was written.*lemur inspect 5 "
     ):
-        judged(before, 3.01, spike="stop")
-    assert judged(before[:3], 1e9)["spike"] == 0  # too few steps to say
+        judge(before, 3.01, spike="stop")
+    assert judge(before[:3], 1e9)["spike"] == 0  # too few steps to tell
 
 
-def test_skipped_steps_are_no_part_of_the_window_and_too_many_end_the_training():
+def test_skipped_steps_are_outside_the_window_and_too_many_end_the_training():
     before = rows([1.0, 2.0, 1.0, 2.0])
-    skipped = judged(before, 50.0, spike="skip")
+    skipped = judge(before, 50.0, spike="skip")
     assert anomaly.loss_limit([*before, skipped], params()) == anomaly.loss_limit(before, params())
     with pytest.raises(FloatingPointError, match=r"2 steps in a row were skipped \(anomaly\.most_skipped\)"):
-        judged([*before, skipped], 50.0, spike="skip")
+        judge([*before, skipped], 50.0, spike="skip")
     with pytest.raises(FloatingPointError, match=r"step 5: \{'loss': nan"):
-        judged(before, math.nan)
-    assert judged(before, math.nan, not_finite="skip")["skipped"] == 1
+        judge(before, math.nan)
+    assert judge(before, math.nan, not_finite="skip")["skipped"] == 1
 
 
 def curve(out):
@@ -68,7 +68,7 @@ def curve(out):
 
 
 def test_a_skipped_step_leaves_the_weights_as_they_are(inputs, tmp_path, monkeypatch):
-    """Step 3 of 4 is declared a spike: the model is that of steps 1, 2 and 4."""
+    """Step 3 of 4 is declared a spike, so only steps 1, 2 and 4 update the model."""
     changes = {"steps": 4, "eval_every": 1, "optimizer": {"schedule": "constant", "warmup_steps": 0}}
     limits = iter([math.inf, math.inf, 0.0, math.inf])
     monkeypatch.setattr(anomaly, "loss_limit", lambda rows, params: next(limits))
@@ -82,7 +82,7 @@ def test_a_skipped_step_leaves_the_weights_as_they_are(inputs, tmp_path, monkeyp
     assert (report["spikes"], report["skipped"]) == (1, 1)
 
 
-def test_a_training_whose_every_step_is_not_finite_ends(inputs, tmp_path):
+def test_a_training_without_finite_steps_ends(inputs, tmp_path):
     changes = {"steps": 60, "optimizer": {"peak_learning_rate": 1e30, "warmup_steps": 0}}
     with pytest.raises(FloatingPointError, match="3 steps in a row were skipped"):
         run(inputs, tmp_path / "a", **changes, anomaly={"not_finite": "skip", "most_skipped": 3})
@@ -94,7 +94,7 @@ def test_losses_of_sources_and_z_scores_are_in_the_curve(inputs, tmp_path):
     rows = curve(tmp_path / "a")
     assert [row["step"] for row in rows if row["loss_a"] and row["loss_b"]] == ["3", "6"]
     assert [row["step"] for row in rows if row["gradient_norm_z"]] == ["4", "5", "6"]
-    # Every target belongs to one of the two sources, so the batches' mean lies between theirs.
+    # Every target belongs to one of two sources, so the batches' mean is between theirs.
     last = float(np.mean([float(row["loss"]) for row in rows[4:]]))
     low, high = sorted((float(rows[6]["loss_a"]), float(rows[6]["loss_b"])))
     assert low - 1e-3 <= last <= high + 1e-3

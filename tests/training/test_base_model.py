@@ -35,7 +35,7 @@ def rows(out):
         return list(csv.DictReader(file))
 
 
-def test_a_model_from_scratch_learns_and_comes_out_the_same_again(inputs, tmp_path, checkpoints):
+def test_a_model_from_scratch_learns_and_a_second_run_gives_the_same_bytes(inputs, tmp_path, checkpoints):
     changes = {"steps": 60, "eval_every": 20, "optimizer": {"peak_learning_rate": 0.03}}
     first = run(inputs, tmp_path / "a", **changes)
     assert first == run(inputs, tmp_path / "b", **changes)
@@ -81,7 +81,7 @@ def source(tmp_path, schema, files):
     return base
 
 
-def test_a_gguf_file_is_imported_untrained(inputs, tmp_path):
+def test_a_gguf_file_is_imported_without_training(inputs, tmp_path):
     config = small_config(vocab_size=40, tie_word_embeddings=True)
     base = source(tmp_path, "gguf", [])
     (base / "files").mkdir()
@@ -102,7 +102,7 @@ def test_a_safetensors_folder_is_imported_and_written_as_the_same_bytes(inputs, 
     assert models[0] == models[1]
 
 
-def test_what_cannot_be_imported_is_named(inputs, tmp_path):
+def test_errors_name_what_cannot_be_imported(inputs, tmp_path):
     with pytest.raises(ValueError, match=r"no file of schema gguf \(place package\).*fetch\.base_weights"):
         run(inputs, tmp_path / "a", source(tmp_path, "safetensors_folder", []), init="gguf")
     config = small_config(vocab_size=30)
@@ -128,7 +128,7 @@ def test_impossible_parameters_are_refused(changes, message):
         Params.model_validate(parameters("base_model", **changes))
 
 
-def test_the_tokenizer_of_the_model_folder_is_the_given_one(inputs, tmp_path):
+def test_the_model_folder_has_the_given_tokenizer(inputs, tmp_path):
     files = run(inputs, tmp_path / "a", steps=0)
     write_tokenizer(tmp_path / "t")
     assert files["model/tokenizer.json"] == (tmp_path / "t" / "tokenizer.json").read_bytes()

@@ -1,4 +1,4 @@
-"""Stage continued_pretraining, from a model of stage base_model."""
+"""Stage continued_pretraining, starting from a model of stage base_model."""
 
 import csv
 
@@ -33,7 +33,7 @@ def base(inputs, tmp_path_factory):
     return out / "base"
 
 
-def test_it_goes_on_where_the_base_model_ended(inputs, base, tmp_path):
+def test_it_continues_where_the_base_model_ended(inputs, base, tmp_path):
     curve = run(inputs, base / "model", tmp_path / "a", steps=30, optimizer={"peak_learning_rate": 0.02})
     with (base / "curve.csv").open() as file:
         end = list(csv.DictReader(file))[-1]
@@ -45,7 +45,7 @@ def test_it_goes_on_where_the_base_model_ended(inputs, base, tmp_path):
     assert read_json(tmp_path / "a" / "report.json")["weights"] == folder.sha256(tmp_path / "a" / "model")
 
 
-def test_no_steps_leave_the_weights_as_they_are(inputs, base, tmp_path):
+def test_zero_steps_leave_the_weights_unchanged(inputs, base, tmp_path):
     run(inputs, base / "model", tmp_path / "a", steps=0)
     assert folder.sha256(tmp_path / "a" / "model") == folder.sha256(base / "model")
 

@@ -1,4 +1,4 @@
-"""GGUF files written here, in llama.cpp's layout, against the same weights in Hugging Face's."""
+"""GGUF files in llama.cpp's layout, written here, compared with the same weights in Hugging Face's layout."""
 
 import gguf
 import numpy as np
@@ -23,8 +23,8 @@ LAYER = {
 }
 
 
-def permuted(weight, heads):
-    """As llama.cpp's converter does it: rows (i, i + half) of each head become neighbours."""
+def permute(weight, heads):
+    """As in llama.cpp's converter: rows (i, i + half) of each head become neighbours."""
     return weight.reshape(heads, 2, weight.shape[0] // heads // 2, -1).swapaxes(1, 2).reshape(weight.shape)
 
 
@@ -41,19 +41,19 @@ def write(path, config, weights, *, kind=None, architecture="llama", leave_out=(
     for name, tensor in weights.items():
         stem = name.removesuffix(".weight")
         if stem in WHOLE:
-            theirs = WHOLE[stem]
+            gguf_name = WHOLE[stem]
         else:
             _, _, layer, part = stem.split(".", 3)
-            theirs = f"blk.{layer}.{LAYER[part]}"
+            gguf_name = f"blk.{layer}.{LAYER[part]}"
             if part.endswith(("q_proj", "k_proj")):
                 heads = config.num_attention_heads if "q_proj" in part else config.num_key_value_heads
-                tensor = permuted(tensor, heads)
-        if theirs in leave_out:
+                tensor = permute(tensor, heads)
+        if gguf_name in leave_out:
             continue
         if kind is not None and tensor.ndim == 2:
-            writer.add_tensor(f"{theirs}.weight", quantize(tensor, kind), raw_dtype=kind)
+            writer.add_tensor(f"{gguf_name}.weight", quantize(tensor, kind), raw_dtype=kind)
         else:
-            writer.add_tensor(f"{theirs}.weight", tensor)
+            writer.add_tensor(f"{gguf_name}.weight", tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -80,11 +80,11 @@ def test_q4_1_is_dequantised(tmp_path):
     kind = gguf.GGMLQuantizationType.Q4_1
     write(tmp_path / "m.gguf", config, weights, kind=kind)
     _, model = import_gguf(tmp_path / "m.gguf")
-    got = dict(tensors(model, "float32"))
+    loaded = dict(tensors(model, "float32"))
     name = "model.layers.1.mlp.down_proj.weight"
-    assert np.array_equal(got[name], dequantize(quantize(weights[name], kind), kind))
+    assert np.array_equal(loaded[name], dequantize(quantize(weights[name], kind), kind))
     query = "model.layers.0.self_attn.q_proj.weight"
-    assert 0 < np.abs(got[query] - weights[query]).max() < 0.15
+    assert 0 < np.abs(loaded[query] - weights[query]).max() < 0.15
 
 
 def test_errors_name_the_key_and_the_tensor(tmp_path):

@@ -1,4 +1,4 @@
-"""Held-out losses against a model whose losses are known."""
+"""Held-out losses of models whose losses are known."""
 
 import math
 
@@ -34,14 +34,14 @@ def test_a_uniform_model_has_the_entropy_of_its_vocabulary(folder):
     heldout = Heldout(folder / "heldout", folder / "tokenizer", bos=1, length=16, bytes_per_group=100)
     results = heldout.measure(*model(zero=True))
     assert results["code"]["loss"] == pytest.approx(math.log(35))
-    assert results["code"]["bits_per_byte"] == pytest.approx(math.log2(35))  # a token a byte
-    assert results["text"]["bits_per_byte"] == pytest.approx(math.log2(35) / 2)  # a token for the two bytes of é
-    assert heldout.parts["code"].bytes == 100  # 50 of each of two sources
+    assert results["code"]["bits_per_byte"] == pytest.approx(math.log2(35))  # one token per byte
+    assert results["text"]["bits_per_byte"] == pytest.approx(math.log2(35) / 2)  # one token for the two bytes of é
+    assert heldout.parts["code"].bytes == 100  # 50 from each of two sources
     assert int(heldout.parts["code"].counted.sum()) == 100
     assert heldout.parts["text"].bytes == 8
 
 
-def test_every_token_is_a_target_once_and_windows_repeat_only_their_first(folder):
+def test_every_token_is_a_target_once_and_windows_overlap_by_one_token(folder):
     heldout = Heldout(folder / "heldout", folder / "tokenizer", bos=1, length=16, bytes_per_group=130)
     part = heldout.parts["code"]
     assert part.tokens[0, 0] == 1
@@ -52,7 +52,7 @@ def test_every_token_is_a_target_once_and_windows_repeat_only_their_first(folder
     assert np.array_equal(part.tokens[same_document, 0], part.targets[:-1, -1][same_document[1:]])
 
 
-def test_the_losses_are_the_models(folder):
+def test_losses_follow_from_the_models_logits(folder):
     graph, params = model(zero=False)
     heldout = Heldout(folder / "heldout", folder / "tokenizer", bos=1, length=300, bytes_per_group=8)
     logits = np.asarray(nnx.merge(graph, params)(np.array([[1, 0, 0, 0]])))[0].astype(np.float64)
@@ -70,4 +70,4 @@ def test_a_control_token_in_a_document_is_ordinary_text(tmp_path):
     write_tokenizer(tmp_path / "tokenizer", chat=True)
     write_jsonl(tmp_path / "heldout" / "web.jsonl", [{"group": "text", "text": "a<|im_end|>b"}])
     heldout = Heldout(tmp_path / "heldout", tmp_path / "tokenizer", bos=1, length=16, bytes_per_group=100)
-    assert int(heldout.parts["text"].counted.sum()) == 12  # a token a character
+    assert int(heldout.parts["text"].counted.sum()) == 12  # one token per character

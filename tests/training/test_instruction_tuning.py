@@ -1,4 +1,4 @@
-"""Stage instruction_tuning, from a model of stage base_model."""
+"""Stage instruction_tuning, starting from a model of stage base_model."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ def lemur(inputs, tmp_path_factory):
 
 def test_two_epochs_with_the_chat_vocabulary(inputs, lemur, tmp_path):
     curve = run(inputs, lemur, tmp_path / "a", epochs=2.0, optimizer={"peak_learning_rate": 0.02})
-    assert len(curve) - 1 == 5  # 10 sequences, 4 a step, twice
+    assert len(curve) - 1 == 5  # 10 sequences, 4 per step, twice
     assert float(curve[-1]["loss"]) < float(curve[1]["loss"])
     assert [int(row["step"]) for row in curve if row["heldout_code_loss"]] == [0, 3, 5]
     assert [bool(row["heldout_text_loss"]) for row in curve] == [bool(row["heldout_code_loss"]) for row in curve]
@@ -52,7 +52,7 @@ def test_two_epochs_with_the_chat_vocabulary(inputs, lemur, tmp_path):
     assert (report["added_tokens"], report["epochs"], report["steps"]) == (5, 2.0, 5)
 
 
-def test_without_training_only_the_rows_of_the_new_tokens_are_added(inputs, lemur, tmp_path):
+def test_zero_epochs_only_add_rows_for_the_new_tokens(inputs, lemur, tmp_path):
     run(inputs, lemur, tmp_path / "a", epochs=0.0)
     before, after = (load_file(path / "model.safetensors") for path in (lemur, tmp_path / "a" / "model"))
     embedding = "model.embed_tokens.weight"
@@ -60,7 +60,7 @@ def test_without_training_only_the_rows_of_the_new_tokens_are_added(inputs, lemu
     assert all(np.array_equal(before[name], after[name]) for name in before if name != embedding)
 
 
-def test_it_comes_out_the_same_again(inputs, lemur, tmp_path):
+def test_two_runs_give_the_same_model(inputs, lemur, tmp_path):
     for name in "ab":
         run(inputs, lemur, tmp_path / name)
     assert folder.sha256(tmp_path / "a" / "model") == folder.sha256(tmp_path / "b" / "model")

@@ -1,4 +1,4 @@
-"""A training that is killed with -9 at five moments, two of them during a save, and started again each time."""
+"""A training is killed with -9 at five moments, two of them during a save, and restarted each time."""
 
 import os
 import shutil
@@ -13,17 +13,17 @@ from tests.training.test_resume import saved_steps
 STEPS = 60
 
 
-def unfinished(checkpoints):
-    """Saves that have begun and are not complete."""
+def unfinished_saves(checkpoints):
+    """Saves that have begun but are not complete."""
     return list(checkpoints.glob("*/*/*.orbax-checkpoint-tmp*"))
 
 
 def kill_when(moment, process):
-    """SIGKILL while `moment()` is true: the process is stopped first, so that it cannot go on in between."""
+    """SIGKILL while `moment()` is true. The process is stopped first, so that it cannot move on before the kill."""
     deadline = time.monotonic() + 120
     while True:
         assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the moment never came"
         os.kill(process.pid, signal.SIGSTOP)
         if moment():
             process.kill()
@@ -33,7 +33,7 @@ def kill_when(moment, process):
 
 
 @pytest.mark.slow
-def test_killed_at_five_moments_it_ends_with_the_same_bytes(inputs, tmp_path, monkeypatch):
+def test_a_training_killed_at_five_moments_ends_with_the_same_bytes(inputs, tmp_path, monkeypatch):
     checkpoints = tmp_path / "checkpoints"  # on a disk, as in a real training
     monkeypatch.setenv("LEMUR_CHECKPOINTS", str(checkpoints))
     monkeypatch.setenv("LEMUR_CHECKPOINT_EVERY", "1")
@@ -48,20 +48,20 @@ def test_killed_at_five_moments_it_ends_with_the_same_bytes(inputs, tmp_path, mo
 
     out = tmp_path / "killed"
     moments = {
-        "in the first save": lambda: unfinished(checkpoints) and not newest(),
-        "between saves": lambda: newest() >= 5 and not unfinished(checkpoints),
-        "in a later save": lambda: newest() >= 12 and unfinished(checkpoints),
+        "in the first save": lambda: unfinished_saves(checkpoints) and not newest(),
+        "between saves": lambda: newest() >= 5 and not unfinished_saves(checkpoints),
+        "in a later save": lambda: newest() >= 12 and unfinished_saves(checkpoints),
         "near the end": lambda: newest() >= STEPS - 6,
         "while the model is written": lambda: (out / "0" / "model").exists(),
     }
     saved = 0
     for name, moment in moments.items():
-        said = kill_when(moment, start(*training, out, *settings))
-        assert f" 0/{STEPS - saved} " in said, (name, said)
+        output = kill_when(moment, start(*training, out, *settings))
+        assert f" {saved}/{STEPS} " in output, (name, output)
         assert newest() >= saved
         saved = newest()
-        shutil.rmtree(out, ignore_errors=True)  # as the runner does with what a killed stage left
-    assert f" 0/{STEPS - saved} " in finish(start(*training, out, *settings))
+        shutil.rmtree(out, ignore_errors=True)  # as the runner does after a killed stage
+    assert f" {saved}/{STEPS} " in finish(start(*training, out, *settings))
     files = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
     assert len(files) >= 4
     for path in files:

@@ -1,5 +1,5 @@
-"""The launch commands of profiles/slurm and profiles/tpu_pod, with stand-ins for srun and gcloud that start two
-processes here."""
+"""The launch commands of profiles/slurm and profiles/tpu_pod, with stand-ins for srun and gcloud that start two local
+processes."""
 
 import os
 import re
@@ -15,7 +15,7 @@ import yaml
 from lemur.core.files import PARAMS, ROOT, read_yaml
 from tests.training.builders import merged, parameters
 
-# Each process gets what Slurm, or a TPU pod's metadata, would tell it.
+# Each process gets the variables that Slurm, or a TPU pod's metadata, would set.
 SRUN = """#!/bin/bash
 echo "srun $*" >>{log}
 while [[ $1 == --* ]]; do shift; done
@@ -37,14 +37,14 @@ wait -n && wait -n
 
 
 def slurm_launch():
-    """LEMUR_LAUNCH as the profile's submit command sets it, for a rule of two threads."""
+    """LEMUR_LAUNCH as the profile's submit command sets it for a rule with two threads."""
     profile = read_yaml(ROOT / "profiles/slurm/config.yaml")
     return re.search(r"LEMUR_LAUNCH='([^']*)'", profile["cluster-generic-submit-cmd"])[1].format(threads=2)
 
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of this checkout's code whose base model is tiny, on a mesh of two devices."""
+    """A copy of this checkout's code with a tiny base model on a mesh of two devices."""
     root = tmp_path / "a checkout"
     root.mkdir()
     shutil.copytree(ROOT / "src", root / "src")
@@ -63,14 +63,14 @@ def free_port():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["slurm", "tpu_pod"])
-def test_one_process_a_host(kind, checkout, inputs, tmp_path):
+def test_one_process_per_host(kind, checkout, inputs, tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
     name, script, launch = {
         "slurm": ("srun", SRUN, slurm_launch()),
         "tpu_pod": ("gcloud", GCLOUD, "profiles/tpu_pod/launch"),
     }[kind]
-    (tools / name).write_text(script.format(log=shlex.quote(str(tmp_path / "asked")), port=free_port()))
+    (tools / name).write_text(script.format(log=shlex.quote(str(tmp_path / "calls")), port=free_port()))
     (tools / name).chmod(0o755)
     variables = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "XLA_", "LEMUR_"))}
     variables |= {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": "src"}
@@ -82,10 +82,10 @@ def test_one_process_a_host(kind, checkout, inputs, tmp_path):
     command += [f"{key}={value}" for key, value in {**bindings, **out}.items()]
     done = subprocess.run(command, cwd=checkout, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    asked = (tmp_path / "asked").read_text()
+    calls = (tmp_path / "calls").read_text()
     if kind == "slurm":
-        assert asked.startswith("srun --ntasks-per-node=1 --cpus-per-task=2 ")
+        assert calls.startswith("srun --ntasks-per-node=1 --cpus-per-task=2 ")
     else:
-        assert asked.startswith("gcloud compute tpus tpu-vm ssh a pod --worker=all --quiet --command=cd ")
+        assert calls.startswith("gcloud compute tpus tpu-vm ssh a pod --worker=all --quiet --command=cd ")
     assert sorted(path.name for path in (checkout / "out").iterdir()) == ["curve.csv", "model", "report.json"]
     assert (checkout / "out/model/model.safetensors").stat().st_size > 1000

@@ -1,4 +1,4 @@
-"""What a running training shows; nothing that fails there ends it."""
+"""The live log of a running training; no failure in it ends the training."""
 
 import json
 import sys
@@ -11,10 +11,10 @@ from tests.model.reference import small_config
 
 
 class Server:
-    """Stands for the mlflow module; every call after the start fails."""
+    """Stands in for the mlflow module; every call after the start fails."""
 
     def __init__(self):
-        self.asked = []
+        self.calls = []
 
     def start(self, *_, **__):
         return None
@@ -22,32 +22,32 @@ class Server:
     set_tracking_uri = set_experiment = start_run = start
 
     def log_metrics(self, *_, **__):
-        self.asked.append("log_metrics")
+        self.calls.append("log_metrics")
         raise ConnectionError("gone")
 
     def end_run(self):
-        self.asked.append("end_run")
+        self.calls.append("end_run")
         raise ConnectionError("gone")
 
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    found = Server()
-    monkeypatch.setitem(sys.modules, "mlflow", found)
+    module = Server()
+    monkeypatch.setitem(sys.modules, "mlflow", module)
     monkeypatch.setenv("LEMUR_LIVE_MLFLOW", "http://127.0.0.1:1")
     monkeypatch.setattr(live, "ROOT", tmp_path)
-    return SimpleNamespace(asked=found.asked, file=tmp_path / ".lemur" / "live" / "run.jsonl")
+    return SimpleNamespace(calls=module.calls, file=tmp_path / ".lemur" / "live" / "run.jsonl")
 
 
-def test_a_server_that_is_gone_ends_its_own_log_only(server, caplog):
-    with live.Live("run", small_config(), 16) as shown:
+def test_losing_the_server_ends_only_the_log_to_it(server, caplog):
+    with live.Live("run", small_config(), 16) as log:
         for step in (1, 2):
-            shown.step({"step": step, "loss": 1.5}, rows=4)
+            log.step({"step": step, "loss": 1.5}, rows=4)
     assert [json.loads(line)["step"] for line in server.file.read_text().splitlines()] == [1, 2]
-    assert server.asked == ["log_metrics"] and "the live log to MLflow ends: gone" in caplog.text
+    assert server.calls == ["log_metrics"] and "the live log to MLflow ends here: gone" in caplog.text
 
 
-def test_a_server_that_is_gone_at_the_end_stops_nothing(server, caplog):
+def test_losing_the_server_at_the_end_raises_nothing(server, caplog):
     with live.Live("run", small_config(), 16):
         pass
-    assert server.asked == ["end_run"] and "the live log was not closed: gone" in caplog.text
+    assert server.calls == ["end_run"] and "the live log was not closed: gone" in caplog.text

@@ -1,4 +1,4 @@
-"""Which targets count, and with what weight."""
+"""Which targets count, and with which weight."""
 
 import jax
 import numpy as np
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemur.model.weights import build
-from lemur.training.loss import joined, prepare, weighted_loss
+from lemur.training.loss import join_documents, prepare, weighted_loss
 from tests.model.reference import random_tensors, small_config
 
 
@@ -19,7 +19,7 @@ def batch(segments, loss):
     }
 
 
-def test_targets_are_inside_a_document_and_marked():
+def test_only_marked_targets_inside_a_document_count():
     arrays = prepare(batch([[1, 1, 2, 2, 0, 0]], [[1, 1, 1, 0, 1, 1]]), 1, "tokens")
     # 0->1 counts; 1->2 begins a document; 2->3 is not marked; 3->4 and 4->5 are padding.
     assert arrays["weights"][0].tolist() == [[1, 0, 0, 0, 0]]
@@ -29,16 +29,16 @@ def test_targets_are_inside_a_document_and_marked():
 
 
 def test_joined_documents_are_one_text_to_the_model():
-    apart = batch([[1, 1, 1, 2, 2, 2, 0, 0]], [[0, 1, 1, 0, 1, 1, 0, 0]])
-    apart["positions"] = np.array([[0, 1, 2, 0, 1, 2, 0, 0]], np.uint16)
-    together = joined(apart)
-    assert together["segments"].tolist() == [[1] * 6 + [0, 0]]
-    assert together["positions"].tolist() == [[0, 1, 2, 3, 4, 5, 0, 0]]
-    assert np.array_equal(prepare(apart, 1, "tokens")["weights"], prepare(together, 1, "tokens")["weights"])
+    separate = batch([[1, 1, 1, 2, 2, 2, 0, 0]], [[0, 1, 1, 0, 1, 1, 0, 0]])
+    separate["positions"] = np.array([[0, 1, 2, 0, 1, 2, 0, 0]], np.uint16)
+    joined = join_documents(separate)
+    assert joined["segments"].tolist() == [[1] * 6 + [0, 0]]
+    assert joined["positions"].tolist() == [[0, 1, 2, 3, 4, 5, 0, 0]]
+    assert np.array_equal(prepare(separate, 1, "tokens")["weights"], prepare(joined, 1, "tokens")["weights"])
     # Without begin markers the second document's first token is a target too.
-    marked = {**apart, "loss": np.ones((1, 8), np.uint8)}
+    marked = {**separate, "loss": np.ones((1, 8), np.uint8)}
     assert (prepare(marked, 1, "tokens")["weights"] > 0).tolist() == [[[True, True, False, True, True, False, False]]]
-    assert (prepare(joined(marked), 1, "tokens")["weights"] > 0).tolist() == [[[True] * 5 + [False] * 2]]
+    assert (prepare(join_documents(marked), 1, "tokens")["weights"] > 0).tolist() == [[[True] * 5 + [False] * 2]]
 
     config = small_config()
     model = build(config, random_tensors(config).__getitem__)
@@ -46,10 +46,10 @@ def test_joined_documents_are_one_text_to_the_model():
     def logits(rows):
         return np.asarray(model(*(rows[name].astype(np.int32) for name in ("tokens", "segments", "positions"))))[0]
 
-    tokens = apart["tokens"].astype(np.int32)
-    np.testing.assert_allclose(logits(together)[:6], np.asarray(model(tokens[:, :6]))[0], atol=1e-5)
-    np.testing.assert_allclose(logits(apart)[3:6], np.asarray(model(tokens[:, 3:6]))[0], atol=1e-5)
-    assert np.abs(logits(together)[3:6] - logits(apart)[3:6]).max() > 0.01
+    tokens = separate["tokens"].astype(np.int32)
+    np.testing.assert_allclose(logits(joined)[:6], np.asarray(model(tokens[:, :6]))[0], atol=1e-5)
+    np.testing.assert_allclose(logits(separate)[3:6], np.asarray(model(tokens[:, 3:6]))[0], atol=1e-5)
+    assert np.abs(logits(joined)[3:6] - logits(separate)[3:6]).max() > 0.01
 
 
 def test_padding_to_a_multiple_adds_no_target():
@@ -62,14 +62,14 @@ def test_padding_to_a_multiple_adds_no_target():
     assert (padded["segments"][..., 5:] == 0).all()
 
 
-def test_the_total_of_all_processes_normalises():
+def test_weights_are_normalised_by_the_total_over_all_processes():
     rows = batch([[1] * 5, [1, 1, 0, 0, 0]], np.ones((2, 5)))
     whole = prepare(rows, 1, "tokens")["weights"][0]
-    first = prepare({name: array[:1] for name, array in rows.items()}, 1, "tokens", total=lambda mine: mine + 1)
+    first = prepare({name: array[:1] for name, array in rows.items()}, 1, "tokens", total=lambda local: local + 1)
     assert np.array_equal(first["weights"][0][0], whole[0])
 
 
-def test_sequences_of_different_length_weigh_as_asked():
+def test_normalisation_decides_the_weight_of_sequences_of_different_length():
     segments = [[1] * 5, [1, 1, 0, 0, 0]]
     marked = np.ones((2, 5))
     by_token = prepare(batch(segments, marked), 1, "tokens")["weights"][0]
@@ -113,5 +113,5 @@ def test_gradients_of_microbatches_add_up_to_the_batch():
     (loss, by_source), _ = total(1)
     counted = prepare(given_batch, 1, "tokens")["weights"] > 0
     assert np.isclose(np.asarray(by_source).sum() / counted.sum(), loss, rtol=1e-5)
-    for one, many in zip(jax.tree.leaves(total(1)), jax.tree.leaves(total(2)), strict=True):
-        np.testing.assert_allclose(one, many, atol=2e-5, rtol=1e-4)
+    for whole, summed in zip(jax.tree.leaves(total(1)), jax.tree.leaves(total(2)), strict=True):
+        np.testing.assert_allclose(whole, summed, atol=2e-5, rtol=1e-4)

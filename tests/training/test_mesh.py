@@ -1,4 +1,4 @@
-"""One training on meshes of eight forced CPU devices and in several processes: the same numbers, cut differently."""
+"""One training on meshes of eight simulated CPU devices and in several processes gives the same numbers."""
 
 import csv
 import os
@@ -31,7 +31,7 @@ def finish(process, code=0):
 
 
 def start_all(count, *arguments, **environment):
-    """The same program in `count` processes that find each other."""
+    """Start the same program in `count` processes that connect to each other."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         coordinator = f"127.0.0.1:{free.getsockname()[1]}"
@@ -39,13 +39,13 @@ def start_all(count, *arguments, **environment):
     return [start(*arguments, **shared, LEMUR_PROCESS=str(index), **environment) for index in range(count)]
 
 
-def compare(one, other):
-    with np.load(one) as expected, np.load(other) as found:
-        assert set(expected) == set(found)
+def compare(reference, other):
+    with np.load(reference) as expected, np.load(other) as arrays:
+        assert set(expected) == set(arrays)
         for name in set(expected) - {"largest_part"}:
             scale = max(float(np.abs(expected[name]).max()), 1e-3)
-            np.testing.assert_allclose(found[name], expected[name], atol=2e-5 * scale, rtol=1e-5, err_msg=name)
-        return float(found["largest_part"])
+            np.testing.assert_allclose(arrays[name], expected[name], atol=2e-5 * scale, rtol=1e-5, err_msg=name)
+        return float(arrays["largest_part"])
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def check_meshes(inputs, tmp_path, single, meshes):
 
 
 def test_loss_and_gradients_are_equal_on_every_axis(inputs, tmp_path, single):
-    # The number: the largest part of a parameter that a device holds.
+    # The fraction is the largest part of a parameter that a device holds.
     check_meshes(inputs, tmp_path, single, {"1x8x1x1": 1 / 8, "1x2x2x2": 1 / 4})
 
 
@@ -85,11 +85,11 @@ def test_loss_and_gradients_are_equal_on_more_meshes(inputs, tmp_path, single):
     )
 
 
-def test_a_sequence_axis_gathers_weights_and_no_whole_batch(inputs, tmp_path):
+def test_a_sequence_axis_gathers_weights_but_not_the_whole_batch(inputs, tmp_path):
     errors = finish(start("sent", inputs, tmp_path, "1x2x2x2", "1x1x4x2"))
     assert "Involuntary full rematerialization" not in errors
     sent = read_json(tmp_path / "sent.json")
-    # Before `sharding.gathered`: 12.1 and 22.9 MB. At 70B it was 122 GiB of memory, now 5 (of 4 layers).
+    # Before `sharding.gather_weight`: 12.1 and 22.9 MB. At 70B it was 122 GiB of memory, now 5 (of 4 layers).
     assert sent == pytest.approx({"1x2x2x2": 7.8e6, "1x1x4x2": 9.8e6}, rel=0.1)
 
 
@@ -100,33 +100,33 @@ def curve(path):
 
 @pytest.mark.slow
 def test_several_processes_train_as_one_and_a_save_resumes_under_another_mesh(inputs, tmp_path, monkeypatch):
-    """One process and one device; two processes of four devices; and the second, told to end in its fourth step,
-    resumed by one process of eight devices under another mesh."""
+    """Compares one process with one device, two processes of four devices each, and the latter stopped in the fourth
+    step and resumed by one process of eight devices on another mesh."""
     finish(start("stage", inputs, tmp_path / "one", "1x1x1x1", 8, 0))
     for process in start_all(2, "stage", inputs, tmp_path / "two", "2x2x1x2", 8, 0):
         finish(process)
     expected = curve(tmp_path / "one" / "0" / "curve.csv")
-    found = curve(tmp_path / "two" / "0" / "curve.csv")
+    two_processes = curve(tmp_path / "two" / "0" / "curve.csv")
     assert (tmp_path / "two" / "0" / "curve.csv").read_bytes() == (tmp_path / "two" / "1" / "curve.csv").read_bytes()
     assert not (tmp_path / "two" / "1" / "model" / "model.safetensors").exists()
 
     for process in start_all(2, "stage", inputs, tmp_path / "left", "2x2x1x2", 8, 4):
         assert "SIGTERM after step 5 of 8: the state is saved" in finish(process, 1)
     assert not (tmp_path / "left" / "0" / "model").exists()
-    # Without leave it starts anew, and says that there is a save.
-    errors = finish(start("stage", inputs, tmp_path / "anew", "1x2x2x2", 8, 0, LEMUR_CHECKPOINT_KEEP_EVERY="1"))
+    # Without LEMUR_RESUME it starts at step 0, and warns that there is a save.
+    errors = finish(start("stage", inputs, tmp_path / "fresh", "1x2x2x2", 8, 0, LEMUR_CHECKPOINT_KEEP_EVERY="1"))
     assert "save after step 5 of this training under another numerics profile" in errors
-    finish(start("stage", inputs, tmp_path / "gone_on", "1x2x2x2", 8, 0, LEMUR_RESUME="any"))
-    resumed = curve(tmp_path / "gone_on" / "0" / "curve.csv")
-    profiles = read_json(tmp_path / "gone_on" / "0" / "report.json")["profiles"]
+    finish(start("stage", inputs, tmp_path / "resumed", "1x2x2x2", 8, 0, LEMUR_RESUME="any"))
+    resumed = curve(tmp_path / "resumed" / "0" / "curve.csv")
+    profiles = read_json(tmp_path / "resumed" / "0" / "report.json")["profiles"]
     assert [(entry["after_step"], entry["profile"]["mesh"]["sequence"]) for entry in profiles] == [(0, 1), (5, 2)]
     assert [entry["profile"]["processes"] for entry in profiles] == [2, 1]
 
-    for other in (found, resumed):
+    for other in (two_processes, resumed):
         assert [row["tokens"] for row in other] == [row["tokens"] for row in expected]
-        for mine, theirs in zip(expected, other, strict=True):
-            assert theirs == pytest.approx(mine, rel=2e-3), mine["step"]
-    assert resumed[:6] == found[:6]
+        for expected_row, row in zip(expected, other, strict=True):
+            assert row == pytest.approx(expected_row, rel=2e-3), expected_row["step"]
+    assert resumed[:6] == two_processes[:6]
 
 
 def params(**changes):

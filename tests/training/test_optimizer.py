@@ -1,4 +1,4 @@
-"""The schedule the paper states, and AdamW against its formula."""
+"""The paper's learning rate schedule, and AdamW compared with its formula."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +26,7 @@ def test_the_papers_schedule():
 
 
 @pytest.mark.parametrize(("schedule", "last"), [("linear", 0.1), ("cosine", 0.1), ("constant", 1.0)])
-def test_the_fall_ends_at_its_share_of_the_peak(schedule, last):
+def test_the_decay_ends_at_its_share_of_the_peak(schedule, last):
     rate = learning_rate(params(schedule=schedule, warmup_steps=0, peak_learning_rate=1.0, final_ratio=0.1), 1000)
     assert float(rate(0)) == pytest.approx(1.0)
     assert float(rate(999)) == pytest.approx(last, abs=2e-3)

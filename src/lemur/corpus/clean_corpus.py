@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 class Params(Rules):
     max_bytes: dict[Source, int | None] = Field(
-        description="UTF-8 bytes taken of each source, chosen by hash and held in memory till all is read: for small "
-        "scales; null = all"
+        description="UTF-8 bytes to take from each source; documents are chosen by hash and held in memory until the "
+        "whole source is read, so use it at small scales only; null = all"
     )
-    seed: int = Field(ge=0, description="of that choice")
-    split_chars: dict[Source, int] = Field(description="sources whose documents are cut between paragraphs into parts")
-    max_bad_share: float = Field(ge=0, le=1, description="malformed records of a source that are tolerated")
+    seed: int = Field(ge=0, description="seed of that choice")
+    split_chars: dict[Source, int] = Field(description="split this source's documents into parts, between paragraphs")
+    max_bad_share: float = Field(ge=0, le=1, description="largest share of a source's records that may be malformed")
 
 
 def clean_corpus(
@@ -49,7 +49,7 @@ def clean_corpus(
     rejects: Path,
     report: Path,
 ) -> None:
-    """Write the documents that pass the rules, in the order of the sources and their files, at any worker count."""
+    """Write the documents that pass the rules, in the order of the sources and their files, with any worker count."""
     from lemur.core.parallel import map_in_order
     from lemur.corpus import judging
     from lemur.corpus.documents import documents_writer
@@ -61,10 +61,10 @@ def clean_corpus(
     with documents_writer(documents) as write, jsonl_writer(rejects) as reject:
         counts = Counts("clean_corpus", reject)
         items = reader.items(documents, [stack, refinedweb, wikipedia, books, arxiv, stackexchange, dm_mathematics])
-        verdicts = map_in_order(judging.judge_batch, judging.batches(items), start=judging.start, arguments=(params,))
-        for source, where, record, reason, detail, found in chain.from_iterable(verdicts):
+        verdicts = map_in_order(judging.judge_batch, judging.batches(items), start=judging.load, arguments=(params,))
+        for source, where, record, reason, detail, redactions in chain.from_iterable(verdicts):
             counts.entered(source)
-            if reason == OVER:  # judged by nothing but chance: the rejects have its place, not its text
+            if reason == OVER:  # dropped by chance alone: the rejects record its place, not its text
                 counts.dropped(source, OVER, where=where)
             elif reason is not None:
                 counts.dropped(source, reason, record, where=where, detail=detail)
@@ -74,7 +74,7 @@ def clean_corpus(
                 counts.left(source)
                 kept[source] += 1
                 characters[source] += len(record["text"])
-                redacted.setdefault(source, Counter()).update(found)
+                redacted.setdefault(source, Counter()).update(redactions)
     counts.write(
         report,
         characters=dict(sorted(characters.items())),
@@ -85,7 +85,7 @@ def clean_corpus(
 
 
 def _records(fetched: "Fetched", work: Path) -> "Iterator[tuple[FetchedFile, RawDocument | BadRecord]]":
-    """Each record with its file; of files that are only listed, one at a time is on disk, below `work`."""
+    """Each record with its file. Files that are only listed are downloaded below `work`, one at a time."""
     from tqdm import tqdm
 
     from lemur.corpus.readers import read
@@ -102,7 +102,7 @@ def _records(fetched: "Fetched", work: Path) -> "Iterator[tuple[FetchedFile, Raw
 
 
 class _Reader:
-    """Reads the sources' folders into documents, and chooses among those that have a limit."""
+    """Reads the sources' folders into documents, and samples the sources that have a limit."""
 
     def __init__(self, params: Params) -> None:
         from lemur.corpus.sampling import Limit
@@ -116,9 +116,10 @@ class _Reader:
         self.places: dict[str, Record] = {}
 
     def items(self, work: Path, folders: list[Path]) -> "Iterator[Item]":
-        """Documents and what was dropped before. What has a limit comes last, when it is known what is chosen.
+        """Documents, and what was dropped before becoming one. Sources with a limit come last: their sample is known
+        only when everything is read.
 
-        A file that is only listed is downloaded to `work` for as long as it is read.
+        A file that is only listed is downloaded to `work` and removed after reading.
         """
         for folder in folders:
             yield from self._read(work, folder)
@@ -142,7 +143,7 @@ class _Reader:
                 continue
             source = source_of(raw.language) if raw.language is not None else fetched.name
             if source not in SOURCES:
-                raise ValueError(f"{file.path}: {source!r} is no source of the corpus; {list(SOURCES)} are")
+                raise ValueError(f"{file.path}: {source!r} is not a source of the corpus; {list(SOURCES)} are allowed")
             licence = " ".join(raw.licences) or file.licence
             for text in self._parts(source, raw.text):
                 item = Item(source, raw.where, text, licence, raw.licences)
@@ -150,12 +151,12 @@ class _Reader:
                     yield item
                     continue
                 order = rank(self.params.seed, text)
-                for fallen in self.limits[source].push(order, raw.where, len(text.encode()), item):
-                    yield Item(source, fallen.where, reason=OVER)
+                for evicted in self.limits[source].push(order, raw.where, len(text.encode()), item):
+                    yield Item(source, evicted.where, reason=OVER)
         if bad > self.params.max_bad_share * entered:
             raise ValueError(
                 f"{folder}: {bad} of {entered} records are malformed (clean_corpus.max_bad_share allows "
-                f"{self.params.max_bad_share}); look at the source, or raise that parameter if this is expected"
+                f"{self.params.max_bad_share}); check the source, or raise that parameter if this is expected"
             )
 
     def _parts(self, source: str, text: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Rules that a document must pass; each gives the reason for which it drops one."""
+"""Rules that a document must pass, and how to split a long one."""
 
 import re
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ from lemur.corpus.rules import GroupRules
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n\s*")
 _BROKEN = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
 _ALPHANUMERIC = re.compile(r"[^\W_]")
-_HEAD_LINES = 10  # where a generator's notice stands
+_HEAD_LINES = 10  # lines searched for a generator's notice
 
 
 def tidy(text: str) -> str:
-    """One kind of line end, no byte-order mark, no spaces at the end, one final newline."""
+    """`text` with \\n as line end, no byte-order mark, no surrounding blanks, one final newline."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").strip("\n\x00 \t") + "\n"
 
 
-def fault(text: str, rules: GroupRules) -> tuple[str, str] | None:
-    """(reason, what was found) of the first rule that the text breaks; None if it passes."""
+def broken_rule(text: str, rules: GroupRules) -> tuple[str, str] | None:
+    """(reason, detail) of the first rule that the text breaks; None if it passes."""
     size = len(text)
     if size < rules.min_chars:
         return "too_short", f"{size} characters"
@@ -43,7 +43,7 @@ def fault(text: str, rules: GroupRules) -> tuple[str, str] | None:
 
 
 def split(text: str, max_chars: int) -> Iterator[str]:
-    """Parts of at most `max_chars`, as long as they get, cut between paragraphs, else lines, else anywhere."""
+    """Parts of at most `max_chars`, as long as possible; cut between paragraphs, else between lines, else anywhere."""
     part = ""
     for piece in _pieces(text, max_chars):
         if part and len(part) + len(piece) > max_chars:

@@ -17,34 +17,32 @@ if TYPE_CHECKING:
     from lemur.corpus.dedup.duplicates import Duplicates
 
 PACKAGES = ("rensa", "numpy")
-BEGINNING = 80  # characters of a document that the list of clusters shows
+SHOWN_CHARS = 80  # characters of each document in the list of clusters
 
 log = logging.getLogger(__name__)
 
 
 class Params(StageParams):
-    shingle_words: int = Field(ge=1, description="words and signs in a shingle")
+    shingle_words: int = Field(ge=1, description="words and punctuation marks in a shingle")
     renamed_tokens: int | None = Field(
-        ge=2, description="words and signs in a shingle of code that is blind to names; null = renamed code is kept"
+        ge=2, description="tokens in a shingle of code that ignores names; null = keep code that only differs in names"
     )
-    bands: int = Field(ge=1, description="bands of a signature; two documents that agree in one are compared")
+    bands: int = Field(ge=1, description="bands of a signature; documents that agree in one band are compared")
     rows: int = Field(ge=1, description="permutations in a band")
-    min_similarity: float = Field(
-        gt=0, le=1, description="Jaccard similarity of shingles from which two are duplicates"
-    )
-    min_renamed_similarity: float = Field(gt=0, le=1, description="the same of shingles that are blind to names")
-    seed: int = Field(ge=0, description="of the permutations, and of the planted copies")
-    planted: int = Field(ge=0, description="documents of which copies are planted, to report precision and recall")
+    min_similarity: float = Field(gt=0, le=1, description="lowest Jaccard similarity of two duplicates' shingles")
+    min_renamed_similarity: float = Field(gt=0, le=1, description="the same for shingles that ignore names")
+    seed: int = Field(ge=0, description="seed of the permutations and of the planted copies")
+    planted: int = Field(ge=0, description="documents to plant copies of, to report precision and recall")
 
 
 def dedup_corpus(
     params: Params, documents: Path, *, distinct: Path, rejects: Path, clusters: Path, report: Path
 ) -> None:
-    """Keep of each cluster of duplicates its longest document, of several the one of smallest id.
+    """Keep the longest document of each cluster of duplicates; ties go to the smallest id.
 
-    What stays depends on the documents alone, not on their order or files. `clusters` has one line a cluster: what was
-    kept and, for each other member, why it is a duplicate. Jaccard similarities are to the kept document; members that
-    are alike only through a third one can be below the least that params.yaml names.
+    The choice depends on the documents alone, not on their order or files. `clusters` has one line per cluster: the
+    kept document and, for each other member, why it is a duplicate. Jaccard similarities are to the kept document;
+    members linked only through a third document can fall below the minimum in params.yaml.
     """
     from tqdm import tqdm
 
@@ -55,33 +53,33 @@ def dedup_corpus(
     from lemur.corpus.sampling import Limit, rank
 
     settings = Settings(params.shingle_words, params.renamed_tokens, params.bands, params.rows, params.seed)
-    least = (params.min_similarity, params.min_renamed_similarity)
+    thresholds = (params.min_similarity, params.min_renamed_similarity)
     distinct.mkdir(parents=True)
     with TemporaryDirectory(prefix=".work-", dir=distinct) as work:
-        duplicates = Duplicates(documents, settings, *least, Path(work))
-        found = _Found(params, documents, duplicates)
-        found.write(clusters)
+        duplicates = Duplicates(documents, settings, *thresholds, Path(work))
+        removals = _Removals(params, documents, duplicates)
+        removals.write(clusters)
         sample = Limit(params.planted)
-        across = 0
+        across_sources = 0
         with documents_writer(distinct) as write, jsonl_writer(rejects) as reject:
             counts = Counts("dedup_corpus", reject)
             for place, record in enumerate(tqdm(read_documents(documents), desc="dedup_corpus")):
                 source = record["source"]
                 counts.entered(source)
-                why = found.why(place)
-                if why is None:
+                removal = removals.at(place)
+                if removal is None:
                     counts.left(source)
                     write(record)
                     for _ in sample.push(rank(params.seed, record["id"]), record["id"], 1, record):
                         pass
                     continue
-                reason, detail, kept_source = why
-                across += kept_source != source
+                reason, detail, kept_source = removal
+                across_sources += kept_source != source
                 counts.dropped(source, reason, record, **detail)
-        planted = evaluate(sample.chosen(), settings, *least, Path(work) / "planted") if params.planted else None
+        planted = evaluate(sample.chosen(), settings, *thresholds, Path(work) / "planted") if params.planted else None
     counts.write(
         report,
-        clusters={"count": found.count, "largest": found.largest, "removed_across_sources": across},
+        clusters={"count": removals.count, "largest": removals.largest, "removed_across_sources": across_sources},
         compared_pairs=duplicates.compared,
         planted=planted,
     )
@@ -90,8 +88,11 @@ def dedup_corpus(
     )
 
 
-class _Found:
-    """The clusters, and for each document's place what it is a duplicate of."""
+class _Removals:
+    """The clusters, and for each removed document the one that is kept instead.
+
+    `count`: clusters; `largest`: members of the largest one.
+    """
 
     def __init__(self, params: Params, documents: Path, duplicates: "Duplicates") -> None:
         self._params = params
@@ -105,7 +106,7 @@ class _Found:
             self._keeper[[member for member in members if member != keeper]] = keeper
             self.count += 1
             self.largest = max(self.largest, len(members))
-        # By rising kept document, then member.
+        # Ordered by kept document, then member.
         dropped = np.flatnonzero(self._keeper >= 0)
         self._dropped = dropped[np.argsort(self._keeper[dropped], kind="stable")]
         self._similarity = np.zeros((len(dropped), 2))
@@ -115,12 +116,12 @@ class _Found:
         self._by_place = np.argsort(entries["place"][self._dropped], kind="stable")
         self._places = entries["place"][self._dropped][self._by_place]
 
-    def why(self, place: int) -> tuple[str, Record, str] | None:
-        """Reason, detail and the kept document's source of what is dropped at `place`."""
-        at = int(np.searchsorted(self._places, place))
-        if at == len(self._places) or self._places[at] != place:
+    def at(self, place: int) -> tuple[str, Record, str] | None:
+        """(reason, detail, source of the kept document) if the document at `place` is removed, else None."""
+        index = int(np.searchsorted(self._places, place))
+        if index == len(self._places) or self._places[index] != place:
             return None
-        row = int(self._by_place[at])
+        row = int(self._by_place[index])
         reason, detail = self._reason(row)
         keeper = self._duplicates.entries[self._keeper[self._dropped[row]]]
         source = self._duplicates.place(int(self._keeper[self._dropped[row]])).source
@@ -147,10 +148,10 @@ class _Found:
                 members = []
                 for row in range(start, end):
                     reason, detail = self._reason(row)
-                    members.append({**self._shown(int(self._dropped[row])), "reason": reason, **detail})
-                write({"cluster": number, "kept": self._shown(int(keepers[start])), "members": members})
+                    members.append({**self._summary(int(self._dropped[row])), "reason": reason, **detail})
+                write({"cluster": number, "kept": self._summary(int(keepers[start])), "members": members})
 
-    def _shown(self, number: int) -> Record:
+    def _summary(self, number: int) -> Record:
         from lemur.core.records import read_at
 
         entry = self._duplicates.entries[number]
@@ -161,5 +162,5 @@ class _Found:
             "id": entry["id"].decode(),
             "source": place.source,
             "characters": int(entry["length"]),
-            "begins": text[:BEGINNING],
+            "begins": text[:SHOWN_CHARS],
         }

@@ -1,4 +1,4 @@
-"""Folders of documents: one JSON lines file for each source of Table 8, empty where there is none."""
+"""Folders of documents: one JSON lines file for each source of Table 8, empty if the source has no documents."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

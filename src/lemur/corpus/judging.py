@@ -1,20 +1,20 @@
-"""Whether a document of the corpus is kept: a function of the document alone, so that any process may compute it."""
+"""Whether a document of the corpus is kept: a function of the document alone, so any process can compute it."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from lemur.core.records import Record, content_id
-from lemur.corpus.cleaning import fault
+from lemur.corpus.cleaning import broken_rule
 from lemur.corpus.privacy import Secrets, redact
 from lemur.corpus.rules import Rules
 from lemur.corpus.sources import group
 
-BATCH_CHARS = 1 << 20  # characters judged at a time by one worker
+BATCH_CHARS = 1 << 20  # characters in a worker's batch
 
 
 class Item(NamedTuple):
-    """A document as it was read, or, with a `reason`, what was dropped before it was one."""
+    """A document as read, or, with a `reason`, a record that was dropped before it became one."""
 
     source: str
     where: str
@@ -26,7 +26,7 @@ class Item(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`record` is kept if `reason` is None, else dropped; `redacted` counts what was replaced in it."""
+    """`record` is kept if `reason` is None, else dropped; `redacted` counts the replacements in it by kind."""
 
     source: str
     where: str
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
 
 
 def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Lists of items of `BATCH_CHARS` together."""
+    """Lists of items that together reach `BATCH_CHARS`."""
     batch: list[Item] = []
     chars = 0
     for item in items:
@@ -56,15 +56,15 @@ def judge(rules: Rules, secrets: Secrets, item: Item) -> Verdict:
     kind = group(item.source)
     text = item.text
     record = {"source": item.source, "group": kind, "licence": item.licence, "text": text}
-    found = fault(text, rules.rules[kind])
+    rejection = broken_rule(text, rules.rules[kind])
     allowed = rules.licences
     licences = list(item.licences)
     if kind == "code" and allowed is not None and not (licences and set(licences) <= set(allowed)):
-        found = "licence", f"{licences} are not all permissive" if licences else "none is known"
-    if not found and (secret := secrets.find(text)):
-        found = "secret", secret
-    if found:
-        return Verdict(item.source, item.where, record, *found, Counter())
+        rejection = "licence", f"{licences} are not all permissive" if licences else "none is known"
+    if not rejection and (secret := secrets.find(text)):
+        rejection = "secret", secret
+    if rejection:
+        return Verdict(item.source, item.where, record, *rejection, Counter())
     redacted: Counter[str] = Counter()
     if rules.personal_data == "redact":
         text, redacted = redact(text)
@@ -72,8 +72,8 @@ def judge(rules: Rules, secrets: Secrets, item: Item) -> Verdict:
     return Verdict(item.source, item.where, {"id": content_id(item.source, text), **record}, None, None, redacted)
 
 
-def start(rules: Rules) -> tuple[Rules, Secrets]:
-    """What `judge_batch` needs once in a process: the rules and their detectors."""
+def load(rules: Rules) -> tuple[Rules, Secrets]:
+    """The state that `judge_batch` needs, loaded once per process: the rules and their detectors."""
     return rules, Secrets(rules.secret_detectors)
 
 

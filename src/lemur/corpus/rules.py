@@ -1,4 +1,4 @@
-"""What a document of the corpus must be like, as params.yaml states it."""
+"""The rules for the corpus's documents, as params.yaml sets them."""
 
 from typing import Literal
 
@@ -12,15 +12,23 @@ class GroupRules(StageParams):
     max_chars: int = Field(ge=1, description="longest document, characters")
     max_line_chars: int | None = Field(ge=1, description="longest line, characters; null = any")
     max_mean_line_chars: int | None = Field(
-        ge=1, description="mean line, characters: minified code is above; null = any"
+        ge=1, description="longest mean line, characters, which minified code exceeds; null = any"
     )
-    min_alphanumeric_share: float = Field(ge=0, le=1, description="letters and digits among all characters")
-    max_broken_share: float = Field(ge=0, le=1, description="control and replacement characters among all")
-    generated_markers: list[str] = Field(description="notices of generated files, in the first 10 lines, any case")
+    min_alphanumeric_share: float = Field(
+        ge=0, le=1, description="lowest share of letters and digits among the characters"
+    )
+    max_broken_share: float = Field(ge=0, le=1, description="highest share of control and replacement characters")
+    generated_markers: list[str] = Field(
+        description="drop files with one of these in their first 10 lines, in any case"
+    )
 
 
 class Rules(StageParams):
-    licences: list[str] | None = Field(description="licences of code that are permissive (SPDX); null = any")
-    rules: dict[Literal["code", "text"], GroupRules] = Field(description="rules of code and of text")
-    secret_detectors: list[str] = Field(description="detectors of detect-secrets; what they find drops the document")
-    personal_data: Literal["redact", "keep"] = Field(description="e-mail addresses and public IPv4 addresses")
+    licences: list[str] | None = Field(description="permissive licences of code (SPDX ids); null = any")
+    rules: dict[Literal["code", "text"], GroupRules] = Field(description="rules for code and for text")
+    secret_detectors: list[str] = Field(
+        description="drop documents in which one of these detectors of detect-secrets finds something"
+    )
+    personal_data: Literal["redact", "keep"] = Field(
+        description="what to do with e-mail addresses and public IPv4 addresses"
+    )

@@ -1,4 +1,4 @@
-"""Choices made by a hash of content, so that neither order nor the number of workers changes them."""
+"""Sampling by a hash of the content, so that neither order nor the number of workers changes the choice."""
 
 import hashlib
 import heapq
@@ -8,28 +8,28 @@ from typing import Any
 
 
 def rank(seed: int, identifier: str) -> int:
-    """A number in [0, 2^64), as if drawn at random for `identifier`."""
+    """A pseudorandom number in [0, 2^64) for `identifier`."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{identifier}".encode()).digest()[:8], "big")
 
 
 @dataclass
 class Limit:
-    """Items of lowest rank until their sizes reach `size`. Keeps those items themselves in memory, and no others."""
+    """The items of lowest rank whose sizes together reach `size`. Only these are held in memory."""
 
     size: int
     total: int = 0
     _heap: list[tuple[int, str, int, Any]] = field(default_factory=list)
 
     def push(self, rank: int, identifier: str, size: int, item: Any) -> Iterator[Any]:
-        """Offer an item; the items that thereby fall out, perhaps this one."""
-        # Negative ranks: heapq gives the smallest, and the highest rank goes first. Identical items are alike.
+        """Offer an item; yields the items that this evicts, possibly including itself."""
+        # heapq pops the smallest, and the highest rank has to go first, hence negative ranks.
         heapq.heappush(self._heap, (-rank, identifier, size, item))
         self.total += size
         while self._heap and self.total - self._heap[0][2] >= self.size:
-            _, _, lost, fallen = heapq.heappop(self._heap)
-            self.total -= lost
-            yield fallen
+            _, _, evicted_size, evicted = heapq.heappop(self._heap)
+            self.total -= evicted_size
+            yield evicted
 
     def chosen(self) -> list[Any]:
-        """By rising rank."""
+        """The items, lowest rank first."""
         return [item for *_, item in sorted(self._heap, key=lambda entry: (-entry[0], entry[1]))]

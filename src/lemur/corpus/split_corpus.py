@@ -14,16 +14,16 @@ log = logging.getLogger(__name__)
 
 
 class Params(StageParams):
-    share: float = Field(ge=0, lt=1, description="of a source's documents, chosen by a hash of their ids")
-    min_documents: int = Field(ge=0, description="held out of each source, though never more than half of it")
-    max_bytes: int = Field(ge=0, description="UTF-8 bytes held out of each source at most")
-    seed: int = Field(ge=0, description="of the choice")
+    share: float = Field(ge=0, lt=1, description="share of a source's documents to hold out, chosen by a hash of ids")
+    min_documents: int = Field(ge=0, description="fewest documents to hold out of a source, but never over half of it")
+    max_bytes: int = Field(ge=0, description="most UTF-8 bytes to hold out of a source")
+    seed: int = Field(ge=0, description="seed of the choice")
 
 
 def split_corpus(params: Params, documents: Path, *, train: Path, heldout: Path, report: Path) -> None:
-    """A document's side follows from its id, so that more data moves none from one side to the other.
+    """A document's id decides its side, so adding data moves no document from one side to the other.
 
-    Exceptions are `min_documents` and `max_bytes`, which take and give back by the same rank.
+    Only `min_documents` and `max_bytes` can move one; they add and remove documents by the same rank.
     """
     from lemur.corpus.documents import documents_writer, read_source
     from lemur.corpus.sources import SOURCES
@@ -32,10 +32,10 @@ def split_corpus(params: Params, documents: Path, *, train: Path, heldout: Path,
     sizes = {}
     with documents_writer(train) as write_train, documents_writer(heldout) as write_heldout:
         for source in SOURCES:
-            chosen, sizes[source] = _chosen(params, documents, source)
+            heldout_ids, sizes[source] = _choose(params, documents, source)
             for record in read_source(documents, source):
                 counts.entered(source)
-                if record["id"] in chosen:
+                if record["id"] in heldout_ids:
                     counts.dropped(source, "held_out")
                     write_heldout(record)
                 else:
@@ -45,13 +45,13 @@ def split_corpus(params: Params, documents: Path, *, train: Path, heldout: Path,
     log.info("split_corpus: %d of %d documents held out", counts.total_dropped("held_out"), counts.total_in())
 
 
-def _chosen(params: Params, documents: Path, source: str) -> tuple[set[str], int]:
-    """Ids held out and their bytes."""
+def _choose(params: Params, documents: Path, source: str) -> tuple[set[str], int]:
+    """The ids to hold out, and their documents' bytes."""
     from lemur.corpus.documents import read_source
     from lemur.corpus.sampling import rank
 
     limit = int(params.share * 2**64)
-    below: list[tuple[int, str, int]] = []
+    below_limit: list[tuple[int, str, int]] = []
     count = 0
 
     def rows() -> Iterator[tuple[int, str, int]]:
@@ -60,16 +60,16 @@ def _chosen(params: Params, documents: Path, source: str) -> tuple[set[str], int
             count += 1
             row = rank(params.seed, record["id"]), record["id"], len(record["text"].encode())
             if row[0] < limit:
-                below.append(row)
+                below_limit.append(row)
             yield row
 
-    # Nothing is kept of documents that cannot be chosen, so that memory does not grow with them.
-    first = nsmallest(max(params.min_documents, 1), rows())
-    least = min(params.min_documents, count // 2)
+    # Documents that cannot be chosen leave nothing in memory.
+    lowest = nsmallest(max(params.min_documents, 1), rows())
+    minimum = min(params.min_documents, count // 2)
     chosen: set[str] = set()
     total = 0
-    for number, (place, identifier, size) in enumerate(sorted({*below, *first})):
-        if place >= limit and number >= least:
+    for number, (document_rank, identifier, size) in enumerate(sorted({*below_limit, *lowest})):
+        if document_rank >= limit and number >= minimum:
             break
         if total + size <= params.max_bytes:
             chosen.add(identifier)

@@ -1,4 +1,4 @@
-"""Shape of a Llama model, read from and written to the `config.json` of a `LlamaForCausalLM` folder."""
+"""The shape of a Llama model, read from and written to the `config.json` of a `LlamaForCausalLM` folder."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RopeScaling:
-    """Stretch of the rotary frequencies: `linear` (position interpolation) or `llama3` (by wavelength)."""
+    """Scaling of the rotary frequencies: `linear` (position interpolation) or `llama3` (by wavelength)."""
 
     rope_type: str
     factor: float
@@ -19,7 +19,7 @@ class RopeScaling:
 
 @dataclass(frozen=True)
 class LlamaConfig:
-    """Hyperparameters under the names that `transformers.LlamaConfig` gives them. Hashable, so static under `jit`."""
+    """Hyperparameters, named as in `transformers.LlamaConfig`. Hashable, so static under `jit`."""
 
     vocab_size: int
     hidden_size: int
@@ -49,42 +49,43 @@ class LlamaConfig:
 
 
 def json_object(path: Path, key: str | None = None) -> dict[str, Any]:
-    """The JSON object in a file, or the one under `key` in it. Raises `ValueError` or `FileNotFoundError` naming it."""
+    """The JSON object in a file, or the one under `key` in it. Raises `ValueError` or `FileNotFoundError` that names
+    the file."""
     try:
-        found = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; is {path.parent} a model folder? Fetch it again") from None
     except ValueError as error:
         raise ValueError(f"{path}: not readable as JSON ({error}); it is probably truncated: fetch it again") from None
-    found = found.get(key) if key is not None and isinstance(found, dict) else found
-    if not isinstance(found, dict):
+    content = content.get(key) if key is not None and isinstance(content, dict) else content
+    if not isinstance(content, dict):
         raise ValueError(f"{path}: no JSON object{f' under {key!r}' if key else ''}; fetch it again")
-    return found
+    return content
 
 
 def read_config(path: Path) -> LlamaConfig:
-    """Read `config.json`. Raises `ValueError` naming file and key for what this model does not implement."""
-    found = json_object(path)
-    if found.get("model_type") != "llama":
-        raise ValueError(f"{path}: model_type is {found.get('model_type')!r}; only 'llama' can be loaded")
+    """Read `config.json`. Raises `ValueError` that names the file and the key this model does not implement."""
+    content = json_object(path)
+    if content.get("model_type") != "llama":
+        raise ValueError(f"{path}: model_type is {content.get('model_type')!r}; only 'llama' can be loaded")
     for key, allowed in (("hidden_act", "silu"), ("attention_bias", False), ("mlp_bias", False)):
-        if found.get(key, allowed) != allowed:
-            raise ValueError(f"{path}: {key} is {found[key]!r}; only {allowed!r} is implemented")
-    heads = found.get("num_attention_heads")
+        if content.get(key, allowed) != allowed:
+            raise ValueError(f"{path}: {key} is {content[key]!r}; only {allowed!r} is implemented")
+    heads = content.get("num_attention_heads")
     names = LlamaConfig.__dataclass_fields__
-    values = {name: found[name] for name in names if name in found and name != "rope_scaling"}
-    # transformers 5 keeps theta and scaling together in `rope_parameters`, version 4 in two keys.
-    rope = found.get("rope_parameters") or found.get("rope_scaling") or {}
-    values["rope_theta"] = float(rope.get("rope_theta", found.get("rope_theta", 10000.0)))
+    values = {name: content[name] for name in names if name in content and name != "rope_scaling"}
+    # transformers 5 keeps theta and scaling together in `rope_parameters`; version 4 has two keys.
+    rope = content.get("rope_parameters") or content.get("rope_scaling") or {}
+    values["rope_theta"] = float(rope.get("rope_theta", content.get("rope_theta", 10000.0)))
     values["rope_scaling"] = _rope_scaling(path, rope)
-    values["num_key_value_heads"] = found.get("num_key_value_heads") or heads
+    values["num_key_value_heads"] = content.get("num_key_value_heads") or heads
     if isinstance(eos := values.get("eos_token_id"), list):
         values["eos_token_id"] = eos[0]
     try:
-        values["head_dim"] = found.get("head_dim") or found["hidden_size"] // found["num_attention_heads"]
+        values["head_dim"] = content.get("head_dim") or content["hidden_size"] // content["num_attention_heads"]
         return LlamaConfig(**values)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: a key is missing ({error}); a LlamaForCausalLM config.json has it") from None
+        raise ValueError(f"{path}: a key is missing ({error}); every LlamaForCausalLM config.json has it") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -101,7 +102,7 @@ def _rope_scaling(path: Path, rope: dict[str, Any]) -> RopeScaling | None:
 
 
 def config_json(config: LlamaConfig, torch_dtype: str) -> dict[str, Any]:
-    """Content of `config.json`, readable by `transformers` 4 and 5."""
+    """The content of `config.json`, readable by `transformers` 4 and 5."""
     values = {name: getattr(config, name) for name in config.__dataclass_fields__}
     scaling = config.rope_scaling
     if scaling is None:

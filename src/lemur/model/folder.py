@@ -24,7 +24,7 @@ TOKENIZER_FILES = (
     "chat_template.jinja",
 )
 FLOATS = ("float32", "bfloat16", "float16", "float64")
-# Buffers that older exports hold; they follow from config.json.
+# Buffers in older exports; they can be derived from config.json.
 _DERIVED = ("rotary_emb.inv_freq", "masked_bias")
 
 
@@ -59,14 +59,14 @@ class TensorReader:
         for name, file in weight_map.items():
             if name not in self._handles:
                 raise ValueError(
-                    f"{folder / file}: {index.name} says that it holds tensor {name}, which no file holds; "
-                    "it is of another model or damaged: fetch it again"
+                    f"{folder / file}: {index.name} says that it holds tensor {name}, but no file does; "
+                    "it belongs to another model or is damaged: fetch it again"
                 )
 
     def __call__(self, name: str) -> np.ndarray:
         if name not in self._handles:
             raise ValueError(
-                f"tensor {name} is missing; config.json asks for it: weights and config are of different models"
+                f"tensor {name} is missing; config.json asks for it: weights and config belong to different models"
             )
         tensor: np.ndarray = self._handles[name].get_tensor(name)
         if tensor.dtype.name not in FLOATS:
@@ -85,8 +85,8 @@ def load(
 ) -> tuple[LlamaConfig, Llama]:
     """Read a model folder, tensor by tensor. Raises `ValueError` that names the tensor, file or key at fault.
 
-    dtype: of the computation. param_dtype: in which weights are held. remat: see `llama.REMAT_POLICIES`. mesh: of
-    devices that the weights are laid over.
+    dtype: dtype of the computation. param_dtype: dtype of the weights in memory. remat: see `llama.REMAT_POLICIES`.
+    mesh: devices to shard the weights over.
     """
     config = read_config(folder / "config.json")
     read = TensorReader(folder)
@@ -95,7 +95,7 @@ def load(
     if unknown := sorted(read.names() - set(tensor_shapes(config)) - derived):
         raise ValueError(
             f"{folder}: tensors {unknown[:5]} ({len(unknown)} in all) are not part of the Llama model that config.json "
-            f"describes ({config.num_hidden_layers} layers); weights and config are of different models"
+            f"describes ({config.num_hidden_layers} layers); weights and config belong to different models"
         )
     try:
         return config, build(config, read, dtype=dtype, param_dtype=param_dtype, remat=remat, mesh=mesh)
@@ -106,15 +106,15 @@ def load(
 def save(folder: Path, model: Llama, tokenizer: Path, *, dtype: str, shard_bytes: int = 5_000_000_000) -> None:
     """Write config, generation config, weights in `dtype` and the files of the folder `tokenizer`.
 
-    Above `shard_bytes` the weights go to several files with an index, so that only one file's worth is held twice.
-    Of several processes, all must call this, and the first writes the weights.
+    Weights above `shard_bytes` go to several files with an index, so that at most one file's worth is in memory twice.
+    All processes must call this; the first one writes the weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = model.config
     ids = {name: getattr(config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     write_json(folder / "config.json", config_json(config, dtype))
-    known = {name: value for name, value in ids.items() if value is not None}
-    write_json(folder / "generation_config.json", {"do_sample": False, **known})
+    defined_ids = {name: value for name, value in ids.items() if value is not None}
+    write_json(folder / "generation_config.json", {"do_sample": False, **defined_ids})
     copied = [name for name in TOKENIZER_FILES if (tokenizer / name).is_file()]
     if "tokenizer.json" not in copied:
         raise FileNotFoundError(f"{tokenizer}/tokenizer.json is missing; the model folder needs its tokenizer")
@@ -125,30 +125,30 @@ def save(folder: Path, model: Llama, tokenizer: Path, *, dtype: str, shard_bytes
 
 def _save_weights(folder: Path, model: Llama, dtype: str, shard_bytes: int) -> None:
     shards: list[list[str]] = []
-    held: dict[str, np.ndarray] = {}
+    pending: dict[str, np.ndarray] = {}
     total = size = 0
-    first = jax.process_index() == 0
+    is_writer = jax.process_index() == 0
 
     def flush() -> None:
-        nonlocal held, size
-        if not first:
-            held, size = {}, 0
+        nonlocal pending, size
+        if not is_writer:
+            pending, size = {}, 0
             return
-        shards.append(list(held))
-        # "format" is what transformers asks for; safetensors itself sorts the names.
-        save_file(held, folder / f"part-{len(shards)}", metadata={"format": "pt"})
-        # safetensors writes files that only their owner may read.
+        shards.append(list(pending))
+        # transformers requires "format"; safetensors itself sorts the names.
+        save_file(pending, folder / f"part-{len(shards)}", metadata={"format": "pt"})
+        # safetensors writes files that only their owner can read.
         shutil.copymode(folder / "config.json", folder / f"part-{len(shards)}")
-        held, size = {}, 0
+        pending, size = {}, 0
 
     for name, tensor in tensors(model, dtype):
-        if held and size + tensor.nbytes > shard_bytes:
+        if pending and size + tensor.nbytes > shard_bytes:
             flush()
-        held[name] = tensor
+        pending[name] = tensor
         size += tensor.nbytes
         total += tensor.nbytes
     flush()
-    if not first:
+    if not is_writer:
         return
     if len(shards) == 1:
         (folder / "part-1").rename(folder / "model.safetensors")
@@ -162,28 +162,28 @@ def _save_weights(folder: Path, model: Llama, dtype: str, shard_bytes: int) -> N
 
 
 def tokenizer_size(folder: Path) -> int:
-    """1 + the highest id of `tokenizer.json`: the smallest vocabulary that a model of this tokenizer has."""
+    """1 + the highest id of `tokenizer.json`: the smallest vocabulary that a model needs for this tokenizer."""
     return 1 + max(_vocabulary(folder).values())
 
 
 def token_id(folder: Path, token: str) -> int:
-    """Id of a token of `tokenizer.json`. Raises `ValueError` if it has none."""
-    found = _vocabulary(folder).get(token)
-    if found is None:
+    """Id of a token of `tokenizer.json`. Raises `ValueError` if there is no such token."""
+    identifier = _vocabulary(folder).get(token)
+    if identifier is None:
         raise ValueError(f"{folder}/tokenizer.json has no token {token!r}")
-    return found
+    return identifier
 
 
 def special_ids(folder: Path) -> tuple[int, int]:
-    """Ids of the beginning-of-text and the end-of-text token by `tokenizer_config.json`."""
-    named = read_json(folder / "tokenizer_config.json")
-    tokens = [named[kind] for kind in ("bos_token", "eos_token")]
+    """Ids of the beginning-of-text and end-of-text tokens that `tokenizer_config.json` names."""
+    config = read_json(folder / "tokenizer_config.json")
+    tokens = [config[kind] for kind in ("bos_token", "eos_token")]
     bos, eos = (token_id(folder, token["content"] if isinstance(token, dict) else token) for token in tokens)
     return bos, eos
 
 
 def sha256(folder: Path) -> str:
-    """Hash of config and weights: what the model computes."""
+    """Hash of config and weights, which decide what the model computes."""
     digest = hashlib.sha256()
     for path in [folder / "config.json", *sorted(folder.glob("model*.safetensors"))]:
         digest.update(f"{path.name} {file_sha256(path)}\n".encode())

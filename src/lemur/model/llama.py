@@ -16,7 +16,7 @@ from jax import Array
 from lemur.model.attention import Attend, Kind, attention
 from lemur.model.config import LlamaConfig
 from lemur.model.products import linear, linear_transposed
-from lemur.model.sharding import constrain, gathered
+from lemur.model.sharding import constrain, gather_weight
 
 REMAT_POLICIES: dict[str, Any] = {
     "none": jax.checkpoint_policies.everything_saveable,
@@ -33,7 +33,7 @@ def rms_norm(x: Array, weight: Array, epsilon: float) -> Array:
 
 
 def rotary_frequencies(config: LlamaConfig) -> Array:
-    """Angle per position of each rotated pair, float32 [head_dim / 2]."""
+    """Angle per position for each rotated pair, float32 [head_dim / 2]."""
     exponent = jnp.arange(0, config.head_dim, 2, dtype=jnp.float32) / config.head_dim
     frequency = 1.0 / (config.rope_theta**exponent)
     scaling = config.rope_scaling
@@ -41,7 +41,7 @@ def rotary_frequencies(config: LlamaConfig) -> Array:
         return frequency
     if scaling.rope_type == "linear":
         return frequency / scaling.factor
-    # llama3: long wavelengths are stretched, short ones kept, those between interpolated.
+    # llama3: long wavelengths are stretched, short ones kept, those in between interpolated.
     wavelength = 2 * jnp.pi / frequency
     low, high = scaling.low_freq_factor, scaling.high_freq_factor
     smooth = jnp.clip((scaling.original_max_position_embeddings / wavelength - low) / (high - low), 0.0, 1.0)
@@ -57,7 +57,7 @@ def rotate(x: Array, positions: Array, frequencies: Array) -> Array:
 
 
 class Layers(nnx.Module):
-    """Parameters of all transformer layers, stacked on axis 0; `__call__` runs ONE layer, given its slice of them."""
+    """Parameters of all transformer layers, stacked on axis 0; the methods run ONE layer, given its slice of them."""
 
     def __init__(self, config: LlamaConfig, *, rngs: nnx.Rngs, param_dtype: Any) -> None:
         self.config = config
@@ -81,28 +81,30 @@ class Layers(nnx.Module):
     def qkv(self, x: Array, positions: Array, frequencies: Array) -> tuple[Array, Array, Array]:
         """Rotated queries [B, L, heads, head_dim] and keys, and values [B, L, kv_heads, head_dim]."""
         batch, length, _ = x.shape
-        norm = gathered(self.attention_norm[...], x.dtype, None)
+        norm = gather_weight(self.attention_norm[...], x.dtype, None)
         normed = constrain(rms_norm(x, norm, self.config.rms_norm_eps), "batch", "length", None)
         query, key, value = (
-            linear(normed, gathered(weight[...], x.dtype, None, name)).reshape(batch, length, -1, self.config.head_dim)
+            linear(normed, gather_weight(weight[...], x.dtype, None, name)).reshape(
+                batch, length, -1, self.config.head_dim
+            )
             for weight, name in ((self.query, "heads"), (self.key, "kv_heads"), (self.value, "kv_heads"))
         )
         return rotate(query, positions, frequencies), rotate(key, positions, frequencies), value
 
     def finish(self, x: Array, attended: Array) -> Array:
         """Residual stream after the attention's output projection and the SwiGLU MLP."""
-        x = x + linear(attended.reshape(*x.shape[:2], -1), gathered(self.output[...], x.dtype, "heads", None))
+        x = x + linear(attended.reshape(*x.shape[:2], -1), gather_weight(self.output[...], x.dtype, "heads", None))
         x = constrain(x, "batch", "residual_length", None)
-        norm = gathered(self.mlp_norm[...], x.dtype, None)
+        norm = gather_weight(self.mlp_norm[...], x.dtype, None)
         normed = constrain(rms_norm(x, norm, self.config.rms_norm_eps), "batch", "length", None)
-        gate, up = (gathered(weight[...], x.dtype, None, "mlp") for weight in (self.gate, self.up))
+        gate, up = (gather_weight(weight[...], x.dtype, None, "mlp") for weight in (self.gate, self.up))
         gated = constrain(jax.nn.silu(linear(normed, gate)) * linear(normed, up), "batch", "length", "mlp")
-        down = gathered(self.down[...], x.dtype, "mlp", None)
+        down = gather_weight(self.down[...], x.dtype, "mlp", None)
         return constrain(x + linear(gated, down), "batch", "residual_length", None)
 
 
 class Llama(nnx.Module):
-    """The causal language model. `param_dtype` is what is stored and trained, `dtype` what matmuls compute in."""
+    """The causal language model. Weights are stored and trained in `param_dtype`; matmuls compute in `dtype`."""
 
     def __init__(
         self,
@@ -114,7 +116,7 @@ class Llama(nnx.Module):
         remat: str = "none",
     ) -> None:
         self.config, self.dtype, self.remat = config, dtype, remat
-        self.attention: Kind = "xla"  # a training on TPU sets the kernel's
+        self.attention: Kind = "xla"  # a training on TPU sets "splash"
         normal = nnx.initializers.normal(config.initializer_range, dtype=jnp.dtype(param_dtype))
         self.embedding = nnx.Param(normal(rngs.params(), (config.vocab_size, config.hidden_size)))
         self.layers = Layers(config, rngs=rngs, param_dtype=jnp.dtype(param_dtype))
@@ -134,7 +136,8 @@ class Llama(nnx.Module):
     def hidden_states(
         self, tokens: Array, positions: Array | None, attend: Attend, *, keep: bool
     ) -> tuple[Array, Any, Any]:
-        """States [B, L, hidden] after the last layer, before its norm; with `keep`, all layers' keys and values too."""
+        """States [B, L, hidden] after the last layer, before the final norm; with `keep`, also all layers' keys and
+        values."""
         if positions is None:
             positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
         frequencies = rotary_frequencies(self.config)
@@ -158,13 +161,13 @@ class Llama(nnx.Module):
         return constrain(x, "batch", "residual_length", None)
 
     def logits(self, x: Array) -> Array:
-        """Float32 logits [B, L, V] of states [B, L, hidden]: the last norm, then the output layer."""
-        norm = gathered(self.norm[...], x.dtype, None)
+        """Float32 logits [B, L, V] of states [B, L, hidden]: the final norm, then the output layer."""
+        norm = gather_weight(self.norm[...], x.dtype, None)
         x = constrain(rms_norm(x, norm, self.config.rms_norm_eps), "batch", "length", None)
         if self.config.tie_word_embeddings:
-            head = gathered(self.embedding[...], x.dtype, "vocab", None)
+            head = gather_weight(self.embedding[...], x.dtype, "vocab", None)
             logits = linear_transposed(x, head, jnp.float32)
         else:
-            head = gathered(self.head[...], x.dtype, None, "vocab")
+            head = gather_weight(self.head[...], x.dtype, None, "vocab")
             logits = linear(x, head, jnp.float32)
         return constrain(logits, "batch", "length", "vocab")

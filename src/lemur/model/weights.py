@@ -1,6 +1,6 @@
 """Tensors of a Hugging Face `LlamaForCausalLM` <-> parameters of `lemur.model.llama.Llama`.
 
-Hugging Face stores linear weights as [out, in] and one tensor a layer; here they are [in, out], layers stacked.
+Hugging Face stores linear weights as [out, in], one tensor per layer; here they are [in, out] with layers stacked.
 """
 
 from collections.abc import Callable, Iterator
@@ -70,49 +70,49 @@ def build(
     remat: str = "none",
     mesh: Mesh | None = None,
 ) -> Llama:
-    """A model with the tensors that `read(name)` gives, one at a time, so that no weight is held twice. On a `mesh`,
-    each process holds only what lies on its devices.
+    """A model with the tensors that `read(name)` returns. They are read one at a time, so that no weight is in memory
+    twice. On a `mesh`, each process holds only its devices' parts.
 
-    Raises `ValueError` naming the tensor whose shape does not fit `config`.
+    Raises `ValueError` that names a tensor whose shape does not fit `config`.
     """
     graph, state = nnx.split(_abstract(config, dtype=dtype, param_dtype=param_dtype, remat=remat))
-    wanted = nnx.to_pure_dict(state)
+    shapes = nnx.to_pure_dict(state)
 
     def tensor(name: str, transposed: bool, shape: tuple[int, ...]) -> np.ndarray:
-        found = read(name)
-        asked = shape[::-1] if transposed else shape
-        if found.shape != asked:
+        stored = read(name)
+        expected = shape[::-1] if transposed else shape
+        if stored.shape != expected:
             raise ValueError(
-                f"tensor {name} has shape {found.shape}; config.json asks for {asked}; "
-                "weights and config are of different models"
+                f"tensor {name} has shape {stored.shape}; config.json asks for {expected}; "
+                "weights and config belong to different models"
             )
-        return found.T if transposed else found
+        return stored.T if transposed else stored
 
     def array(parameter: str, shape: jax.ShapeDtypeStruct) -> jax.Array:
         *parents, last = parameter.split(".")
         sharding = parameter_sharding(mesh, parameter, shape.shape) if mesh else None
         slices = _parts(sharding, shape.shape)
-        # Devices that hold the same part share one buffer.
+        # Devices with the same part share one buffer.
         hosts = {part: np.empty([stop - start for start, stop in part], shape.dtype) for part in slices.values()}
         for layer in range(config.num_hidden_layers) if parents else [None]:
             name, transposed = _WHOLE[last] if layer is None else (_layer_tensor(last, layer), _LAYER[last][1])
-            found = tensor(name, transposed, shape.shape if layer is None else shape.shape[1:])
+            values = tensor(name, transposed, shape.shape if layer is None else shape.shape[1:])
             for part, host in hosts.items():
                 target = host if layer is None else host[layer]
-                target[...] = found[tuple(slice(*bounds) for bounds in part[-found.ndim :])]
+                target[...] = values[tuple(slice(*bounds) for bounds in part[-values.ndim :])]
         if sharding is None:
             return jnp.asarray(hosts[slices[None]])
         placed = [jax.device_put(hosts[part], device) for device, part in slices.items()]
         return jax.make_array_from_single_device_arrays(shape.shape, sharding, placed)
 
-    filled: dict[str, Any] = {key: array(key, value) for key, value in wanted.items() if not isinstance(value, dict)}
-    filled["layers"] = {key: array(f"layers.{key}", value) for key, value in wanted["layers"].items()}
+    filled: dict[str, Any] = {key: array(key, value) for key, value in shapes.items() if not isinstance(value, dict)}
+    filled["layers"] = {key: array(f"layers.{key}", value) for key, value in shapes["layers"].items()}
     nnx.replace_by_pure_dict(state, filled)
     return nnx.merge(graph, state)
 
 
 def _parts(sharding: NamedSharding | None, shape: tuple[int, ...]) -> dict[Any, tuple[tuple[int, int], ...]]:
-    """What each device of this process holds of an array: (start, stop) of every dimension."""
+    """The part of an array that each device of this process holds: (start, stop) of every dimension."""
     if sharding is None:
         return {None: tuple((0, size) for size in shape)}
     return {
@@ -122,7 +122,7 @@ def _parts(sharding: NamedSharding | None, shape: tuple[int, ...]) -> dict[Any, 
 
 
 def tensors(model: Llama, dtype: str) -> Iterator[tuple[str, np.ndarray]]:
-    """(name, contiguous array) of every tensor, by sorted name, one at a time; in all processes together."""
+    """(name, contiguous array) of every tensor, by sorted name, one at a time; all processes call this together."""
     sources: dict[str, tuple[jax.Array, int | None, bool]] = {}
     for parameter, (name, transposed) in _WHOLE.items():
         if parameter != "head" or not model.config.tie_word_embeddings:

@@ -1,4 +1,4 @@
-"""How much a compiled program sends between devices, read from XLA's own text of it (HLO)."""
+"""How many bytes a compiled program sends between devices, read from its HLO text."""
 
 import math
 import re
@@ -14,7 +14,7 @@ _CONDITION = re.compile(r"condition=%?([\w.\-]+)")
 _TRIPS = re.compile(r'known_trip_count":?\{"n":"?(\d+)')
 _CONSTANT = re.compile(r"= s32\[\]\S* constant\((\d+)\)")
 _SHAPE = re.compile(r"\b(" + "|".join(SIZES) + r")\[([\d,]*)\]")
-# [groups,devices], {{0,1},{2,3}}, {} for one group of all, or named axes of a mesh and those that a group lies along.
+# [groups,devices], {{0,1},{2,3}}, {} for one group of all, or the named axes of a mesh and those that form a group.
 _GROUPS = re.compile(
     r"replica_groups=(?:\[(?P<of>\d+),(?P<count>\d+)\]|\{\{(?P<first>[\d,]+)\}|(?P<all>\{\})"
     r"|mesh\[(?P<mesh>[^\]]*)\](?:, device_ids=\([^{]*\))? \{(?P<axes>(?:'[^']+'[, ]*)+)\})"
@@ -22,13 +22,13 @@ _GROUPS = re.compile(
 
 
 def collective_bytes(hlo: str, chips: int = 0) -> dict[str, float]:
-    """Kind -> bytes that one device sends in one run of the program, by rings. Loops count as often as they run: the
-    number that XLA notes, else the constant that the loop's counter is compared with.
+    """Kind -> bytes that one device sends in one run of the program, with ring algorithms. A loop's body counts once
+    per iteration: XLA's known trip count, else the constant that the loop's counter is compared with.
 
     Args:
-        chips: that the program is compiled for, 0 if not known; an operation among all may not say how many these are.
+        chips: number of chips the program is compiled for, 0 if unknown; operations among all chips may not state it.
 
-    Raises `ValueError` with the line where it cannot be read among which devices an operation is.
+    Raises `ValueError` with the line of an operation whose group of devices cannot be read.
     """
     own: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
     calls: defaultdict[str, list[tuple[str, str, int]]] = defaultdict(list)
@@ -40,11 +40,12 @@ def collective_bytes(hlo: str, chips: int = 0) -> dict[str, float]:
             entry = current if head[1] else entry
         elif constant := _CONSTANT.search(line):
             constants[current] = max(constants[current], int(constant[1]))
-        elif found := _OPERATION.search(line):
-            kind = found[2]
+        elif operation := _OPERATION.search(line):
+            kind = operation[2]
             # On TPU a reduce-scatter is a fusion of an all-reduce with the slice that is kept.
             kind = "reduce-scatter" if kind == "all-reduce" and current.startswith("all-reduce-scatter") else kind
-            own[current].append((kind, _sent(found[2], kind, found[1], bool(found[3]), line, chips)))
+            size = _bytes_sent(operation[2], kind, operation[1], bool(operation[3]), line, chips)
+            own[current].append((kind, size))
         for called in _CALLED.findall(line):
             loop = _CONDITION.search(line)
             trips = _TRIPS.search(line)
@@ -61,11 +62,11 @@ def collective_bytes(hlo: str, chips: int = 0) -> dict[str, float]:
     return dict(sorted(totals.items()))
 
 
-def _sent(operation: str, kind: str, result: str, started: bool, line: str, chips: int) -> float:
+def _bytes_sent(operation: str, kind: str, result: str, is_async: bool, line: str, chips: int) -> float:
     shapes = _SHAPE.findall(result)
     parts = [SIZES[name] * math.prod(map(int, filter(None, extents.split(",")))) for name, extents in shapes]
-    # An asynchronous operation's result is (what goes in, what comes out).
-    size = max(parts, default=0) if started else sum(parts)
+    # An asynchronous operation's result is (input, output).
+    size = max(parts, default=0) if is_async else sum(parts)
     if kind == "collective-permute":
         return float(size)
     count = _group_size(line, chips)
@@ -77,7 +78,7 @@ def _sent(operation: str, kind: str, result: str, started: bool, line: str, chip
 def _group_size(line: str, chips: int) -> int:
     groups = _GROUPS.search(line)
     if groups is None or (groups["all"] and not chips):
-        raise ValueError(f"among which devices is this operation? {line.strip()}")
+        raise ValueError(f"cannot read this operation's group of devices: {line.strip()}")
     if groups["count"]:
         return int(groups["count"])
     if groups["first"]:

@@ -1,6 +1,6 @@
-"""Compiles the real train step for a TPU that is not there.
+"""Compiles the real train step for a TPU without having one.
 
-What the compiler reports of memory is what it would allocate, and what does not fit is its own error. It says nothing
+The compiler reports the memory that it would allocate, and its own error if the program does not fit. It says nothing
 about time.
 """
 
@@ -19,11 +19,11 @@ from lemur.planning.trainings import Training
 
 @dataclass(frozen=True)
 class Compiled:
-    """What the compiler says of one chip. Bytes; `error` where it does not fit.
+    """The compiler's result for one chip, in bytes; `error` if the program does not fit.
 
-    weights, optimizer, batch: what the step is given. temporary: what is allocated beside it: gradients, activations
-    kept for the backward pass, gathered weights. live: what of all this is in use at the fullest moment; the rest are
-    gaps. collectives: kind to bytes a step that a chip sends.
+    weights, optimizer, batch: inputs of the step. temporary: other allocations, which are gradients, activations kept
+    for the backward pass and gathered weights. live: the part of all this that is in use at the peak; the rest are
+    gaps. collectives: kind -> bytes that a chip sends per step.
     """
 
     training: Training
@@ -41,7 +41,7 @@ class Compiled:
         return self.weights + self.optimizer + self.batch + self.temporary
 
     def fits(self, machine: Machine) -> bool:
-        """The compiler lets some programs pass that allocate a little more than there is; here they do not fit."""
+        """Stricter than the compiler, which accepts some programs that allocate slightly more than the memory."""
         return not self.error and self.total <= machine.memory
 
     @property
@@ -50,7 +50,7 @@ class Compiled:
 
 
 def compile_training(training: Training, chips: Sequence[Any]) -> Compiled:
-    """Compile the step of `training` for these chips. Raises `ValueError` for a mesh that does not divide the model."""
+    """Compile the step of `training` for these chips. Raises `ValueError` if the mesh does not divide the model."""
     import jax
     import jax.numpy as jnp
     from flax import nnx
@@ -72,17 +72,17 @@ def compile_training(training: Training, chips: Sequence[Any]) -> Compiled:
     tx = optimizer(params.optimizer, training.steps or 1000)
     shardings = state_shardings(mesh, tx, weights)
     state = jax.tree.map(
-        lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where),
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         {"params": weights, "optimizer": jax.eval_shape(tx.init, weights)},
         shardings,
     )
-    # As `loss.prepare` makes them.
+    # The same shapes as from `loss.prepare`.
     multiple = devices.length_multiple(mesh, kernel=True)
     length = -(-(training.length - 1) // multiple) * multiple
     shape = (params.microbatches, params.batch_size // params.microbatches, length)
-    where = NamedSharding(mesh, spec(mesh, shape, devices.BATCH_AXES))
+    batch_sharding = NamedSharding(mesh, spec(mesh, shape, devices.BATCH_AXES))
     batch = {
-        name: jax.ShapeDtypeStruct(shape, jnp.float32 if name == "weights" else jnp.int32, sharding=where)
+        name: jax.ShapeDtypeStruct(shape, jnp.float32 if name == "weights" else jnp.int32, sharding=batch_sharding)
         for name in ("tokens", "targets", "segments", "positions", "weights", "sources")
     }
     limit = jax.ShapeDtypeStruct((), jnp.float32, sharding=NamedSharding(mesh, PartitionSpec()))
@@ -93,45 +93,45 @@ def compile_training(training: Training, chips: Sequence[Any]) -> Compiled:
         shardings=shardings,
         skip="skip" in (params.anomaly.not_finite, params.anomaly.spike),
     )
-    given = [_bytes_of_one_device(tree) for tree in (state["params"], state["optimizer"], batch)]
-    result = partial(Compiled, training, weights=given[0], optimizer=given[1], batch=given[2])
-    with devices.use(mesh):
+    inputs = [_bytes_per_device(tree) for tree in (state["params"], state["optimizer"], batch)]
+    result = partial(Compiled, training, weights=inputs[0], optimizer=inputs[1], batch=inputs[2])
+    with devices.use_mesh(mesh):
         try:
             compiled = step.lower(state, batch, limit).compile()
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
-            beside = temporary_bytes(str(error), sum(given))
-            said = next(line for line in str(error).splitlines() if "RESOURCE_EXHAUSTED" in line)[:300]
-            return result(seconds=time.monotonic() - started, temporary=beside, collectives={}, error=said)
+            temporary = temporary_bytes(str(error), sum(inputs))
+            message = next(line for line in str(error).splitlines() if "RESOURCE_EXHAUSTED" in line)[:300]
+            return result(seconds=time.monotonic() - started, temporary=temporary, collectives={}, error=message)
     memory = compiled.memory_analysis()
-    # The state's memory is used again for its successor (donated), so outputs take nothing more.
+    # The old state's memory is donated to the new state, so outputs need no more.
     allocated = memory.argument_size_in_bytes + memory.temp_size_in_bytes
     allocated += memory.output_size_in_bytes - memory.alias_size_in_bytes
     return result(
         seconds=time.monotonic() - started,
-        temporary=allocated - sum(given),
+        temporary=allocated - sum(inputs),
         live=memory.peak_memory_in_bytes,
         collectives=collective_bytes(compiled.as_text(), len(chips)),
     )
 
 
-def _bytes_of_one_device(tree: Any) -> int:
+def _bytes_per_device(tree: Any) -> int:
     import jax
 
     return sum(leaf.dtype.itemsize * math.prod(leaf.sharding.shard_shape(leaf.shape)) for leaf in jax.tree.leaves(tree))
 
 
-def temporary_bytes(message: str, given: int) -> int:
-    """Bytes that a program would have needed beside what it is given, from XLA's error; 0 where it does not say."""
-    for pattern, beside in ((r"HLO temporaries \(([\d.]+)([KMGT])\)", 0), (r"Used ([\d.]+)([KMGT]) of", given)):
-        if found := re.search(pattern, message):
-            return int(float(found[1]) * 1024 ** ("KMGT".index(found[2]) + 1)) - beside
+def temporary_bytes(message: str, input_bytes: int) -> int:
+    """Bytes that a program would have needed besides its inputs, read from XLA's error; 0 if it does not say."""
+    for pattern, included in ((r"HLO temporaries \(([\d.]+)([KMGT])\)", 0), (r"Used ([\d.]+)([KMGT]) of", input_bytes)):
+        if amount := re.search(pattern, message):
+            return int(float(amount[1]) * 1024 ** ("KMGT".index(amount[2]) + 1)) - included
     return 0
 
 
 def search(training: Training, machine: Machine, chips: Sequence[Any], *, most: int) -> Iterator[Compiled]:
-    """Compile the layouts that are estimated to fit, those that send least first, until `most` did fit."""
+    """Compile the layouts that should fit by estimate, those that send least first, until `most` of them do fit."""
     from lemur.planning.layouts import layouts
 
     fitting = 0

@@ -1,4 +1,4 @@
-"""TPU slices that XLA's compiler knows without having one (`libtpu`; `make plan` installs it)."""
+"""TPU slices that XLA's compiler can target without the hardware (`libtpu`; `make plan` installs it)."""
 
 import os
 import sys
@@ -13,10 +13,10 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Machine:
-    """Bytes and bytes a second are a chip's, FLOP/s those of bfloat16 products, all from Google's data sheets.
+    """A slice. All numbers are per chip, from Google's data sheets.
 
-    memory: what a program may use, by the compiler's own errors (a v4 chip has 32 GiB). interconnect: all links of a
-    chip together, one way.
+    memory: bytes that a program can use, according to the compiler's errors (a v4 chip has 32 GiB). flops: bfloat16
+    FLOP/s. interconnect: bytes per second over all links together, one way.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Machine:
     interconnect: float
 
 
-# Two cores of a v4 chip are one device ("megacore"), so a v4-512 has 256.
+# The two cores of a v4 chip are one device ("megacore"), so a v4-512 has 256 devices.
 MEGACORE = (("chip_config_name", "megacore"),)
 MACHINES = {
     machine.name: machine
@@ -40,9 +40,9 @@ MACHINES = {
 
 
 def devices(machine: Machine) -> Sequence[Any]:
-    """The chips of a slice, without the slice. Raises `SystemExit` where libtpu is not installed."""
+    """Descriptions of a slice's chips, to compile for. Raises `SystemExit` if libtpu is not installed."""
     os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # do not look for Google's metadata server
-    os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"  # there is no TPU that two processes could fight for
+    os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "1"  # there is no TPU that two processes could compete for
     os.environ["TPU_WORKER_HOSTNAMES"] = "localhost"
     os.environ["TPU_ACCELERATOR_TYPE"] = machine.name
     sys.path.append(str(ROOT / ".venv-plan"))
@@ -52,11 +52,11 @@ def devices(machine: Machine) -> Sequence[Any]:
         raise SystemExit("libtpu, the TPU compiler, is not installed; `make plan` installs and uses it") from None
     from jax.experimental import topologies
 
-    found = topologies.get_topology_desc(
+    topology = topologies.get_topology_desc(
         platform="tpu",
         topology_name=machine.topology,
         chips_per_host_bounds=(2, 2, 1),
         num_slices=1,
         **dict(machine.options),
     )
-    return list(found.devices)
+    return list(topology.devices)

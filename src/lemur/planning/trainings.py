@@ -1,4 +1,4 @@
-"""The trainings of a scale: parameters and shapes, without any data."""
+"""The trainings of a scale: parameters and shapes, without data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +12,12 @@ from lemur.training.params import MeshParams, TrainingParams
 if TYPE_CHECKING:
     from lemur.model.config import LlamaConfig
 
-# Which stage packs what a training reads.
+# The stage that packs each training's data.
 STAGES = {"continued_pretraining": "pack_corpus", "instruction_tuning": "encode_instructions"}
 LLAMA2_VOCABULARY = 32000
 CHATML_TOKENS = 5
-# What scale small imports (`init: gguf`); it has two of ChatML's tokens. params.yaml's shape is that of a model from
-# scratch, in scale paper that of Llama-2-70B.
+# The model that scale small imports (`init: gguf`); it already has two of ChatML's tokens. The shape in params.yaml is
+# for a model from scratch, and at scale paper it is Llama-2-70B's.
 SMOLLM2_135M = {
     "hidden_size": 576,
     "intermediate_size": 1536,
@@ -33,7 +33,7 @@ SMOLLM2_VOCABULARY = 49152
 
 @dataclass(frozen=True)
 class Training:
-    """One training of a scale: what its step is compiled from. steps: None where they follow from the data."""
+    """One training of a scale, as needed to compile its step. steps: None if they depend on the data."""
 
     stage: str
     params: TrainingParams
@@ -43,19 +43,19 @@ class Training:
 
     @property
     def tokens(self) -> int:
-        """Of a step."""
+        """Tokens per step."""
         return self.params.batch_size * self.length
 
     def on(self, mesh: Sequence[int], microbatches: int) -> "Training":
-        """The same on another mesh (data, fsdp, sequence, tensor) and in other parts."""
+        """The same training on another mesh (data, fsdp, sequence, tensor) with other microbatches."""
         sizes = MeshParams(data=mesh[0], fsdp=mesh[1], sequence=mesh[2], tensor=mesh[3])
         return replace(self, params=self.params.model_copy(update={"mesh": sizes, "microbatches": microbatches}))
 
 
 def read_training(scale: Path, stage: str, *, layers: int | None = None) -> Training:
-    """A training as the scale's file changes params.yaml; layers: another depth.
+    """A training with params.yaml as the scale's file changes it; layers: another depth.
 
-    Raises `SystemExit` that names a key of no parameter.
+    Raises `SystemExit` that names a key which is not a parameter.
     """
     from lemur.model.config import LlamaConfig
 

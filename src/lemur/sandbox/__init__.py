@@ -1,6 +1,6 @@
 """Runs code that a model wrote: no network, no secrets, limited time, memory, processes and disk (docs/sandbox.md).
 
-`run_python` judges a Python program, `run` is the layer below it, `available()` says whether this machine can.
+`run_python` judges a Python program, `run` runs any command, `available()` tells whether this machine can do either.
 """
 
 from lemur.sandbox.backend import Layers, Unavailable, available, layers, run, why_unavailable

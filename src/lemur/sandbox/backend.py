@@ -1,4 +1,4 @@
-"""Chooses the strongest layer that really works here, by trying it, and runs commands in it."""
+"""Chooses the strongest isolation mechanism that passes a self-test here, and runs commands in it."""
 
 import os
 import shutil
@@ -19,16 +19,17 @@ MECHANISMS = ("bubblewrap-root", "bubblewrap", "bubblewrap-root-noproc", "bubble
 """Strongest first. `-root` needs root and no user namespace; `-noproc` is for containers that mask /proc."""
 
 PRIVATE_IN, PRIVATE_OUT = "LEMUR_PRIVATE_IN", "LEMUR_PRIVATE_OUT"
-"""Environment variables inside the sandbox: file descriptors of the bytes given to and taken from the command."""
+"""Environment variables inside the sandbox: file descriptors from which the command reads private bytes and to which it
+writes private bytes."""
 
 
 class Unavailable(RuntimeError):
-    """This machine offers no layer that holds; the message says what was tried."""
+    """No isolation mechanism works on this machine; the message says what was tried."""
 
 
 @dataclass(frozen=True)
 class Layers:
-    """What holds a sandboxed program here. `missing` names guarantees that this mechanism does not give."""
+    """How sandboxed programs are isolated here. `missing` names the guarantees that this mechanism does not give."""
 
     mechanism: str
     python: str
@@ -46,7 +47,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class _Python:
-    """An interpreter: the host folder that it lives in, where that appears in a sandbox, and the command there."""
+    """An interpreter: its command inside the sandbox, host folder -> where that appears inside, and its environment."""
 
     command: str
     binds: dict[str, str]
@@ -65,13 +66,13 @@ def run(
 ) -> Completed:
     """Run `argv` in a fresh sandbox with `files` (name: content) in its working folder /box.
 
-    Beside the system's programs it may read the host's files and folders `readable`; those not there are left out.
+    Besides the system's programs, the command can read the host's files and folders `readable`; those that do not exist
+    are ignored.
 
-    The command may read `private` from the file descriptor in $LEMUR_PRIVATE_IN and write to the one in
-    $LEMUR_PRIVATE_OUT (`Completed.channel`). `mechanism` is for tests; else the strongest that holds is taken.
-    Raises `Unavailable` where none does: there is no unsandboxed way to run a program."""
-    chosen = mechanism or layers().mechanism
-    return _run(chosen, argv, files or {}, stdin, private, limits or Limits(), readable)
+    The command can read `private` from the file descriptor in $LEMUR_PRIVATE_IN and write to the one in
+    $LEMUR_PRIVATE_OUT (`Completed.channel`). `mechanism` is for tests; by default it is the strongest that works.
+    Raises `Unavailable` if none works: a program never runs without a sandbox."""
+    return _run(mechanism or layers().mechanism, argv, files or {}, stdin, private, limits or Limits(), readable)
 
 
 def available() -> bool:
@@ -79,7 +80,7 @@ def available() -> bool:
 
 
 def why_unavailable() -> str | None:
-    """The reason why no program can be run here, or `None`."""
+    """Why no program can run here, or `None` if one can."""
     try:
         layers()
     except Unavailable as error:
@@ -98,13 +99,13 @@ def layers() -> Layers:
                 missing = ["scratch folder (nothing can be written)", "child processes (none can be started)"]
             elif mechanism.endswith("noproc"):
                 missing = ["/proc"]
-            everything = mechanism != "landlock" and cgroup.usable()
+            has_cgroup = mechanism != "landlock" and cgroup.usable()
             version = (
                 ".".join(map(str, sys.version_info[:2]))
                 if python(mechanism).command != "/usr/bin/python3"
                 else "system"
             )
-            return Layers(mechanism, version, everything or mechanism == "landlock", tuple(missing))
+            return Layers(mechanism, version, has_cgroup or mechanism == "landlock", tuple(missing))
         failures.append(f"{mechanism}: {failure}")
     raise Unavailable(
         "no sandbox works on this machine, so no program of a model is run (docs/sandbox.md says how to allow one). "
@@ -113,7 +114,8 @@ def layers() -> Layers:
 
 
 def probe(mechanism: str) -> str | None:
-    """Why `mechanism` does not hold here, or `None`: a program inside tries the network, a foreign file and a write."""
+    """Why `mechanism` does not work here, or `None`. A program inside tries to reach the network, read a foreign file
+    and write outside."""
     if mechanism.startswith("bubblewrap-root") and os.geteuid() != 0:
         return "needs root"
     if mechanism in ("bubblewrap", "bubblewrap-noproc") and os.geteuid() == 0:
@@ -128,22 +130,24 @@ def probe(mechanism: str) -> str | None:
             "a foreign file": f"open({str(secret)!r}).read()",
             "writing outside": f"open({folder + '/written'!r}, 'w')",
         }
-        tries = "".join(f"try:\n {code}\n print({name!r})\nexcept OSError:\n pass\n" for name, code in attacks.items())
+        program = "".join(
+            f"try:\n {code}\n print({name!r})\nexcept OSError:\n pass\n" for name, code in attacks.items()
+        )
         try:
-            command = [python(mechanism).command, "-c", f"{tries}print('done')"]
-            done = _run(mechanism, command, {}, b"", b"", Limits())
+            command = [python(mechanism).command, "-c", f"{program}print('done')"]
+            completed = _run(mechanism, command, {}, b"", b"", Limits())
         except (OSError, Unavailable) as error:
             return str(error)
-    *leaks, last = done.stdout.split("\n")[:-1] or [""]
-    if done.returncode or last != "done":
-        return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    *leaks, last = completed.stdout.split("\n")[:-1] or [""]
+    if completed.returncode or last != "done":
+        return (completed.stderr.strip().splitlines() or [f"exit status {completed.returncode}"])[-1]
     return f"lets through {', '.join(leaks)}" if leaks else None
 
 
 @cache
 def python(mechanism: str) -> _Python:
-    """The interpreter for programs: this one's base installation, so that a run's Python version is the project's.
-    If a dropped user cannot reach it (below /root, say) under Landlock, then Debian's."""
+    """The interpreter for programs: this one's base installation, so that programs run with the project's Python
+    version. Under Landlock, Debian's if the unprivileged user cannot reach this one, for example below /root."""
     base = Path(sys.base_prefix).resolve()
     command = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
     env = {"PYTHONHASHSEED": "0"}
@@ -171,29 +175,31 @@ def _run(
 ) -> Completed:
     for name in files:
         if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise ValueError(f"sandbox file {name!r} would lie outside /box; give a relative name without '..'")
-    home = python(mechanism)
-    binds = {**home.binds, **{path: path for path in readable if os.path.exists(path)}}
+            raise ValueError(f"sandbox file {name!r} would be outside /box; give a relative name without '..'")
+    interpreter = python(mechanism)
+    binds = {**interpreter.binds, **{path: path for path in readable if os.path.exists(path)}}
     channel, channel_end = os.pipe()
     private_fd = memory_file(private)
     env = {
         "PATH": "/usr/bin:/bin",
         "HOME": "/box",
         "LANG": "C.UTF-8",
-        **home.env,
+        **interpreter.env,
         PRIVATE_IN: str(private_fd),
         PRIVATE_OUT: str(channel_end),
     }
     with ExitStack() as stack:
         stack.callback(os.close, channel)
-        order: Launch
+        launch: Launch
         if mechanism == "landlock":
-            order = stack.enter_context(
-                landlock.launch(argv, files=files, env=env, limits=limits, readable=list(binds), python=home.command)
+            launch = stack.enter_context(
+                landlock.launch(
+                    argv, files=files, env=env, limits=limits, readable=list(binds), python=interpreter.command
+                )
             )
-            order.pass_fds = [private_fd, channel_end]
+            launch.pass_fds = [private_fd, channel_end]
         else:
-            order = bubblewrap.launch(
+            launch = bubblewrap.launch(
                 argv,
                 files=files,
                 env=env,
@@ -203,12 +209,12 @@ def _run(
                 as_root="root" in mechanism,
                 with_proc=not mechanism.endswith("noproc"),
             )
-            order.started = stack.enter_context(cgroup.group(limits.memory_mb + limits.scratch_mb, limits.processes))
+            launch.started = stack.enter_context(cgroup.group(limits.memory_mb + limits.scratch_mb, limits.processes))
         return execute(
-            order,
+            launch,
             stdin=stdin,
             channel=channel,
-            asleep_s=limits.cpu_s,
-            wall_s=limits.longest_s,
+            max_sleep_s=limits.cpu_s,
+            wall_s=limits.max_wall_s,
             output_bytes=limits.output_bytes,
         )

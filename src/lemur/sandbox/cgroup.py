@@ -1,4 +1,4 @@
-"""Limits on memory and processes of a whole sandbox, where this process may make control groups (v2 or v1)."""
+"""Limits on memory and processes of a whole sandbox, if this process can create control groups (v2 or v1)."""
 
 import threading
 import time
@@ -12,12 +12,12 @@ ROOT = Path("/sys/fs/cgroup")
 
 @contextmanager
 def group(memory_mb: int, processes: int) -> Iterator[Callable[[int], None] | None]:
-    """`with group(...) as add`: `add(pid)` puts a process and its later children under the limits. `None` when this
-    machine lets us make no group, which `usable()` tells beforehand."""
+    """`with group(...) as add`: `add(pid)` puts a process and its later children under the limits. `add` is `None` if
+    this machine allows no groups; see `usable`."""
     if not usable():
         yield None
         return
-    folders = _make(f"lemur-{threading.get_native_id()}", memory_mb, processes)
+    folders = _create(f"lemur-{threading.get_native_id()}", memory_mb, processes)
 
     def add(pid: int) -> None:
         for folder in folders:
@@ -31,15 +31,15 @@ def group(memory_mb: int, processes: int) -> Iterator[Callable[[int], None] | No
 
 @cache
 def usable() -> bool:
-    """Whether a group with a memory limit and a process limit can be made."""
+    """Whether a group with a memory limit and a process limit can be created."""
     try:
-        _remove(_make(f"lemur-probe-{threading.get_native_id()}", 64, 16))
+        _remove(_create(f"lemur-probe-{threading.get_native_id()}", 64, 16))
     except OSError:
         return False
     return True
 
 
-def _make(name: str, memory_mb: int, processes: int) -> list[Path]:
+def _create(name: str, memory_mb: int, processes: int) -> list[Path]:
     memory = str(memory_mb << 20)
     if (ROOT / "cgroup.controllers").exists():
         values = {ROOT / name: {"memory.max": memory, "memory.swap.max": "0", "pids.max": str(processes)}}
@@ -48,19 +48,19 @@ def _make(name: str, memory_mb: int, processes: int) -> list[Path]:
             ROOT / "memory" / name: {"memory.limit_in_bytes": memory, "memory.memsw.limit_in_bytes": memory},
             ROOT / "pids" / name: {"pids.max": str(processes)},
         }
-    made: list[Path] = []
+    created: list[Path] = []
     try:
         for folder, settings in values.items():
             folder.mkdir(exist_ok=True)
-            made.append(folder)
+            created.append(folder)
             for key, value in settings.items():
                 if "sw" in key and not (folder / key).exists():
                     continue  # the kernel does not account swap
                 (folder / key).write_text(value)
     except OSError:
-        _remove(made)
+        _remove(created)
         raise
-    return made
+    return created
 
 
 def _remove(folders: list[Path]) -> None:
@@ -71,5 +71,5 @@ def _remove(folders: list[Path]) -> None:
                 break
             except FileNotFoundError:
                 break
-            except OSError:  # its last process is still being taken down
+            except OSError:  # its last process is still exiting
                 time.sleep(wait)

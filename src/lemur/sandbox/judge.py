@@ -1,7 +1,7 @@
-"""Runs inside the sandbox, as `python -c`: executes the program and says on the private pipe how it ended.
+"""Runs inside the sandbox, as `python -c`: executes the program and reports on the private pipe how it ended.
 
-The number that proves the end is read before the program starts and is in none of its namespaces. Code that searches
-this process's frames can find it: that is inherent in tests that share a process with what they test.
+The nonce that authenticates the report is read before the program starts and is in none of its namespaces. Code that
+searches this process's frames can find it; that is inherent when tests share a process with what they test.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ def main() -> None:
     with open(int(os.environ.pop("LEMUR_PRIVATE_IN")), "rb") as file:
         nonce, program = file.readline().decode().strip(), file.read()
     channel, process = int(os.environ.pop("LEMUR_PRIVATE_OUT")), os.getpid()
-    # Python starts without `site`, which would offer the host's installed packages; programs may use its `exit()`.
+    # Python starts without `site`, which would expose the host's installed packages; programs can still use `exit()`.
     site.setquit()
     site.sethelper()
     detail, verdict = "", "passed"
@@ -26,15 +26,15 @@ def main() -> None:
     with contextlib.suppress(BaseException):
         sys.stdout.flush()
     if os.getpid() != process:
-        os._exit(1)  # a forked child came to the end as well; the verdict is its parent's
+        os._exit(1)  # a forked child also gets here, but only its parent may report
     os.write(channel, f"{nonce} {verdict}\n{detail}".encode(errors="replace"))
-    # Not sys.exit: flushing a closed stdout or a thread that never ends must not turn the verdict.
+    # Not sys.exit: neither flushing a closed stdout nor a thread that never ends may change the verdict.
     os._exit(0)
 
 
 def describe(error: BaseException) -> str:
     """Type and first 200 characters of the message, without memory addresses, which differ from run to run."""
-    import re  # only here: importing it takes as long as Python's whole start
+    import re  # only here, because importing it takes as long as starting Python
 
     try:
         text = str(error)[:200]

@@ -1,4 +1,4 @@
-"""The layer for containers without namespaces: prepares `launcher.py`, which shuts itself in and runs the command."""
+"""The layer for containers without namespaces: prepares `launcher.py`, which restricts itself and runs the command."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from lemur.sandbox.bubblewrap import unused_user
 from lemur.sandbox.limits import Limits
 from lemur.sandbox.process import Launch
 
-# Imported for its place only; it runs as a program.
+# Imported only for its path; it runs as a program.
 _LAUNCHER = Path(launcher.__file__).read_text(encoding="utf-8")
 SYSTEM = (
     "/usr",
@@ -38,8 +38,8 @@ def launch(
     readable: Sequence[str],
     python: str,
 ) -> Iterator[Launch]:
-    """A launch whose files lie in a folder of the host that is removed afterwards. The address space is always
-    limited, since shared memory does not count as data."""
+    """A launch with its files in a folder of the host that is removed afterwards. The address space is always limited,
+    since shared memory does not count as data."""
     with tempfile.TemporaryDirectory(prefix="lemur-") as folder:
         os.chmod(folder, 0o755)
         for name, content in files.items():
@@ -49,8 +49,8 @@ def launch(
             path.chmod(0o644)
         bounded = replace(limits, address_space_mb=limits.address_space_mb or limits.memory_mb + 256)
         rlimits = bounded.rlimits()
-        del rlimits["nproc"]  # the filter refuses new processes; the limit would count the whole user's
-        order = {
+        del rlimits["nproc"]  # the filter refuses new processes, and the limit would count all of the user's
+        settings = {
             "argv": list(argv),
             "rlimits": rlimits,
             "readable": [*SYSTEM, *readable, folder],
@@ -59,5 +59,5 @@ def launch(
             "filter": seccomp.program("bare").hex(),
             "env": {**env, "HOME": folder},
         }
-        quiet = {"LD_LIBRARY_PATH": env["LD_LIBRARY_PATH"]} if "LD_LIBRARY_PATH" in env else {}
-        yield Launch([python, "-I", "-S", "-B", "-c", _LAUNCHER, json.dumps(order)], quiet)
+        launcher_env = {"LD_LIBRARY_PATH": env["LD_LIBRARY_PATH"]} if "LD_LIBRARY_PATH" in env else {}
+        yield Launch([python, "-I", "-S", "-B", "-c", _LAUNCHER, json.dumps(settings)], launcher_env)

@@ -1,6 +1,6 @@
-"""The layer for containers that allow no namespaces: this file's text runs as `python -c`, shuts itself in with
-rlimits, Landlock and a system-call filter, and then becomes the command. Inside: read the system, write nothing, no
-sockets, no other process. It imports nothing of lemur, for it runs under the bare interpreter.
+"""The layer for containers that allow no namespaces: this file's text runs as `python -c`, restricts itself with
+rlimits, Landlock and a system-call filter, and then becomes the command. The command can read the system, but cannot
+write, open sockets or start processes. This file imports nothing of lemur, because it runs in a bare interpreter.
 
 Arguments: one JSON object {argv, rlimits, readable, folder, user, filter, env}.
 """
@@ -17,13 +17,13 @@ PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446  # the same on every machine
 READ = 1 | 1 << 2 | 1 << 3  # execute, read file, read folder
 WRITE = 1 << 1
-# Access rights that exist from each Landlock version on.
+# Landlock version -> the access rights that exist from that version on.
 FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 NETWORK_RIGHTS, SCOPES = 3, 3  # TCP bind and connect (version 4); abstract sockets and signals (version 6)
 TGKILL = {"x86_64": 234, "aarch64": 131}
 
 
-def shut_in(readable: list[str], writable: list[str]) -> None:
+def apply_landlock(readable: list[str], writable: list[str]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     version = libc.syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
     if version < 1:
@@ -47,22 +47,22 @@ def shut_in(readable: list[str], writable: list[str]) -> None:
     os.close(fd)
 
 
-def only_own_threads() -> bytes:
-    """A filter that refuses `tgkill` of another process, which Landlock does from version 6 on. It cannot be one of the
-    exported filters, for it holds this process's number. The whole call cannot be refused: `abort` uses it."""
-    load, jump_if_equal, answer = 0x20, 0x15, 0x06
+def own_threads_filter() -> bytes:
+    """A filter that refuses `tgkill` on another process, as Landlock does from version 6 on. It cannot be an exported
+    filter, because it contains this process's id. It cannot refuse the whole call, because `abort` uses it."""
+    load, jump_if_equal, return_ = 0x20, 0x15, 0x06
     instructions = [
-        (load, 0, 0, 0),  # the call
+        (load, 0, 0, 0),  # the call's number
         (jump_if_equal, 0, 3, TGKILL[os.uname().machine]),
         (load, 0, 0, 16),  # its first argument, a 32-bit number
         (jump_if_equal, 1, 0, os.getpid()),
-        (answer, 0, 0, 0x00050000 | errno.EPERM),
-        (answer, 0, 0, 0x7FFF0000),
+        (return_, 0, 0, 0x00050000 | errno.EPERM),
+        (return_, 0, 0, 0x7FFF0000),
     ]
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
 
 
-def filter_calls(program: bytes) -> None:
+def install_filter(program: bytes) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     text = ctypes.create_string_buffer(program, len(program))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(text)))
@@ -71,16 +71,16 @@ def filter_calls(program: bytes) -> None:
 
 
 if __name__ == "__main__":
-    order = json.loads(sys.argv[1])
-    for name, value in order["rlimits"].items():
+    settings = json.loads(sys.argv[1])
+    for name, value in settings["rlimits"].items():
         hard = value + 1 if name == "cpu" else value
         resource.setrlimit(getattr(resource, "RLIMIT_" + name.upper()), (value, hard))
-    os.chdir(order["folder"])
-    if order["user"] is not None:
+    os.chdir(settings["folder"])
+    if settings["user"] is not None:
         os.setgroups([])
-        os.setresgid(order["user"], order["user"], order["user"])
-        os.setresuid(order["user"], order["user"], order["user"])
-    shut_in(order["readable"], ["/dev/null"])
-    filter_calls(only_own_threads())
-    filter_calls(bytes.fromhex(order["filter"]))
-    os.execve(order["argv"][0], order["argv"], order["env"])
+        os.setresgid(settings["user"], settings["user"], settings["user"])
+        os.setresuid(settings["user"], settings["user"], settings["user"])
+    apply_landlock(settings["readable"], ["/dev/null"])
+    install_filter(own_threads_filter())
+    install_filter(bytes.fromhex(settings["filter"]))
+    os.execve(settings["argv"][0], settings["argv"], settings["env"])

@@ -1,4 +1,4 @@
-"""Run one command from outside: feed it, read it with caps, end its whole tree and leave no zombie."""
+"""Runs one command from outside: feeds it, caps its output, ends its whole process tree and leaves no zombies."""
 
 import contextlib
 import ctypes
@@ -12,19 +12,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from lemur.sandbox.watching import asleep, cpu_seconds
+from lemur.sandbox.procfs import cpu_seconds, is_asleep
 
 PR_SET_CHILD_SUBREAPER = 36
 CHANNEL_BYTES = 65536
 TICK_S = 0.1
-"""Seconds between two looks at whether a silent program sleeps."""
+"""Seconds between two checks of whether a silent program sleeps."""
 
 
 @dataclass(frozen=True)
 class Completed:
-    """How a command ended. `returncode` is 128 + the signal's number for a signal, as in a shell; `timed_out` says that
-    it slept too long, or that the clock's limit ended it; `channel` is what the command wrote to its private pipe;
-    `truncated` says that some output was thrown away; `cpu_s` is the processor seconds of all its processes."""
+    """How a command ended. `returncode`: 128 + the signal's number for a signal, as in a shell. `timed_out`: it slept
+    too long or reached the wall-clock limit. `channel`: what the command wrote to its private pipe. `truncated`: some
+    output was discarded. `cpu_s`: processor seconds of all its processes."""
 
     returncode: int
     timed_out: bool
@@ -43,18 +43,18 @@ class Launch:
     env: dict[str, str]
     pass_fds: list[int] = field(default_factory=list)
     info: int | None = None
-    """Reading end of bubblewrap's --info-fd."""
+    """Read end of bubblewrap's --info-fd."""
     release: int | None = None
-    """Writing end of bubblewrap's --block-fd."""
+    """Write end of bubblewrap's --block-fd."""
     started: Callable[[int], None] | None = None
-    """Called with the process id of the sandbox's first process before that is released."""
+    """Called with the id of the sandbox's first process before the command starts."""
 
 
 @cache
 def adopt_orphans(process: int) -> None:
-    """Make a sandbox's first process a child of ours when bubblewrap ends, so that we can reap it: a zombie counts
-    against the process limit of its user (60 runs left 60 zombies, and later runs failed). `process` is this
-    process's id: a forked child has to ask anew."""
+    """Make a sandbox's first process our child when bubblewrap ends, so that we can reap it. A zombie counts towards
+    its user's process limit (60 runs left 60 zombies, and later runs failed). `process` is this process's id, so that
+    the cache does not cover forked children."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -68,10 +68,10 @@ def memory_file(content: bytes) -> int:
 
 
 def execute(
-    launch: Launch, *, stdin: bytes, channel: int, asleep_s: float, wall_s: float, output_bytes: int
+    launch: Launch, *, stdin: bytes, channel: int, max_sleep_s: float, wall_s: float, output_bytes: int
 ) -> Completed:
-    """Run to the end, to `asleep_s` seconds asleep or to `wall_s` in all. `channel` is the reading end of the program's
-    private pipe."""
+    """Run until the end, `max_sleep_s` seconds of sleep or `wall_s` seconds in total. `channel` is the read end of the
+    program's private pipe."""
     adopt_orphans(os.getpid())
     stdin_fd = memory_file(stdin)
     try:
@@ -93,7 +93,7 @@ def execute(
     try:
         _release(launch, tree)
         caps = {process.stdout.fileno(): output_bytes, process.stderr.fileno(): output_bytes, channel: CHANNEL_BYTES}
-        kept, truncated, timed_out = _read(caps, tree, asleep_s, wall_s)
+        kept, truncated, timed_out = _read(caps, tree, max_sleep_s, wall_s)
     finally:
         cpu_s = tree.end()
         process.stdout.close()
@@ -105,12 +105,12 @@ def execute(
 
 
 class _Tree:
-    """The command and, in namespaces, the first process inside: if that is killed the kernel kills all the others."""
+    """The command and, in namespaces, the first process inside; killing that one makes the kernel kill the others."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self.process = process
         self.first_pid: int | None = None
-        self.first: int | None = None  # a pidfd: a number could be another process by the time it is used
+        self.first: int | None = None  # a pidfd, because an id could be reused by the time we use it
 
     def kill(self) -> None:
         if self.first is not None:
@@ -120,7 +120,7 @@ class _Tree:
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def end(self) -> float:
-        """End all of them, reap them and say how many processor seconds they took."""
+        """Kill and reap all processes; returns the processor seconds they took."""
         self.kill()
         os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
         cpu_s = cpu_seconds(self.process.pid)
@@ -135,11 +135,11 @@ class _Tree:
 
 
 def _release(launch: Launch, tree: _Tree) -> None:
-    """Learn the first process's id from bubblewrap, let `started` see it, and only then let the command begin."""
+    """Read the first process's id from bubblewrap, pass it to `started`, and only then let the command start."""
     if launch.info is not None:
         with open(launch.info, "rb") as file:
             text = file.read()
-        if text.strip():  # empty: bubblewrap failed before it had a process
+        if text.strip():  # empty if bubblewrap failed before starting a process
             pid = int(json.loads(text)["child-pid"])
             with contextlib.suppress(ProcessLookupError):
                 tree.first, tree.first_pid = os.pidfd_open(pid), pid
@@ -151,11 +151,13 @@ def _release(launch: Launch, tree: _Tree) -> None:
         os.close(launch.release)
 
 
-def _read(caps: dict[int, int], tree: _Tree, asleep_s: float, wall_s: float) -> tuple[dict[int, bytearray], bool, bool]:
-    """Read all pipes until the command has ended; keep at most each one's cap. Returns bytes, truncated, timed out.
+def _read(
+    caps: dict[int, int], tree: _Tree, max_sleep_s: float, wall_s: float
+) -> tuple[dict[int, bytearray], bool, bool]:
+    """Read all pipes until the command has ended, keeping at most each one's cap. Returns bytes, truncated, timed out.
 
-    A tick counts as slept if nothing was written in it, for whoever writes may wait for us, and if all sleep then.
-    However long a tick takes on a busy machine, it counts once."""
+    A tick counts as sleep if all processes sleep and nothing was written in it: a process that writes may be waiting
+    for us. However long a tick takes on a busy machine, it counts once."""
     deadline, ticks_asleep = time.monotonic() + wall_s, 0
     kept = {fd: bytearray() for fd in caps}
     truncated = ended = False
@@ -168,13 +170,13 @@ def _read(caps: dict[int, int], tree: _Tree, asleep_s: float, wall_s: float) -> 
         try:
             while selector.get_map():
                 ready = selector.select(TICK_S)
-                ticks_asleep += not ready and asleep(tree.process.pid)
-                if ticks_asleep * TICK_S > asleep_s or time.monotonic() > deadline:
+                ticks_asleep += not ready and is_asleep(tree.process.pid)
+                if ticks_asleep * TICK_S > max_sleep_s or time.monotonic() > deadline:
                     return kept, truncated, not ended
                 for key, _ in ready:
                     if key.fd == end:
                         ended = True
-                        tree.kill()  # leftovers may hold the pipes open, and they may write for ever
+                        tree.kill()  # other processes could hold the pipes open and write forever
                         selector.unregister(end)
                         continue
                     try:

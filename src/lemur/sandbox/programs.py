@@ -13,7 +13,7 @@ from lemur.sandbox.process import Completed
 from lemur.sandbox.second_run import judge_all
 
 DETAIL_CHARACTERS = 300
-# Imported for its place only, and so that what depends on this module depends on it; it runs inside the sandbox.
+# Imported only for its path, and so that stages that depend on this module depend on it; it runs inside the sandbox.
 _JUDGE = Path(judge.__file__).read_text(encoding="utf-8")
 SIGXCPU = 128 + 24
 
@@ -21,8 +21,8 @@ SIGXCPU = 128 + 24
 @dataclass(frozen=True)
 class Result:
     """Verdict on a program: `passed` (ran to its end), `failed` (an exception, named in `detail`), `timed_out`, or
-    `ended` (the process ended before the program's end: os._exit, a signal, out of memory). `cpu_s`, the processor
-    seconds that it took, differs from run to run and may stand in no artifact."""
+    `ended` (the process ended before the program's end: os._exit, a signal, out of memory). `cpu_s`, its processor
+    seconds, differs from run to run and must not enter an artifact."""
 
     status: Literal["passed", "failed", "timed_out", "ended"]
     detail: str
@@ -33,8 +33,8 @@ class Result:
 
 
 def out_of_time(done: Completed, timeout_s: int) -> bool:
-    """Whether a run that did not pass was short of time. Some programs catch SIGXCPU, or fail since a child got it, and
-    what the kernel limits and what it reports are some percent apart."""
+    """Whether a run that did not pass ran out of time. Some programs catch SIGXCPU, or fail because a child got it, and
+    the time that the kernel reports differs from the time it limits by some percent."""
     return done.timed_out or done.returncode == SIGXCPU or done.cpu_s > 0.9 * timeout_s
 
 
@@ -53,12 +53,12 @@ def run_python(
 ) -> Result:
     """Run `program` as __main__ in a fresh sandbox, with `files` in its working folder.
 
-    It sees the standard library only, unless `python` is the command of another interpreter, which then lies in one of
-    the folders `readable`, and whose address space is not limited (libraries reserve much more than they use).
+    It sees only the standard library, unless `python` is the command of another interpreter in one of the folders
+    `readable`. Another interpreter's address space is not limited, because libraries reserve much more than they use.
 
     `timeout_s` and `wall_s` are `cpu_s` and `wall_s` of `Limits`.
-    The verdict comes on a private pipe with a number that is new for each run, so neither an early exit nor anything
-    printed passes. Raises `lemur.sandbox.Unavailable`."""
+    The verdict arrives on a private pipe with a nonce that is new for each run, so neither an early exit nor printed
+    text can pass. Raises `lemur.sandbox.Unavailable`."""
     nonce = secrets.token_hex(16)
     limits = Limits(
         cpu_s=timeout_s,
@@ -93,8 +93,8 @@ def run_python(
 def run_python_programs(
     programs: Sequence[str], *, names: Sequence[str] | None = None, timeout_s: int, memory_mb: int
 ) -> list[Result]:
-    """Results in the order of `programs`; what times out runs a second time, alone and with more room. One more at once
-    than this stage has workers: a start waits 6 of its 27 ms for the kernel to make namespaces."""
+    """Results in the order of `programs`; those that time out run a second time, alone and with more time. One more
+    runs at once than this stage has workers, since a start waits 6 of its 27 ms for the kernel to create namespaces."""
     return judge_all(
         programs,
         lambda program, seconds: run_python(program, timeout_s=seconds, memory_mb=memory_mb),

@@ -1,6 +1,6 @@
-"""System-call filters for sandboxed programs, exported once as BPF so that a run needs no libseccomp.
+"""System-call filters for sandboxed programs, exported once as BPF, so that running needs no libseccomp.
 
-`python -m lemur.sandbox.seccomp` writes `filters/<name>.<machine>.hex` again (it needs libseccomp 2.5 or newer).
+`python -m lemur.sandbox.seccomp` rewrites `filters/<name>.<machine>.hex` (it needs libseccomp 2.5 or newer).
 """
 
 import errno
@@ -16,8 +16,8 @@ MACHINES = ("x86_64", "aarch64")
 CLONE_NEWUSER, CLONE_THREAD = 0x10000000, 0x00010000
 TIOCSTI = 0x5412
 
-# Calls from this number on (Linux 5.17; the same numbers on both machines) are younger than those lists and answer
-# "not implemented": else `fchmodat2`, for one, would be a way round `fchmodat`.
+# Calls from this number on (Linux 5.17; the same numbers on both machines) are newer than the lists and return "not
+# implemented"; otherwise `fchmodat2`, for example, would bypass the filter on `fchmodat`.
 FIRST_UNKNOWN = 450
 
 
@@ -31,7 +31,7 @@ def program(name: str) -> bytes:
 
 
 def build(name: str, machine: str) -> bytes:
-    """Make the filter with libseccomp. Everything is allowed but for the calls of `filters/*.txt`."""
+    """Build the filter with libseccomp. It allows everything except the calls in `filters/*.txt`."""
     import pyseccomp as seccomp
 
     rules = seccomp.SyscallFilter(defaction=seccomp.ALLOW)
@@ -41,10 +41,10 @@ def build(name: str, machine: str) -> bytes:
         rules.remove_arch(_native(seccomp))
     refuse = seccomp.ERRNO(errno.EPERM)
     for call in _refused("namespaced") + (_refused("bare") if name == "bare" else []):
-        if seccomp.resolve_syscall(arch, call) >= 0:  # negative: this machine never had the call
+        if seccomp.resolve_syscall(arch, call) >= 0:  # negative if this machine never had the call
             rules.add_rule(refuse, call)
     rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER))
-    if name == "bare":  # threads yes, processes no
+    if name == "bare":  # allow threads but no processes
         rules.add_rule(refuse, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, CLONE_THREAD, 0))
     rules.add_rule(refuse, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, 0xFFFFFFFF, TIOCSTI))
     # clone3 hides its flags behind a pointer; "not implemented" makes libc fall back to clone.
@@ -53,7 +53,7 @@ def build(name: str, machine: str) -> bytes:
         rules.export_bpf(file)
         file.flush()
         file.seek(0)
-        return _answer_unknown() + file.read()
+        return _refuse_unknown() + file.read()
 
 
 def _refused(name: str) -> list[str]:
@@ -61,14 +61,14 @@ def _refused(name: str) -> list[str]:
     return [call for line in lines if not line.startswith("#") for call in line.split()]
 
 
-def _answer_unknown() -> bytes:
-    """Three BPF instructions before the others: load the call's number; if it is unknown, return ENOSYS."""
-    load, jump_if_not_less, answer = 0x20, 0x35, 0x06
+def _refuse_unknown() -> bytes:
+    """Three BPF instructions to put first: load the call's number and, if it is unknown, return ENOSYS."""
+    load, jump_if_not_less, return_ = 0x20, 0x35, 0x06
     instruction = struct.Struct("=HBBI").pack
     return (
         instruction(load, 0, 0, 0)
         + instruction(jump_if_not_less, 0, 1, FIRST_UNKNOWN)
-        + instruction(answer, 0, 0, 0x00050000 | errno.ENOSYS)
+        + instruction(return_, 0, 0, 0x00050000 | errno.ENOSYS)
     )
 
 
@@ -79,7 +79,7 @@ def _native(seccomp: object) -> object:
 if __name__ == "__main__":
     FILTERS.mkdir(exist_ok=True)
     for filter_name in ("namespaced", "bare"):
-        for one in MACHINES:
-            text = build(filter_name, one).hex()
+        for machine_name in MACHINES:
+            text = build(filter_name, machine_name).hex()
             lines = "\n".join(text[at : at + 96] for at in range(0, len(text), 96))
-            (FILTERS / f"{filter_name}.{one}.hex").write_text(lines + "\n")
+            (FILTERS / f"{filter_name}.{machine_name}.hex").write_text(lines + "\n")

@@ -1,5 +1,5 @@
-"""Judges many programs so that no verdict hangs on how fast this machine is: what timed out runs once more, alone and
-with more room, and only then has timed out (docs/sandbox.md)."""
+"""Judges many programs so that no verdict depends on this machine's speed: a program that timed out runs once more,
+alone and with more time, and only that run decides (docs/sandbox.md)."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -8,8 +8,8 @@ from typing import Protocol, TypeVar
 
 from lemur.sandbox.backend import layers
 
-ROOM = 5
-"""How many times its first limit a program gets in its second run."""
+RETRY_FACTOR = 5
+"""The limit of the second run, as a multiple of the first."""
 
 log = logging.getLogger(__name__)
 
@@ -33,16 +33,16 @@ def judge_all(
     timeout_s: int,
     at_once: int,
 ) -> list[SomeVerdict]:
-    """`judge(job, seconds)` of each job, in their order: first with `timeout_s`, `at_once` at the same time; when these
-    have ended, one by one, those that timed out, with `ROOM` times as much.
+    """`judge(job, seconds)` for each job, in order. First all run with `timeout_s`, `at_once` at the same time; then
+    those that timed out run one by one with `RETRY_FACTOR` times as much.
 
-    A verdict could differ elsewhere only if the program needs about as much as the last limit. Whatever took more than
-    half of it is logged by its name, by default its number, and so is what timed out.
+    A verdict could differ on another machine only if the program needs about as much time as the last limit. Programs
+    that took more than half of it, or timed out, are logged by name, by default their number.
     """
-    layers()  # once, not in every thread
+    layers()  # test the machine once, not in every thread
     with ThreadPoolExecutor(at_once) as pool:
         verdicts = list(pool.map(lambda job: judge(job, timeout_s), jobs))
-    last_limit = ROOM * timeout_s
+    last_limit = RETRY_FACTOR * timeout_s
     for index, job in enumerate(jobs):
         if verdicts[index].status == "timed_out":
             verdicts[index] = judge(job, last_limit)

@@ -1,4 +1,4 @@
-"""`lemur inspect` and `lemur validate`: what a step of a run read, and whether packed data is sound."""
+"""`lemur inspect` and `lemur validate`: show what a step of a run read, and check packed data."""
 
 import re
 from collections import Counter
@@ -10,21 +10,21 @@ from lemur.core.blocks import current_blocks
 from lemur.core.files import DAG, read_yaml
 from lemur.core.records import Record, read_json
 
-SHOWN = 60  # characters of a document that are shown at its begin and at its end
+SHOWN_CHARS = 60  # characters shown of a document's beginning and of its end
 
 
 def runs() -> dict[str, tuple[Path, Path, Path]]:
-    """The trainings of dvc.yaml: of each the folder of token shards it reads, and the model and report it writes."""
-    found = {}
+    """Each training of dvc.yaml: the folder of token shards it reads, and the model and report it writes."""
+    paths_by_run = {}
     for name, stage in read_yaml(DAG)["stages"].items():
         paths = dict(re.findall(r"\b(\w+)=(\S+)", stage["cmd"]))
         if paths.get("shards") in stage.get("deps", []):
-            found[name] = (
+            paths_by_run[name] = (
                 Path(paths["shards"]),
                 Path(paths.get("model", "models/tokenizer")),
                 Path(paths.get("report", f"reports/stages/{name}.json")),
             )
-    return found
+    return paths_by_run
 
 
 def inspect_step(
@@ -32,31 +32,31 @@ def inspect_step(
 ) -> Record:
     """The exact global batch of optimizer step `step` (1 is the first, as in the training's curve) of a run.
 
-    Its rows: `record` in the shards, `padding`, and `documents` with source, first position, tokens and text.
-    `warning`: why the run may have read something else, None if its report says that it read this data. Raises
-    `SystemExit` for a run, step or folder that is not there.
+    Each row has its `record` number in the shards, `padding`, and `documents` with source, first position, tokens and
+    text. `warning`: why the run may have read something else; None if its report confirms that it read this data.
+    Raises `SystemExit` for a run, step or folder that does not exist.
     """
     from tokenizers import Tokenizer
 
     from lemur.tokens.loader import inspect
     from lemur.tokens.shards import open_shards
 
-    known = runs()
-    if run not in known:
-        raise SystemExit(f"{run!r} is no training of dvc.yaml; {', '.join(known)} are")
+    trainings = runs()
+    if run not in trainings:
+        raise SystemExit(f"{run!r} is not a training of dvc.yaml; {', '.join(trainings)} are")
     if step < 1:
         raise SystemExit(f"step {step}; steps count from 1, as in the training's curve")
-    path = root / known[run][2]
+    path = root / trainings[run][2]
     report: Record | None = read_json(path) if path.is_file() else None
     if report and step > report["steps"]:
         raise SystemExit(f"step {step}; {run} has {report['steps']} steps ({path})")
     params = current_blocks()[run]
-    folder = shards or root / known[run][0]
-    # The tuned model's tokenizer has the turns' markers; before it is built the corpus's shows everything else.
-    own = root / known[run][1]
+    folder = shards or root / trainings[run][0]
+    # The tuned model's tokenizer has the turn markers; before that is built, the corpus's shows everything else.
+    own = root / trainings[run][1]
     model = tokenizer or (own if (own / "tokenizer.json").is_file() else root / "models/tokenizer")
     if not (model / "tokenizer.json").is_file():
-        raise SystemExit(f"{model}: no tokenizer.json; build or `dvc checkout` it, or name another with --tokenizer")
+        raise SystemExit(f"{model}: no tokenizer.json; build or `dvc checkout` it, or give another with --tokenizer")
     decode = Tokenizer.from_file(str(model / "tokenizer.json")).decode
     try:
         opened = open_shards(folder)
@@ -85,20 +85,20 @@ def inspect_step(
 def _warning(step: int, run: str, fingerprint: str, report: Record | None, path: Path) -> str | None:
     if report is None:
         return f"{path}: no report, so this is what step {step} of {run} would read; build or `dvc checkout` it"
-    read = report["data"]
+    data_read = report["data"]
     for change in report.get("other_data", []):  # LEMUR_RESUME=other-data
         if change["after_step"] < step:
-            read = change["data"]
-    if read == fingerprint:
+            data_read = change["data"]
+    if data_read == fingerprint:
         return None
     return (
-        f"step {step} of {run} read other data: its fingerprint was {read} ({path}), that of these shards is "
+        f"step {step} of {run} read other data: its fingerprint was {data_read} ({path}), that of these shards is "
         f"{fingerprint}; this is the batch that the run would read from them"
     )
 
 
 def lines(batch: Record, full: bool) -> Iterator[str]:
-    """`inspect_step`'s batch for people; `full` shows whole documents."""
+    """`inspect_step`'s batch as text; `full` shows whole documents."""
     rows = batch["rows"]
     yield (
         f"step {batch['step']} of {batch['run']}: {len(rows)} sequences of {batch['sequence_length']} tokens from "
@@ -112,26 +112,27 @@ def lines(batch: Record, full: bool) -> Iterator[str]:
         yield f"sequence {number}: record {row['record']}, {row['padding']} tokens of padding"
         for document in row["documents"]:
             text = document["text"]
-            short = repr(text) if len(text) <= 2 * SHOWN else f"{text[:SHOWN]!r} ... {text[-SHOWN:]!r}"
+            is_short = len(text) <= 2 * SHOWN_CHARS
+            short = repr(text) if is_short else f"{text[:SHOWN_CHARS]!r} ... {text[-SHOWN_CHARS:]!r}"
             size = len(document["tokens"])
             yield f"  {document['first']:>6} {document['source']}, {size} tokens: {text if full else short}"
 
 
 def validate_folders(folders: list[Path], root: Path = Path()) -> tuple[list[str], list[str]]:
-    """(what is sound, what is wrong) of folders of token shards and token stores; without any, of all of dvc.yaml."""
+    """(sound folders, problems) of folders of token shards and token stores; without `folders`, of all in dvc.yaml."""
     from lemur.tokens import shard_validation, token_store
 
-    found = folders or [
+    folders = folders or [
         root / folder for folder in (*sorted({shards for shards, *_ in runs().values()}), Path("data/corpus/tokens"))
     ]
     sound, problems = [], []
-    for folder in found:
+    for folder in folders:
         path = folder / "manifest.json"
         manifest: dict[str, Any] = read_json(path) if path.is_file() else {}
         is_store = manifest.get("format") == token_store.FORMAT
-        wrong = shard_validation.validate_store(folder) if is_store else shard_validation.validate(folder)
-        problems += wrong
-        if not wrong:
+        faults = shard_validation.validate_store(folder) if is_store else shard_validation.validate(folder)
+        problems += faults
+        if not faults:
             kind = "token store" if is_store else f"{manifest['records']} records in {len(manifest['shards'])} shards"
             tokens = sum(
                 row["tokens"] if is_store else row for row in manifest["sources" if is_store else "tokens"].values()

@@ -21,10 +21,10 @@ class Loader:
     Args:
         shards: from `open_shards`; at least one record.
         batch_size: global, in sequences; a multiple of `process_count`.
-        seed: of the order. Epoch e has its own order; a batch may end one epoch and begin the next.
+        seed: seed of the order. Each epoch has its own order; a batch may end one epoch and begin the next.
         process_index, process_count: as `jax.process_index()` and `jax.process_count()`.
-        threads: that read ahead; 0 = read when asked. Never changes a batch.
-        prefetch: batches to read ahead of the one asked for.
+        threads: threads that read ahead; 0 = read on demand. Never changes a batch.
+        prefetch: number of batches to read ahead.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Loader:
         self.seed = seed
         rows = batch_size // process_count
         order = grain.MapDataset.source(shards).shuffle(seed=seed).repeat()
-        # Blocks of consecutive rows, dealt round: process p takes rows p * rows to (p + 1) * rows of every step.
+        # Blocks of consecutive rows in turn: process p takes rows p * rows to (p + 1) * rows of every step.
         self._steps = order.batch(rows, drop_remainder=True)[process_index::process_count]
         self._options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch if threads else 0)
         self._step = 0
@@ -57,11 +57,11 @@ class Loader:
 
     @property
     def step(self) -> int:
-        """The step whose batch `next()` gives."""
+        """The step whose batch `next()` returns."""
         return self._step
 
     def __getitem__(self, step: int) -> Arrays:
-        """The batch of `step`, without moving the iteration."""
+        """The batch of `step`; the iteration stays where it is."""
         if step < 0:
             raise IndexError(f"step {step}; 0 or more is allowed")
         return self._steps[step]
@@ -78,7 +78,7 @@ class Loader:
         return batch
 
     def seek(self, step: int) -> None:
-        """Go on with the batch of `step`."""
+        """Continue with the batch of `step`."""
         if step < 0:
             raise ValueError(f"step is {step}; 0 or more is allowed")
         self._step = step
@@ -94,17 +94,17 @@ class Loader:
         }
 
     def restore(self, state: State, *, allow_other_data: bool = False) -> None:
-        """Go on where `state` was taken.
+        """Continue where `state` was taken.
 
-        Raises `ValueError` if data, seed or batch size differ, since step N would then be other records. With
-        `allow_other_data` only the step is taken.
+        Raises `ValueError` if data, seed or batch size differ, since step N would then read other records. With
+        `allow_other_data`, takes only the step from `state`.
         """
-        mine = self.state()
-        differing = [key for key in ("fingerprint", "seed", "batch_size") if state[key] != mine[key]]
+        current = self.state()
+        differing = [key for key in ("fingerprint", "seed", "batch_size") if state[key] != current[key]]
         if differing and not allow_other_data:
-            details = ", ".join(f"{key} was {state[key]} and is {mine[key]}" for key in differing)
+            details = ", ".join(f"{key} was {state[key]} and is {current[key]}" for key in differing)
             raise ValueError(
-                f"{self.shards.folder}: the run to be resumed had other data: {details}; resume with the "
+                f"{self.shards.folder}: the run to resume had other data: {details}; resume with the "
                 "same data, or allow other data (LEMUR_RESUME=other-data) and accept a different order"
             )
         self.seek(int(state["step"]))
@@ -113,9 +113,9 @@ class Loader:
 def inspect(shards: Shards, *, seed: int, batch_size: int, step: int) -> list[dict[str, Any]]:
     """The global batch of `step`: for each row its record number and its documents (source, first position, tokens).
 
-    The record number is where the row lies in the shards; `tokens` are ids, to be decoded by who has the tokenizer.
+    The record number is the row's index in the shards; `tokens` are ids.
     """
-    order = grain.MapDataset.source(_Numbers(len(shards))).shuffle(seed=seed).repeat()
+    order = grain.MapDataset.source(_RecordNumbers(len(shards))).shuffle(seed=seed).repeat()
     rows = []
     for number in (int(order[step * batch_size + row]) for row in range(batch_size)):
         record = shards[number]
@@ -134,8 +134,8 @@ def inspect(shards: Shards, *, seed: int, batch_size: int, step: int) -> list[di
     return rows
 
 
-class _Numbers:
-    """0, 1, ... as a source, to see which records the order names."""
+class _RecordNumbers:
+    """A source of the numbers 0, 1, ..., which shows what the order does to record numbers."""
 
     def __init__(self, length: int) -> None:
         self._length = length

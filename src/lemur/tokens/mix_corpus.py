@@ -1,4 +1,4 @@
-"""Stage `mix_corpus`: plan a model's mixture, tokens and epochs of each source (Table 8)."""
+"""Stage `mix_corpus`: plan a model's mixture, that is the tokens and epochs of each source (Table 8)."""
 
 import logging
 from pathlib import Path
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 class Params(StageParams):
     total_tokens: int = Field(ge=0, description="tokens of the mixture; 0 = none (an imported base model)")
     weights: dict[Source, float] = Field(description="share of each source in the tokens, in any unit")
-    max_epochs: float = Field(gt=0, description="passes over a source at most; the rest goes to others of its group")
-    seed: int = Field(ge=0, description="of the documents' order")
+    max_epochs: float = Field(gt=0, description="most passes over a source; the rest goes to others of its group")
+    seed: int = Field(ge=0, description="seed of the documents' order")
 
 
 def mix_corpus(params: Params, tokens: Path, *, mixture: Path, report: Path) -> None:
-    """Write the plan that `pack_corpus` carries out; the report sets the shares reached beside those wanted."""
+    """Write the plan that `pack_corpus` follows; the report compares the shares reached with the weights."""
     from lemur.tokens.mixture import allocate_groups, take
     from lemur.tokens.token_store import TokenStore
 
@@ -36,12 +36,12 @@ def mix_corpus(params: Params, tokens: Path, *, mixture: Path, report: Path) -> 
     weights = {source: params.weights[source] for source in SOURCES}  # type: ignore[index]
     available = {source: store.manifest["sources"][source]["tokens"] for source in SOURCES}
     caps = {source: available[source] * params.max_epochs for source in SOURCES}
-    wanted = allocate_groups(params.total_tokens, weights, caps)
+    targets = allocate_groups(params.total_tokens, weights, caps)
     total_weight = sum(weights.values()) or 1.0
     plan, rows = {}, {}
     for source in SOURCES:
         lengths = store.lengths(source)
-        taken = take(source, lengths, wanted[source], params.seed)
+        taken = take(source, lengths, targets[source], params.seed)
         plan[source] = {
             "full_epochs": taken.epochs,
             "partial_documents": taken.documents,
@@ -54,7 +54,7 @@ def mix_corpus(params: Params, tokens: Path, *, mixture: Path, report: Path) -> 
             "available_tokens": available[source],
             "tokens": taken.tokens,
             "epochs": round(taken.tokens / available[source], 4) if available[source] else 0.0,
-            "capped": bool(weights[source] and wanted[source] >= caps[source]) and params.total_tokens > 0,
+            "capped": bool(weights[source] and targets[source] >= caps[source]) and params.total_tokens > 0,
         }
     total = sum(row["tokens"] for row in rows.values())
     for row in rows.values():

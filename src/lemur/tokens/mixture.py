@@ -1,4 +1,4 @@
-"""How many tokens a mixture takes of each source, and the order in which it takes its documents."""
+"""How many tokens a mixture takes from each source, and in which order it takes the documents."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,9 +12,9 @@ Mixture = dict[str, Any]
 
 
 def allocate(total: float, weights: Mapping[str, float], caps: Mapping[str, float]) -> dict[str, float]:
-    """Share `total` by `weights`, none above its cap: what a cap cuts off goes to the others by their weights.
+    """Share `total` by `weights`, none above its cap; what exceeds a cap goes to the others by their weights.
 
-    The sum is below `total` only if every source of positive weight is at its cap.
+    The sum is below `total` only if every source of positive weight reaches its cap.
     """
     shares = dict.fromkeys(weights, 0.0)
     open_names = [name for name, weight in weights.items() if weight > 0]
@@ -34,10 +34,10 @@ def allocate(total: float, weights: Mapping[str, float], caps: Mapping[str, floa
 
 
 def allocate_groups(total: float, weights: Mapping[str, float], caps: Mapping[str, float]) -> dict[str, float]:
-    """As `allocate`, but what a cap cuts off goes to the same group first, so that code to text stays as it is."""
+    """As `allocate`, but what exceeds a cap goes to the same group first, to keep the ratio of code to text."""
     groups = {"code": CODE, "text": TEXT}
     group_weights = {group: sum(weights[name] for name in names) for group, names in groups.items()}
-    # A group can give what its sources of positive weight can.
+    # A group's cap is the sum over its sources of positive weight.
     group_caps = {group: sum(caps[name] for name in names if weights[name] > 0) for group, names in groups.items()}
     shares: dict[str, float] = {}
     for group, share in allocate(total, group_weights, group_caps).items():
@@ -46,7 +46,7 @@ def allocate_groups(total: float, weights: Mapping[str, float], caps: Mapping[st
 
 
 class Take(NamedTuple):
-    """What a mixture takes of a source: all documents `epochs` times, then `documents` of them once more."""
+    """What a mixture takes from a source: all documents `epochs` times, then `documents` of them once more."""
 
     epochs: int
     documents: int
@@ -54,23 +54,23 @@ class Take(NamedTuple):
 
 
 def take(source: str, lengths: np.ndarray, tokens: float, seed: int) -> Take:
-    """Whole documents whose tokens come nearest to `tokens`; the last epoch follows its own order."""
+    """The number of whole documents whose tokens come closest to `tokens`; the last epoch follows its own order."""
     total = int(lengths.sum())
     epochs = int(tokens // total) if total else 0
     rest = tokens - epochs * total
     if total == 0 or rest <= 0:
         return Take(epochs, 0, epochs * total)
-    taken = np.concatenate(
+    tokens_after = np.concatenate(
         [[0], np.cumsum(lengths[permute(np.arange(len(lengths)), len(lengths), seed, source, epochs)])]
     )
-    documents = int(np.abs(taken - rest).argmin())
+    documents = int(np.abs(tokens_after - rest).argmin())
     if documents == len(lengths):
         return Take(epochs + 1, 0, (epochs + 1) * total)
-    return Take(epochs, documents, epochs * total + int(taken[documents]))
+    return Take(epochs, documents, epochs * total + int(tokens_after[documents]))
 
 
 class Order:
-    """The documents of a mixture in their order: all sources and epochs mixed by one permutation, any part at once."""
+    """The documents of a mixture, all sources and epochs mixed by one permutation; any slice is computed on its own."""
 
     def __init__(self, mixture: Mixture) -> None:
         self._seed: int = mixture["seed"]
@@ -91,8 +91,8 @@ class Order:
         instance = mixed - np.concatenate([[0], self._ends])[source]
         epoch, place = instance // self._documents[source], instance % self._documents[source]
         document = np.empty_like(place)
-        # Each epoch has an order of its own, since a partial one takes the documents that come first in it.
-        for number, which in sorted(set(zip(source.tolist(), epoch.tolist(), strict=True))):
-            at = (source == number) & (epoch == which)
-            document[at] = permute(place[at], int(self._documents[number]), self._seed, self.sources[number], which)
+        # Each epoch has its own order: a partial epoch takes the documents that come first in it.
+        for number, pass_ in sorted(set(zip(source.tolist(), epoch.tolist(), strict=True))):
+            at = (source == number) & (epoch == pass_)
+            document[at] = permute(place[at], int(self._documents[number]), self._seed, self.sources[number], pass_)
         return source, document

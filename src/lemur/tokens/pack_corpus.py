@@ -18,17 +18,17 @@ log = logging.getLogger(__name__)
 
 
 class Params(StageParams):
-    sequence_length: int = Field(ge=2, description="tokens of a sequence")
+    sequence_length: int = Field(ge=2, description="tokens in a sequence")
     policy: Literal["best_fit", "concat"] = Field(description="keep documents whole where they fit, or cut anywhere")
     window_documents: int = Field(ge=1, description="documents packed together; bounds memory")
-    min_piece_tokens: int = Field(ge=1, description="shorter pieces are dropped; a piece of 1 token teaches nothing")
+    min_piece_tokens: int = Field(ge=1, description="drop shorter pieces; a piece of 1 token teaches nothing")
     records_per_shard: int = Field(ge=1, description="sequences in one shard file")
 
 
 def pack_corpus(params: Params, tokens: Path, mixture: Path, *, shards: Path, report: Path) -> None:
-    """Write the mixture's documents, in its order, as token shards. All tokens are targets but the begin markers.
+    """Write the mixture's documents, in its order, as token shards. All tokens except begin markers are targets.
 
-    Tokens in = tokens packed + tokens dropped; the report counts them for each source.
+    Tokens in = tokens packed + tokens dropped; the report counts them by source.
     """
     from tqdm import tqdm
 
@@ -81,7 +81,7 @@ def pack_corpus(params: Params, tokens: Path, mixture: Path, *, shards: Path, re
 
 
 class _Window:
-    """Packs `window_documents` documents of the order at a time, and counts tokens by source number."""
+    """Packs `window_documents` documents at a time, and counts tokens by source number."""
 
     def __init__(self, params: Params, store, order) -> None:  # type: ignore[no-untyped-def]
         self.params = params

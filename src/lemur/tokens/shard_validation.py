@@ -12,16 +12,16 @@ from lemur.core.records import read_json
 from lemur.tokens.shards import FORMAT, Arrays, Shards, open_shards
 from lemur.tokens.token_store import TokenStore
 
-SHOWN = 20  # faulty records that are reported
-_BLOCK = 1 << 24  # token ids looked at together
+SHOWN = 20  # faulty records listed
+_BLOCK = 1 << 24  # token ids checked at a time
 
 
 def validate(folder: Path) -> list[str]:
-    """What is wrong, one line each; empty if the shards are sound. Reads everything once."""
+    """One line per problem; empty if the shards are sound. Reads everything once."""
     path = folder / "manifest.json"
     manifest = read_json(path) if path.is_file() else {}
-    # First of all the files' hashes: the library opens no damaged file.
-    problems = list(_files(folder, manifest)) if manifest.get("format") == FORMAT else []
+    # Hashes come first, because the library cannot open a damaged file.
+    problems = list(_file_problems(folder, manifest)) if manifest.get("format") == FORMAT else []
     if problems:
         return problems
     try:
@@ -32,7 +32,7 @@ def validate(folder: Path) -> list[str]:
     faulty = 0
     for index in range(len(shards)):
         record = shards[index]
-        for problem in _record(record, shards):
+        for problem in _record_problems(record, shards):
             faulty += 1
             if faulty <= SHOWN:
                 problems.append(f"{folder}: record {index}: {problem}")
@@ -41,31 +41,31 @@ def validate(folder: Path) -> list[str]:
     if faulty > SHOWN:
         problems.append(f"{folder}: {faulty - SHOWN} more faults in records")
     stated = shards.manifest["tokens"]
-    found = {name: tokens[number] for number, name in enumerate(shards.sources)}
-    if "sources" in {field["name"] for field in shards.manifest["fields"]} and stated != found:
-        problems.append(f"{folder}/manifest.json: tokens by source are {stated}; the records hold {found}")
+    counted = {name: tokens[number] for number, name in enumerate(shards.sources)}
+    if "sources" in {field["name"] for field in shards.manifest["fields"]} and stated != counted:
+        problems.append(f"{folder}/manifest.json: tokens by source are {stated}; the records hold {counted}")
     return problems
 
 
-def _files(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+def _file_problems(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     for shard in manifest["shards"]:
         path = folder / shard["file"]
         if not path.is_file():
-            continue  # open_shards names all that are missing
+            continue  # open_shards names all missing files
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != shard["sha256"]:
-            yield f"{path}: sha256 is {found}; manifest.json has {shard['sha256']}; `dvc checkout --force` restores it"
-    stated = {shard["file"] for shard in manifest["shards"]}
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != shard["sha256"]:
+            yield f"{path}: sha256 is {digest}; manifest.json has {shard['sha256']}; `dvc checkout --force` restores it"
+    listed = {shard["file"] for shard in manifest["shards"]}
     for path in sorted(folder.glob("*.arrayrecord")):
-        if path.name not in stated:
+        if path.name not in listed:
             yield f"{path}: not in manifest.json; remove it or run the stage again"
     total = sum(shard["records"] for shard in manifest["shards"])
     if total != manifest["records"]:
         yield f"{folder}/manifest.json: {manifest['records']} records, but its shards have {total}"
 
 
-def _record(record: Arrays, shards: Shards) -> Iterator[str]:
+def _record_problems(record: Arrays, shards: Shards) -> Iterator[str]:
     if (top := int(record["tokens"].max())) >= shards.manifest["vocab_size"]:
         yield f"token id {top}; ids below {shards.manifest['vocab_size']} are allowed"
     if "sources" in record and (top := int(record["sources"].max())) >= len(shards.sources):
@@ -90,7 +90,7 @@ def _record(record: Arrays, shards: Shards) -> Iterator[str]:
 
 
 def validate_store(folder: Path) -> list[str]:
-    """What is wrong with a token store, one line each; reads everything once."""
+    """One line per problem of a token store; empty if it is sound. Reads everything once."""
     try:
         store = TokenStore(folder)
     except ValueError as error:
@@ -103,10 +103,10 @@ def validate_store(folder: Path) -> list[str]:
         except (OSError, ValueError) as error:
             problems.append(f"{folder}/{source}.npy: cannot be read ({error}); run tokenize_corpus again")
             continue
-        found = {"documents": len(borders) - 1, "tokens": len(ids)}
-        if found != stated:
+        counted = {"documents": len(borders) - 1, "tokens": len(ids)}
+        if counted != stated:
             problems.append(
-                f"{folder}/{source}.npy: holds {found}; manifest.json has {stated}; run tokenize_corpus again"
+                f"{folder}/{source}.npy: holds {counted}; manifest.json has {stated}; run tokenize_corpus again"
             )
         if borders[0] != 0 or borders[-1] != len(ids) or np.any(np.diff(borders) < 0):
             problems.append(f"{folder}/{source}.borders.npy: borders do not rise from 0 to {len(ids)}")

@@ -1,8 +1,7 @@
 """Token shards: fixed-length records of arrays in ArrayRecord files, with a manifest that describes and pins them.
 
-A record is the bytes of its fields, little-endian, one after the other in the manifest's order. Records are written
-singly (`group_size:1`), because a shuffled loader reads them one at a time: with larger groups every read decodes the
-whole group.
+A record is the bytes of its fields, little-endian, in the manifest's order. Records are written singly
+(`group_size:1`), because a shuffled loader reads one at a time and would have to decode a whole larger group for it.
 """
 
 import hashlib
@@ -21,13 +20,13 @@ from lemur.core.records import dump, read_json, write_json
 FORMAT = "lemur-token-shards/1"
 OPTIONS = "group_size:1,zstd:3"
 
-_MEND = "`lemur validate` names the damaged file, `dvc checkout --force` restores it"
+_REPAIR = "`lemur validate` names the damaged file, `dvc checkout --force` restores it"
 
 Arrays = dict[str, np.ndarray]
 
 
 def index_dtype(size: int) -> str:
-    """The smaller of uint16 and uint32 that holds 0 to `size` - 1 (token ids of a vocabulary, positions)."""
+    """uint16 if it holds 0 to `size` - 1 (token ids of a vocabulary, positions), else uint32."""
     return "uint16" if size <= 1 << 16 else "uint32"
 
 
@@ -50,12 +49,12 @@ class ShardWriter:
     """Writes `shard-00000.arrayrecord`, ... and, when closed without an error, `manifest.json` into a folder.
 
     Args:
-        folder: is made if it is missing.
+        folder: created if missing.
         sequence_length: L, the length of every field of every record.
         vocab_size: token ids are below it.
         fields: name -> unsigned dtype, in record order; see `token_fields`.
-        sources: names that the field `sources` counts through, at most 256.
-        records_per_shard: a new file is begun after so many records.
+        sources: names that the field `sources` indexes, at most 256.
+        records_per_shard: number of records after which a new file begins.
     """
 
     def __init__(
@@ -125,7 +124,7 @@ class ShardWriter:
         shard["sha256"], shard["bytes"] = _sha256(self.folder / shard["file"])
 
     def close(self) -> dict[str, Any]:
-        """Finish the last shard and write the manifest, which is also returned."""
+        """Finish the last shard, then write and return the manifest."""
         self._close_shard()
         described: dict[str, Any] = {
             "format": FORMAT,
@@ -137,7 +136,7 @@ class ShardWriter:
             "tokens": {name: self._tokens[index] for index, name in enumerate(self.sources)},
             "padding": self._padding,
         }
-        # Of the records, not of the files: another compressor or another number of shards is still the same data.
+        # A hash of the records, not of the files: other compression or another number of shards is still the same data.
         described["fingerprint"] = hashlib.sha256(dump(described).encode() + self._content.digest()).hexdigest()
         manifest = {**described, "shards": self._shards}
         write_json(self.folder / "manifest.json", manifest)
@@ -179,31 +178,33 @@ class Shards:
         try:
             record = np.frombuffer(self._data[index], self._layout)[0]
         except RuntimeError as error:
-            raise ValueError(f"{self.folder}: record {index} cannot be read ({error}); {_MEND}") from None
+            raise ValueError(f"{self.folder}: record {index} cannot be read ({error}); {_REPAIR}") from None
         return {name: record[name] for name in self._layout.names or ()}
 
 
 def open_shards(folder: Path) -> Shards:
-    """Open a folder that `ShardWriter` wrote. Raises `ValueError` if it is none, or if files are missing or damaged."""
+    """Open a folder that `ShardWriter` wrote. Raises `ValueError` if it is not one, or a file is missing or damaged."""
     path = folder / "manifest.json"
     if not path.is_file():
-        raise ValueError(f"{folder}: no manifest.json, so these are no token shards; run the stage that packs them")
+        raise ValueError(f"{folder}: no manifest.json, so it holds no token shards; run the stage that packs them")
     manifest = read_json(path)
     if manifest.get("format") != FORMAT:
         raise ValueError(f"{path}: format is {manifest.get('format')!r}; {FORMAT!r} is allowed; run the stage again")
     missing = [shard["file"] for shard in manifest["shards"] if not (folder / shard["file"]).is_file()]
     if missing:
-        raise ValueError(f"{folder}: {missing} are in manifest.json but not in the folder; `dvc checkout` brings them")
+        raise ValueError(
+            f"{folder}: {missing} are in manifest.json but not in the folder; `dvc checkout` restores them"
+        )
     for shard in manifest["shards"]:
         size = (folder / shard["file"]).stat().st_size
         if size != shard["bytes"]:
             raise ValueError(
-                f"{folder / shard['file']} has {size} bytes; {shard['bytes']} are in manifest.json; {_MEND}"
+                f"{folder / shard['file']} has {size} bytes; {shard['bytes']} are in manifest.json; {_REPAIR}"
             )
     try:
         return Shards(folder, manifest)
-    except RuntimeError as error:  # what the library raises does not always name the file
-        raise ValueError(f"{folder}: a shard cannot be opened ({error}); {_MEND}") from None
+    except RuntimeError as error:  # the library's message does not always name the file
+        raise ValueError(f"{folder}: a shard cannot be opened ({error}); {_REPAIR}") from None
 
 
 def _sha256(path: Path) -> tuple[str, int]:

@@ -1,6 +1,6 @@
-"""Tokenised sources: for each a flat array of token ids and the borders of its documents.
+"""Tokenised sources: each has a flat array of token ids and the borders of its documents.
 
-`<source>.npy`: ids, uint16 or uint32 [tokens], documents one after the other, each with its begin and end marker.
+`<source>.npy`: ids, uint16 or uint32 [tokens], all documents in order, each with its begin and end marker.
 `<source>.borders.npy`: int64 [documents + 1]; document d is ids[borders[d]:borders[d + 1]].
 `manifest.json`: vocab_size, begin, end (marker ids or null), sources: {name: {documents, tokens}}.
 """
@@ -21,7 +21,7 @@ _HEADER_BYTES = 128  # of a .npy file with one dimension
 
 
 class TokenStore:
-    """A folder that `write_source` and `write_manifest` wrote. Raises `ValueError` if it is none."""
+    """A folder that `write_source` and `write_manifest` wrote. Raises `ValueError` if it is not one."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / "manifest.json"
@@ -36,7 +36,8 @@ class TokenStore:
         return _open(self._folder / f"{source}.npy")
 
     def reader(self, source: str) -> Callable[[int, int], np.ndarray]:
-        """`read(start, count)` of a source's ids, read-only [count]. Unlike `ids` it maps no pages into memory."""
+        """A function `read(start, count)` that returns a source's ids, read-only [count]. Unlike `ids` it maps no pages
+        into memory."""
         path = self._folder / f"{source}.npy"
         file = path.open("rb")
         npy.read_magic(file)
@@ -55,22 +56,22 @@ class TokenStore:
         return _open(self._folder / f"{source}.borders.npy")
 
     def lengths(self, source: str) -> np.ndarray:
-        """Tokens of each document, int64 [documents]."""
+        """The number of tokens of each document, int64 [documents]."""
         return np.diff(self.borders(source))
 
 
 def write_source(folder: Path, source: str, vocab_size: int, documents: Iterable[np.ndarray]) -> tuple[int, int]:
-    """Write a source's two arrays as its documents come; (documents, tokens)."""
+    """Write a source's two arrays, one document at a time; returns the numbers of documents and tokens."""
     borders = [0]
     with (folder / f"{source}.npy").open("wb+") as file:
         dtype = np.dtype(index_dtype(vocab_size)).newbyteorder("<")
-        _header(file, dtype, 0)
+        _write_header(file, dtype, 0)
         for ids in documents:
             file.write(ids.astype(dtype).tobytes())
             borders.append(borders[-1] + len(ids))
         file.seek(0)
-        # NumPy leaves room in the header for a longer first dimension, so it takes no more bytes than before.
-        _header(file, dtype, borders[-1])
+        # NumPy leaves room in the header for a longer first dimension, so the header keeps its size.
+        _write_header(file, dtype, borders[-1])
     np.save(folder / f"{source}.borders.npy", np.array(borders, "<i8"), allow_pickle=False)
     return len(borders) - 1, borders[-1]
 
@@ -82,12 +83,12 @@ def write_manifest(
     write_json(folder / "manifest.json", {**manifest, "order": list(sources), "sources": sources})
 
 
-def _header(file: Any, dtype: np.dtype, length: int) -> None:
+def _write_header(file: Any, dtype: np.dtype, length: int) -> None:
     npy.write_array_header_1_0(file, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (length,)})
 
 
 def _open(path: Path) -> np.ndarray:
-    # An array without elements has nothing to map.
+    # An empty array cannot be mapped.
     empty = path.stat().st_size <= _HEADER_BYTES
     array: np.ndarray = np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
     return array

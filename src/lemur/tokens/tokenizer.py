@@ -1,4 +1,4 @@
-"""Stage `tokenizer`: train the tokenizer, or take Llama-2's or the base model's."""
+"""Stage `tokenizer`: train the tokenizer, or import Llama-2's or the base model's."""
 
 import logging
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ log = logging.getLogger(__name__)
 
 class Params(StageParams):
     kind: Literal["train", "llama2", "base_weights"] = Field(description="where the tokenizer comes from")
-    vocab_size: int = Field(ge=260, description="tokens, with the three special ones; of a trained tokenizer")
+    vocab_size: int = Field(ge=260, description="tokens of a trained tokenizer, including the three special ones")
     character_coverage: float = Field(gt=0, le=1, description="share of characters with a token; others become bytes")
-    max_token_chars: int = Field(ge=1, description="longest token, characters; of a trained tokenizer")
+    max_token_chars: int = Field(ge=1, description="longest token of a trained tokenizer, characters")
     max_bytes: int = Field(ge=1, description="UTF-8 bytes of each source to train on, chosen by hash")
-    seed: int = Field(ge=0, description="of that choice")
+    seed: int = Field(ge=0, description="seed of that choice")
 
 
 def tokenizer(params: Params, train: Path, llama2: Path, base_weights: Path, *, tokenizer: Path, report: Path) -> None:
-    """Write the tokenizer folder, and in the report how many bytes of each source a token holds."""
+    """Write the tokenizer folder; the report has its size, special tokens and number of training documents."""
     from lemur.sources.fetched import load
     from lemur.tokens.tokenizers import vocabulary
     from lemur.tokens.tokenizers.imported_tokenizer import Imported
@@ -43,21 +43,23 @@ def tokenizer(params: Params, train: Path, llama2: Path, base_weights: Path, *, 
                 character_coverage=params.character_coverage,
                 max_token_chars=params.max_token_chars,
             )
-            found = Imported(trained, vocabulary.BOS, vocabulary.EOS, vocabulary.UNK, None)
+            source = Imported(trained, vocabulary.BOS, vocabulary.EOS, vocabulary.UNK, None)
         case "llama2":
-            found = _imported(load(llama2).files, "llama2", llama2)
+            source = _imported(load(llama2).files, "llama2", llama2)
         case "base_weights":
-            found = _imported(load(base_weights).files, "base_weights", base_weights)
-    write_folder(tokenizer, found.tokenizer, bos=found.bos, eos=found.eos, unk=found.unk, max_length=found.max_length)
-    made = open_folder(tokenizer)
-    size = made.get_vocab_size()
+            source = _imported(load(base_weights).files, "base_weights", base_weights)
+    write_folder(
+        tokenizer, source.tokenizer, bos=source.bos, eos=source.eos, unk=source.unk, max_length=source.max_length
+    )
+    written = open_folder(tokenizer)
+    size = written.get_vocab_size()
     write_json(
         report,
         {
             "stage": "tokenizer",
             "kind": params.kind,
             "vocab_size": size,
-            "special": {name: made.token_to_id(name) for name in (found.unk, found.bos, found.eos)},
+            "special": {name: written.token_to_id(name) for name in (source.unk, source.bos, source.eos)},
             "trained_on_documents": sum(1 for _ in _texts(params, train)) if params.kind == "train" else 0,
         },
     )
@@ -65,7 +67,7 @@ def tokenizer(params: Params, train: Path, llama2: Path, base_weights: Path, *, 
 
 
 def _texts(params: Params, train: Path) -> Iterator[str]:
-    """Of each source the documents of lowest rank, up to `max_bytes`."""
+    """The documents of lowest rank of each source, up to `max_bytes`."""
     from lemur.corpus.documents import read_source
     from lemur.corpus.sampling import Limit, rank
     from lemur.corpus.sources import SOURCES
@@ -80,7 +82,7 @@ def _texts(params: Params, train: Path) -> Iterator[str]:
 
 
 def _imported(files: "tuple[FetchedFile, ...]", kind: str, folder: Path) -> "Imported":
-    """The tokenizer among a fetched source's files."""
+    """The tokenizer in a fetched source's files."""
     from lemur.tokens.tokenizers.imported_tokenizer import from_gguf, from_json, from_sentencepiece
 
     by_name = {file.path.name: file.path for file in files}

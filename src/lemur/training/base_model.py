@@ -1,4 +1,4 @@
-"""Stage `base_model`: the model that continued pre-training starts from; imported, or a small one from scratch."""
+"""Stage `base_model`: the model that continued pre-training starts from, imported or a small one from scratch."""
 
 import zlib
 from pathlib import Path
@@ -20,25 +20,25 @@ DISTRIBUTED = True
 
 
 class ModelParams(StageParams):
-    """Shape of the model, named as in its config.json."""
+    """The model's shape; names as in config.json."""
 
     hidden_size: int = Field(gt=0, description="width of the residual stream")
     intermediate_size: int = Field(gt=0, description="width of the SwiGLU MLP")
     num_hidden_layers: int = Field(gt=0, description="layers")
-    num_attention_heads: int = Field(gt=0, description="query heads; hidden_size is a multiple of it")
-    num_key_value_heads: int = Field(gt=0, description="key and value heads; divides the number of query heads")
+    num_attention_heads: int = Field(gt=0, description="query heads; hidden_size must be a multiple of this")
+    num_key_value_heads: int = Field(gt=0, description="key and value heads; must divide the number of query heads")
     max_position_embeddings: int = Field(gt=0, description="tokens of context")
     rms_norm_eps: float = Field(gt=0, description="added to the mean square in the norms")
     rope_theta: float = Field(gt=0, description="base of the rotary frequencies")
-    tie_word_embeddings: bool = Field(description="the output layer is the embedding")
+    tie_word_embeddings: bool = Field(description="use the embedding as the output layer")
     initializer_range: float = Field(gt=0, description="standard deviation of the initial weights")
 
 
 class Params(SteppedParams):
     init: Literal["scratch", "gguf", "safetensors"] = Field(
-        description="draw the weights, or import those of data/raw/base_weights/ in this format"
+        description="draw random weights, or import those in data/raw/base_weights/ in this format"
     )
-    model: ModelParams = Field(description="shape of a model from scratch; an imported one brings its own")
+    model: ModelParams = Field(description="shape of a model from scratch; an imported one has its own")
 
 
 def base_model(
@@ -52,7 +52,7 @@ def base_model(
     curve: Path,
     report: Path,
 ) -> None:
-    """Write a model folder whose vocabulary is the tokenizer's, after `steps` steps on the base mixture."""
+    """Train for `steps` steps on the base mixture and write a model folder with the tokenizer's vocabulary."""
     from lemur.core.records import write_json
     from lemur.model import folder
     from lemur.tokens.shards import open_shards
@@ -67,7 +67,7 @@ def base_model(
     if (needed := folder.tokenizer_size(tokenizer)) > start.config.vocab_size:
         raise ValueError(
             f"{tokenizer}: the tokenizer has {needed} tokens, the imported model only {start.config.vocab_size}; "
-            "set params.yaml: tokenizer to take the base model's"
+            "set params.yaml: tokenizer to use the base model's"
         )
     documents = Heldout(
         heldout,
@@ -88,7 +88,7 @@ def base_model(
     )
     folder.save(model, trained.model, tokenizer, dtype=params.export_dtype)
     write_json(report, {"stage": "base_model", "init": params.init, "weights": folder.sha256(model), **trained.summary})
-    trained.done()
+    trained.remove_checkpoints()
 
 
 def _scratch(params: Params, tokenizer: Path, mesh: "Mesh | None") -> "tuple[Llama, str]":
@@ -100,7 +100,7 @@ def _scratch(params: Params, tokenizer: Path, mesh: "Mesh | None") -> "tuple[Lla
     if shape.hidden_size % shape.num_attention_heads:
         raise ValueError(
             f"params.yaml: base_model.model.hidden_size: found {shape.hidden_size}, which is not a multiple of "
-            f"num_attention_heads ({shape.num_attention_heads})"
+            f"num_attention_heads ({shape.num_attention_heads}); change one of them"
         )
     bos, eos = special_ids(tokenizer)
     config = LlamaConfig(
@@ -112,14 +112,15 @@ def _scratch(params: Params, tokenizer: Path, mesh: "Mesh | None") -> "tuple[Lla
     )
 
     def draw(name: str) -> np.ndarray:
-        """A tensor's initial value: norms 1, weights normal, each of its own seed; numpy: the same on any device."""
+        """A tensor's initial value: 1 for norms, normal for weights. Each tensor has its own seed, and NumPy draws it,
+        so that it is the same on any device."""
         shape = tensor_shapes(config)[name]
         if len(shape) == 1:
             return np.ones(shape, np.float32)
         generator = np.random.default_rng([params.seed, zlib.crc32(name.encode())])
         return generator.standard_normal(shape, np.float32) * np.float32(config.initializer_range)
 
-    # Weights that began under another tokenizer are of no use, whatever its size.
+    # Weights trained with another tokenizer are useless, even if it has the same size.
     origin = f"scratch, tokenizer {file_sha256(tokenizer / 'tokenizer.json')}"
     return build(config, draw, dtype=params.compute_dtype, remat=params.remat, mesh=mesh), origin
 
@@ -130,12 +131,12 @@ def _imported(params: Params, base_weights: Path, mesh: "Mesh | None") -> "tuple
     from lemur.training.gguf_import import import_gguf
 
     source = fetched.load(base_weights)
-    wanted = {"gguf": "gguf", "safetensors": "safetensors_folder"}[params.init]
-    files = [file for file in source.files if file.schema == wanted]
+    schema = {"gguf": "gguf", "safetensors": "safetensors_folder"}[params.init]
+    files = [file for file in source.files if file.schema == schema]
     if not files:
         raise ValueError(
-            f"{base_weights}: no file of schema {wanted} (place {source.place}), but params.yaml: base_model.init is "
-            f"{params.init!r}; set fetch.base_weights to a place that has it, or init to 'scratch'"
+            f"{base_weights}: no file of schema {schema} (place {source.place}), but params.yaml: base_model.init is "
+            f"{params.init!r}; set fetch.base_weights to a place that has one, or init to 'scratch'"
         )
     options: dict[str, Any] = {"dtype": params.compute_dtype, "remat": params.remat, "mesh": mesh}
     if params.init == "gguf":

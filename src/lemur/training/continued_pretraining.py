@@ -1,4 +1,4 @@
-"""Stage `continued_pretraining`: Lemur, the base model trained on with the code-heavy mixture (paper, A.1.2)."""
+"""Stage `continued_pretraining`: Lemur, the base model trained further on the code-heavy mixture (paper, A.1.2)."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ class Params(SteppedParams):
 def continued_pretraining(
     params: Params, base: Path, shards: Path, heldout: Path, *, model: Path, curve: Path, report: Path
 ) -> None:
-    """Write the model folder after `steps` steps from the folder `base`, with its config and tokenizer."""
+    """Train the model in the folder `base` for `steps` steps and write it with the same config and tokenizer."""
     from lemur.core.records import write_json
     from lemur.model import folder
     from lemur.tokens.shards import open_shards
@@ -44,4 +44,4 @@ def continued_pretraining(
     )
     folder.save(model, trained.model, base, dtype=params.export_dtype)
     write_json(report, {"stage": "continued_pretraining", "weights": folder.sha256(model), **trained.summary})
-    trained.done()
+    trained.remove_checkpoints()

@@ -1,4 +1,4 @@
-"""The mesh a training runs on, and how batches and results cross between hosts and devices."""
+"""The mesh a training runs on, and how batches and results move between hosts and devices."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,24 +19,25 @@ BATCH_AXES = (None, "batch", "length")
 
 
 def make_mesh(params: MeshParams) -> Mesh | None:
-    """The mesh that params.yaml asks for over all devices of all processes; None where it asks for one device.
+    """The mesh of params.yaml over all devices of all processes; None if it is of one device.
 
     Raises `ValueError` if there are more or fewer devices.
     """
-    wanted, found = params.sizes(), jax.device_count()
+    available = jax.device_count()
     if params.devices == 1 and jax.process_count() == 1:
         return None
-    if params.devices != found:
+    if params.devices != available:
         raise ValueError(
-            f"mesh: {_sizes(wanted)} make {params.devices} devices, but JAX sees {found} {jax.devices()[0].platform} "
-            f"devices in {jax.process_count()} processes; the product of the axes must be the number of devices"
+            f"mesh: {_format_sizes(params.sizes())} make {params.devices} devices, but JAX sees {available} "
+            f"{jax.devices()[0].platform} devices in {jax.process_count()} processes; the product of the axes must be "
+            "the number of devices"
         )
     return lay_out(params, jax.devices())
 
 
 def lay_out(params: MeshParams, devices: Sequence[Any]) -> Mesh:
-    """A mesh of these devices, axes along the links of the machine where it has them (a TPU's torus)."""
-    # In the order of processes elsewhere; an axis may take part of a torus's dimension.
+    """A mesh of these devices. On a TPU its axes follow the links of the torus, elsewhere the order of processes."""
+    # On a TPU an axis may use part of a torus's dimension.
     grid = mesh_utils.create_device_mesh(
         tuple(params.sizes().values()), devices, allow_split_physical_axes=devices[0].platform == "tpu"
     )
@@ -44,9 +45,9 @@ def lay_out(params: MeshParams, devices: Sequence[Any]) -> Mesh:
 
 
 def check_mesh(params: TrainingParams, config: LlamaConfig) -> None:
-    """Raises `ValueError` that names the axis which does not divide what is cut along it, and what to do."""
+    """Raises `ValueError` that names each axis which does not divide a dimension it splits, and the sizes that do."""
     mesh, rows = params.mesh, params.batch_size // params.microbatches
-    cut = {
+    splits = {
         "data * fsdp": (mesh.data * mesh.fsdp, {"rows of a microbatch (batch_size / microbatches)": rows}),
         "fsdp * sequence": (mesh.fsdp * mesh.sequence, {"hidden_size": config.hidden_size}),
         "tensor": (
@@ -61,7 +62,7 @@ def check_mesh(params: TrainingParams, config: LlamaConfig) -> None:
     problems = [
         f"mesh: {axis} is {size}, which does not divide {name} ({value}); "
         f"{[n for n in range(1, min(value, 1024) + 1) if value % n == 0]} do"
-        for axis, (size, values) in cut.items()
+        for axis, (size, values) in splits.items()
         for name, value in values.items()
         if value % size
     ]
@@ -69,39 +70,39 @@ def check_mesh(params: TrainingParams, config: LlamaConfig) -> None:
         raise ValueError("\n".join(problems))
 
 
-def use(mesh: Mesh | None) -> AbstractContextManager[Any]:
-    """`with use(mesh):` what is compiled inside is cut along it."""
+def use_mesh(mesh: Mesh | None) -> AbstractContextManager[Any]:
+    """`with use_mesh(mesh):` programs compiled inside are split along the mesh."""
     return jax.set_mesh(mesh) if mesh is not None else nullcontext()
 
 
 def length_multiple(mesh: Mesh | None, kernel: bool) -> int:
-    """Sequences are padded to a multiple of this: parts of equal length, and whole tiles of the TPU's kernel."""
+    """Sequences are padded to a multiple of this, so that parts have equal length and fill the TPU kernel's tiles."""
     return (mesh.shape["sequence"] * mesh.shape["tensor"] if mesh else 1) * (BLOCK if kernel else 1)
 
 
 def row_block(mesh: Mesh | None, rows: int) -> tuple[int, int]:
     """(index, count): this process reads block `index` of `count` equal blocks of each microbatch's rows.
 
-    Processes that hold the same rows (an axis other than data and fsdp lies across them) read the same block.
+    Processes that hold the same rows, since they differ only along axes other than data and fsdp, read the same block.
     """
     if mesh is None or jax.process_count() == 1:
         return 0, 1
     sharding = NamedSharding(mesh, spec(mesh, (rows,), ("batch",)))
     parts = sharding.addressable_devices_indices_map((rows,)).values()
-    mine = sorted({part[0].indices(rows)[:2] for part in parts if part is not None})
-    start, stop = mine[0][0], mine[-1][1]
+    own_rows = sorted({part[0].indices(rows)[:2] for part in parts if part is not None})
+    start, stop = own_rows[0][0], own_rows[-1][1]
     size = stop - start
-    if sum(b - a for a, b in mine) != size or start % size or rows % size:
+    if sum(b - a for a, b in own_rows) != size or start % size or rows % size:
         raise ValueError(
-            f"mesh: process {jax.process_index()} holds the rows {mine} of {rows}, which is no block; "
-            "let data * fsdp be a multiple of the number of processes, or the devices of each of them a multiple of "
+            f"mesh: process {jax.process_index()} holds the rows {own_rows} of {rows}, which are not one block; make "
+            "data * fsdp a multiple of the number of processes, or each process's number of devices a multiple of "
             "sequence * tensor"
         )
     return start // size, rows // size
 
 
 def place(mesh: Mesh | None, arrays: Arrays, block: tuple[int, int]) -> dict[str, Any]:
-    """Arrays [microbatches, this process's rows, L] as global ones on the devices."""
+    """Arrays [microbatches, this process's rows, L] as global arrays on the devices."""
     if mesh is None:
         return dict(arrays)
     index, count = block
@@ -118,16 +119,16 @@ def place(mesh: Mesh | None, arrays: Arrays, block: tuple[int, int]) -> dict[str
     return {name: put(array) for name, array in arrays.items()}
 
 
-def over_processes(values: list[float]) -> np.ndarray:
-    """float64 [processes, len(values)]: each process's values, the same everywhere."""
+def gather_over_processes(values: list[float]) -> np.ndarray:
+    """float64 [processes, len(values)]: the values of every process; the same array in each of them."""
     if jax.process_count() == 1:
         return np.array([values], np.float64)
     from jax.experimental import multihost_utils
 
-    # As bytes: arrays on devices are float32 at most.
+    # As bytes, because arrays on devices are float32 at most.
     gathered = multihost_utils.process_allgather(np.array(values, np.float64).view(np.uint8))
     return np.asarray(gathered).reshape(jax.process_count(), -1).view(np.float64)
 
 
-def _sizes(sizes: dict[str, int]) -> str:
+def _format_sizes(sizes: dict[str, int]) -> str:
     return " * ".join(f"{axis} {size}" for axis, size in sizes.items())

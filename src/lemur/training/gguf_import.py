@@ -1,4 +1,4 @@
-"""GGUF files of Llama's architecture, dequantised with the `gguf` package and numpy (no torch)."""
+"""Imports GGUF files of Llama's architecture, dequantised with the `gguf` package and NumPy (no torch)."""
 
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,12 @@ def import_gguf(
     config = _config(path, reader, tied="output.weight" not in by_name)
 
     def read(name: str) -> np.ndarray:
-        theirs = _WHOLE.get(name) or _layer_name(name)
-        if theirs not in by_name:
-            raise ValueError(f"{path}: tensor {theirs} is missing; a Llama model has it")
-        tensor = by_name[theirs]
+        gguf_name = _WHOLE.get(name) or _layer_name(name)
+        if gguf_name not in by_name:
+            raise ValueError(f"{path}: tensor {gguf_name} is missing; every Llama model has it")
+        tensor = by_name[gguf_name]
         values = dequantize(tensor.data, tensor.tensor_type)
-        # GGUF lists dimensions from the fastest to the slowest.
+        # GGUF lists the fastest-varying dimension first.
         values = values.reshape(tuple(int(size) for size in reversed(tensor.shape)))
         if name.endswith("q_proj.weight"):
             return unpermute(values, config.num_attention_heads)
@@ -59,8 +59,8 @@ def import_gguf(
 
 
 def unpermute(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of a query or key projection [heads * head_dim, hidden] from llama.cpp's rotary layout, which rotates
-    neighbours (2i, 2i + 1), to Hugging Face's, which rotates (i, i + head_dim / 2)."""
+    """Reorder the rows of a query or key projection [heads * head_dim, hidden] from llama.cpp's rotary layout, which
+    rotates neighbours (2i, 2i + 1), to Hugging Face's, which rotates (i, i + head_dim / 2)."""
     pairs = weight.shape[0] // heads // 2
     return weight.reshape(heads, pairs, 2, -1).swapaxes(1, 2).reshape(weight.shape)
 
@@ -72,16 +72,16 @@ def _layer_name(name: str) -> str:
 
 def _config(path: Path, reader: gguf.GGUFReader, *, tied: bool) -> LlamaConfig:
     def field(key: str, default: Any = None) -> Any:
-        found = reader.get_field(key)
-        if found is None and default is None:
-            raise ValueError(f"{path}: key {key} is missing; a Llama GGUF file has it")
-        return default if found is None else found.contents()
+        value = reader.get_field(key)
+        if value is None and default is None:
+            raise ValueError(f"{path}: key {key} is missing; every Llama GGUF file has it")
+        return default if value is None else value.contents()
 
     architecture = field("general.architecture")
     if architecture != "llama":
         raise ValueError(f"{path}: general.architecture is {architecture!r}; only 'llama' can be imported")
     if field("llama.rope.scaling.type", "none") != "none" or any(t.name == "rope_freqs.weight" for t in reader.tensors):
-        raise ValueError(f"{path}: scaled rotary embeddings in GGUF are not implemented; take the safetensors folder")
+        raise ValueError(f"{path}: scaled rotary embeddings in GGUF are not implemented; use the safetensors folder")
     heads = field("llama.attention.head_count")
     hidden = field("llama.embedding_length")
     vocab = next(int(tensor.shape[-1]) for tensor in reader.tensors if tensor.name == "token_embd.weight")
@@ -94,7 +94,7 @@ def _config(path: Path, reader: gguf.GGUFReader, *, tied: bool) -> LlamaConfig:
         num_key_value_heads=field("llama.attention.head_count_kv", heads),
         head_dim=field("llama.attention.key_length", hidden // heads),
         max_position_embeddings=field("llama.context_length"),
-        # Stored as float32: 1e-05 comes back as 9.999999747378752e-06.
+        # Stored as float32, where 1e-05 reads as 9.999999747378752e-06.
         rms_norm_eps=float(f"{field('llama.attention.layer_norm_rms_epsilon'):.6g}"),
         rope_theta=float(f"{field('llama.rope.freq_base', 10000.0):.6g}"),
         tie_word_embeddings=tied,

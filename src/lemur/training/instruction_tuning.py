@@ -1,4 +1,4 @@
-"""Stage `instruction_tuning`: Lemur-Chat, Lemur tuned on the assistant's turns of the instructions (paper, A.2.2)."""
+"""Stage `instruction_tuning`: Lemur-Chat, which is Lemur tuned on the instructions' assistant turns (paper, A.2.2)."""
 
 import math
 from dataclasses import replace
@@ -18,8 +18,8 @@ class Params(TrainingParams):
 def instruction_tuning(
     params: Params, lemur: Path, shards: Path, heldout: Path, *, model: Path, curve: Path, report: Path
 ) -> None:
-    """Write the model folder after `epochs` epochs. Vocabulary, chat template and the tokens that end an answer are
-    those of the tokenizer beside the shards."""
+    """Train for `epochs` epochs and write the model folder. The tokenizer beside the shards gives the vocabulary, the
+    chat template and the tokens that end an answer."""
     from lemur.core.records import write_json
     from lemur.model import folder
     from lemur.tokens.chatml import END, PAD
@@ -33,7 +33,7 @@ def instruction_tuning(
     tokenizer = shards / "tokenizer"
     mesh = make_mesh(params.mesh)
     config, start = folder.load(lemur, dtype=params.compute_dtype, remat=params.remat, mesh=mesh)
-    # An imported model may have rows to spare beyond its tokenizer.
+    # An imported model may have more rows than its tokenizer has tokens.
     start = resize_vocabulary(start, max(config.vocab_size, folder.tokenizer_size(tokenizer)))
     start.config = replace(
         start.config, eos_token_id=folder.token_id(tokenizer, END), pad_token_id=folder.token_id(tokenizer, PAD)
@@ -66,4 +66,4 @@ def instruction_tuning(
             **trained.summary,
         },
     )
-    trained.done()
+    trained.remove_checkpoints()

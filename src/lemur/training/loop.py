@@ -1,4 +1,4 @@
-"""The loop that the three trainings share."""
+"""The training loop that all three trainings share."""
 
 import logging
 import math
@@ -18,8 +18,8 @@ from lemur.core.records import Record
 from lemur.model.llama import Llama
 from lemur.tokens.shards import Shards
 from lemur.training import devices
-from lemur.training.batches import Batches, BySource, finite
-from lemur.training.checkpoint import Checkpoints, Terminated, code, profile
+from lemur.training.batches import Batches, SourceLosses, finite
+from lemur.training.checkpoint import Checkpoints, SigtermFlag, code_hash, numerics_profile
 from lemur.training.monitoring import anomaly
 from lemur.training.monitoring.curve import Row, write_curve
 from lemur.training.monitoring.heldout import Heldout
@@ -33,11 +33,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """The trained model and the numbers of the stage's report. `done` removes what a resume would have needed."""
+    """The trained model and the numbers for the stage's report. Call `remove_checkpoints` once both are written."""
 
     model: Llama
     summary: Record
-    done: Callable[[], None]
+    remove_checkpoints: Callable[[], None]
 
 
 def train(
@@ -51,20 +51,20 @@ def train(
     mesh: Mesh | None = None,
     heldout: Heldout | None = None,
 ) -> Trained:
-    """Train `model` (its arrays are used up) and write its curve.
+    """Train `model`, whose arrays are consumed, and write its curve.
 
     Args:
-        steps: of the optimizer; 0 only measures.
-        origin: hash of what the model was made from, part of the checkpoints' identity.
+        steps: optimizer steps; 0 only measures.
+        origin: hash of what the model was made from; part of the checkpoints' identity.
         mesh: from `devices.make_mesh`.
-        heldout: measured before the first step, every `params.eval_every` steps and after the last.
+        heldout: documents to measure before the first step, every `params.eval_every` steps and after the last.
 
-    Raises `FloatingPointError` with the step where a loss or norm is not to be trusted (params.anomaly), `ValueError`
-    for shards or a mesh that do not fit the model, `SystemExit` after SIGTERM, when the state is saved.
+    Raises `FloatingPointError` with the step whose loss or norm is an anomaly (params.anomaly), `ValueError` for shards
+    or a mesh that do not fit the model, `SystemExit` after SIGTERM, when the state is saved.
     """
     _check(model, shards)
     devices.check_mesh(params, model.config)
-    with devices.use(mesh), Terminated() as terminated:
+    with devices.use_mesh(mesh), SigtermFlag() as terminated:
         return _train(model, shards, params, steps, origin, curve, mesh, heldout, terminated)
 
 
@@ -87,45 +87,46 @@ def _train(
     shardings = state_shardings(mesh, tx, weights) if mesh else None
     state = {"params": weights, "optimizer": tx.init(weights)}
     if shardings:
-        # Weights that were resized, and all of the optimizer's state, are not yet where they belong.
+        # Resized weights and the optimizer's whole state are not sharded yet.
         state = jax.device_put(state, shardings)
     multiple = devices.length_multiple(mesh, kernel)
     batches = Batches(shards, params, mesh, multiple=multiple) if steps else None
     name = curve.name.strip(".").split(".")[0]
-    # The mesh is part of the profile: under another one it is the same training with other bits.
+    # The mesh is part of the profile: on another mesh it is the same training with other bits.
     identity = {
         "stage": name,
         "params": params.model_dump(exclude={"mesh"}),
         "steps": steps,
         "data": shards.fingerprint,
         "origin": origin,
-        "code": code(),
+        "code": code_hash(),
     }
-    numerics = profile(params.mesh.sizes())
-    first, tokens, by_source = 0, 0, BySource(shards.sources)
+    profile = numerics_profile(params.mesh.sizes())
+    first, tokens, source_losses = 0, 0, SourceLosses(shards.sources)
     data: list[Record] = []
     with (
         logging_redirect_tqdm(),
-        Checkpoints(identity, numerics) as checkpoints,
+        Checkpoints(identity, profile) as checkpoints,
         Live(name, model.config, shards.sequence_length) as live,
     ):
         if resumed := checkpoints.newest(state):
             first, state, record = resumed
             rows, tokens, profiles = record["rows"], record["tokens"], record["profiles"]
-            read, data = record["loader"]["fingerprint"], record["data"]
+            saved_data, data = record["loader"]["fingerprint"], record["data"]
             if batches:
                 batches.restore(record["loader"], allow_other_data=checkpoints.other_data)
-            if read == shards.fingerprint:
-                by_source.restore(record["by_source"])
-            else:  # of whatever sources that data has
-                data = [*(data or [{"after_step": 0, "data": read}]), {"after_step": first, "data": shards.fingerprint}]
+            if saved_data == shards.fingerprint:
+                source_losses.restore(record["by_source"])
+            else:  # other data may have other sources, so their losses start again
+                data = data or [{"after_step": 0, "data": saved_data}]
+                data = [*data, {"after_step": first, "data": shards.fingerprint}]
             log.info("resumed after step %d of %d", first, steps)
-            if profiles[-1]["profile"] != numerics:
-                profiles = [*profiles, {"after_step": first, "profile": numerics}]
-                log.warning("the numerics profile is another than before step %d: %s", first, numerics)
+            if profiles[-1]["profile"] != profile:
+                profiles = [*profiles, {"after_step": first, "profile": profile}]
+                log.warning("the numerics profile changed after step %d: %s", first, profile)
         else:
             measured = measure(state)
-            rows, profiles = [_row(0, 0, {}, measured)], [{"after_step": 0, "profile": numerics}]
+            rows, profiles = [_row(0, 0, {}, measured)], [{"after_step": 0, "profile": profile}]
             _log(rows[0], {})
         step_function = compile_step(
             graph,
@@ -138,8 +139,8 @@ def _train(
         for step in tqdm(range(first + 1, steps + 1), "training", steps, initial=first, unit="step"):
             batch = batches.next(terminated())  # type: ignore[union-attr]
             limit = anomaly.loss_limit(rows, params.anomaly)
-            limited = np.float32(limit if params.anomaly.spike == "skip" else math.inf)
-            state, metrics = step_function(state, batch.arrays, limited)
+            skip_limit = np.float32(limit if params.anomaly.spike == "skip" else math.inf)
+            state, metrics = step_function(state, batch.arrays, skip_limit)
             nats = np.asarray(metrics.pop("by_source"), np.float64)
             values = {name: float(value) for name, value in metrics.items()}
             tokens += batch.tokens
@@ -147,12 +148,12 @@ def _train(
             row |= anomaly.z_scores(rows, values, params.anomaly.window)
             anomaly.judge(rows, row, limit, params.anomaly, str(shards.folder))
             if not row["skipped"]:
-                by_source.add(nats, batch.targets)
+                source_losses.add(nats, batch.targets)
             speed = live.step(row, params.batch_size)
             due = step % params.eval_every == 0 or step == steps
             if due:
                 measured = measure(state)
-                row |= _heldout(measured) | by_source.means()
+                row |= _heldout_columns(measured) | source_losses.means()
             rows.append(row)
             if due:
                 _log(row, speed)
@@ -162,15 +163,15 @@ def _train(
                     "rows": rows,
                     "tokens": tokens,
                     "loader": batches.state(),
-                    "by_source": by_source.state(),
+                    "by_source": source_losses.state(),
                     "profiles": profiles,
                     "data": data,
                 }
-                checkpoints.save(step, state, record, now=batch.leave)
-                if batch.leave:
+                checkpoints.save(step, state, record, now=batch.stop)
+                if batch.stop:
                     raise SystemExit(
                         f"SIGTERM after step {step} of {steps}: "
-                        + ("the state is saved, and the next run goes on from it" if checkpoints.every else "not saved")
+                        + ("the state is saved, and the next run resumes from it" if checkpoints.every else "not saved")
                     )
         seconds = time.monotonic() - started
     log.info("%d tokens in %d steps, %.0f tokens/s", tokens, steps, (tokens - tokens_before) / max(seconds, 1e-9))
@@ -191,33 +192,33 @@ def _train(
         "heldout": measured,
     }
     if len(profiles) > 1:
-        # The bits are then those of no one profile.
+        # The bits then belong to no single profile.
         summary["profiles"] = profiles
     if data:
-        # LEMUR_RESUME=other-data: the model is then no function of the stage's inputs.
+        # LEMUR_RESUME=other-data: the model then does not follow from the stage's inputs alone.
         summary["other_data"] = data
     return Trained(trained, summary, checkpoints.remove)
 
 
 def _check(model: Llama, shards: Shards) -> None:
-    config, where = model.config, shards.folder / "manifest.json"
+    config, manifest = model.config, shards.folder / "manifest.json"
     if (vocab := shards.manifest["vocab_size"]) > config.vocab_size:
         raise ValueError(
-            f"{where}: tokens of a vocabulary of {vocab}, but the model has {config.vocab_size}; "
+            f"{manifest}: tokens of a vocabulary of {vocab}, but the model has {config.vocab_size}; "
             "pack the data with this model's tokenizer"
         )
     if shards.sequence_length > config.max_position_embeddings:
         raise ValueError(
-            f"{where}: sequences of {shards.sequence_length} tokens, but the model's positions end at "
+            f"{manifest}: sequences of {shards.sequence_length} tokens, but the model's positions end at "
             f"{config.max_position_embeddings} (max_position_embeddings); pack shorter sequences"
         )
 
 
 def _row(step: int, tokens: int, values: dict[str, float], measured: dict[str, Record]) -> Row:
-    return {"step": step, "tokens": tokens, **values, **_heldout(measured)}
+    return {"step": step, "tokens": tokens, **values, **_heldout_columns(measured)}
 
 
-def _heldout(measured: dict[str, Record]) -> Row:
+def _heldout_columns(measured: dict[str, Record]) -> Row:
     return {f"heldout_{group}_loss": result["loss"] for group, result in measured.items()}
 
 

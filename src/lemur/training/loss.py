@@ -15,8 +15,8 @@ from lemur.tokens.shards import Arrays
 Normalisation = Literal["tokens", "sequences"]
 
 
-def joined(batch: Arrays) -> Arrays:
-    """The batch with the documents of each sequence as one segment, whose positions run through."""
+def join_documents(batch: Arrays) -> Arrays:
+    """The batch with all documents of a sequence as one segment with continuous positions."""
     used = batch["segments"] > 0
     return {**batch, "segments": used.astype(np.uint16), "positions": np.where(used, np.arange(used.shape[1]), 0)}
 
@@ -26,16 +26,16 @@ def prepare(
     microbatches: int,
     normalisation: Normalisation,
     *,
-    total: Callable[[float], float] = lambda mine: mine,
+    total: Callable[[float], float] = lambda local: local,
     multiple: int = 1,
 ) -> Arrays:
-    """What a step reads, each of shape [microbatches, rows, L - 1].
+    """The arrays that a step reads, each of shape [microbatches, rows, L - 1].
 
-    `weights` (float32) sum to 1 over the whole batch, so that adding up gradients of microbatches gives the gradient of
+    `weights` (float32) sum to 1 over the whole batch, so that the sum of the microbatches' gradients is the gradient of
     the batch's mean loss. A target counts if its `loss` is 1 and it continues the segment of the token before it.
-    `sources` of targets that count, -1 of others.
-    normalisation: mean over all targets of the batch, or ("sequences", as EasyLM) of each sequence's mean.
-    total: adds up what the processes give that share a batch. multiple: to which the length is padded.
+    `sources`: the source of each target that counts, -1 for the others.
+    normalisation: mean over all targets of the batch, or ("sequences", as in EasyLM) over the sequences' means.
+    total: sums a number over the processes that share a batch. multiple: pad the length to a multiple of this.
     """
     segments = batch["segments"]
     inside = (segments[:, 1:] == segments[:, :-1]) & (segments[:, 1:] > 0)
@@ -62,7 +62,7 @@ def prepare(
 
 
 def weighted_loss(model: Llama, batch: dict[str, Array], sources: int) -> tuple[Array, Array]:
-    """Sum of weight times cross entropy in nats over arrays of shape [rows, L], and the sum of nats of each source,
+    """The sum of weight times cross entropy in nats over arrays of shape [rows, L], and the nats of each source,
     float32 [sources]."""
     logits = model(batch["tokens"], batch["segments"], batch["positions"])
     nats = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), batch["targets"])
@@ -71,5 +71,5 @@ def weighted_loss(model: Llama, batch: dict[str, Array], sources: int) -> tuple[
 
 
 def token_losses(model: Llama, tokens: Array, targets: Array) -> Array:
-    """Cross entropy in nats, float32 [rows, L], of sequences that hold one document each."""
+    """Cross entropy in nats, float32 [rows, L], of sequences with one document each."""
     return jax.lax.stop_gradient(optax.softmax_cross_entropy_with_integer_labels(model(tokens), targets))

@@ -1,4 +1,4 @@
-"""AdamW with clipping and a learning rate that rises, then falls: what A.1.2 and A.2.2 of the paper state."""
+"""AdamW with clipping, and a learning rate that rises, then falls, as in A.1.2 and A.2.2 of the paper."""
 
 import optax
 
@@ -6,19 +6,19 @@ from lemur.training.params import OptimizerParams
 
 
 def learning_rate(params: OptimizerParams, steps: int) -> optax.Schedule:
-    """Learning rate by step number, 0 to `steps` - 1. The warm-up counts among the steps, as in EasyLM."""
+    """Learning rate by step number, 0 to `steps` - 1. The warm-up is part of the steps, as in EasyLM."""
     peak, warmup = params.peak_learning_rate, min(params.warmup_steps, max(steps - 1, 0))
     rest = max(steps - warmup, 1)
-    falls = {
+    decays = {
         "cosine": lambda: optax.cosine_decay_schedule(peak, rest, alpha=params.final_ratio),
         "linear": lambda: optax.linear_schedule(peak, peak * params.final_ratio, rest),
         "constant": lambda: optax.constant_schedule(peak),
     }
-    fall = falls[params.schedule]()
+    decay = decays[params.schedule]()
     if warmup == 0:
-        return fall
+        return decay
     # From peak / warmup, not from 0: at 0 the first step would change nothing.
-    return optax.join_schedules([optax.linear_schedule(peak / warmup, peak, warmup - 1 or 1), fall], [warmup])
+    return optax.join_schedules([optax.linear_schedule(peak / warmup, peak, warmup - 1 or 1), decay], [warmup])
 
 
 def optimizer(params: OptimizerParams, steps: int) -> optax.GradientTransformation:

@@ -1,4 +1,4 @@
-"""Parameters that all trainings have. Imports nothing heavy: every params.yaml check reads it."""
+"""Parameters that all trainings share. Imports nothing heavy, because every check of params.yaml imports it."""
 
 from typing import Literal, Self
 
@@ -14,13 +14,13 @@ class OptimizerParams(StageParams):
 
     peak_learning_rate: float = Field(gt=0, description="learning rate at the end of the warm-up")
     final_ratio: float = Field(ge=0, le=1, description="learning rate at the last step, as a share of the peak")
-    schedule: Literal["cosine", "linear", "constant"] = Field(description="shape of the fall after the warm-up")
-    warmup_steps: int = Field(ge=0, description="steps of the linear rise; they count among the training's steps")
-    b1: float = Field(ge=0, lt=1, description="decay of the mean of gradients")
-    b2: float = Field(ge=0, lt=1, description="decay of the mean of squared gradients")
-    epsilon: float = Field(gt=0, description="added to the root of the mean of squares")
-    weight_decay: float = Field(ge=0, description="decoupled, times the learning rate, on all parameters as in EasyLM")
-    clip_norm: float = Field(gt=0, description="gradients of a larger global norm are scaled down to it")
+    schedule: Literal["cosine", "linear", "constant"] = Field(description="shape of the decay after the warm-up")
+    warmup_steps: int = Field(ge=0, description="steps of the linear warm-up, which are part of the training's steps")
+    b1: float = Field(ge=0, lt=1, description="decay rate of the mean of gradients")
+    b2: float = Field(ge=0, lt=1, description="decay rate of the mean of squared gradients")
+    epsilon: float = Field(gt=0, description="added to the square root of the mean square")
+    weight_decay: float = Field(ge=0, description="decoupled, times the learning rate, for all parameters as in EasyLM")
+    clip_norm: float = Field(gt=0, description="scale gradients of a larger global norm down to this norm")
 
 
 class MeshParams(StageParams):
@@ -40,39 +40,43 @@ class MeshParams(StageParams):
 
 
 class AnomalyParams(StageParams):
-    """What is done about a step whose loss or gradient is not to be trusted; the report counts it in any case."""
+    """What to do about a step with an abnormal loss or gradient; the report counts it in any case."""
 
     not_finite: Literal["stop", "skip"] = Field(
-        description="a loss or norm that is NaN or infinite: write no model, or leave the weights as they are and go on"
+        description="on a loss or norm that is NaN or infinite: stop without a model, or skip the step's update"
     )
-    spike: Literal["count", "stop", "skip"] = Field(description="a spike of the loss: only count it, stop, or skip")
+    spike: Literal["count", "stop", "skip"] = Field(
+        description="on a spike of the loss: only count it, stop, or skip the update"
+    )
     spike_z: float = Field(
-        gt=0, description="a spike is so many standard deviations above the mean of the steps before it"
+        gt=0, description="a loss this many standard deviations above the mean of the steps before it is a spike"
     )
-    window: int = Field(ge=2, description="steps before, of which mean and standard deviation are taken")
-    most_skipped: int = Field(ge=1, description="skipped steps in a row after which the training stops after all")
+    window: int = Field(ge=2, description="number of steps before it that give mean and standard deviation")
+    most_skipped: int = Field(ge=1, description="stop the training after this many skipped steps in a row")
 
 
 class TrainingParams(StageParams):
-    """Batches, numbers and optimizer of a training."""
+    """Batches, dtypes, optimizer, mesh and measurements of a training."""
 
-    batch_size: int = Field(gt=0, description="sequences a step")
-    microbatches: int = Field(gt=0, description="parts a batch is computed in, one after the other, to save memory")
-    seed: int = Field(ge=0, description="of the order of the data, and of the weights where they are drawn")
+    batch_size: int = Field(gt=0, description="sequences per step")
+    microbatches: int = Field(
+        gt=0, description="compute a batch in this many parts, one after the other, to save memory"
+    )
+    seed: int = Field(ge=0, description="seed of the data's order, and of random initial weights")
     loss_normalisation: Literal["tokens", "sequences"] = Field(
-        description="mean over all target tokens of a batch, or of the sequences' means as in EasyLM"
+        description="mean over all target tokens of a batch, or over the sequences' means as in EasyLM"
     )
     attend_across_documents: bool = Field(
-        description="the documents of a sequence as one text, in attention, positions and targets, or each for itself"
+        description="treat a sequence's documents as one text in attention, positions and targets, or each on its own"
     )
-    compute_dtype: Dtype = Field(description="of matrix products; weights, optimizer and loss are float32")
-    export_dtype: Dtype = Field(description="of model.safetensors")
+    compute_dtype: Dtype = Field(description="dtype of matrix products; weights, optimizer and loss are float32")
+    export_dtype: Dtype = Field(description="dtype of model.safetensors")
     remat: Literal["none", "dots", "full"] = Field(
-        description="activations that are computed again in the backward pass: none, all but matrix products, all"
+        description="activations to recompute in the backward pass: none, all except matrix products, all"
     )
     optimizer: OptimizerParams
     eval_every: int = Field(gt=0, description="steps between measurements on held-out documents")
-    heldout_bytes: int = Field(gt=0, description="UTF-8 bytes of held-out code, and of text, that are measured")
+    heldout_bytes: int = Field(gt=0, description="UTF-8 bytes of held-out code, and as many of text, to measure")
     mesh: MeshParams
     anomaly: AnomalyParams
 
@@ -84,6 +88,6 @@ class TrainingParams(StageParams):
 
 
 class SteppedParams(TrainingParams):
-    """A training with a number of steps."""
+    """A training for a fixed number of steps."""
 
     steps: int = Field(ge=0, description="optimizer steps; 0 trains nothing")

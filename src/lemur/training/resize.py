@@ -1,4 +1,4 @@
-"""More rows in the vocabulary, for tokens that are added after pre-training."""
+"""Adds rows to the vocabulary for tokens added after pre-training."""
 
 from dataclasses import replace
 
@@ -11,22 +11,22 @@ from lemur.model.llama import Llama
 
 def resize_vocabulary(model: Llama, vocab_size: int) -> Llama:
     """The model with `vocab_size` tokens. New rows are the mean of the existing ones (Hewitt, "Initializing New Word
-    Embeddings", 2021): new tokens start as likely as an average token, and no random number is drawn.
+    Embeddings", 2021): new tokens start as likely as an average token, without random numbers.
 
-    Raises `ValueError` if the model has more tokens already.
+    Raises `ValueError` if the model already has more tokens.
     """
     config = model.config
-    more = vocab_size - config.vocab_size
-    if more < 0:
+    added = vocab_size - config.vocab_size
+    if added < 0:
         raise ValueError(
-            f"the model has {config.vocab_size} tokens, the tokenizer {vocab_size}; shrinking drops tokens"
+            f"the model has {config.vocab_size} tokens, the tokenizer {vocab_size}; shrinking would drop tokens"
         )
-    if more == 0:
+    if added == 0:
         return model
 
     def extended(weight: Array, axis: int) -> nnx.Param[Array]:
         mean = jnp.mean(weight.astype(jnp.float32), axis=axis, keepdims=True).astype(weight.dtype)
-        return nnx.Param(jnp.concatenate([weight, jnp.repeat(mean, more, axis=axis)], axis=axis))
+        return nnx.Param(jnp.concatenate([weight, jnp.repeat(mean, added, axis=axis)], axis=axis))
 
     model.embedding = extended(model.embedding[...], 0)
     if not config.tie_word_embeddings:

@@ -1,4 +1,4 @@
-"""Clusters of duplicates in a folder of documents, found without holding the texts in memory."""
+"""Finds clusters of duplicates in a folder of documents without holding the texts in memory."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -21,14 +21,14 @@ RENAMED = "renamed_duplicate"
 
 
 class Place(NamedTuple):
-    """Where a document stands: source, and bytes in its file."""
+    """Where a document is: its source, and its offset in the source's file in bytes."""
 
     source: str
     offset: int
 
 
 class Similarity(NamedTuple):
-    """Jaccard similarities of two documents: of their words, and, of code, of what is blind to names; 0 for text."""
+    """Jaccard similarities of two documents: of their words, and of the shingles that ignore names (0 for text)."""
 
     words: float
     renamed: float
@@ -42,36 +42,36 @@ class Duplicates:
     ) -> None:
         self._folder = folder
         self._settings = settings
-        self._least = (min_similarity, min_renamed)
+        self._thresholds = (min_similarity, min_renamed)
         self.sketches = Sketches(folder, settings, scratch)
         self.entries = self.sketches.entries
         self.compared = 0
 
     def clusters(self) -> Clusters:
-        """Documents of one digest are joined; then those whose texts, compared, reach a least similarity."""
-        found = Clusters(len(self.entries))
+        """Join documents with equal digests, then those whose texts reach a minimum similarity."""
+        clusters = Clusters(len(self.entries))
         order = np.lexsort((np.arange(len(self.entries)), self.entries["digest"]))
         same = self.entries["digest"][order[1:]] == self.entries["digest"][order[:-1]]
-        found.join(np.stack([order[:-1][same], order[1:][same]], axis=1))
+        clusters.join(np.stack([order[:-1][same], order[1:][same]], axis=1))
         first = np.concatenate([[True], ~same])[: len(order)]
-        alone = np.sort(order[first])  # one of each digest stands for the others
-        for kind, least in enumerate(self._least):
+        distinct = np.sort(order[first])  # one document of each digest represents the others
+        for kind, threshold in enumerate(self._thresholds):
             for band in range(self._settings.bands):
-                keys = self.sketches.keys(kind, band)[alone]
-                here = np.flatnonzero(keys)
-                documents = alone[here]
-                for pairs in candidates(keys[here], documents, found):
-                    alike = [similarity[kind] >= least for similarity in self.similarities(pairs)]
-                    found.join(pairs[alike])
+                keys = self.sketches.keys(kind, band)[distinct]
+                keyed = np.flatnonzero(keys)
+                documents = distinct[keyed]
+                for pairs in candidates(keys[keyed], documents, clusters):
+                    similar = [similarity[kind] >= threshold for similarity in self.similarities(pairs)]
+                    clusters.join(pairs[similar])
                     self.compared += len(pairs)
-        return found
+        return clusters
 
     def place(self, number: int) -> Place:
         entry = self.entries[number]
         return Place(SOURCES[entry["source"]], int(entry["offset"]))
 
     def similarities(self, pairs: np.ndarray) -> Iterator[Similarity]:
-        """Of each pair of document numbers, int64 [pairs, 2], in their order."""
+        """The similarity of each pair of document numbers, int64 [pairs, 2], in order."""
         batches = (pairs[at : at + BATCH_PAIRS] for at in range(0, len(pairs), BATCH_PAIRS))
         places = ([(self.place(first), self.place(second)) for first, second in batch.tolist()] for batch in batches)
         for batch in map_in_order(partial(_compare, self._folder, self._settings), places):
@@ -79,15 +79,15 @@ class Duplicates:
 
 
 def _compare(folder: Path, settings: Settings, pairs: list[tuple[Place, Place]]) -> list[Similarity]:
-    found = []
-    known: tuple[Place | None, tuple[np.ndarray, np.ndarray]] = (None, (np.empty(0), np.empty(0)))
+    similarities = []
+    cached: tuple[Place | None, tuple[np.ndarray, np.ndarray]] = (None, (np.empty(0), np.empty(0)))
 
     def sets(place: Place) -> tuple[np.ndarray, np.ndarray]:
         with (folder / f"{place.source}.jsonl").open("rb") as file:
             return shingle_sets(read_at(file, place.offset)["text"], place.source in CODE, settings)
 
     for first, second in pairs:
-        if known[0] != first:
-            known = first, sets(first)
-        found.append(Similarity(*map(jaccard, known[1], sets(second))))
-    return found
+        if cached[0] != first:
+            cached = first, sets(first)
+        similarities.append(Similarity(*map(jaccard, cached[1], sets(second))))
+    return similarities

@@ -13,36 +13,37 @@ _QUOTES = str.maketrans(dict.fromkeys("'`\u2018\u2019\u201c\u201d", '"'))
 
 
 def words(text: str, *, fold: bool = True) -> list[str]:
-    """Words and signs. Compatibility forms, white space, the kind of quotes and, with `fold`, case do not count, so
-    that a reformatted copy has the same."""
+    """Words and punctuation marks. Compatibility forms, white space, the kind of quotes and, with `fold`, case are
+    ignored, so a reformatted copy has the same words."""
     text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
     return _WORD.findall(text.casefold() if fold else text)
 
 
-def hashed(tokens: Sequence[str]) -> np.ndarray:
-    """One hash a token, uint64 [n] below 2^32."""
+def hash_tokens(tokens: Sequence[str]) -> np.ndarray:
+    """One hash per token, uint64 [n] below 2^32."""
     return np.fromiter((crc32(token.encode()) for token in tokens), np.uint64, len(tokens))
 
 
 def shingles(text: str, size: int) -> np.ndarray:
-    """Sorted distinct hashes (uint64 [n]) of every run of `size` words and signs; of the whole text if shorter."""
-    tokens = hashed(words(text))
+    """Sorted distinct hashes (uint64 [n]) of every run of `size` words and punctuation marks, or of the whole text if
+    it is shorter."""
+    tokens = hash_tokens(words(text))
     size = min(size, len(tokens))
     if not size:
         return tokens
     hashes = np.zeros(len(tokens) - size + 1, np.uint64)
     for offset in range(size):
-        hashes = joined(hashes, tokens[offset : offset + len(hashes)])
-    return distinct(hashes)
+        hashes = extend_hashes(hashes, tokens[offset : offset + len(hashes)])
+    return mixed_distinct(hashes)
 
 
-def joined(hashes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-    """Hashes of runs made longer by a token each."""
+def extend_hashes(hashes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Hashes of runs of tokens, each run longer by one token."""
     return hashes * np.uint64(0x9E3779B97F4A7C15) + tokens
 
 
-def distinct(hashes: np.ndarray) -> np.ndarray:
-    """Mixed, sorted, each once."""
+def mixed_distinct(hashes: np.ndarray) -> np.ndarray:
+    """The distinct hashes with their bits mixed, sorted."""
     hashes = (hashes ^ (hashes >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
     return np.unique(hashes ^ (hashes >> np.uint64(29)))
 
@@ -57,17 +58,17 @@ def signatures(sets: Sequence[np.ndarray], permutations: int, seed: int) -> np.n
 
 
 def band_keys(signatures: np.ndarray, bands: int) -> np.ndarray:
-    """Keys uint64 [documents, bands]: equal where two signatures agree in a whole band (else with chance 2^-64)."""
+    """Keys uint64 [documents, bands]: equal where two signatures agree in a whole band, else with probability 2^-64."""
     rows = signatures.shape[1] // bands
     keys = np.zeros((len(signatures), bands), np.uint64)
     for row in range(rows):
-        keys = joined(keys, signatures[:, row::rows][:, :bands].astype(np.uint64) + np.uint64(1))
+        keys = extend_hashes(keys, signatures[:, row::rows][:, :bands].astype(np.uint64) + np.uint64(1))
         keys = (keys ^ (keys >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     return keys
 
 
 def jaccard(first: np.ndarray, second: np.ndarray) -> float:
-    """Of two arrays of sorted distinct shingles; 0.0 if both are empty."""
-    both = len(np.intersect1d(first, second, assume_unique=True))
-    total = len(first) + len(second) - both
-    return both / total if total else 0.0
+    """Jaccard similarity of two arrays of sorted distinct shingles; 0.0 if both are empty."""
+    shared = len(np.intersect1d(first, second, assume_unique=True))
+    total = len(first) + len(second) - shared
+    return shared / total if total else 0.0

@@ -1,7 +1,7 @@
-"""What the parameters of `dedup_corpus` find and spare: copies planted among documents of the corpus itself.
+"""Measures `dedup_corpus`'s precision and recall on copies planted among documents of the corpus itself.
 
-Of each document come copies that are duplicates, changed in known ways, and one that is none: its first half with
-another document's second half.
+Each document gets copies changed in known ways, which are duplicates, and one text that is not a duplicate: its first
+half with another document's second half.
 """
 
 import re
@@ -14,7 +14,7 @@ from textwrap import fill
 
 from lemur.core.records import Record
 from lemur.corpus.dedup.duplicates import Duplicates
-from lemur.corpus.dedup.renaming import KEYWORDS, without_licence
+from lemur.corpus.dedup.renaming import KEYWORDS, strip_licence
 from lemur.corpus.dedup.sketches import Settings
 from lemur.corpus.documents import documents_writer
 from lemur.corpus.sources import SOURCES, group
@@ -37,14 +37,14 @@ def evaluate(
     min_renamed: float,
     scratch: Path,
 ) -> Record:
-    """Recall of each kind of copy, precision of all pairs that were joined, and what was joined wrongly."""
+    """Recall of each kind of copy, precision over all joined pairs, and the number of texts joined wrongly."""
     planted = list(_planted(documents, settings.seed))
     with documents_writer(scratch / "documents") as write:
         for number, (source, text, *_) in enumerate(planted):
             write({"id": f"{number:08d}", "source": source, "text": text})
     (scratch / "keys").mkdir()
     duplicates = Duplicates(scratch / "documents", settings, min_similarity, min_renamed, scratch / "keys")
-    found: Counter[str] = Counter()
+    joined: Counter[str] = Counter()
     right = wrong = 0
     roots: dict[int, int] = {}
     for members in duplicates.clusters():
@@ -53,14 +53,14 @@ def evaluate(
         right += same
         wrong += len(members) * (len(members) - 1) // 2 - same
     all_kinds = Counter(kind for _, _, kind, _ in planted)
-    first = {origin: number for number, (_, _, kind, origin) in enumerate(planted) if kind == "original"}
+    originals = {origin: number for number, (_, _, kind, origin) in enumerate(planted) if kind == "original"}
     for number, (_, _, kind, origin) in enumerate(planted):
         if kind == NOT_A_COPY:
-            found[kind] += number in roots
+            joined[kind] += number in roots
         elif kind != "original" and number in roots:
-            found[kind] += roots[number] == roots.get(first[origin])
+            joined[kind] += roots[number] == roots.get(originals[origin])
     copies = {
-        kind: {"planted": count, "found": found[kind], "recall": round(found[kind] / count, 4)}
+        kind: {"planted": count, "found": joined[kind], "recall": round(joined[kind] / count, 4)}
         for kind, count in sorted(all_kinds.items())
         if kind not in ("original", NOT_A_COPY)
     }
@@ -69,13 +69,14 @@ def evaluate(
         "documents": len(documents),
         "copies": copies,
         "recall": round(sum(row["found"] for row in copies.values()) / total, 4) if total else None,
-        "others": {NOT_A_COPY: {"planted": all_kinds[NOT_A_COPY], "joined": found[NOT_A_COPY]}},
+        "others": {NOT_A_COPY: {"planted": all_kinds[NOT_A_COPY], "joined": joined[NOT_A_COPY]}},
         "precision": round(right / (right + wrong), 4) if right + wrong else None,
     }
 
 
 def _planted(documents: Sequence[Record], seed: int) -> Iterator[tuple[str, str, str, int]]:
-    """(source, text, kind, origin): each document, its copies, and what is none; -1 - origin for the last."""
+    """(source, text, kind, origin): each document, its copies, and mixtures that are no copy. `origin` is the
+    document's number, negative and unique for a mixture."""
     halves: defaultdict[str, list[str]] = defaultdict(list)
     for number, record in enumerate(documents):
         source, text = record["source"], record["text"]
@@ -88,8 +89,8 @@ def _planted(documents: Sequence[Record], seed: int) -> Iterator[tuple[str, str,
         if is_code:
             yield source, _with_header(text, source), "licence_header_changed", number
             yield source, renamed(text, generator), "identifiers_renamed", number
-        # A licence can be more than half of a short file, and the mixture would be the other document.
-        halves[source].append(without_licence(text) if is_code else text)
+        # A licence can fill more than half of a short file; the mixture would then equal the other document.
+        halves[source].append(strip_licence(text) if is_code else text)
     for source in sorted(halves, key=SOURCES.index):
         texts = halves[source]
         for number in range(len(texts) if len(texts) > 1 else 0):
@@ -99,7 +100,7 @@ def _planted(documents: Sequence[Record], seed: int) -> Iterator[tuple[str, str,
 
 
 def _reformatted(text: str, is_code: bool) -> str:
-    """Code with other quotes, indentation and brace style; text with other line ends and quotes."""
+    """Code with other quotes, indentation and brace style; prose with other line breaks and quotes."""
     if not is_code:
         return "\n\n".join(fill(part, 60) for part in text.replace('"', "'").split("\n\n")) + "\n"
     lines = (
@@ -114,13 +115,13 @@ def _edited(text: str, generator: Random) -> str:
 
 
 def _with_header(text: str, source: str) -> str:
-    sign = _COMMENT.get(source, "#")
-    header = "".join(f"{sign} {line}".rstrip() + "\n" for line in _HEADER.splitlines())
+    prefix = _COMMENT.get(source, "#")
+    header = "".join(f"{prefix} {line}".rstrip() + "\n" for line in _HEADER.splitlines())
     return f"<?php\n{header}{text.removeprefix('<?php')}" if source == "php" else header + text
 
 
 def renamed(text: str, generator: Random) -> str:
-    """`text` with each name that stands in it twice and more, and is no keyword, replaced by a new one."""
+    """`text` with each name that occurs at least twice and is not a keyword replaced by a new one."""
     counts = Counter(_WORD.findall(text))
     names = {name: f"{generator.choice('abcdefgh')}{number}" for number, name in enumerate(sorted(counts))}
     return _WORD.sub(

@@ -1,16 +1,17 @@
 """Shingles of code that stay the same when its identifiers are renamed or its licence header is changed.
 
-An identifier stands for how many tokens ago it last occurred in the shingle (Baker 1995, parameterised duplication), so
-a consistent renaming changes nothing, while code that uses its names in another pattern has other shingles.
+Each identifier is replaced by the number of tokens since it last occurred in the shingle (Baker 1995, parameterised
+duplication). So a consistent renaming changes nothing, but code that uses its names in another pattern has other
+shingles.
 """
 
 import re
 
 import numpy as np
 
-from lemur.corpus.dedup.minhash import distinct, hashed, joined, words
+from lemur.corpus.dedup.minhash import extend_hashes, hash_tokens, mixed_distinct, words
 
-# Words that mean the same in every program of a language: of Python, SQL, Java, shell, JavaScript, C, C++ and PHP.
+# Words with a fixed meaning in Python, SQL, Java, shell, JavaScript, C, C++ or PHP.
 _KEYWORDS = """
 abstract alter and array as asc assert async auto await begin between bool boolean break by byte case cast catch
 char class commit const constexpr constraint continue count create declare default def define del delete desc
@@ -32,31 +33,31 @@ _LINES = re.compile(_START + r"((?:(?:#(?!\s*(?:include|define|if|pragma|import)
 _LEGAL = re.compile(r"licen[cs]e|copyright|spdx|\(c\)|all rights reserved", re.IGNORECASE)
 
 
-def without_licence(code: str) -> str:
-    """`code` without the comments it begins with that speak of a licence; whole if nothing else is left."""
+def strip_licence(code: str) -> str:
+    """`code` without its leading comments that mention a licence; unchanged if nothing else would be left."""
     rest = code
-    while (found := _BLOCK.match(rest) or _LINES.match(rest)) and _LEGAL.search(found[1]):
-        rest = rest[: found.start(1)] + rest[found.end(1) :]
+    while (comment := _BLOCK.match(rest) or _LINES.match(rest)) and _LEGAL.search(comment[1]):
+        rest = rest[: comment.start(1)] + rest[comment.end(1) :]
     return rest if rest.strip() else code
 
 
 def renamed_shingles(text: str, size: int) -> np.ndarray:
-    """As `minhash.shingles`, but blind to the names of identifiers. Empty if the text has fewer than 4 * `size` tokens:
-    short programs of one shape are alike without being copies."""
+    """As `minhash.shingles`, but ignoring the names of identifiers. Empty if the text has fewer than 4 * `size` tokens:
+    short programs of the same shape look alike without being copies."""
     tokens = [lower if (lower := token.casefold()) in KEYWORDS else token for token in words(text, fold=False)]
     if len(tokens) < 4 * size:
         return np.empty(0, np.uint64)
-    hashes = hashed(tokens)
+    hashes = hash_tokens(tokens)
     is_name = ((token[0].isalpha() or token[0] == "_") and token not in KEYWORDS for token in tokens)
     names = np.fromiter(is_name, bool, len(tokens))
-    # How many tokens ago each last occurred; 0 = never.
+    # How many tokens ago each token last occurred; 0 = never.
     order = np.argsort(hashes, kind="stable")
-    again = hashes[order[1:]] == hashes[order[:-1]]
+    repeated = hashes[order[1:]] == hashes[order[:-1]]
     ago = np.zeros(len(tokens), np.uint64)
-    ago[order[1:][again]] = np.diff(order)[again]
-    found = np.zeros(len(tokens) - size + 1, np.uint64)
+    ago[order[1:][repeated]] = np.diff(order)[repeated]
+    runs = np.zeros(len(tokens) - size + 1, np.uint64)
     for offset in range(size):
-        at = slice(offset, offset + len(found))
+        at = slice(offset, offset + len(runs))
         inside = np.where(ago[at] <= offset, ago[at], 0)
-        found = joined(found, np.where(names[at], inside + np.uint64(_NEW), hashes[at]))
-    return distinct(found)
+        runs = extend_hashes(runs, np.where(names[at], inside + np.uint64(_NEW), hashes[at]))
+    return mixed_distinct(runs)

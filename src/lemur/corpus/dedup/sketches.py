@@ -1,7 +1,7 @@
-"""What is kept of each document to find its duplicates: where it is, a digest, and the keys of its MinHash bands.
+"""Sketches of documents, used to find duplicates: where a document is, a digest, and the keys of its MinHash bands.
 
-Computed by worker processes, each document for itself. The keys lie in one file a band, so that memory holds those of
-one band at a time; of a document it holds an entry of 81 bytes.
+Worker processes compute them, each document independently. Each band's keys are in a file of their own, so memory holds
+one band's keys at a time, and an entry of 81 bytes per document.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ import numpy as np
 
 from lemur.core.parallel import map_in_order
 from lemur.corpus.dedup.minhash import band_keys, shingles, signatures
-from lemur.corpus.dedup.renaming import renamed_shingles, without_licence
+from lemur.corpus.dedup.renaming import renamed_shingles, strip_licence
 from lemur.corpus.sources import CODE, SOURCES
 
-BATCH_BYTES = 1 << 21  # of documents sketched at a time by one worker
-BATCH_ENTRIES = 1 << 16  # copied at a time
+BATCH_BYTES = 1 << 21  # of documents in a worker's batch
+BATCH_ENTRIES = 1 << 16  # entries copied at a time
 ENTRY = np.dtype(
     [("id", "S40"), ("source", "u1"), ("place", "i8"), ("offset", "i8"), ("length", "i8"), ("digest", "V16")]
 )
@@ -44,22 +44,22 @@ class Line(NamedTuple):
 
 
 def shingle_sets(text: str, is_code: bool, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """Shingles of words, and of code also those blind to names (empty for text)."""
-    code = without_licence(text) if is_code else text
-    blind = is_code and settings.renamed_tokens is not None
-    renamed = renamed_shingles(code, settings.renamed_tokens or 1) if blind else np.empty(0, np.uint64)
-    return shingles(code, settings.shingle_words), renamed
+    """Shingles of words, and for code also those that ignore names (empty for text)."""
+    content = strip_licence(text) if is_code else text
+    ignore_names = is_code and settings.renamed_tokens is not None
+    renamed = renamed_shingles(content, settings.renamed_tokens or 1) if ignore_names else np.empty(0, np.uint64)
+    return shingles(content, settings.shingle_words), renamed
 
 
 def digest(text: str) -> bytes:
-    """Of the text without its case and white space."""
+    """Digest of the text, ignoring case and white space."""
     return hashlib.blake2b(
         "".join(unicodedata.normalize("NFKC", text).casefold().split()).encode(), digest_size=16
     ).digest()
 
 
 class Sketches:
-    """Sketches of all documents of a folder, by rising id, so that nothing depends on the order of the files.
+    """Sketches of all documents of a folder, sorted by id, so that nothing depends on the order of the files.
 
     `entries`: structured array `ENTRY` [documents]. `keys(kind, band)`: uint64 [documents]; kind 0 words, 1 renamed.
     """
@@ -74,11 +74,11 @@ class Sketches:
                 with name.open("ab") as file:
                     file.write(values.tobytes())
         unordered = np.fromfile(scratch / "unordered", ENTRY)
-        # Identical records have one id; their places tell them apart.
+        # Identical records have the same id; their places tell them apart.
         self._order = np.lexsort((unordered["place"], unordered["id"]))
         with (scratch / "entries").open("wb") as file:  # never two copies in memory
-            for at in range(0, len(unordered), BATCH_ENTRIES):
-                file.write(unordered[self._order[at : at + BATCH_ENTRIES]].tobytes())
+            for start in range(0, len(unordered), BATCH_ENTRIES):
+                file.write(unordered[self._order[start : start + BATCH_ENTRIES]].tobytes())
         del unordered
         self.entries = np.fromfile(scratch / "entries", ENTRY)
 
@@ -108,7 +108,7 @@ def _batches(folder: Path) -> Iterator[list[Line]]:
 
 
 def _sketch(settings: Settings, lines: list[Line]) -> tuple[np.ndarray, np.ndarray]:
-    """Entries, and keys uint64 [documents, 2 * bands]; documents without shingles of a kind have key 0 there."""
+    """Entries, and keys uint64 [documents, 2 * bands]; a document without shingles of a kind has key 0 there."""
     entries = np.empty(len(lines), ENTRY)
     sets: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for index, line in enumerate(lines):
@@ -123,14 +123,15 @@ def _sketch(settings: Settings, lines: list[Line]) -> tuple[np.ndarray, np.ndarr
         identifier = record["id"].encode()
         if len(identifier) > ENTRY["id"].itemsize:
             raise ValueError(
-                f"{source}.jsonl, byte {line.offset}: id {record['id']!r}; {ENTRY['id'].itemsize} bytes fit"
+                f"{source}.jsonl, byte {line.offset}: id {record['id']!r} is too long; at most {ENTRY['id'].itemsize} "
+                "bytes are allowed; run clean_corpus again"
             )
         entries[index] = (identifier, line.source, line.place, line.offset, len(text), digest(text))
-        for kind, found in enumerate(shingle_sets(text, source in CODE, settings)):
-            sets[kind].append(found)
+        for kind, shingle_set in enumerate(shingle_sets(text, source in CODE, settings)):
+            sets[kind].append(shingle_set)
     keys = []
     for kind_sets in sets:
-        made = band_keys(signatures(kind_sets, settings.bands * settings.rows, settings.seed), settings.bands)
-        made[[not len(shingle) for shingle in kind_sets]] = 0
-        keys.append(made)
+        kind_keys = band_keys(signatures(kind_sets, settings.bands * settings.rows, settings.seed), settings.bands)
+        kind_keys[[not len(shingle_set) for shingle_set in kind_sets]] = 0
+        keys.append(kind_keys)
     return entries, np.concatenate(keys, axis=1)

@@ -1,4 +1,4 @@
-"""One module per schema of a corpus source; `read` picks by the schema that the source's manifest names."""
+"""One module per schema of a corpus source; `read` picks the reader by the schema in the source's manifest."""
 
 from collections.abc import Iterator
 
@@ -21,5 +21,5 @@ _READERS = {
 
 
 def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
-    """Documents of one file. Raises `ValueError` for a schema that no reader knows."""
+    """Documents of one file. Raises `ValueError` for a schema without a reader."""
     return reader(file, _READERS, "document")(file)

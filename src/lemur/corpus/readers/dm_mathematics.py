@@ -1,4 +1,5 @@
-"""DM Mathematics: a file a module, question and answer lines by turns; written as pairs with a blank line between.
+"""DM Mathematics: one file per module, with alternating question and answer lines; written as pairs with a blank line
+between them.
 
 A file is one document, which `clean_corpus` splits between pairs.
 """

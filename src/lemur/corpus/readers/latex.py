@@ -19,5 +19,5 @@ def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
         return
     body = _BODY.search(text)
     text = _COMMENT_LINE.sub("", body[1] if body else text)
-    # A % at a line's end joins it with the next one, so the sign stays and its text goes.
+    # A % at the end of a line joins it to the next, so keep the % and drop the text after it.
     yield RawDocument(file.name, _COMMENT.sub("%", text).strip() + "\n")

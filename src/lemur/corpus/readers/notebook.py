@@ -1,4 +1,4 @@
-"""Jupyter notebooks as text: Markdown cells and code cells in their order, without outputs."""
+"""Jupyter notebooks as text: Markdown cells and code cells in order, without outputs."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ NOTEBOOK = "Jupyter Notebook"  # The Stack's name of the language
 def notebook_text(content: str) -> str:
     """Cells as `# %% [markdown]` and `# %%` blocks, the percent format that Jupytext and editors read.
 
-    Raises `TypeError` if `content` is no notebook. Outputs are left out: images, tracebacks and progress bars.
+    Outputs (images, tracebacks, progress bars) are left out. Raises `TypeError` if `content` is not a notebook.
     """
     try:
         notebook = json.loads(content)

@@ -1,4 +1,4 @@
-"""Plain files: one document a file (source files, books) or one document a line."""
+"""Plain files: one document per file (source files, books) or per line."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from lemur.sources.reading.containers import lines, whole_text
 
 
 def read_file(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
-    """A source file's language is the manifest's `meta.language`; its licence that of its archive."""
+    """A source file's language is the manifest's `meta.language`; its licence is its archive's."""
     text = whole_text(file)
     language = file.meta.get("language")
     if isinstance(text, str) and language == NOTEBOOK:

@@ -1,13 +1,13 @@
-"""What a reader of corpus documents gives."""
+"""The documents that the readers of a corpus source yield."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class RawDocument:
-    """A document as its source has it. `licences` is empty where the source as a whole has one licence."""
+    """A document as in its source. `licences` is empty if one licence covers the whole source."""
 
     where: str  # "name:line" in the fetched file
     text: str
-    language: str | None = None  # programming language, by The Stack's names; None for natural language
+    language: str | None = None  # programming language, as The Stack names it; None for natural language
     licences: tuple[str, ...] = ()

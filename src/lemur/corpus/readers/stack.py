@@ -14,7 +14,7 @@ def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
 
 
 def convert(where: str, record: Record, language: str | None = None) -> RawDocument:
-    """`language` is the record's `lang` unless the manifest says it for the whole file."""
+    """`language` is the manifest's for the whole file; if None, the record's `lang` is used."""
     language = language or texts(record, "lang")[0]
     licences = record["max_stars_repo_licenses"]
     if not isinstance(licences, list) or not all(isinstance(licence, str) for licence in licences):

@@ -1,4 +1,4 @@
-"""Records with one field of text: RefinedWeb, Wikipedia, RedPajama, Dolma. `meta.text_field` names it."""
+"""Records with one text field, named by `meta.text_field`: RefinedWeb, Wikipedia, RedPajama, Dolma."""
 
 from collections.abc import Iterator
 

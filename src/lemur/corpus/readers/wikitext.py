@@ -1,4 +1,4 @@
-"""WikiText: articles under ` = Title = ` lines, tokenised; written back as running text."""
+"""WikiText: tokenised articles under ` = Title = ` lines, turned back into running text."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from lemur.sources.reading.containers import whole_text
 
 _TITLE = re.compile(r"^ = [^=].* = $", re.MULTILINE)
 _HEADING = re.compile(r"^ (?:= )+(.+?)(?: =)+ *$", re.MULTILINE)
-# WikiText sets spaces around punctuation and marks those that stood inside a word or number: 1 @,@ 000, guest @-@ star.
+# WikiText puts spaces around punctuation, and @ as well inside a word or number: 1 @,@ 000, guest @-@ star.
 _REPAIRS = [
     (re.compile(r" @([-,.])@ "), r"\1"),
     (re.compile(r" ([,.;:!?)\]}%]|'s\b|n't\b|'(?=\s))"), r"\1"),
@@ -27,10 +27,10 @@ def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
         return
     starts = [match.start() for match in _TITLE.finditer(text)]
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-        yield RawDocument(f"{file.name}:{text.count(chr(10), 0, start) + 1}", untokenised(text[start:end]))
+        yield RawDocument(f"{file.name}:{text.count(chr(10), 0, start) + 1}", detokenise(text[start:end]))
 
 
-def untokenised(article: str) -> str:
+def detokenise(article: str) -> str:
     article = _HEADING.sub(r"\1\n", article)
     for pattern, replacement in _REPAIRS:
         article = pattern.sub(replacement, article)

@@ -20,7 +20,7 @@ class Imported:
 
 
 def from_json(path: Path, config: Path | None = None) -> Imported:
-    """A tokenizer.json. BOS, EOS and UNK are `config`'s (tokenizer_config.json), without one Llama-2's."""
+    """A tokenizer.json. BOS, EOS and UNK come from `config` (tokenizer_config.json), without it from Llama-2."""
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -31,7 +31,7 @@ def from_json(path: Path, config: Path | None = None) -> Imported:
         content = value["content"] if isinstance(value, dict) else value
         if tokenizer.token_to_id(content) is None:
             raise ValueError(
-                f"{path}: {key} {content!r} is not in the vocabulary; tokenizer_config.json has to name it"
+                f"{path}: {key} {content!r} is not in the vocabulary; set it to one that is, in tokenizer_config.json"
             )
         tokens[key.removesuffix("_token")] = content
     length = stated.get("model_max_length")
@@ -39,14 +39,14 @@ def from_json(path: Path, config: Path | None = None) -> Imported:
 
 
 def from_sentencepiece(path: Path) -> Imported:
-    """A SentencePiece tokenizer.model (Llama-2's). Raises what `sentencepiece_model.read` raises."""
+    """A SentencePiece tokenizer.model (Llama-2's). Raises the errors of `sentencepiece_model.read`."""
     from lemur.tokens.tokenizers.sentencepiece_model import read
 
     return Imported(*read(path), max_length=None)
 
 
 def from_gguf(path: Path) -> Imported:
-    """The byte-level BPE tokenizer of a GGUF file. Raises `ValueError` for kinds that no test covers."""
+    """The byte-level BPE tokenizer of a GGUF file. Raises `ValueError` for kinds that are not tested."""
     from gguf import GGUFReader
 
     fields = GGUFReader(path).fields

@@ -1,4 +1,4 @@
-"""SentencePiece `.model` files of kind BPE (Llama-2's tokenizer.model), read as a `tokenizers` tokenizer."""
+"""Reads SentencePiece `.model` files of kind BPE (Llama-2's tokenizer.model) as a `tokenizers` tokenizer."""
 
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ _BPE = 2  # TrainerSpec.ModelType
 
 
 def read(path: Path) -> tuple[Tokenizer, str, str, str]:
-    """The tokenizer and its BOS, EOS and UNK. Same ids as the `sentencepiece` library gives, for any text.
+    """The tokenizer and its BOS, EOS and UNK. It gives the same ids as the `sentencepiece` library for any text.
 
-    Raises `ValueError` for a file that is none, for unigram models and for normalisers that change the text.
+    Raises `ValueError` for a file that is not a model, for unigram models and for normalisers that change the text.
     """
     from sentencepiece import sentencepiece_model_pb2 as protobuf
 
@@ -24,7 +24,7 @@ def read(path: Path) -> tuple[Tokenizer, str, str, str]:
         raise ValueError(f"{path}: no SentencePiece model ({error}); get the file again") from None
     if not model.pieces:
         raise ValueError(f"{path}: a SentencePiece model without pieces; get the file again")
-    _check(path, model)
+    _check_supported(path, model)
     vocabulary = {piece.piece: number for number, piece in enumerate(model.pieces)}
     trainer = model.trainer_spec
     unk, bos, eos = (model.pieces[number].piece for number in (trainer.unk_id, trainer.bos_id, trainer.eos_id))
@@ -60,7 +60,7 @@ def read(path: Path) -> tuple[Tokenizer, str, str, str]:
     return tokenizer, bos, eos, unk
 
 
-def _check(path: Path, model: Any) -> None:
+def _check_supported(path: Path, model: Any) -> None:
     trainer, normalizer = model.trainer_spec, model.normalizer_spec
     if trainer.model_type != _BPE:
         kind = type(trainer).ModelType.Name(trainer.model_type)
@@ -77,9 +77,9 @@ def _check(path: Path, model: Any) -> None:
 
 
 def _merges(model: Any, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
-    """The pairs by the score of the piece that they make: SentencePiece joins the best first.
+    """Pairs ordered by the score of the piece they form: SentencePiece merges the best first.
 
-    Of equal scores (Llama-2's runs of spaces) those of the lower id come first, as in the published tokenizer.json.
+    Among equal scores (Llama-2's runs of spaces) the lower id comes first, as in the published tokenizer.json.
     """
     merges: list[tuple[float, int, int, int, str, str]] = []
     for number, piece in enumerate(model.pieces):

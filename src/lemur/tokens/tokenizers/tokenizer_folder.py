@@ -1,4 +1,4 @@
-"""Tokenizer folders: tokenizer.json with the tokenizer_config.json that `transformers` needs, and how to open one."""
+"""Writes and opens tokenizer folders: tokenizer.json, and the tokenizer_config.json that `transformers` needs."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,14 +12,14 @@ _CHAT = ("<|im_start|>", "<|im_end|>")
 
 
 class Markers(NamedTuple):
-    """Token ids around a document; None = no such token."""
+    """Ids of the tokens around a document; None = no such token."""
 
     begin: int | None
     end: int | None
 
 
 def write_folder(folder: Path, tokenizer: Tokenizer, *, bos: str, eos: str, unk: str, max_length: int | None) -> None:
-    """Write the folder. `PreTrainedTokenizerFast` is the class that transformers 4 and 5 both take as it is."""
+    """Write the folder. With `PreTrainedTokenizerFast`, transformers 4 and 5 both use tokenizer.json as it is."""
     folder.mkdir(parents=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {
@@ -34,19 +34,19 @@ def write_folder(folder: Path, tokenizer: Tokenizer, *, bos: str, eos: str, unk:
 
 
 def open_folder(folder: Path) -> Tokenizer:
-    """The tokenizer, set to read control tokens in a text as ordinary characters: documents must not hold any."""
+    """The tokenizer, set to read control tokens in a text as ordinary characters, so that no document holds one."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.encode_special_tokens = True
-    # A published tokenizer.json may ask for either.
+    # A published tokenizer.json may set either.
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
 def document_markers(folder: Path, tokenizer: Tokenizer) -> Markers:
-    """BOS and EOS as EasyLM sets them; for a tokenizer with `<|endoftext|>` (SmolLM2) that one as its pre-training did.
+    """BOS and EOS, as in EasyLM; if the tokenizer has `<|endoftext|>` (SmolLM2), that as end, as in its pre-training.
 
-    There BOS and EOS are ChatML's, which begin and end turns, not documents.
+    SmolLM2's own BOS and EOS are ChatML's, which begin and end turns, not documents.
     """
     config = read_json(folder / "tokenizer_config.json")
 

@@ -1,7 +1,7 @@
-"""A BPE tokenizer trained on the corpus: Llama-2's layout of ids and byte fallback, without its changes to the text.
+"""Trains a BPE tokenizer on the corpus: Llama-2's layout of ids and byte fallback, without its changes to the text.
 
-Llama-2's tokenizer puts a space before the text and writes spaces as U+2581, so it gives back neither a text that
-begins with a space nor one that holds U+2581. Here pieces hold spaces as they are, and every text comes back.
+Llama-2's tokenizer puts a space before the text and writes spaces as U+2581, so decoding does not restore a text that
+begins with a space or holds U+2581. Here pieces hold spaces as they are, and every text is restored.
 """
 
 import re
@@ -12,19 +12,19 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 
 UNK, BOS, EOS = SPECIAL = ("<unk>", "<s>", "</s>")
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
-# Words with the sign or space before them, single digits, runs of signs, line ends, indentation.
+# Words with the sign or space before them, single digits, runs of punctuation, line ends, indentation.
 PIECES = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|[ \t]*[\r\n]+|\s+(?!\S)|\s+"
 
 
 def train(
     texts: Callable[[], Iterable[str]], *, vocab_size: int, character_coverage: float, max_token_chars: int
 ) -> Tokenizer:
-    """Train on `texts()`, which is read twice. The same texts give the same tokenizer at any number of threads.
+    """Train on `texts()`, which is read twice. The same texts give the same tokenizer with any number of threads.
 
     Args:
-        texts: gives the training texts anew on each call.
-        vocab_size: of the whole vocabulary: 3 special tokens, 256 bytes, characters, merged pieces.
-        character_coverage: share of the texts' characters that have a piece of their own; the others become bytes.
+        texts: returns the training texts; called twice.
+        vocab_size: size of the whole vocabulary: 3 special tokens, 256 bytes, characters, merged pieces.
+        character_coverage: share of the texts' characters with a piece of their own; the others become bytes.
         max_token_chars: longest piece, characters.
 
     Raises `ValueError` if special tokens, bytes and characters leave no room for merges.
@@ -41,34 +41,34 @@ def train(
     )
     learner = Tokenizer(models.BPE())
     learner.pre_tokenizer = pre_tokenizers.Split(Regex(PIECES), "isolated")
-    learner.train_from_iterator(_only(texts(), alphabet), trainer)
+    learner.train_from_iterator(_within_alphabet(texts(), alphabet), trainer)
     return _assembled(learner)
 
 
 def _alphabet(texts: Iterable[str], coverage: float) -> list[str]:
-    """The most frequent characters that make up `coverage`. (The trainer's own limit breaks ties by chance.)"""
+    """The most frequent characters that reach `coverage`. (The trainer's own limit breaks ties at random.)"""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(text)
-    wanted, covered = coverage * counts.total(), 0
+    required, covered = coverage * counts.total(), 0
     alphabet = []
     for character, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        if covered >= wanted:
+        if covered >= required:
             break
         alphabet.append(character)
         covered += count
     return alphabet
 
 
-def _only(texts: Iterable[str], alphabet: list[str]) -> Iterator[str]:
-    """The texts cut wherever a character is not of the alphabet."""
+def _within_alphabet(texts: Iterable[str], alphabet: list[str]) -> Iterator[str]:
+    """The texts, cut at every character outside the alphabet."""
     others = re.compile(f"[^{re.escape(''.join(alphabet))}]+")
     for text in texts:
         yield from filter(None, others.split(text))
 
 
 def _assembled(learner: Tokenizer) -> Tokenizer:
-    """The learnt pieces with byte fallback; bytes as pieces of the model, not as control tokens."""
+    """The learnt pieces with byte fallback; bytes are pieces of the model, not control tokens."""
     import json
 
     model = json.loads(learner.to_str())["model"]

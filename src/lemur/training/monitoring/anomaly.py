@@ -1,4 +1,4 @@
-"""Steps that are not to be trusted: how far a step is from those before it, and what is done about it."""
+"""Abnormal steps: measures how far a step deviates from those before it, and counts, skips or stops."""
 
 import logging
 import math
@@ -12,19 +12,19 @@ WATCHED = ("loss", "gradient_norm", "update_norm")
 
 
 def window(rows: list[Row], name: str, size: int) -> list[float]:
-    """Values of the last `size` trusted steps; empty while there are fewer."""
-    found: list[float] = []
+    """Values of the last `size` steps that were not skipped; empty while there are fewer."""
+    values: list[float] = []
     for row in reversed(rows):
         value = row.get(name)
         if value is not None and not row.get("skipped"):
-            found.append(float(value))
-            if len(found) == size:
-                return found
+            values.append(float(value))
+            if len(values) == size:
+                return values
     return []
 
 
 def z_scores(rows: list[Row], values: dict[str, float], size: int) -> dict[str, float]:
-    """NAME_z: standard deviations that each watched value lies above the mean of the window before it."""
+    """NAME_z: how many standard deviations each watched value is above the mean of the window before it."""
     scores = {}
     for name in WATCHED:
         before = window(rows, name, size)
@@ -34,22 +34,22 @@ def z_scores(rows: list[Row], values: dict[str, float], size: int) -> dict[str, 
 
 
 def loss_limit(rows: list[Row], params: AnomalyParams) -> float:
-    """A loss above it is a spike; infinite while there are too few steps before it to say."""
+    """A loss above this limit is a spike; infinite while there are too few steps to tell."""
     before = window(rows, "loss", params.window)
     return statistics.fmean(before) + params.spike_z * statistics.pstdev(before) if before else math.inf
 
 
 def judge(rows: list[Row], row: Row, limit: float, params: AnomalyParams, where: str) -> None:
-    """Marks `row`, the step after `rows`, with `spike` and `skipped`; stops the training where params.yaml says so.
+    """Mark `row`, the step after `rows`, with `spike` and `skipped`.
 
-    Raises `FloatingPointError` with the step.
+    Raises `FloatingPointError` with the step if params.yaml says to stop.
     """
     step = row["step"]
     bad = {name: row[name] for name in WATCHED if not math.isfinite(row[name] or 0.0)}
     spike = not bad and (row["loss"] or 0.0) > limit
     row["spike"] = int(spike)
     row["skipped"] = int((bool(bad) and params.not_finite == "skip") or (spike and params.spike == "skip"))
-    advice = f"Lower optimizer.peak_learning_rate, or look at this step's batch: lemur inspect {step} --run STAGE"
+    advice = f"Lower optimizer.peak_learning_rate, or inspect this step's batch: lemur inspect {step} --run STAGE"
     if bad and params.not_finite == "stop":
         raise FloatingPointError(f"step {step}: {bad}, training on {where}; no model was written. {advice}")
     if spike:
@@ -62,7 +62,7 @@ def judge(rows: list[Row], row: Row, limit: float, params: AnomalyParams, where:
                 f"training on {where}; no model was written. {advice}"
             )
     if row["skipped"]:
-        log.warning("step %s is skipped: %s", step, bad or "a spike")
+        log.warning("skipped step %s: %s", step, bad or "a spike")
         last = rows[-params.most_skipped + 1 :] if params.most_skipped > 1 else []
         if sum(int(before.get("skipped") or 0) for before in last) == params.most_skipped - 1:
             raise FloatingPointError(

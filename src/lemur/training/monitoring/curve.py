@@ -1,4 +1,4 @@
-"""The training curve: a CSV that DVC plots and MLflow is filled from, without wall-clock values."""
+"""The training curve: a CSV, without wall-clock values, that DVC plots and MLflow imports."""
 
 import csv
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ Row = dict[str, float | int | None]
 
 COLUMNS = (
     "step",  # optimizer steps done; row 0 is before the first
-    "tokens",  # tokens seen so far, padding not counted
-    "loss",  # nats a target, of the step's batch before its update
+    "tokens",  # tokens read so far, without padding
+    "loss",  # nats per target on the step's batch, before its update
     "learning_rate",
     "gradient_norm",  # before clipping
     "update_norm",
@@ -18,18 +18,18 @@ COLUMNS = (
     "update_norm_z",
     "spike",  # 1: the loss was above the limit
     "skipped",  # 1: the step changed nothing
-    "heldout_code_loss",  # nats a token, after the step's update; empty where not measured
+    "heldout_code_loss",  # nats per token, after the step's update; empty if not measured
     "heldout_text_loss",
 )
 
 
 def source_column(source: str) -> str:
-    """Loss on one source, nats a target, over the steps since the row before that has one."""
+    """Column of the loss on one source: nats per target over the steps since the last row that has a value."""
     return f"loss_{source}"
 
 
 def write_curve(path: Path, rows: list[Row], sources: Sequence[str] = ()) -> None:
-    """Write the rows, with a column for each source; floats with 9 digits, which tell any two float32 apart."""
+    """Write the rows, with a column for each source. Floats have 9 digits, enough to tell any two float32 apart."""
     columns = [*COLUMNS, *map(source_column, sources)]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""Loss on a small fixed part of the held-out documents, once for code and once for text."""
+"""Loss on a small fixed part of the held-out documents, separately for code and text."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ ROWS = 8
 
 @dataclass(frozen=True)
 class Part:
-    """One group's documents as windows of one length; int32 [windows, L], `counted` bool."""
+    """One group's documents as windows of equal length: int32 [windows, L], `counted` bool, and their `bytes`."""
 
     tokens: np.ndarray
     targets: np.ndarray
@@ -32,10 +32,10 @@ class Heldout:
     """Losses of a model on held-out documents.
 
     Args:
-        folder: one <source>.jsonl a source, of documents with `group` and `text`.
+        folder: one <source>.jsonl per source, of documents with `group` and `text`.
         tokenizer: folder with tokenizer.json. Documents begin with the token `bos`, which is context only.
-        length: tokens of a window; a longer document is cut into windows that share no target.
-        bytes_per_group: UTF-8 bytes taken of each group, the same number of every source that has them.
+        length: tokens in a window; a longer document is split into windows that share no target.
+        bytes_per_group: UTF-8 bytes to take of each group, the same number from every source that has so many.
     """
 
     def __init__(self, folder: Path, tokenizer: Path, *, bos: int, length: int, bytes_per_group: int) -> None:
@@ -50,13 +50,13 @@ class Heldout:
         self._losses: Any = None
 
     def measure(self, graph: Any, params: Any, mesh: Mesh | None = None) -> dict[str, Record]:
-        """Group -> {loss: nats a token, bits_per_byte}; a group without documents is left out."""
+        """Group -> {loss: nats per token, bits_per_byte}; a group without documents is left out."""
         if self._losses is None:
             self._losses = jax.jit(
                 lambda params, tokens, targets: token_losses(nnx.merge(graph, params), tokens, targets),
                 out_shardings=None if mesh is None else NamedSharding(mesh, PartitionSpec()),
             )
-        # A whole number of rows for each device.
+        # The same number of rows for each device.
         rows = math.lcm(ROWS, mesh.shape["data"] * mesh.shape["fsdp"]) if mesh else ROWS
         results: dict[str, Record] = {}
         for group, part in self.parts.items():
@@ -75,7 +75,7 @@ class Heldout:
 
 
 def _texts(folder: Path, group: str, limit: int) -> list[str]:
-    """Beginnings of documents, an equal share of bytes for each of the group's sources."""
+    """Beginnings of documents, with an equal share of bytes for each of the group's sources."""
     by_source = []
     for path in sorted(folder.glob("*.jsonl")):
         texts = [record["text"] for record in read_jsonl(path) if record["group"] == group and record["text"]]
@@ -95,7 +95,7 @@ def _texts(folder: Path, group: str, limit: int) -> list[str]:
 
 
 def _windows(tokens: list[int], length: int) -> list[list[int]]:
-    """Windows of up to `length` + 1 tokens, each beginning with the last token of the one before."""
+    """Windows of up to `length` + 1 tokens; each begins with the last token of the one before."""
     return [tokens[start : start + length + 1] for start in range(0, len(tokens) - 1, length)]
 
 
@@ -109,7 +109,7 @@ def _part(windows: list[list[int]], length: int, size: int) -> Part:
 
 
 def _tiles(array: np.ndarray, rows: int) -> list[np.ndarray]:
-    """Blocks of so many rows, the last one padded: one compiled shape."""
+    """Blocks of `rows` rows, the last one padded, so that one compiled shape serves all."""
     padding = -len(array) % rows
     array = np.concatenate([array, np.zeros((padding, *array.shape[1:]), array.dtype)])
     return [array[start : start + rows] for start in range(0, len(array), rows)]

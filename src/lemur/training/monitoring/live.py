@@ -1,4 +1,4 @@
-"""What a running training shows beside its curve: its speed, which no artifact may hold, since it is never the same."""
+"""Live log of a running training: its curve and its speed, which must not enter an artifact as it always differs."""
 
 import json
 import logging
@@ -10,30 +10,30 @@ import jax
 
 from lemur.core.files import ROOT
 from lemur.model.config import LlamaConfig
-from lemur.training.flops import flops_per_token, peak
+from lemur.training.flops import flops_per_token, peak_flops
 from lemur.training.monitoring.curve import Row
 
 log = logging.getLogger(__name__)
 
 
 class Live:
-    """Appends a line a step to `.lemur/live/NAME.jsonl`, and logs to the MLflow server that LEMUR_LIVE_MLFLOW names.
+    """Appends one line per step to `.lemur/live/NAME.jsonl`, and logs to the MLflow server in LEMUR_LIVE_MLFLOW.
 
-    Best effort: what fails here is logged once and never stops or changes a training.
+    Best effort: a failure is logged once and never stops or changes the training.
     """
 
     def __init__(self, name: str, config: LlamaConfig, length: int) -> None:
         self._name, self._length = name, length
         self._flops = flops_per_token(config, length)
-        kind = peak(jax.devices()[0].device_kind)
-        self._peak = kind * jax.device_count() if kind else None
-        self._first = jax.process_index() == 0
+        device_peak = peak_flops(jax.devices()[0].device_kind)
+        self._peak = device_peak * jax.device_count() if device_peak else None
+        self._is_first_process = jax.process_index() == 0
         self._file: Any = None
         self._mlflow: Any = None
-        self._last = time.monotonic()
+        self._last_step_end = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._first:
+        if self._is_first_process:
             try:
                 folder = ROOT / ".lemur" / "live"
                 folder.mkdir(parents=True, exist_ok=True)
@@ -53,9 +53,9 @@ class Live:
         self._mlflow = mlflow
 
     def step(self, row: Row, rows: int) -> dict[str, float]:
-        """Speed of a step of `rows` sequences that has just ended."""
+        """Log a step of `rows` sequences that has just ended; returns its speed."""
         now = time.monotonic()
-        seconds, self._last = max(now - self._last, 1e-9), now
+        seconds, self._last_step_end = max(now - self._last_step_end, 1e-9), now
         speed = {"tokens_per_second": rows * self._length / seconds, "seconds": seconds}
         if self._peak:
             speed["mfu"] = speed["tokens_per_second"] * self._flops / self._peak
@@ -64,19 +64,19 @@ class Live:
             if self._file:
                 print(json.dumps(values), file=self._file, flush=True)
         except Exception as error:  # best effort
-            log.warning("the live log in a file ends: %s", error)
+            log.warning("the live log file ends here: %s", error)
             self._file = None
         try:
             if self._mlflow:
                 self._mlflow.log_metrics({k: float(v) for k, v in values.items() if k != "step"}, step=row["step"])
         except Exception as error:  # best effort
-            log.warning("the live log to MLflow ends: %s", error)
+            log.warning("the live log to MLflow ends here: %s", error)
             self._mlflow = None
         return speed
 
     def restart_clock(self) -> None:
-        """What was done since the last step is no part of the next one's time."""
-        self._last = time.monotonic()
+        """Exclude the time since the last step from the next step's time."""
+        self._last_step_end = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
         try:
