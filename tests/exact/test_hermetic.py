@@ -17,7 +17,7 @@ pytestmark = pytest.mark.exact
 
 STAGES = read_yaml(DAG)
 # It asks pyproject.toml which libraries may be missing, being extras.
-RUNNER = ["src/lemur/__main__.py", *modules("pipeline.build.run"), "pyproject.toml"]
+RUNNER = ["src/lemur/__main__.py", "src/lemur/commands", *modules("pipeline.build.run"), "pyproject.toml"]
 SNAKEMAKES = ".snakemake_timestamp"  # in each directory that it made; DVC is told to ignore it
 
 

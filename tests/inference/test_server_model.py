@@ -3,10 +3,13 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import requests
+import tenacity
 from flax import nnx
 
 from lemur.inference.interface import Generation
@@ -142,3 +145,95 @@ def test_a_server_without_scores_is_reported(server: OpenAiServer, codec: TextCo
     server.answer = lambda body: {"choices": [{"text": "x", "logprobs": None}]}  # type: ignore[method-assign]
     with pytest.raises(ServerError, match="0 log-probabilities"):
         client(server, codec).loglikelihood([("a", "b c")])
+
+
+def answer(status: int, **headers: str) -> requests.Response:
+    response = requests.Response()
+    response.status_code = status
+    response._content = b'{"choices": []}' if status == 200 else b"not now"
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return response
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that tenacity would have slept, without sleeping."""
+    slept: list[float] = []
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda seconds: slept.append(float(seconds))))
+    return slept
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> tuple[Server, list[float], list[Any]]:
+    """A server that gives these answers in turn; the pauses that its gate is asked for; the answers still to come."""
+    server = Server("http://nowhere/v1", concurrency=8, pause=0.5)
+    left, closed = list(answers), []
+
+    def request(*_: Any, **__: Any) -> requests.Response:
+        following = left.pop(0)
+        if isinstance(following, Exception):
+            raise following
+        return following
+
+    monkeypatch.setattr(server._session, "request", request)
+    monkeypatch.setattr(server.gate, "overloaded", closed.append)
+    return server, closed, left
+
+
+def test_pauses_double_up_to_a_minute_and_honour_retry_after(
+    monkeypatch: pytest.MonkeyPatch, pauses: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, _, left = scripted(monkeypatch, *[answer(500) for _ in range(ATTEMPTS)])
+    with pytest.raises(ServerError, match=rf"^GET http://nowhere/v1/x: {ATTEMPTS} attempts failed, .*500: not now$"):
+        server.ask("GET", "/x")
+    assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0] and not left
+    assert caplog.messages[0] == "http://nowhere/v1/x: asking again in 0.5 s (2 of 8): status 500: not now"
+    assert len(caplog.messages) == ATTEMPTS - 1
+    assert Server("http://nowhere", concurrency=1, pause=50.0)._backoff(SimpleNamespace(attempt_number=2)) == 60.0
+
+    pauses.clear()
+    server, _, _ = scripted(
+        monkeypatch, answer(502, Retry_After="90"), answer(409, Retry_After="Tue, 1 Jan"), answer(200)
+    )
+    assert server.ask("POST", "/x", {}) == {"choices": []}
+    assert pauses == [90.0, 1.0]
+
+
+def test_an_overloaded_server_closes_the_gate_for_all_and_no_thread_sleeps(
+    monkeypatch: pytest.MonkeyPatch, pauses: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, closed, _ = scripted(monkeypatch, answer(429), answer(503, Retry_After="7"), answer(429), answer(200))
+    assert server.ask("GET", "/x") == {"choices": []}
+    assert closed == [0.5, 7.0, 2.0]
+    assert not any(pauses) and not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [(requests.ConnectionError("reset"), "ConnectionError: reset"), (requests.Timeout("x" * 400), "Timeout: x{291}$")],
+)
+def test_connection_errors_are_repeated(
+    error: Exception, problem: str, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    server, _, _ = scripted(monkeypatch, *[error] * ATTEMPTS)
+    with pytest.raises(ServerError, match=f"{ATTEMPTS} attempts failed, the last with {problem}"):
+        server.ask("GET", "/x")
+    assert len(pauses) == ATTEMPTS - 1
+    half = answer(200)
+    half._content = b"{"
+    server, _, _ = scripted(monkeypatch, half, answer(200))
+    assert server.ask("GET", "/x") == {"choices": []}
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 422, 501])
+def test_other_statuses_end_at_once(status: int, monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> None:
+    server, _, left = scripted(monkeypatch, answer(status), answer(200))
+    with pytest.raises(ServerError, match=f"^GET http://nowhere/v1/x: status {status}: not now$"):
+        server.ask("GET", "/x")
+    assert len(left) == 1 and not pauses
+
+
+def test_a_mistake_of_ours_is_not_repeated(monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> None:
+    server, _, left = scripted(monkeypatch, ZeroDivisionError(), answer(200))
+    with pytest.raises(ZeroDivisionError):
+        server.ask("GET", "/x")
+    assert len(left) == 1 and not pauses

@@ -5,8 +5,10 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import tenacity
 
 from lemur.core.records import read_json, read_jsonl, write_json
 from lemur.inference import vllm_model
@@ -64,6 +66,29 @@ def test_a_server_that_fails_to_start_is_reported_with_the_end_of_its_log(
     monkeypatch.setattr(vllm_model, "PYTHON", tmp_path / "absent")
     with pytest.raises(ServerError, match="make serve"):
         VllmModel(TextCodec(tokenizer_folder, bos=True), 128)
+
+
+def test_a_server_that_never_answers_is_given_up_after_twenty_minutes(
+    tokenizer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(tenacity, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(vllm_model, "ROOT", tmp_path)
+    monkeypatch.setattr(vllm_model, "PYTHON", executable(tmp_path / "python", "#!/bin/sh\nexec sleep 600\n"))
+    waiting = VllmModel(TextCodec(tokenizer_folder, bos=True), 128)
+    monkeypatch.setattr(waiting, "_healthy", lambda: False)
+    with pytest.raises(ServerError, match="did not start"):
+        waiting.start()
+    assert clock[0] == vllm_model.START_S
+    assert not running_in(tmp_path)
+    monkeypatch.setattr(waiting, "_healthy", lambda: clock[0] >= 2 * vllm_model.START_S - 1)
+    waiting.start()
+    waiting.close()
 
 
 @pytest.mark.serve

@@ -60,6 +60,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         "profiles",
         ".gitignore",
         ".dvcignore",
+        "src/lemur/commands",
         "src/lemur/core",
         "src/lemur/pipeline",
         "requirements",

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 from lemur.core.records import read_json, write_json
 from lemur.reporting.report import Params, report
@@ -226,7 +227,15 @@ def test_pages_refer_only_to_existing_files_and_to_no_website(summary: Path) -> 
     assert set(re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)) == PICTURES
     html = (summary / "report.html").read_text()
     assert "http" not in html
+    assert "<script" not in html and "<link" not in html and "@import" not in html
     assert html.count('src="data:image/png;base64,') == len(PICTURES)
+
+
+def test_both_pages_show_the_same_tables(summary: Path) -> None:
+    lines = [line for line in (summary / "report.md").read_text().splitlines() if line.startswith("| ")]
+    rows = BeautifulSoup((summary / "report.html").read_text(), "html.parser").find_all("tr")
+    shown = [" | ".join(cell.get_text() for cell in row.find_all(["th", "td"])) for row in rows]
+    assert [f"| {row} |" for row in shown] == lines
 
 
 def test_a_report_without_inputs_gives_reasons(tmp_path: Path) -> None:

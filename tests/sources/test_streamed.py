@@ -5,11 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow
 import pyarrow.parquet
 import pytest
+import tenacity
 from ruamel.yaml import YAML
 
 from lemur.core.records import read_json
@@ -130,9 +132,11 @@ def test_a_listed_file_is_on_disk_only_while_it_is_read(tmp_path: Path) -> None:
 def test_the_error_for_a_truncated_file_counts_the_bytes_received(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streamed, "PAUSE_S", 0.0)
+    slept: list[float] = []
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda seconds: slept.append(float(seconds))))
     path = tmp_path / "b.txt"
     path.write_bytes(b"abc")
     match = r"received 3 of 9 bytes, then nothing in 5 tries \(OSError: it ends after 3"
     with pytest.raises(SourceError, match=match), streamed.on_disk(remote(path, bytes=9), tmp_path):
         pass
+    assert slept == [1.0, 2.0, 3.0, 4.0]

@@ -3,14 +3,19 @@
 import json
 import logging
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import tenacity
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
 
+from lemur.tracking import store as store_module
 from lemur.tracking.project import project
 from lemur.tracking.store import KEY, UNFINISHED, put
 from tests.tracking.test_track import PARAMS, checkout, run
@@ -158,3 +163,31 @@ def test_the_store_can_be_rebuilt_from_the_artifacts(
     assert after.data.params == before.data.params
     assert after.data.metrics == before.data.metrics
     assert run(root) == after.data.tags[KEY]
+
+
+@pytest.mark.parametrize(
+    ("failures", "message", "status"),
+    [(3, "database is locked", 0), (4, "database is locked", 1), (1, "no such table", 1)],
+)
+def test_a_locked_database_is_tried_four_times(
+    failures: int, message: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left, slept = [failures], []
+
+    def put(root: Path) -> str:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise MlflowException(f"(sqlite3.OperationalError)\n{message}")
+        return "done"
+
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda seconds: slept.append(float(seconds))))
+    monkeypatch.setattr(store_module, "put", put)
+    monkeypatch.setattr(store_module.workers, "end_with_parent", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["store", "nowhere"])
+    if status:
+        with pytest.raises(SystemExit, match=f"^MLFLOW_TRACKING_URI: {message}$"):
+            store_module.main()
+    else:
+        store_module.main()
+        assert capsys.readouterr().out == "done\n"
+    assert slept == ([2.0] * 3 if message == "database is locked" else [])

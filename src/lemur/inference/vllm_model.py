@@ -5,11 +5,11 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from contextlib import suppress
 from functools import cached_property
 
 import requests
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from lemur.core import workers
 from lemur.core.files import ROOT
@@ -93,13 +93,17 @@ class VllmModel(ServerModel):
                 start_new_session=True,
             )
         atexit.register(self.close)
-        deadline = time.monotonic() + START_S
-        while not self._healthy():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.close()
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-                raise ServerError(f"vLLM did not start; the end of {log}:\n{tail}")
-            time.sleep(0.5)
+        process = self._process
+        polling = Retrying(
+            retry=retry_if_result(lambda healthy: not healthy and process.poll() is None),
+            stop=stop_after_delay(START_S),
+            wait=wait_fixed(0.5),
+            retry_error_callback=lambda _: False,
+        )
+        if not polling(self._healthy):
+            self.close()
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+            raise ServerError(f"vLLM did not start; the end of {log}:\n{tail}")
 
     def close(self) -> None:
         """Stop the server and all its processes."""

@@ -1,4 +1,4 @@
-"""Pictures with the same bytes for the same numbers: one style, fonts of matplotlib itself, no date in the file."""
+"""Pictures whose bytes depend on their numbers only: one style, matplotlib's own fonts, no date in the file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart with any colour vision.
+# Okabe and Ito's palette, distinguishable with any colour vision.
 BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#8C8C8C"
 CODE, TEXT = BLUE, VERMILION
 OURS, PAPER = VERMILION, GREY
@@ -31,7 +31,7 @@ _STYLE: Any = {  # Any: its keys are typed as literals
 
 @contextmanager
 def picture(path: Path, width: float, height: float, title: str) -> Iterator[Figure]:
-    """A figure of `width` by `height` inches, written to `path` as PNG at the end. User settings do not reach it."""
+    """A figure of `width` by `height` inches, saved to `path` as PNG on exit. User settings do not affect it."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
@@ -42,14 +42,14 @@ def picture(path: Path, width: float, height: float, title: str) -> Iterator[Fig
         figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def says(axes: Axes, text: str) -> None:
-    """An empty plot that says why it is empty."""
+def write_reason(axes: Axes, text: str) -> None:
+    """Write into an empty plot why it is empty."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center", va="center", color="#555555", wrap=True, transform=axes.transAxes)
 
 
-def ordinal(axes: Axes, names: list[str]) -> None:
-    """Names down the y axis, the first on top, without grid lines between them."""
+def name_rows(axes: Axes, names: list[str]) -> None:
+    """Put names on the y axis, the first at the top, without grid lines between them."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")

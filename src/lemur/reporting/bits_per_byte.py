@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lemur.pages.blocks import Cell, Column, Missing, Table
-from lemur.pages.figures import CODE, TEXT, picture, says
+from lemur.pages.figures import CODE, TEXT, picture, write_reason
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.scores import bits
 
@@ -50,7 +50,7 @@ def draw(table: Table, path: Path) -> None:
             axes.set_title(name)
             if not measured:
                 reason = next((cell.reason for cell in row.values() if isinstance(cell, Missing)), "not measured")
-                says(axes, reason)
+                write_reason(axes, reason)
                 continue
             axes.plot(*zip(*measured, strict=True), "o-", color=color, linewidth=1.8)
             unigram = row.get("unigram")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lemur.core.records import Record
 from lemur.pages.blocks import Cell, Column, Table, by_size, number, tally
-from lemur.pages.figures import BLUE, ORANGE, ordinal, picture, says
+from lemur.pages.figures import BLUE, ORANGE, name_rows, picture, write_reason
 
 ORDER = (  # noqa: SIM905
     "normalise english_filter embed_instructions semantic_dedup_text semantic_dedup_code mix_instructions "
@@ -61,10 +61,10 @@ def draw(stages: dict[str, Record], path: Path) -> None:
     with picture(path, 10, 1.2 + 0.34 * max(len(rows), 3), "Records kept and dropped by each stage, %") as figure:
         kept_axes, reason_axes = figure.subplots(1, 2, width_ratios=[3, 2], sharey=True)
         if not rows:
-            says(kept_axes, "no stage has reported counts")
+            write_reason(kept_axes, "no stage has reported counts")
             reason_axes.set_axis_off()
             return
-        ordinal(kept_axes, list(rows))
+        name_rows(kept_axes, list(rows))
         kept_axes.set_xlim(0, 100)
         reason_axes.set_xlim(0, 1)
         for y, report in enumerate(rows.values()):

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from lemur.pages.blocks import Cell, Column, Missing, Table
-from lemur.pages.figures import CODE, GREY, TEXT, picture, says
+from lemur.pages.figures import CODE, GREY, TEXT, picture, write_reason
 from lemur.reporting.inputs import MODELS, Curve, Inputs, points
 
 LINES = {
@@ -52,7 +52,7 @@ def draw(inputs: Inputs, path: Path) -> None:
             curve = inputs.curves.get(model, {})
             above.set_title(title)
             if not points(curve, "loss")[0]:
-                says(above, "not trained here")
+                write_reason(above, "not trained here")
                 below.set_axis_off()
                 continue
             _losses(above, curve)

@@ -1,19 +1,19 @@
-"""The report's text: which numbers these are, and the tables and pictures in reading order."""
+"""The report's page: an introduction, and the tables and pictures in reading order."""
 
 from lemur.core.records import Record
 from lemur.pages.blocks import Block, Cell, Column, Heading, Picture, Table, Text
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
 
-TOLD = (  # noqa: SIM905
+SHOWN_ELSEWHERE = (  # noqa: SIM905
     "in out dropped sources stage places gold languages table_1 mixture mistakes dropped_turns removed_sentences pairs "
     "overlaps benchmarks not_checked verify planted"
 ).split()
-"""Keys of stage reports that stand elsewhere in the report, or are too long for it."""
+"""Keys of stage reports that other tables show, or that are too long for the report."""
 
 
-def pages(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table]) -> list[Block]:
-    blocks: list[Block] = [
+def page(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table]) -> list[Block]:
+    return [
         Heading("Results", 1),
         Text(_introduction(scale, paper)),
         *places(inputs),
@@ -50,12 +50,11 @@ def pages(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Tabl
         Picture("counts.png", "Share of records that each stage kept and dropped"),
         *facts(inputs.stages),
     ]
-    return blocks
 
 
 SIZES = {
     "paper": "These are the paper's own sizes.",
-    "small": "The base model is a real small one, the data are a fraction of the paper's: only the method compares.",
+    "small": "The base model is small but real, the data are a fraction of the paper's: only the method is comparable.",
 }
 
 
@@ -67,26 +66,26 @@ def _introduction(scale: str, paper: PaperTables) -> str:
     return (
         f"Numbers of this build (scale: {scale}) beside those printed in the paper ({paper.paper}). "
         f"{SIZES.get(scale, tiny)}\n\n"
-        f"Models: {', '.join(MODELS.values())}; each continues the one before. A dash means that there is no number; "
-        "where a reason is known, the note under the table gives it. A dagger marks what the paper itself contradicts."
+        f"Models: {', '.join(MODELS.values())}; each continues the one before. A dash means that there is no number; a "
+        "note under the table gives the reason if it is known. A dagger marks what the paper itself contradicts."
     )
 
 
 def places(inputs: Inputs) -> list[Block]:
-    """Where the sources came from, out of the stage reports and evaluation results that say so."""
-    found: dict[str, Record] = {}
+    """Where each source came from, according to stage reports and evaluation results."""
+    place_of: dict[str, Record] = {}
     for report in inputs.stages.values():
         if isinstance(report.get("places"), dict):
-            found |= report["places"]
+            place_of |= report["places"]
     for results in inputs.results.values():
         for benchmark, result in results.items():
             origin = result.get("configs", {}).get(benchmark, {}).get("data")
             if isinstance(origin, dict):
-                found[benchmark] = origin
-    if not found:
+                place_of[benchmark] = origin
+    if not place_of:
         return []
     rows: list[dict[str, Cell]] = []
-    for source, place in sorted(found.items()):
+    for source, place in sorted(place_of.items()):
         entry = place if isinstance(place, dict) else {"place": place}
         revision = entry.get("revision")
         rows.append(
@@ -105,7 +104,7 @@ def places(inputs: Inputs) -> list[Block]:
 
 
 def gold(stages: dict[str, Record]) -> list[Block]:
-    """Precision and recall of the English filter where sources carry language labels."""
+    """Precision and recall of the English filter on sources with language labels."""
     report = stages.get("english_filter", {}).get("gold", {})
     rules = {"langdetect": "langdetect alone", "both_rules": "with runs of foreign characters"}
     rows: list[dict[str, Cell]] = [
@@ -122,7 +121,7 @@ def gold(stages: dict[str, Record]) -> list[Block]:
     ]
     heading = Heading("English filter against gold labels", 3)
     if not rows:
-        return [heading, Text("No source of this build says which language its conversations are in.")]
+        return [heading, Text("No source of this build labels the language of its conversations.")]
     columns = [
         Column("rule", "Rule"),
         Column("labelled", "Labelled"),
@@ -137,19 +136,19 @@ def gold(stages: dict[str, Record]) -> list[Block]:
 
 
 def facts(stages: dict[str, Record]) -> list[Block]:
-    """What else the stages report: plain numbers and names."""
+    """The remaining numbers and names that stages report."""
     rows: list[dict[str, Cell]] = []
     for name, report in stages.items():
         for key, value in sorted(report.items()):
-            if key in TOLD:
+            if key in SHOWN_ELSEWHERE:
                 continue
             if isinstance(value, dict):
                 inner = {k: v for k, v in sorted(value.items()) if _plain(v)}
-                shown = ", ".join(f"{k} {_show(v)}" for k, v in inner.items()) if len(inner) <= 12 else ""
+                text = ", ".join(f"{k} {_format(v)}" for k, v in inner.items()) if len(inner) <= 12 else ""
             else:
-                shown = _show(value) if _plain(value) else ""
-            if shown:
-                rows.append({"stage": name, "fact": key, "value": shown})
+                text = _format(value) if _plain(value) else ""
+            if text:
+                rows.append({"stage": name, "fact": key, "value": text})
     if not rows:
         return []
     return [
@@ -162,7 +161,7 @@ def _plain(value: object) -> bool:
     return isinstance(value, int | float) or (isinstance(value, str) and len(value) <= 120)
 
 
-def _show(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"

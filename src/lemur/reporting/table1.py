@@ -89,7 +89,7 @@ def draw(table: Table, path: Path) -> None:
     """Plot one panel per measure, as points on one axis: a bar's length means nothing on a log axis."""
     from matplotlib.lines import Line2D
 
-    from lemur.pages.figures import OURS, PAPER, ordinal, picture
+    from lemur.pages.figures import OURS, PAPER, name_rows, picture
 
     point: dict[str, Any] = {"marker": "o", "markersize": 6, "linestyle": "none"}
     ours = {**point, "color": OURS}
@@ -98,7 +98,7 @@ def draw(table: Table, path: Path) -> None:
     with picture(path, 10, 2.9, "Table 1: instruction data, ours and the paper's") as figure:
         panels = figure.subplots(1, len(MEASURES), sharey=True)
         for axes, (key, (head, digits)) in zip(panels, MEASURES.items(), strict=True):
-            ordinal(axes, [str(row["dataset"]) for row in rows])
+            name_rows(axes, [str(row["dataset"]) for row in rows])
             axes.set_title(head)
             for shift, owner, style in ((-0.17, "ours", ours), (0.17, "paper", printed)):
                 for y, row in enumerate(rows):

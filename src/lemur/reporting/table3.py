@@ -84,7 +84,7 @@ def details(inputs: Inputs, paper: PaperTables) -> Table:
 
 def draw(table: Table, inputs: Inputs, paper: PaperTables, path: Path) -> None:
     """Plot one panel per benchmark: the paper's models grey, its Lemur rows darker, ours coloured with ± 1 s.e."""
-    from lemur.pages.figures import OURS, ordinal, picture
+    from lemur.pages.figures import OURS, name_rows, picture
 
     names = [str(row["model"]) for row in table.rows]
     with picture(
@@ -93,7 +93,7 @@ def draw(table: Table, inputs: Inputs, paper: PaperTables, path: Path) -> None:
         panels = figure.subplots(2, -(-len(paper.table3.benchmarks) // 2), sharey=True).flat
         for axes, benchmark in zip(panels, paper.table3.benchmarks, strict=True):
             key = benchmark.key
-            ordinal(axes, names)
+            name_rows(axes, names)
             axes.set_title(benchmark.name + _remark(inputs, key), pad=12)  # room for "guessing"
             axes.set_xlim(0, 100)
             for y, row in enumerate(table.rows):

@@ -126,7 +126,7 @@ def draw(table: Table, path: Path) -> None:
     """Plot weight, tokens and epochs of every source on log axes: ours as filled points, the paper's as open ones."""
     from matplotlib.lines import Line2D
 
-    from lemur.pages.figures import OURS, PAPER, ordinal, picture
+    from lemur.pages.figures import OURS, PAPER, name_rows, picture
 
     rows = [row for row in table.rows if row["group"] and not str(row["source"]).startswith("All ")]
     with picture(path, 13, 4.6, "Table 8: the Lemur mixture, ours and the paper's") as figure:
@@ -139,7 +139,7 @@ def draw(table: Table, path: Path) -> None:
         for axes, (key, head) in zip(panels, heads.items(), strict=True):
             # Our tokens are counted one by one, the paper's in billions.
             scale = {"ours": 1e-6, "paper": 1e3} if key == "tokens" else {"ours": 1.0, "paper": 1.0}
-            ordinal(axes, [f"{row['source']} ({row['group']})" for row in rows])
+            name_rows(axes, [f"{row['source']} ({row['group']})" for row in rows])
             axes.set_title(head)
             axes.set_xscale("log")
             values = [

@@ -1,6 +1,5 @@
 """Files of a source that are listed but not downloaded: each is on disk, verified, only while it is being read."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import fsspec
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_incrementing
 
 from lemur.sources.checksums import copy
 from lemur.sources.fetched import FetchedFile
@@ -48,27 +48,36 @@ class Remote:
         self._file: fsspec.spec.AbstractBufferedFile | None = None
 
     def read(self, count: int) -> bytes:
-        """At most `count` bytes; none at the end. Raises `SourceError` after `TRIES` failures in a row."""
-        for tries in range(1, TRIES + 1):
-            if self._at == self.size:
-                return b""
-            try:
-                if self._file is None:
-                    # fsspec.open would pass the block size to the file system, and s3 and sftp refuse it there.
-                    filesystem, path = fsspec.core.url_to_fs(self.url)
-                    self._file = filesystem.open(path, "rb", block_size=BLOCK)
-                    self._file.seek(self._at)
-                data: bytes = self._file.read(min(count, self.size - self._at))
-                if not data:
-                    raise OSError(f"it ends after {self._at} bytes")
-            except Exception as error:  # every file system has its own exceptions
-                self._file = None
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                time.sleep(PAUSE_S * tries if tries < TRIES else 0)
-                continue
-            self._at += len(data)
-            return data
-        raise SourceError(
-            f"{self.url}: received {self._at} of {self.size} bytes, then nothing in {TRIES} tries ({reason}); check "
-            "the connection and, if the data set is gated, your access (`hf auth login`), then run again"
+        """At most `count` bytes; none at the end. Raises `SourceError` after `TRIES` failed attempts."""
+        attempts = Retrying(
+            retry=retry_if_exception_type(Exception),  # every file system has its own
+            stop=stop_after_attempt(TRIES),
+            wait=wait_incrementing(start=PAUSE_S, increment=PAUSE_S),
         )
+        try:
+            return attempts(self._read_once, count)
+        except RetryError as failure:
+            error = failure.last_attempt.exception()
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise SourceError(
+                f"{self.url}: received {self._at} of {self.size} bytes, then nothing in {TRIES} tries ({reason}); "
+                "check the connection and, if the data set is gated, your access (`hf auth login`), then run again"
+            ) from None
+
+    def _read_once(self, count: int) -> bytes:
+        if self._at == self.size:
+            return b""
+        try:
+            if self._file is None:
+                # fsspec.open would pass the block size to the file system, and s3 and sftp refuse it there.
+                filesystem, path = fsspec.core.url_to_fs(self.url)
+                self._file = filesystem.open(path, "rb", block_size=BLOCK)
+                self._file.seek(self._at)
+            data: bytes = self._file.read(min(count, self.size - self._at))
+            if not data:
+                raise OSError(f"it ends after {self._at} bytes")
+        except Exception:
+            self._file = None
+            raise
+        self._at += len(data)
+        return data

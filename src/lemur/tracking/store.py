@@ -7,7 +7,6 @@ import fcntl
 import os
 import re
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from mlflow.utils.validation import (
     MAX_PARAMS_TAGS_PER_BATCH,
     MAX_TAG_VAL_LENGTH,
 )
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from lemur.core import workers
 from lemur.reporting.inputs import MODELS
@@ -145,19 +145,23 @@ def _locked(lock: Path | None) -> Iterator[None]:
         yield
 
 
+_when_unlocked = Retrying(  # the UI, or a reader of another version, may hold the database
+    retry=retry_if_exception(lambda error: isinstance(error, MlflowException) and "database is locked" in str(error)),
+    stop=stop_after_attempt(4),
+    wait=wait_fixed(2),
+    reraise=True,
+)
+
+
 def main() -> None:
     workers.end_with_parent()
     root = Path(sys.argv[1])
-    for attempt in range(4):
-        try:
-            print(put(root))
-            return
-        except MlflowException as error:  # the UI, or a reader of another version, may lock the database
-            if "database is locked" not in str(error) or attempt == 3:
-                raise SystemExit(f"{URI_VARIABLE}: {str(error).strip().splitlines()[-1]}") from None
-            time.sleep(2)
-        except (OSError, ValueError) as error:
-            raise SystemExit(str(error)) from None
+    try:
+        print(_when_unlocked(put, root))
+    except MlflowException as error:
+        raise SystemExit(f"{URI_VARIABLE}: {str(error).strip().splitlines()[-1]}") from None
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

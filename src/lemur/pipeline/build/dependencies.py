@@ -18,8 +18,8 @@ from lemur.core.numerics import NUMERICS
 from lemur.core.versions import extras, installed, locked
 from lemur.pipeline.build.validation import stage_module
 
-# Libraries whose version cannot reach an artifact: they draw progress bars, check parameters, carry answers, and spell
-# names.
+# Libraries whose version cannot reach an artifact: they draw progress bars, check parameters, carry answers, repeat
+# requests, and spell names.
 HARMLESS = {
     "packaging",
     "ruamel-yaml-clib",
@@ -31,6 +31,7 @@ HARMLESS = {
     "pyyaml",
     "requests",
     "ruamel-yaml",
+    "tenacity",
 }
 # What a library's own bits come from.
 BEHIND = {"jax": ["jaxlib"], "matplotlib": ["numpy"], "sentence-transformers": ["transformers"]}

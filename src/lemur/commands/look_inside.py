@@ -1,0 +1,53 @@
+"""Commands under the heading Look inside."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from lemur.commands import completion
+from lemur.commands.output import print_long
+
+
+def why(
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="STAGE", help="Stages or outputs; without, all that are stale.", autocompletion=completion.stages
+        ),
+    ] = None,
+) -> None:
+    """Explain, before anything runs, why stages are stale and what will follow from that.
+
+    Example: lemur why report
+    """
+    from lemur.core.files import ROOT
+    from lemur.pipeline.inspect.why import why
+
+    os.chdir(ROOT)  # DVC names stages and paths relative to the working directory.
+    print_long("\n".join(why(stages or [], ROOT)))
+
+
+def lineage(
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH", help="An output of dvc.yaml, or a file in one.", autocompletion=completion.outputs
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything, for programs.")] = False,
+) -> None:
+    """Show what an artifact was made of, down to its sources.
+
+    Example: lemur lineage models/lemur_chat/
+    """
+    import json
+
+    from lemur.core.files import ROOT
+    from lemur.pipeline.inspect.lineage import lineage
+    from lemur.pipeline.inspect.lineage_tree import lines
+
+    path = os.path.relpath(path, ROOT)
+    os.chdir(ROOT)
+    history = lineage(path, ROOT)
+    print_long(json.dumps(history, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(history)))

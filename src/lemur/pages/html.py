@@ -1,0 +1,20 @@
+"""Blocks as one HTML file with its pictures inside: no scripts, no outside addresses."""
+
+import base64
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from lemur.pages.blocks import Block
+
+_TEMPLATE = Path(__file__).with_name("page.jinja").read_text(encoding="utf-8")
+
+
+def html(blocks: list[Block], folder: Path, title: str) -> str:
+    """The page; its pictures are read from `folder`."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters["base64"] = lambda file: base64.b64encode((folder / file).read_bytes()).decode()
+    kinds = [(type(block).__name__, block) for block in blocks]
+    return environment.from_string(_TEMPLATE).render(title=title, blocks=kinds)

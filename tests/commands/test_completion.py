@@ -1,0 +1,72 @@
+"""What Tab completes, as bash asks for it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lemur.commands import completion
+from lemur.commands.app import parse
+from lemur.core import scales
+from lemur.core.files import DAG, read_yaml
+from tests.leaves import expanded
+from tests.tools import ROOT
+
+
+def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    monkeypatch.setenv("_LEMUR_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+    with pytest.raises(SystemExit) as end:
+        parse([])
+    assert end.value.code == 0
+    return capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("lemur pl", ["plan", "plan-data"]),
+        ("lemur check --", ["--params-only", "--cache", "--help"]),
+        ("lemur scale ", scales.names()),
+        ("lemur plan p", ["paper"]),
+        ("lemur plan-data --scale t", ["tiny"]),
+        ("lemur plan paper --stage ", ["continued_pretraining", "instruction_tuning"]),
+        ("lemur plan paper --machine v4-1", ["v4-128"]),
+        ("lemur inspect 1 --run b", ["base_model"]),
+        ("lemur pin gs", ["gsm8k"]),
+        ("lemur pin gsm8k ", ["bundled", "mirror", "hub"]),
+        ("lemur pin nosuch ", []),
+        ("lemur why fetch@o", ["fetch@oasst1", "fetch@openorca"]),
+        ("lemur verify --stages da", ["data"]),
+        ("lemur verify --stages data spl", ["split_corpus"]),
+        ("lemur run corpus.sp", ["corpus.split_corpus"]),
+        ("lemur run tokens.mix_corpus --params mix_c", ["mix_corpus.base", "mix_corpus.lemur"]),
+        ("lemur lineage models/lemur_c", ["models/lemur_chat/"]),
+    ],
+)
+def test_names_are_completed(
+    line: str, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert completed(line, monkeypatch, capsys) == words
+
+
+def test_stages_are_those_of_dvc_yaml() -> None:
+    assert completion.stages() == [name for name, _, _ in expanded(read_yaml(DAG))]
+    assert "reports/eval/base/mmlu.json" in completion.outputs()
+
+
+def test_what_cannot_be_read_completes_to_nothing(tmp_path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "dvc.yaml").write_text("stages: [")
+    monkeypatch.setattr("lemur.core.files.DAG", tmp_path / "dvc.yaml")
+    assert completed("lemur why ", monkeypatch, capsys) == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_installed_for_the_lemur_command(shell: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": "src", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    command = [sys.executable, "-m", "lemur", "--show-completion", shell]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert f"_LEMUR_COMPLETE=complete_{shell}" in done.stdout
