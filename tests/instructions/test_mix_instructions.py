@@ -33,7 +33,7 @@ def run(tmp_path: Path, text: list[Any], code: list[Any], **changes: Any) -> tup
     ]
     out = {name: tmp_path / f"{name}.out" for name in ("instructions", "rejects", "report")}
     params = Params.model_validate({**BASE, **changes})
-    mix_instructions(params, tmp_path / "text.jsonl", tmp_path / "code.jsonl", *benchmarks, **out)
+    mix_instructions(params, tmp_path / "text.jsonl", tmp_path / "code.jsonl", benchmarks, **out)
     return list(read_jsonl(out["instructions"])), list(read_jsonl(out["rejects"])), read_json(out["report"])
 
 

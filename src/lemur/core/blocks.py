@@ -23,22 +23,34 @@ def shared_blocks(dag: dict[str, Any]) -> dict[str, list[str]]:
     return {own: shared for shared, own in declared if shared}
 
 
-def own_blocks(dag: dict[str, Any]) -> dict[str, str]:
+def own_blocks(tree: dict[str, Any], dag: dict[str, Any]) -> dict[str, str]:
     """Each stage's own block of params.yaml, by dotted key (`fetch.stack`), with the stage's `FOLDER.STAGE`."""
     blocks = {}
     for entry in dag["stages"].values():
         own = declared_blocks(entry)[1]
-        for variable, value in variants(entry):
+        for variable, value in variants(entry, tree):
             blocks[own.replace(variable, value)] = stage_of(entry["cmd"])
     return blocks
 
 
-def variants(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """The variable of an entry of dvc.yaml with each of its values; one pair where it has none."""
+def variants(entry: dict[str, Any], tree: dict[str, Any]) -> list[tuple[str, str]]:
+    """The variable of an entry of dvc.yaml with each of its values; one pair where it has none.
+
+    A matrix of `${fetch}` has one stage for each key of that block of params.yaml (`tree`).
+    """
     if "matrix" in entry:
         [(axis, values)] = entry["matrix"].items()
+        if isinstance(values, str):
+            values = _block(tree, values.removeprefix("${").removesuffix("}"))
         return [(f"${{item.{axis}}}", str(value)) for value in values]
     return [("${}", "")]
+
+
+def bindings(cmd: str) -> dict[str, str]:
+    """The NAME=PATH arguments of a stage's command."""
+    words = cmd.split()
+    pairs = (word.partition("=") for word in words[words.index("run") + 2 :])
+    return {name: path for name, equals, path in pairs if equals}
 
 
 def merged_blocks(tree: dict[str, Any], dag: dict[str, Any]) -> dict[str, Any]:

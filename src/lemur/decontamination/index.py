@@ -31,6 +31,7 @@ from lemur.core.records import Record
 from lemur.decontamination.items import Item, View, read_items
 
 Action = Literal["remove", "report", "ignore"]
+REMOVE: Action = "remove"
 SHOWN = 50  # overlaps, and names of items of a benchmark, that a report shows
 SHORTEST_SHARE = 8 / 13  # GPT-3's bounds for n: items of 8 to 13 words count whole
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
@@ -41,7 +42,7 @@ class OverlapParams(StageParams):
     """What a stage that compares its data with the benchmarks has to be told."""
 
     benchmarks: dict[str, Action] = Field(
-        description="what overlap with each benchmark leads to: remove, report or ignore"
+        description="what overlap with each benchmark leads to: remove, report or ignore; remove for one not named"
     )
     ngram: int = Field(ge=4, description="words of an n-gram of text")
     code_ngram: int = Field(ge=4, description="tokens of an n-gram of code")
@@ -133,12 +134,9 @@ class Overlaps:
     """What becomes of a text that holds benchmark items, by the action of each benchmark, and the report of it."""
 
     def __init__(self, index: BenchmarkIndex, actions: Mapping[str, Action], minimum_share: float) -> None:
-        """Raises `ValueError` if a benchmark of the index has no action."""
-        missing = sorted(index.summary().keys() - actions.keys())
-        if missing:
-            raise ValueError(f"params.yaml: `benchmarks` has no {missing}; say remove, report or ignore for each")
+        """`actions` by benchmark; overlaps with one that is not named are removed."""
         self._index = index
-        self._actions = actions
+        self._actions = {**dict.fromkeys(index.summary(), REMOVE), **actions}
         self._minimum_share = minimum_share
         self._pairs: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._items: defaultdict[str, set[str]] = defaultdict(set)
