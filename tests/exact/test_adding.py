@@ -62,8 +62,9 @@ def touched(project: Project) -> set[str]:
 def test_adding_a_benchmark(built: Project, tmp_path: Path) -> None:
     project = copy(built, tmp_path)
     asked = {f"capitals_{model}" for model in ("base", "lemur", "lemur_chat")}
-    compared = {"decontaminate_corpus", "mix_instructions"}
-    assert follow("add_a_benchmark.md", project) == {"fetch_capitals", *compared, *asked, "report", "track"}
+    # Those that look for its items in training data, and the data set's card, which says what they looked for.
+    others = {"decontaminate_corpus", "mix_instructions", "instruction_dataset"}
+    assert follow("add_a_benchmark.md", project) == {"fetch_capitals", *others, *asked, "report", "track"}
     source = "data/sources/capitals"
     assert touched(project) == {
         "dvc.yaml",
