@@ -1,4 +1,4 @@
-"""What a model scored, from its results, beside figures published for SmolLM2-135M-Instruct: a table in Markdown.
+"""Prints a Markdown table of a model's scores next to the published ones of SmolLM2-135M-Instruct.
 
 make abilities                  # or: python benchmarks/abilities.py reports/eval/base
 """
@@ -12,7 +12,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from lemur.reporting.scores import METRICS
 
-# Model card of SmolLM2-135M-Instruct (lighteval); no figures for the others are published.
+# Model card of SmolLM2-135M-Instruct (lighteval); it has no scores for the other benchmarks.
 PUBLISHED = {
     "mmlu": "29.3 (cloze: the likeliest answer text, no shots)",
     "bbh": "28.2 (3 shots, the likeliest of the given options)",
@@ -26,14 +26,14 @@ def row(task: str, result: dict[str, Any]) -> str:
     if "skipped" in scores:
         return f"| {task} | | skipped: {scores['skipped']} | {PUBLISHED.get(task, '')} | |"
     samples, counts = result["n-samples"][task], result["counts"][task]
-    said = []
+    texts = []
     for rule, label in {"none": "", "paper": "paper ", "strict": "strict "}.items():
         value, error = (scores.get(f"{METRICS[task]}{kind},{rule}") for kind in ("", "_stderr"))
         if value is not None:
-            said.append(f"{label}{100 * value:.1f}" + ("" if error is None else f" ± {100 * error:.1f}"))
-    wrong = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+            texts.append(f"{label}{100 * value:.1f}" + ("" if error is None else f" ± {100 * error:.1f}"))
+    problems = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     items = f"{samples['effective']:,} of {samples['original']:,}"
-    return f"| {task} | {items} | {'; '.join(said)} | {PUBLISHED.get(task, '')} | {wrong} |"
+    return f"| {task} | {items} | {'; '.join(texts)} | {PUBLISHED.get(task, '')} | {problems} |"
 
 
 def main(folder: Path) -> None:
@@ -48,5 +48,5 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path, help="folder of a model's results, one JSON file a benchmark")
+    parser.add_argument("results", type=Path, help="folder of a model's results, one JSON file per benchmark")
     main(parser.parse_args().results)

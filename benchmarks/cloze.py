@@ -1,10 +1,10 @@
-"""MMLU the way SmolLM2's card has it: no options are shown, and the likeliest answer text wins, no shots. A check of
-the explanation why the stage `mmlu`, which asks for letters as the paper does, gives this model another score.
+"""MMLU as on SmolLM2's model card: no shots, no options in the prompt, and the likeliest answer text wins. Checks our
+explanation of why the stage `mmlu`, which asks for letters as the paper does, gives this model another score.
 
     make abilities
     python benchmarks/cloze.py .lemur/at/abilities [--limit 10]
 
-The prompt is that of lighteval's `mmlu_cloze`; a text's log-probability is divided by its characters (acc_norm).
+The prompt is lighteval's `mmlu_cloze`; acc_norm divides a text's log-probability by its number of characters.
 """
 
 import argparse
@@ -17,8 +17,8 @@ sys.path.insert(0, str(ROOT / "src"))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkout", type=Path, help="with models/base and data/raw/mmlu")
-    parser.add_argument("--limit", type=int, default=10, help="questions of each subject, a seeded choice")
+    parser.add_argument("checkout", type=Path, help="a checkout with models/base and data/raw/mmlu")
+    parser.add_argument("--limit", type=int, default=10, help="questions per subject, a seeded choice")
     arguments = parser.parse_args()
     from lemur.core.blocks import current_blocks
     from lemur.core.files import ENVIRONMENT, read_yaml
@@ -44,13 +44,13 @@ def main() -> None:
     ]
     model = JaxModel.load(arguments.checkout / "models/base", tile=8, bos=False)
     scores = model.loglikelihood(requests)
-    right: dict[str, list[float]] = {"acc": [], "acc_norm": []}
+    correct: dict[str, list[float]] = {"acc": [], "acc_norm": []}
     for index, question in enumerate(questions):
         sums = [score.logprob for score in scores[4 * index : 4 * index + 4]]
         per_character = [value / max(len(choice), 1) for value, choice in zip(sums, question.choices, strict=True)]
         for name, values in (("acc", sums), ("acc_norm", per_character)):
-            right[name].append(float(LETTERS[values.index(max(values))] == question.answer))
-    for name, values in right.items():
+            correct[name].append(float(LETTERS[values.index(max(values))] == question.answer))
+    for name, values in correct.items():
         scores = scored(name, "none", values)
         error = scores[f"{name}_stderr,none"]
         print(f"{name}: {100 * scores[f'{name},none']:.1f} ± {100 * error:.1f} % of {len(values)} questions")

@@ -1,15 +1,15 @@
 """Speed and memory of the corpus stages, as ratios in one run.
 
-    python benchmarks/corpus.py memory [--picture FILE]  # peak memory and time of 1, 3 and 10 times the data
-    python benchmarks/corpus.py tokenise                 # tokenize_corpus to `tokenizers` alone, one thread
-    python benchmarks/corpus.py pack                     # best-fit packing: how full, documents a second
-    python benchmarks/corpus.py loader                   # the loader to what the demo model consumes
-    python benchmarks/corpus.py dedup --peer PYTHON      # dedup_corpus beside text-dedup or datatrove, planted copies
+    python benchmarks/corpus.py memory [--picture FILE]  # peak memory and time for 1, 3 and 10 times the data
+    python benchmarks/corpus.py tokenise                 # tokenize_corpus against bare `tokenizers`, one thread
+    python benchmarks/corpus.py pack                     # best-fit packing: fullness and documents per second
+    python benchmarks/corpus.py loader                   # the loader's rate against the demo model's
+    python benchmarks/corpus.py dedup --peer PYTHON      # dedup_corpus against text-dedup or datatrove, planted copies
 
-`memory` and `dedup` make their documents of the corpus that was built here: prose of its books' words, and for `memory`
-as many of its code's lines, with copies whose identifiers are renamed. `tokenise`, `loader` read its artifacts. Each
-measurement is a process of its own; the fastest of `--repeats` counts. PYTHON is that of an environment with text-dedup
-(`uv venv D; uv pip install --python D text-dedup==0.4.0`) or datatrove.
+`memory` and `dedup` compose their documents from the corpus built here: prose from the words of its books and, for
+`memory`, as many programs from the lines of its code, with copies whose identifiers are renamed. `tokenise` and
+`loader` read its artifacts. Each measurement runs in its own process; the fastest of `--repeats` counts. PYTHON belongs
+to an environment with text-dedup (`uv venv D; uv pip install --python D text-dedup==0.4.0`) or datatrove.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from corpus_documents import ROOT, corpus
-from measure import cpu_seconds, measured
+from measure import cpu_seconds, measure
 
 PEER = Path(__file__).with_name("corpus_peer.py")
 
@@ -31,10 +31,10 @@ PEER = Path(__file__).with_name("corpus_peer.py")
 def block(name: str) -> Any:
     from lemur.core.blocks import current_blocks
 
-    found = current_blocks()
+    value = current_blocks()
     for key in name.split("."):
-        found = found[key]
-    return found
+        value = value[key]
+    return value
 
 
 # ---- stages ---------------------------------------------------------------------------------------------------------
@@ -100,16 +100,16 @@ def tokenise(folder: Path) -> None:
 def mix(folder: Path) -> None:
     from lemur.tokens.mix_corpus import Params, mix_corpus
 
-    found = json.loads((folder / "tokenize_corpus.json").read_bytes())
-    weights = {source: float(row["tokens"]) for source, row in found["sources"].items()}
-    params = Params(total_tokens=found["tokens"], weights=weights, max_epochs=1.0, seed=0)  # type: ignore[arg-type]
+    report = json.loads((folder / "tokenize_corpus.json").read_bytes())
+    weights = {source: float(row["tokens"]) for source, row in report["sources"].items()}
+    params = Params(total_tokens=report["tokens"], weights=weights, max_epochs=1.0, seed=0)  # type: ignore[arg-type]
     mix_corpus(params, folder / "tokens", mixture=folder / "mixture.json", report=folder / "m.json")
 
 
 def pack(folder: Path) -> None:
     from lemur.tokens.pack_corpus import Params, pack_corpus
 
-    # Windows that are full at every size: in one that is filling, memory grows with what it holds.
+    # Small enough to be full at every size: memory grows while a window fills.
     params = Params.model_validate({**block("pack_corpus"), "window_documents": WINDOW})
     pack_corpus(
         params, folder / "tokens", folder / "mixture.json", shards=folder / "shards", report=folder / "pack.json"
@@ -130,39 +130,39 @@ STAGES: dict[str, Callable[[Path], None]] = {
 
 
 def memory(arguments: argparse.Namespace) -> None:
-    """Each stage on 1, 3 and 10 times as many documents, one worker."""
+    """Run each stage on 1, 3 and 10 times as many documents, with one worker."""
     os.environ["LEMUR_WORKERS"] = "1"
     sizes = [arguments.documents * factor for factor in (1, 3, 10)]
-    found: dict[str, list[tuple[int, float, float]]] = {name: [] for name in STAGES}
+    runs: dict[str, list[tuple[int, float, float]]] = {name: [] for name in STAGES}
     for size in sizes:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             corpus(folder, size, code=arguments.code)
             megabytes = sum(path.stat().st_size for path in folder.rglob("*.jsonl")) / 1e6
             for stage, function in STAGES.items():
-                run = measured(function, folder)
-                found[stage].append((size, run.cpu, run.peak))
+                run = measure(function, folder)
+                runs[stage].append((size, run.cpu, run.peak))
                 data = f"{size:7} documents, {megabytes:6.1f} MB"
                 print(f"{stage:20} {data}: {run.cpu:7.2f} s of CPU, peak {run.peak:6.0f} MiB")
             report = json.loads((folder / "dedup_corpus.json").read_bytes())
             print(f"dedup_corpus compared {report['compared_pairs']} pairs and dropped {report['dropped']}")
-    for stage, rows in found.items():
+    for stage, rows in runs.items():
         (first, *_, last) = rows
         print(
-            f"{stage:20} 10 times the data: {last[1] / first[1]:5.2f} times the processor time, "
+            f"{stage:20} 10 times the data: {last[1] / first[1]:5.2f} times the CPU time, "
             f"{last[2] / first[2]:4.2f} times the memory"
         )
     if arguments.picture:
-        _draw(found, arguments.picture)
+        _draw(runs, arguments.picture)
 
 
-def _draw(found: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
+def _draw(runs: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
     from lemur.pages.figures import picture
 
     with picture(path, 9, 3.6, "Corpus stages on 1, 3 and 10 times the data, one worker") as figure:
         panels = figure.subplots(1, 2)
-        for axes, column, title in zip(panels, (1, 2), ("Processor seconds", "Peak memory, MB"), strict=True):
-            for stage, rows in found.items():
+        for axes, column, title in zip(panels, (1, 2), ("CPU seconds", "Peak memory, MB"), strict=True):
+            for stage, rows in runs.items():
                 axes.plot(
                     [row[0] / 1000 for row in rows], [row[column] for row in rows], "o-", label=stage, markersize=4
                 )
@@ -176,7 +176,7 @@ def _draw(found: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
 
 
 def _bare(folder: Path) -> tuple[int, float]:
-    """`tokenizers` on the texts, all in one list: nothing is read in that time or written."""
+    """Time `tokenizers` on all texts in one list, without reading or writing."""
     from tokenizers import Tokenizer
 
     from lemur.corpus.documents import read_documents
@@ -209,7 +209,7 @@ def tokenise_ratio(arguments: argparse.Namespace) -> None:
         for stage in (clean, dedup, decontaminate, split):
             stage(folder)
         pairs = [
-            (measured(_bare, folder).result, measured(_stage_tokens, folder).result) for _ in range(arguments.repeats)
+            (measure(_bare, folder).result, measure(_stage_tokens, folder).result) for _ in range(arguments.repeats)
         ]
     bare, stage_seconds = min(bare[1] for bare, _ in pairs), min(stage[1] for _, stage in pairs)
     tokens = pairs[0][0][0]
@@ -229,12 +229,13 @@ def pack_ratio(arguments: argparse.Namespace) -> None:
         times = []
         for _ in range(arguments.repeats):
             started = time.process_time()
-            made = packing(lengths, 512, policy)  # type: ignore[arg-type]
+            packed = packing(lengths, 512, policy)  # type: ignore[arg-type]
             times.append(time.process_time() - started)
-        print(f"{policy:8}: {len(lengths) / min(times):,.0f} documents/s, {100 * made.fullness:.2f} % full")
+        print(f"{policy:8}: {len(lengths) / min(times):,.0f} documents/s, {100 * packed.fullness:.2f} % full")
 
 
-def _loaded(batches: int) -> float:
+def _loading_rate(batches: int) -> float:
+    """Batches per second of the loader alone."""
     from lemur.tokens.loader import Loader
     from lemur.tokens.shards import open_shards
 
@@ -247,8 +248,8 @@ def _loaded(batches: int) -> float:
     return batches / (time.perf_counter() - started)
 
 
-def _trained(steps: int) -> float:
-    """Steps a second of the demo model, without its compilation, held-out losses and checkpoints."""
+def _training_rate(steps: int) -> float:
+    """Steps per second of the demo model, without compilation, held-out losses and checkpoints."""
     from lemur.model import folder
     from lemur.tokens.shards import open_shards
     from lemur.training.continued_pretraining import Params
@@ -256,7 +257,7 @@ def _trained(steps: int) -> float:
 
     params = Params.model_validate({**block("continued_pretraining"), "steps": steps})
     times = []
-    for count in (steps // 5, steps):  # the difference has no compilation
+    for count in (steps // 5, steps):  # compilation cancels out in the difference
         _, start = folder.load(ROOT / "models/base", dtype=params.compute_dtype, remat=params.remat, mesh=None)
         shards = open_shards(ROOT / "data/corpus/packed_lemur")
         with tempfile.TemporaryDirectory() as name:
@@ -268,31 +269,31 @@ def _trained(steps: int) -> float:
 
 
 def loader_ratio(arguments: argparse.Namespace) -> None:
-    reads = max(measured(_loaded, 400).result for _ in range(arguments.repeats))
-    steps = max(measured(_trained, 100).result for _ in range(arguments.repeats))
-    print(f"loader {reads:,.0f} batches/s, demo training {steps:,.1f} steps/s: ratio {reads / steps:.1f}")
+    batches = max(measure(_loading_rate, 400).result for _ in range(arguments.repeats))
+    steps = max(measure(_training_rate, 100).result for _ in range(arguments.repeats))
+    print(f"loader {batches:,.0f} batches/s, demo training {steps:,.1f} steps/s: ratio {batches / steps:.1f}")
 
 
 # ---- near-duplicates ------------------------------------------------------------------------------------------------
 
 
-def _pairs(dropped: set[int], truth: list[int]) -> tuple[float, float, float]:
-    """Precision, recall, F1 of the documents that are dropped as copies: right if another of its group stays."""
+def _scores(dropped: set[int], truth: list[int]) -> tuple[float, float, float]:
+    """Precision, recall and F1 of the dropped documents. A drop is correct if another one of its group stays."""
     groups: dict[int, list[int]] = {}
-    for number, of in enumerate(truth):
-        groups.setdefault(of, []).append(number)
-    wanted = {number for members in groups.values() for number in members[1:]}
-    spared = {of for of, members in groups.items() if any(member not in dropped for member in members)}
-    right = 0
+    for number, original in enumerate(truth):
+        groups.setdefault(original, []).append(number)
+    copies = {number for members in groups.values() for number in members[1:]}
+    kept_groups = {original for original, members in groups.items() if any(each not in dropped for each in members)}
+    correct = 0
     for members in groups.values():
-        gone = [member for member in members if member in dropped]
-        right += len(gone) if members[0] in spared else len(gone) - 1
-    precision, recall = right / max(len(dropped), 1), right / max(len(wanted), 1)
+        dropped_members = [member for member in members if member in dropped]
+        correct += len(dropped_members) if members[0] in kept_groups else len(dropped_members) - 1
+    precision, recall = correct / max(len(dropped), 1), correct / max(len(copies), 1)
     return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
 
 
 def dedup_ratio(arguments: argparse.Namespace) -> None:
-    """Both remove near-duplicates with 14 bands of 8 rows and 5-word shingles, one worker, from the same documents."""
+    """Both remove near-duplicates from the same documents with 14 bands of 8 rows and 5-word shingles, one worker."""
     from tests.corpus.builders import corpus as write_corpus
     from tests.corpus.builders import document
 
@@ -300,18 +301,18 @@ def dedup_ratio(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         documents = corpus(folder, arguments.documents)
-        truth = [of for _, of in documents]
+        truth = [original for _, original in documents]
         write_corpus(
             folder / "cleaned", [document("refinedweb", text, f"{n:08d}") for n, (text, _) in enumerate(documents)]
         )
         lines = "".join(json.dumps({"text": text, "id": n}) + "\n" for n, (text, _) in enumerate(documents))
         (folder / "documents.jsonl").write_text(lines)
         ours = min(
-            (measured(dedup, folder, "cleaned", f"distinct{n}", False) for n in range(arguments.repeats)),
+            (measure(dedup, folder, "cleaned", f"distinct{n}", False) for n in range(arguments.repeats)),
             key=lambda run: run.cpu,
         )
-        gone = {int(json.loads(line)["record"]["id"]) for line in (folder / "d.jsonl").open()}
-        _show("dedup_corpus", ours.seconds, ours.cpu, ours.peak, _pairs(gone, truth))
+        dropped = {int(json.loads(line)["record"]["id"]) for line in (folder / "d.jsonl").open()}
+        _show("dedup_corpus", ours.seconds, ours.cpu, ours.peak, _scores(dropped, truth))
         for python in arguments.peer:
             runs = []
             for _ in range(arguments.repeats):
@@ -322,8 +323,8 @@ def dedup_ratio(arguments: argparse.Namespace) -> None:
                 runs.append(json.loads(result.stdout.splitlines()[-1]))
             peer = min(runs, key=lambda run: run["cpu"])
             dropped = set(json.loads((folder / "peer.json").read_bytes()))
-            _show(peer["name"], peer["seconds"], peer["cpu"], peer["mb"], _pairs(dropped, truth))
-            print(f"processor time of {peer['name']} to ours: {peer['cpu'] / ours.cpu:.2f}")
+            _show(peer["name"], peer["seconds"], peer["cpu"], peer["mb"], _scores(dropped, truth))
+            print(f"CPU time of {peer['name']} to ours: {peer['cpu'] / ours.cpu:.2f}")
 
 
 def _show(name: str, seconds: float, cpu: float, peak: float, scores: tuple[float, float, float]) -> None:
@@ -336,17 +337,17 @@ def _show(name: str, seconds: float, cpu: float, peak: float, scores: tuple[floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["memory", "tokenise", "pack", "loader", "dedup"])
-    parser.add_argument("--documents", type=int, default=5000, help="of the smallest measurement (5000)")
-    parser.add_argument("--code", type=float, default=0.5, help="share of programs among those of `memory` (0.5)")
+    parser.add_argument("measurement", choices=["memory", "tokenise", "pack", "loader", "dedup"])
+    parser.add_argument("--documents", type=int, default=5000, help="number in the smallest measurement (5000)")
+    parser.add_argument("--code", type=float, default=0.5, help="share of programs in the documents of `memory` (0.5)")
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--picture", type=Path, help="of `memory`, a PNG")
+    parser.add_argument("--picture", type=Path, help="PNG file for the curves of `memory`")
     parser.add_argument("--peer", action="append", default=[], metavar="PYTHON")
     arguments = parser.parse_args()
     commands = {
         "memory": memory, "tokenise": tokenise_ratio, "pack": pack_ratio, "loader": loader_ratio, "dedup": dedup_ratio,
     }  # fmt: skip
-    commands[arguments.what](arguments)
+    commands[arguments.measurement](arguments)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Documents for benchmarks/corpus.py, drawn from the words and the code of the corpus that was built here."""
+"""Documents for benchmarks/corpus.py, composed of words and code from the corpus built here."""
 
 import random
 import sys
@@ -17,30 +17,33 @@ def vocabulary() -> list[str]:
 
 
 def passage(generator: random.Random, words: list[str], length: int) -> str:
-    """Running words of the corpus, in pieces of 3 to 12 from anywhere, so that no two passages are alike by chance."""
-    found: list[str] = []
-    while len(found) < length:
-        at = generator.randrange(len(words) - 12)
-        found += words[at : at + generator.randint(3, 12)]
-    return " ".join(found[:length]) + "\n"
+    """Random pieces of the corpus, each of 3 to 12 consecutive words, so that no two passages are alike by chance."""
+    chosen: list[str] = []
+    while len(chosen) < length:
+        start = generator.randrange(len(words) - 12)
+        chosen += words[start : start + generator.randint(3, 12)]
+    return " ".join(chosen[:length]) + "\n"
 
 
 def prose(count: int, copies: float, seed: int = 0) -> list[tuple[str, int]]:
-    """Documents of 60 to 500 words; a share of them are copies of an earlier one with one word of forty changed.
-    (text, number of the document that it is a copy of, or its own)"""
+    """Documents of 60 to 500 words. The share `copies` are copies of an earlier one with one word in forty changed.
+    Returns (text, number of the copied document or its own)."""
     generator, words = random.Random(seed), vocabulary()
     documents: list[tuple[str, int]] = []
     for number in range(count):
         if number and generator.random() < copies:
-            of = documents[generator.randrange(number)][1]
-            text = [w if generator.random() > 1 / 40 else generator.choice(words) for w in documents[of][0].split()]
-            documents.append((" ".join(text) + "\n", of))
+            original = documents[generator.randrange(number)][1]
+            text = [
+                word if generator.random() > 1 / 40 else generator.choice(words)
+                for word in documents[original][0].split()
+            ]
+            documents.append((" ".join(text) + "\n", original))
         else:
             documents.append((passage(generator, words, generator.randint(60, 500)), number))
     return documents
 
 
-# The Stack's names. Notebooks are left out: in the cleaned corpus they are text already.
+# The Stack's names. Without notebooks: the cleaned corpus has them as text.
 LANGUAGES = {
     "python": "Python", "sql": "SQL", "java": "Java", "shell": "Shell", "javascript": "JavaScript", "c": "C",
     "php": "PHP", "cpp": "C++", "others": "Go",
@@ -48,8 +51,8 @@ LANGUAGES = {
 
 
 def programs(count: int, copies: float, seed: int = 0) -> list[tuple[str, str]]:
-    """Documents of 15 to 80 lines of the corpus's code, in pieces of 3 to 12 lines from anywhere in one language, as
-    often as it has lines; a share of them are copies of an earlier one with other names. (text, source)"""
+    """Documents of 15 to 80 lines of code: random pieces of 3 to 12 lines from one language, drawn in proportion to its
+    lines. The share `copies` are copies of an earlier one with renamed identifiers. Returns (text, source)."""
     from lemur.corpus.dedup.planted import renamed
     from lemur.corpus.documents import read_source
 
@@ -58,7 +61,7 @@ def programs(count: int, copies: float, seed: int = 0) -> list[tuple[str, str]]:
         source: "".join(record["text"] for record in read_source(ROOT / "data/corpus/cleaned", source)).splitlines(True)
         for source in LANGUAGES
     }
-    sizes = [len(of) for of in lines.values()]
+    sizes = [len(each) for each in lines.values()]
     documents: list[tuple[str, str]] = []
     for number in range(count):
         if number and generator.random() < copies:
@@ -66,23 +69,23 @@ def programs(count: int, copies: float, seed: int = 0) -> list[tuple[str, str]]:
             documents.append((renamed(text, generator), source))
             continue
         (source,) = generator.choices(list(lines), sizes)
-        found: list[str] = []
+        chosen: list[str] = []
         length = generator.randint(15, 80)
-        while len(found) < length:
-            at = generator.randrange(len(lines[source]) - 12)
-            found += lines[source][at : at + generator.randint(3, 12)]
-        documents.append(("".join(found[:length]), source))
+        while len(chosen) < length:
+            start = generator.randrange(len(lines[source]) - 12)
+            chosen += lines[source][start : start + generator.randint(3, 12)]
+        documents.append(("".join(chosen[:length]), source))
     return documents
 
 
 def corpus(folder: Path, count: int, copies: float = 0.1, code: float = 0.0) -> list[tuple[str, int]]:
-    """Fetched sources: `refinedweb` with prose and `stack` with programs, which are the share `code` of the documents.
+    """Write fetched sources: `refinedweb` with prose, and `stack` with programs, the share `code` of the documents.
     Returns the prose."""
     from tests.corpus.builders import fetched, jsonl
 
     documents = prose(count - int(code * count), copies)
     files: dict[str, list[dict[str, Any]]] = {}
-    if code:  # else nothing but the books has to be built
+    if code:  # without code only the books must have been built
         for text, source in programs(int(code * count), copies):
             files.setdefault(source, []).append({"content": text, "max_stars_repo_licenses": ["MIT"]})
     stack = {

@@ -1,8 +1,8 @@
-"""text-dedup's MinHash on documents.jsonl, run by its own environment's Python for benchmarks/corpus.py.
+"""Runs text-dedup's MinHash on documents.jsonl for benchmarks/corpus.py, with the Python of its own environment.
 
     PYTHON benchmarks/corpus_peer.py documents.jsonl dropped.json
 
-Prints one line of JSON: name, seconds, processor seconds, peak MB.
+Prints one line of JSON: name, seconds, CPU seconds, peak MB.
 """
 
 import json
@@ -18,7 +18,7 @@ def main() -> None:
     source, target = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     out = target.with_name(f"text_dedup_{time.monotonic_ns()}")
     started, before = time.perf_counter(), cpu_seconds()
-    from text_dedup.minhash import main as minhash  # its import is a part of what it takes, as ours is
+    from text_dedup.minhash import main as minhash  # its import counts, as ours does
 
     options = {
         "path": "json",

@@ -1,9 +1,10 @@
-"""What `lemur plan-data` reckons with, measured on a built demo: prints the values of data/paper/corpus_rates.yaml.
+"""Measures on a built demo the rates that `lemur plan-data` uses: prints the values of data/paper/corpus_rates.yaml.
 
     python benchmarks/corpus_rates.py    # under a minute; rates of text: `corpus.py memory --code 0`
 
-Rates of code, the share that is kept and compression are of all real code in place `package` of the source `stack`
-(7.7 MB), one worker, processor time with each stage's start; bytes a token of the demo corpus, by Llama-2's tokenizer.
+Rates of code, the kept share and compression come from all real code in place `package` of the source `stack` (7.7 MB),
+with one worker and CPU time that includes each stage's start; bytes per token come from the demo corpus and Llama-2's
+tokenizer.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from corpus import ROOT, block, decontaminate, split, tokenise
-from measure import measured
+from measure import measure
 
 
 def _clean(folder: Path) -> None:
@@ -56,9 +57,9 @@ def stages() -> None:
             ("split_corpus", split, "kept"),
             ("tokenize_corpus", tokenise, "train"),
         ]
-        for stage, function, read in steps:
-            cpu = measured(function, folder).cpu
-            print(f"{stage}: {(_megabytes(folder / read) if read else raw) / cpu:.1f} MB a processor second")
+        for stage, function, source in steps:
+            cpu = measure(function, folder).cpu
+            print(f"{stage}: {(_megabytes(folder / source) if source else raw) / cpu:.1f} MB per CPU second")
         print(f"kept: {_megabytes(folder / 'kept') / raw:.3f} of {raw:.1f} MB")
 
 
@@ -95,7 +96,7 @@ def bytes_per_token() -> None:
     for source in SOURCES:
         texts = [record["text"] for record in read_source(ROOT / "data/corpus/decontaminated", source)]
         tokens = sum(len(encoding.ids) for encoding in model.encode_batch_fast(texts, add_special_tokens=False))
-        print(f"{source}: {sum(len(text.encode()) for text in texts) / max(tokens, 1):.2f} bytes a token")
+        print(f"{source}: {sum(len(text.encode()) for text in texts) / max(tokens, 1):.2f} bytes per token")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Gold answers through every benchmark, from prompt to score, and garbage: a table, and each gold answer that fails.
+"""Runs gold answers and garbage through every benchmark, from prompt to score: a table, and each failing gold answer.
 
     LEMUR_MIRROR=FOLDER python benchmarks/gold.py [NAME ...] [--place mirror] [--limit N] [--garbage N]
 
-Takes the benchmarks' own files from the place (docs/sources.md), fetched into a temporary folder, and the parameters of
-params.yaml, but all items. Of MultiPL-E, which has no solutions, it is one problem in each language whose toolchain is
-here (`make toolchains`); DS-1000 needs `make ds1000`. `--samples` keeps what every item came to.
-Exits with status 1 where gold fails that EXPLAINED does not name, or garbage passes that PASSABLE does not.
+Fetches the benchmarks' own files from the place (docs/sources.md) into a temporary folder, and uses the parameters of
+params.yaml, but all items. MultiPL-E has no solutions, so it asks one problem in each language with a toolchain here
+(`make toolchains`); DS-1000 needs `make ds1000`. `--samples` keeps the sample of every item.
+Exits with status 1 if a gold answer fails that EXPLAINED does not list, or garbage passes that PASSABLE does not list.
 """
 
 import argparse
@@ -38,19 +38,19 @@ from tests.evaluation.additions import ADDITION, PROBLEM  # noqa: E402
 LOADS = (519, 539, 565, 566, 567, 577, 598, 624, 629, 650, 654, 655, 656, 661, 819)
 EXPLAINED = {
     ("ds1000", ""): {
-        **{str(number): "loads a data set from the network, which the sandbox has not" for number in LOADS},
+        **{str(number): "loads a data set from the network, but the sandbox has none" for number in LOADS},
     },
-    ("mbpp", "paper"): {"367": "needs its set-up code, which the paper's script leaves out"},
+    ("mbpp", "paper"): {"367": "needs its set-up code, which the paper's script omits"},
 }
 PASSABLE: dict[tuple[str, str], dict[str, str]] = {}
 
 
 class Skipped(Exception):
-    """The stage cannot run here; says why."""
+    """The stage cannot run here, for this reason."""
 
 
 class Answers:
-    """Gives its answers in the order in which the items are asked."""
+    """A model that gives prepared answers in the order of the items."""
 
     chat = False
     context_length = 1 << 30
@@ -63,9 +63,9 @@ class Answers:
         return [Generation(text[: first_stop(text, stop)], 0, "stop") for text in texts]
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
-        """Letters come in fours; the answer is the likeliest."""
+        """Letters come in fours; the prepared answer is the likeliest."""
         likeliest = [answer for answer in [next(self._answers) for _ in requests[::4]] for _ in range(4)]
-        values = [float(text == one) - 1 for (_, text), one in zip(requests, likeliest, strict=True)]
+        values = [float(text == answer) - 1 for (_, text), answer in zip(requests, likeliest, strict=True)]
         return [Score(value, (value,), value == 0) for value in values]
 
     def count_tokens(self, text: str) -> int:
@@ -79,8 +79,8 @@ def items(module: Any, source: Fetched) -> list[Any]:
     return [item for file in source.files for item in readable(module.read(file))]
 
 
-def chosen(found: list[Any], limit: int | None, key: Callable[[Any], str]) -> list[Any]:
-    return choose(found, limit, 0, key)
+def chosen(items: list[Any], limit: int | None, key: Callable[[Any], str]) -> list[Any]:
+    return choose(items, limit, 0, key)
 
 
 def mmlu_gold(source: Fetched, limit: int | None) -> Iterator[str]:
@@ -88,38 +88,38 @@ def mmlu_gold(source: Fetched, limit: int | None) -> Iterator[str]:
         (file for file in source.files if file.meta["split"] == "test"), key=lambda file: file.meta["subject"]
     )
     for file in files:
-        for question in chosen(readable(mmlu.read(file)), limit, lambda one: one.where):
+        for question in chosen(readable(mmlu.read(file)), limit, lambda item: item.where):
             yield f" {question.answer}"
 
 
 def bbh_gold(source: Fetched, limit: int | None) -> Iterator[str]:
     files = sorted((file for file in source.files if file.meta["split"] == "test"), key=lambda file: file.meta["task"])
     for file in files:
-        for question in chosen(readable(bbh.read(file)), limit, lambda one: one.where):
+        for question in chosen(readable(bbh.read(file)), limit, lambda item: item.where):
             yield f" {question.target}."
 
 
 def gsm8k_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    for problem in chosen(gsm8k.problems(source, "test"), limit, lambda one: one.where):
-        # One line, as the examples are: a plain prompt's answer ends with its line.
+    for problem in chosen(gsm8k.problems(source, "test"), limit, lambda item: item.where):
+        # One line, like the examples: the answer to a plain prompt ends with its first line.
         yield f" {problem.solution} So the answer is {problem.answer}.\n".replace("\n", " ").rstrip() + "\n"
 
 
 def humaneval_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    for problem in chosen(items(humaneval, source), limit, lambda one: one.task_id):
+    for problem in chosen(items(humaneval, source), limit, lambda item: item.task_id):
         yield f"\n{problem.canonical_solution}"
 
 
 def mbpp_gold(source: Fetched, limit: int | None) -> Iterator[str]:
     test = [problem for problem in items(mbpp, source) if problem.task_id in mbpp.TEST]
-    for problem in chosen(test, limit, lambda one: str(one.task_id)):
+    for problem in chosen(test, limit, lambda item: str(item.task_id)):
         yield f"\n{problem.code}\n[DONE]"
 
 
 def spider_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    lists = [file for file in source.files if "database" not in file.meta]
-    questions = [one for file in lists for one in readable(spider.read(file))]
-    for question in chosen(questions, limit, lambda one: one.where):
+    files = [file for file in source.files if "database" not in file.meta]
+    questions = [question for file in files for question in readable(spider.read(file))]
+    for question in chosen(questions, limit, lambda item: item.where):
         yield question.query.strip()[len("SELECT") :]
 
 
@@ -130,7 +130,7 @@ def multipl_e_gold(source: Fetched, limit: int | None) -> Iterator[str]:
 
 
 def ds1000_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    for problem in chosen(items(ds1000, source), limit, lambda one: str(one.number)):
+    for problem in chosen(items(ds1000, source), limit, lambda item: str(item.number)):
         yield f"{problem.reference_code}</code>"
 
 
@@ -152,9 +152,11 @@ STAGES: dict[str, tuple[Any, Callable[[Fetched, int | None], Iterator[str]], Cal
 
 
 def run(name: str, source: Path, answers: Sequence[str], limit: int | None, samples: Path) -> dict[str, list[Record]]:
-    """By rule, the items' samples, with `correct` of this rule. Raises `Skipped` if the stage was."""
+    """Samples by rule, each with its `correct` by this rule. Raises `Skipped` if the stage was skipped."""
     module = STAGES[name][0]
-    params = module.Params(**{**current_blocks()[name], "limit": limit, "seed": 0, "chat": "completion", **of(name)})
+    params = module.Params(
+        **{**current_blocks()[name], "limit": limit, "seed": 0, "chat": "completion", **overrides(name)}
+    )
     more = [ROOT / "requirements/ds1000.txt"] if name == "ds1000" else []
     result = samples.with_suffix(".json")
     with patch.object(PromptedTask, "open", lambda task, folder: Answers(answers)):
@@ -175,22 +177,23 @@ def run(name: str, source: Path, answers: Sequence[str], limit: int | None, samp
     return by_rule
 
 
-def of(name: str) -> Record:
-    """Parameters that are not those of params.yaml: every language."""
+def overrides(name: str) -> Record:
+    """Parameters that differ from params.yaml: every language."""
     return {"languages": tuple(sorted(ADDITION))} if name == "multipl_e" else {}
 
 
 def prepare(name: str, place: str, folder: Path) -> Path:
-    """The fetched source; of MultiPL-E only the problem whose solution is known."""
+    """The fetched source; MultiPL-E is cut down to the problem whose solution we have."""
     fetch(FetchParams(place=place), ROOT / "data/sources" / name, files=folder)  # type: ignore[arg-type]
     if name == "multipl_e":
         for file in load(folder).files:
             lines = file.path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if json.loads(line).get("name", "").startswith(PROBLEM)]
             file.path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        params = multipl_e.Params(**{**current_blocks()[name], **of(name)})
-        found = {file.meta["language"]: readable(multipl_e.read(file)) for file in load(folder).files}
-        SKIPPED.update(multipl_e.why_missing(params, {one: found.get(one, []) for one in params.languages}))
+        params = multipl_e.Params(**{**current_blocks()[name], **overrides(name)})
+        problems = {file.meta["language"]: readable(multipl_e.read(file)) for file in load(folder).files}
+        by_language = {language: problems.get(language, []) for language in params.languages}
+        SKIPPED.update(multipl_e.why_missing(params, by_language))
         for language, reason in SKIPPED.items():
             print(f"  multipl_e_{language}: skipped: {reason}")
     return folder
@@ -198,45 +201,48 @@ def prepare(name: str, place: str, folder: Path) -> Path:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(STAGES)}; all of them if none is named")
+    parser.add_argument("names", nargs="*", help=f"any of {', '.join(STAGES)}; default: all")
     parser.add_argument("--place", default="mirror", help="mirror (in LEMUR_MIRROR), hub, package or bundled")
-    parser.add_argument("--limit", type=int, help="items (of each task or subject), a seeded choice")
-    parser.add_argument("--garbage", type=int, help="items asked for garbage, if fewer")
-    parser.add_argument("--samples", type=Path, help="folder for what every item came to")
+    parser.add_argument("--limit", type=int, help="number of items (per task or subject), a seeded choice")
+    parser.add_argument("--garbage", type=int, help="number of items with garbage, if fewer")
+    parser.add_argument("--samples", type=Path, help="folder for the samples of all items")
     arguments = parser.parse_args()
     table = ["| benchmark | rule | gold | garbage |", "| --- | --- | --- | --- |"]
-    wrong = 0
+    unexplained = 0
     for name in arguments.names or STAGES:
         _, gold_of, garbage_of = STAGES[name]
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as work:
-            kept = arguments.samples or Path(work)
-            kept.mkdir(parents=True, exist_ok=True)
+            folder = arguments.samples or Path(work)
+            folder.mkdir(parents=True, exist_ok=True)
             try:
                 with patch.object(result_module, "NOTES", Path(work)):
                     source = prepare(name, arguments.place, Path(work, "source"))
                     gold = list(gold_of(load(source), arguments.limit))
-                    right = run(name, source, gold, arguments.limit, kept / f"{name}.gold.jsonl")
-                    fewer = arguments.garbage or arguments.limit
-                    garbage = [garbage_of(answer) for answer in gold_of(load(source), fewer)]
-                    nonsense = run(name, source, garbage, fewer, kept / f"{name}.garbage.jsonl")
+                    gold_rows = run(name, source, gold, arguments.limit, folder / f"{name}.gold.jsonl")
+                    limit = arguments.garbage or arguments.limit
+                    garbage = [garbage_of(answer) for answer in gold_of(load(source), limit)]
+                    garbage_rows = run(name, source, garbage, limit, folder / f"{name}.garbage.jsonl")
             except Skipped as error:
                 table.append(f"| {name} | | skipped: {error} | |")
                 continue
-        for rule, rows in right.items():
+        for rule, rows in gold_rows.items():
             failed = [row for row in rows if not row["correct"]]
-            passed = [row for row in nonsense[rule] if row["correct"]]
-            right_of = f"{len(rows) - len(failed):,} of {len(rows):,}"
-            table.append(f"| {name} | {rule} | {right_of} | {len(passed)} of {len(nonsense[rule]):,} |")
-            for what, known, found in (("gold fails", EXPLAINED, failed), ("garbage passes", PASSABLE, passed)):
-                for row in found:
-                    cause = known.get((name, rule), {}).get(row["id"])
-                    wrong += cause is None
-                    said = cause or f"UNEXPLAINED: {row.get('verdict', row.get('extraction'))}"
-                    print(f"  {name} {rule} {row['id']}: {what}: {said}")
+            passed = [row for row in garbage_rows[rule] if row["correct"]]
+            correct = f"{len(rows) - len(failed):,} of {len(rows):,}"
+            table.append(f"| {name} | {rule} | {correct} | {len(passed)} of {len(garbage_rows[rule]):,} |")
+            for problem, causes, exceptions in (
+                ("gold fails", EXPLAINED, failed),
+                ("garbage passes", PASSABLE, passed),
+            ):
+                for row in exceptions:
+                    cause = causes.get((name, rule), {}).get(row["id"])
+                    unexplained += cause is None
+                    text = cause or f"UNEXPLAINED: {row.get('verdict', row.get('extraction'))}"
+                    print(f"  {name} {rule} {row['id']}: {problem}: {text}")
         print(f"  {name}: {time.monotonic() - start:.0f} s", flush=True)
     print("\n".join(table))
-    return int(wrong > 0)
+    return int(unexplained > 0)
 
 
 if __name__ == "__main__":

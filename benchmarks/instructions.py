@@ -1,12 +1,12 @@
 """Speed and memory of the instruction stages, as ratios in one run. Needs a built demo (`make reproduce`).
 
-    python benchmarks/instructions.py filter      # English filter: 2 workers to 1
-    python benchmarks/instructions.py langdetect  # its processor time to bare seeded langdetect's
-    python benchmarks/instructions.py dedup       # exact near-duplicates to a bare blocked BLAS triangle
+    python benchmarks/instructions.py filter      # English filter: 2 workers against 1
+    python benchmarks/instructions.py langdetect  # its CPU time against bare seeded langdetect's
+    python benchmarks/instructions.py dedup       # exact near-duplicates against a bare blocked BLAS triangle
     python benchmarks/instructions.py memory      # peak memory and seconds of each stage with ten times the data
-    python benchmarks/instructions.py peers       # normalise beside FastChat's cleaning, encode beside TRL's
+    python benchmarks/instructions.py peers       # normalise against FastChat's cleaning, encode against TRL's
 
-The texts are the bundled samples' sentences, drawn anew into conversations. Each measurement is a process of its own;
+The texts are sentences of the bundled samples, shuffled into conversations. Each measurement runs in its own process;
 the fastest of `--repeats` counts. `peers` needs `make embed` and `pip install --no-deps fschat==0.2.36 trl==1.16.0`.
 """
 
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measure import best_in_turn, measured
+from measure import best_in_turn, measure
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
@@ -47,12 +47,12 @@ def sentences() -> list[str]:
     """Sentences of the bundled ShareGPT sample, in many languages."""
     rows = json.loads((ROOT / "data/sources/sharegpt/bundled/conversations.json").read_text(encoding="utf-8"))
     turns = [turn["value"] for row in rows for turn in row.get("conversations") or [] if isinstance(turn, dict)]
-    found = [part.strip() for turn in turns if isinstance(turn, str) for part in turn.split(". ")]
-    return [part for part in found if len(part) > 20]
+    parts = [part.strip() for turn in turns if isinstance(turn, str) for part in turn.split(". ")]
+    return [part for part in parts if len(part) > 20]
 
 
 def raw(folder: Path, count: int, html: bool = False) -> None:
-    """A fetched source of `count` conversations of four turns of one to six sentences; `html`: answers as pages."""
+    """Write a fetched source of `count` conversations of four turns of one to six sentences; `html`: HTML answers."""
     from tests.instructions.builders import SOURCES, fetched
 
     generator, parts = random.Random(0), sentences()
@@ -69,7 +69,7 @@ def raw(folder: Path, count: int, html: bool = False) -> None:
         fetched(folder / source, source, {"a.json": ("sharegpt", rows, {})} if source == "sharegpt" else {})
 
 
-def prepared(folder: Path, count: int) -> None:
+def prepare(folder: Path, count: int) -> None:
     raw(folder, count)
     normalise(folder)
 
@@ -129,14 +129,14 @@ def encode(folder: Path, source: str = "mixed.jsonl") -> None:
 
 
 def filter_speed(folder: Path, repeats: int, count: int = 40_000) -> None:
-    prepared(folder, count)
+    prepare(folder, count)
     one, two = best_in_turn(repeats, (english_filter, folder, 1), (english_filter, folder, 2))
     print(f"{count:,} conversations: 1 worker {one.seconds:.1f} s, 2 workers {two.seconds:.1f} s")
-    print(f"{one.seconds / two.seconds:.2f} times faster (wanted: 1.8); CPU {one.cpu:.1f} and {two.cpu:.1f} s")
+    print(f"{one.seconds / two.seconds:.2f} times faster (goal: 1.8); CPU {one.cpu:.1f} and {two.cpu:.1f} s")
 
 
 def langdetect_cpu(folder: Path, repeats: int, count: int = 8000) -> None:
-    prepared(folder, count)
+    prepare(folder, count)
     calls = [(_bare_langdetect, folder), *((english_filter, folder, workers) for workers in (1, 2))]
     bare, *ours = best_in_turn(repeats, *calls)
     print(
@@ -149,12 +149,12 @@ def _bare_langdetect(folder: Path) -> None:
     from langdetect import DetectorFactory, LangDetectException, detect
 
     from lemur.core.records import read_jsonl
-    from lemur.instructions.english.judging import judged_text
+    from lemur.instructions.english.judging import text_to_judge
 
     DetectorFactory.seed = 0
     for record in read_jsonl(folder / "normalised.jsonl"):
         with contextlib.suppress(LangDetectException):
-            detect(judged_text(record))
+            detect(text_to_judge(record))
 
 
 def dedup_speed(folder: Path, repeats: int, count: int = 80_000, dimension: int = 768) -> None:
@@ -162,7 +162,7 @@ def dedup_speed(folder: Path, repeats: int, count: int = 80_000, dimension: int 
 
     generator = np.random.default_rng(0)
     vectors = generator.standard_normal((count, dimension), dtype=np.float32)
-    copies = generator.choice(count, count // 10, replace=False)  # one in twenty is a near-duplicate of another
+    copies = generator.choice(count, count // 10, replace=False)  # one in twenty is a near-duplicate
     vectors[copies[::2]] = vectors[copies[1::2]] + 0.1 * vectors[copies[::2]]
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     np.save(folder / "vectors.npy", vectors)
@@ -175,11 +175,13 @@ def dedup_speed(folder: Path, repeats: int, count: int = 80_000, dimension: int 
 def _find(folder: Path) -> None:
     import numpy as np
 
-    from lemur.instructions.dedup.near_duplicates import StoredVectors, find
+    from lemur.instructions.dedup.near_duplicates import StoredVectors, find_duplicates
 
     count = len(np.load(folder / "vectors.npy", mmap_mode="r"))
-    found = find(StoredVectors(folder / "vectors.npy", range(count)), threshold=0.95, near_margin=0.002, block=1024)
-    assert len(found.duplicate_of) >= count // 25
+    duplicates = find_duplicates(
+        StoredVectors(folder / "vectors.npy", range(count)), threshold=0.95, near_margin=0.002, block=1024
+    )
+    assert len(duplicates.duplicate_of) >= count // 25
 
 
 def _triangle(folder: Path, block: int = 1024) -> None:
@@ -204,26 +206,26 @@ def memory(folder: Path, repeats: int, count: int = 2000) -> None:
     rows = []
     for size in (count, 10 * count):
         raw(folder / str(size), size)
-        rows.append({name: measured(stage, folder / str(size)) for name, stage in stages.items()})
+        rows.append({name: measure(stage, folder / str(size)) for name, stage in stages.items()})
     print(f"{count:,} and {10 * count:,} conversations")
     for name in stages:
         small, large = rows[0][name], rows[1][name]
         print(
             f"{name}: {small.seconds:.1f} and {large.seconds:.1f} s, {small.peak:.0f} and {large.peak:.0f} MB "
-            f"({large.peak / small.peak:.2f}; {1e6 * (large.peak - small.peak) / (9 * count):.0f} bytes a conversation)"
+            f"({large.peak / small.peak:.2f}; {1e6 * (large.peak - small.peak) / (9 * count):.0f} bytes/conversation)"
         )
 
 
 def peers(folder: Path, repeats: int, count: int = 3000) -> None:
     for html in (False, True):
-        place = folder / str(html)
-        raw(place, count, html)
-        ours, theirs = best_in_turn(repeats, (normalise, place), (_fastchat, place))
+        scratch = folder / str(html)
+        raw(scratch, count, html)
+        ours, theirs = best_in_turn(repeats, (normalise, scratch), (_fastchat, scratch))
         kind = "HTML" if html else "plain text"
         print(f"normalise, {kind}: CPU {ours.cpu:.1f} s, FastChat's cleaning {theirs.cpu:.1f} s", end="")
         print(f": {ours.cpu / theirs.cpu:.2f}")
-    english_filter(place)
-    ours, theirs = best_in_turn(repeats, (encode, place, "english.jsonl"), (_trl, place))
+    english_filter(scratch)
+    ours, theirs = best_in_turn(repeats, (encode, scratch, "english.jsonl"), (_trl, scratch))
     print(f"encode and pack: CPU {ours.cpu:.1f} s, TRL {theirs.cpu:.1f} s: {ours.cpu / theirs.cpu:.2f}")
 
 
@@ -236,7 +238,7 @@ def _fastchat(folder: Path) -> None:
 
 
 def _trl(folder: Path) -> None:
-    """What TRL's SFT trainer does with a data set of messages: chat template with the loss mask, then packing."""
+    """What TRL's SFT trainer does to a data set of messages: chat template with loss mask, then packing."""
     from datasets import load_dataset
     from transformers import AutoTokenizer
     from trl.data_utils import pack_dataset
@@ -245,12 +247,12 @@ def _trl(folder: Path) -> None:
     length = params("encode_instructions").sequence_length
 
     def tokens(batch: dict[str, Any]) -> dict[str, Any]:
-        found = tokenizer.apply_chat_template(
+        encoded = tokenizer.apply_chat_template(
             batch["messages"], tokenize=True, return_dict=True, return_assistant_tokens_mask=True
         )
-        return {"input_ids": found["input_ids"], "assistant_masks": found["assistant_masks"]}
+        return {"input_ids": encoded["input_ids"], "assistant_masks": encoded["assistant_masks"]}
 
-    cache = Path(tempfile.mkdtemp(dir=folder))  # nothing of an earlier repeat
+    cache = Path(tempfile.mkdtemp(dir=folder))  # without leftovers of an earlier repeat
     data = load_dataset("json", data_files=str(folder / "english.jsonl"), split="train", cache_dir=str(cache))
     data = data.map(tokens, batched=True, remove_columns=data.column_names)
     packed = pack_dataset(data, seq_length=length, strategy="bfd", map_kwargs={"batch_size": 1000})
@@ -266,14 +268,14 @@ def main() -> None:
         "memory": memory,
         "peers": peers,
     }
-    parser.add_argument("what", choices=measurements)
+    parser.add_argument("measurement", choices=measurements)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--count", type=int, help="conversations or vectors, other than the default")
+    parser.add_argument("--count", type=int, help="number of conversations or vectors instead of the default")
     arguments = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", THREADS)
     more = {"count": arguments.count} if arguments.count else {}
     with tempfile.TemporaryDirectory() as folder:
-        measurements[arguments.what](Path(folder), arguments.repeats, **more)
+        measurements[arguments.measurement](Path(folder), arguments.repeats, **more)
 
 
 if __name__ == "__main__":

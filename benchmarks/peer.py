@@ -1,10 +1,10 @@
-"""Our harness beside lm-evaluation-harness: the same model and items, offline.
+"""Compares our harness with lm-evaluation-harness: the same model and items, offline.
 
     make peer
     python benchmarks/peer.py [--model models/lemur] [--mmlu data/raw/mmlu] [--shots 2] [--limit N] [--generations FILE]
 
-MMLU: log-probabilities of the four letters equal within 1e-4, equal accuracy, items a second (one thread each).
-GSM8K: the same generations through both extractions. Exits with status 1 where something differs.
+MMLU: log-probabilities of the four letters within 1e-4, equal accuracy, items per second (one thread each).
+GSM8K: the same generations through both extractions. Exits with status 1 if anything differs.
 `--generations`: samples of our stage gsm8k, or OpenAI's example_model_solutions.jsonl.
 """
 
@@ -27,8 +27,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=ROOT / "models/lemur")
     parser.add_argument("--mmlu", type=Path, default=ROOT / "data/raw/mmlu", help="a fetched source")
-    parser.add_argument("--shots", type=int, default=2, help="as many as fit the model's context with every question")
-    parser.add_argument("--limit", type=int, help="questions of each subject")
+    parser.add_argument(
+        "--shots", type=int, default=2, help="few enough to fit the model's context with every question"
+    )
+    parser.add_argument("--limit", type=int, help="questions per subject")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--generations", type=Path, default=ROOT / "data/eval/lemur/gsm8k.jsonl")
     arguments = parser.parse_args()
@@ -38,7 +40,7 @@ def main() -> int:
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
     python = ROOT / ".venv-peer/bin/python"
     if not python.is_file():
-        sys.exit(f"{python} is missing; `make peer` installs lm-evaluation-harness there")
+        sys.exit(f"{python} is missing; install lm-evaluation-harness there with `make peer`")
     questions = read_questions(arguments.mmlu, arguments.limit)
     generations = read_generations(arguments.generations)
     ours, rate, warm = ask(arguments, questions)
@@ -48,8 +50,8 @@ def main() -> int:
             "questions": questions,
             "shots": arguments.shots,
             "batch": arguments.batch,
-            "outputs": [one["output"] for one in generations],
-            "targets": [one["target"] for one in generations],
+            "outputs": [generation["output"] for generation in generations],
+            "targets": [generation["target"] for generation in generations],
         }
         Path(folder, "request.json").write_text(json.dumps(request))
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": folder}
@@ -75,7 +77,7 @@ def read_questions(folder: Path, limit: int | None) -> dict[str, dict[str, list[
 def ask(
     arguments: argparse.Namespace, questions: dict[str, dict[str, list[list[str]]]]
 ) -> tuple[dict[str, list[dict[str, Any]]], float, float]:
-    """Our samples by subject, and items a second with and without compilation."""
+    """Our samples by subject, and items per second with and without compilation."""
     from lemur.benchmarks.mmlu import Question
     from lemur.core.records import read_jsonl
     from lemur.evaluation import mmlu
@@ -87,9 +89,9 @@ def ask(
         return {
             subject: [
                 Question(subject, str(n), row[0], (row[1], row[2], row[3], row[4]), row[5])
-                for n, row in enumerate(both[name])
+                for n, row in enumerate(splits[name])
             ]
-            for subject, both in questions.items()
+            for subject, splits in questions.items()
         }
 
     settings = {"seed": 0, "bos": True, "chat": "completion", "context": None, "tile": arguments.batch}
@@ -103,7 +105,7 @@ def ask(
         for _ in range(2):
             start = time.perf_counter()
             evaluate(task, model, result, samples)
-            rates.append(sum(len(both["test"]) for both in questions.values()) / (time.perf_counter() - start))
+            rates.append(sum(len(splits["test"]) for splits in questions.values()) / (time.perf_counter() - start))
         ours: dict[str, list[dict[str, Any]]] = {}
         for sample in read_jsonl(samples):
             ours.setdefault(sample["subject"], []).append(sample)
@@ -113,68 +115,69 @@ def ask(
 def compare_mmlu(ours: dict[str, list[dict[str, Any]]], theirs: dict[str, Any], rate: float, warm: float) -> int:
     largest, items, hits, cut = 0.0, 0, [0, 0], 0
     for subject, samples in ours.items():
-        for sample, theirs_here in zip(samples, theirs["mmlu"][subject], strict=True):
-            if theirs_here["prompt"] != sample["prompt"]:
-                cut += 1  # a prompt that does not fit loses shots here and its beginning there
+        for sample, peer in zip(samples, theirs["mmlu"][subject], strict=True):
+            if peer["prompt"] != sample["prompt"]:
+                cut += 1  # a prompt that does not fit loses shots here, but its beginning there
                 continue
-            mine = list(sample["logprobs"].values())
-            largest = max([largest, *(abs(a - b) for a, b in zip(mine, theirs_here["logprobs"], strict=True))])
+            logprobs = list(sample["logprobs"].values())
+            largest = max([largest, *(abs(a - b) for a, b in zip(logprobs, peer["logprobs"], strict=True))])
             items += 1
             hits[0] += sample["correct"]
-            hits[1] += theirs_here["correct"]
-    print(f"MMLU: {items} questions, {cut} left out whose prompt did not fit the model's context")
+            hits[1] += peer["correct"]
+    print(f"MMLU: {items} questions, without {cut} whose prompt did not fit the model's context")
     print(f"  largest difference of a log-probability: {largest:.2e} (allowed: {TOLERANCE})")
-    print(f"  right answers: {hits[0]} here, {hits[1]} there")
+    print(f"  correct answers: {hits[0]} here, {hits[1]} there")
     there = theirs["items_per_second"]
-    print(
-        f"  items a second: {warm:.1f} here ({rate:.1f} with compilation), {there:.1f} there: {warm / there:.2f} times"
-    )
+    print(f"  items/s: {warm:.1f} here ({rate:.1f} with compilation), {there:.1f} there: {warm / there:.2f} times")
     return int(not items or largest > TOLERANCE or hits[0] != hits[1])
 
 
 def read_generations(path: Path) -> list[dict[str, str]]:
-    """{output, target}: ours are taken as they are; OpenAI's end with a line `A: N`, which becomes a sentence."""
+    """{output, target}: ours unchanged; OpenAI's end with a line `A: N`, which becomes a sentence."""
     from lemur.benchmarks.gsm8k import without_commas
     from lemur.core.records import read_jsonl
 
-    found: list[dict[str, str]] = []
+    generations: list[dict[str, str]] = []
     for record in read_jsonl(path):
         if "output" in record:
-            found.append({"output": record["output"], "target": record["target"]})
+            generations.append({"output": record["output"], "target": record["target"]})
             continue
         target = without_commas(record["ground_truth"].rpartition("\nA:")[2].strip())
         for answer in record.values():
             if isinstance(answer, dict):
                 steps, _, last = answer["solution"].rpartition("\nA:")
-                found.append({"output": f"{steps}\nSo the answer is {last.strip()}.", "target": target})
-    return found
+                generations.append({"output": f"{steps}\nSo the answer is {last.strip()}.", "target": target})
+    return generations
 
 
 def compare_gsm8k(generations: list[dict[str, str]], theirs: list[dict[str, Any]]) -> int:
     from lemur.evaluation import gsm8k
-    from lemur.evaluation.judging.exact_match import plain
+    from lemur.evaluation.judging.exact_match import normalise_answer
 
-    wrong = {"strict": [], "paper": []}
+    differences = {"strict": [], "paper": []}
     explained = 0
-    for one, peer in zip(generations, theirs, strict=True):
-        strict = gsm8k.same_number(gsm8k.stated_number(one["output"]), one["target"])
+    for generation, peer in zip(generations, theirs, strict=True):
+        output, target = generation["output"], generation["target"]
+        strict = gsm8k.same_number(gsm8k.stated_number(output), target)
         if strict != peer["strict"]:
-            if strict and gsm8k.same_number(peer["strict_text"].replace(",", "").rstrip("."), one["target"]):
-                explained += 1  # 18.0 is 18 here; there strings are compared
+            if strict and gsm8k.same_number(peer["strict_text"].replace(",", "").rstrip("."), target):
+                explained += 1  # 18.0 equals 18 here; the peer compares strings
             else:
-                wrong["strict"].append((one, peer))
-        paper = plain(gsm8k.last_number(one["output"])) == plain(one["target"])
+                differences["strict"].append((generation, peer))
+        paper = normalise_answer(gsm8k.last_number(output)) == normalise_answer(target)
         if paper != peer["flexible"]:
-            wrong["paper"].append((one, peer))
+            differences["paper"].append((generation, peer))
+    strict_count, paper_count = len(differences["strict"]), len(differences["paper"])
     print(f"GSM8K: {len(generations)} generations")
-    print(f"  stated answer: {len(wrong['strict'])} other verdicts, and {explained} where only 18.0 and 18 differ")
-    print(f"  last number (the paper's rule and `flexible-extract`): {len(wrong['paper'])} other verdicts")
-    for one, peer in [*wrong["strict"], *wrong["paper"]][:20]:
+    print(f"  stated answer: {strict_count} different verdicts, and {explained} where only 18.0 and 18 differ")
+    print(f"  last number (the paper's rule and `flexible-extract`): {paper_count} different verdicts")
+    for generation, peer in [*differences["strict"], *differences["paper"]][:20]:
+        output = generation["output"]
         print(
-            f"    target {one['target']}, ours {gsm8k.last_number(one['output'])!r}, theirs {peer} "
-            f"in ..{one['output'][-60:]!r}"
+            f"    target {generation['target']}, ours {gsm8k.last_number(output)!r}, theirs {peer} "
+            f"in ..{output[-60:]!r}"
         )
-    return int(bool(wrong["strict"]))
+    return int(bool(differences["strict"]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The other side of peer.py: runs in .venv-peer with lm-evaluation-harness. Argument: a folder with request.json."""
+"""The other side of peer.py; runs in .venv-peer with lm-evaluation-harness. Argument: a folder with request.json."""
 
 import json
 import sys
@@ -11,18 +11,18 @@ from lm_eval import simple_evaluate
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.filters.extraction import RegexFilter
 
-# lm_eval/tasks/gsm8k/gsm8k-cot.yaml, with the sentence of the paper's examples in place of "The answer is".
+# lm_eval/tasks/gsm8k/gsm8k-cot.yaml, with the wording of the paper's examples instead of "The answer is".
 STRICT = r"(?:The|the) answer is (\-?[0-9\.\,]+)."
 FLEXIBLE = r"(-?[$0-9.,]{2,})|(-?[0-9]+)"
 IGNORED = [",", r"\$", r"(?s).*#### ", r"\.$"]
 
 
 def task(folder: Path, subject: str, rows: dict[str, list[list[str]]], shots: int) -> ConfigurableTask:
-    """lm_eval/tasks/mmlu/default, with the paper's head line (two spaces) and questions as they are."""
+    """lm_eval/tasks/mmlu/default, with the paper's first line (two spaces) and unchanged questions."""
     files = {}
-    for split, found in rows.items():
+    for split, questions in rows.items():
         files[split] = str(folder / f"{subject}.{split}.jsonl")
-        records = [{"question": q, "choices": c, "answer": "ABCD".index(a)} for q, *c, a in found]
+        records = [{"question": q, "choices": c, "answer": "ABCD".index(a)} for q, *c, a in questions]
         Path(files[split]).write_text("".join(json.dumps(record) + "\n" for record in records))
     words = subject.replace("_", " ")
     return ConfigurableTask(
@@ -53,13 +53,15 @@ def mmlu(folder: Path, request: dict[str, Any]) -> tuple[dict[str, Any], float]:
     )
     tasks = [task(folder, subject, rows, request["shots"]) for subject, rows in request["questions"].items()]
     start = time.perf_counter()
-    found = simple_evaluate(model=model, tasks=tasks, bootstrap_iters=0, log_samples=True, batch_size=request["batch"])
-    taken = time.perf_counter() - start
+    results = simple_evaluate(
+        model=model, tasks=tasks, bootstrap_iters=0, log_samples=True, batch_size=request["batch"]
+    )
+    seconds = time.perf_counter() - start
     answers: dict[str, Any] = {}
     items = 0
-    for name, samples in found["samples"].items():
+    for name, samples in results["samples"].items():
         rows = []
-        for sample in sorted(samples, key=lambda one: one["doc_id"]):
+        for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
             logprobs = [response[0][0] for response in sample["resps"]]
             prompt = (
                 sample["arguments"]["gen_args_0"]["arg_0"]
@@ -69,7 +71,7 @@ def mmlu(folder: Path, request: dict[str, Any]) -> tuple[dict[str, Any], float]:
             rows.append({"logprobs": logprobs, "correct": bool(sample["acc"]), "prompt": prompt})
         answers[name.removeprefix("mmlu_")] = rows
         items += len(rows)
-    return answers, items / taken
+    return answers, items / seconds
 
 
 def gsm8k(outputs: list[str], targets: list[str]) -> list[dict[str, Any]]:
@@ -80,9 +82,9 @@ def gsm8k(outputs: list[str], targets: list[str]) -> list[dict[str, Any]]:
     strict = RegexFilter(regex_pattern=STRICT).apply(responses, documents)
     flexible = RegexFilter(regex_pattern=FLEXIBLE, group_select=-1).apply(responses, documents)
 
-    def equal(said: str, target: str) -> bool:
+    def equal(prediction: str, target: str) -> bool:
         score = exact_match_hf_evaluate(
-            predictions=[said], references=[target], regexes_to_ignore=IGNORED, ignore_case=True
+            predictions=[prediction], references=[target], regexes_to_ignore=IGNORED, ignore_case=True
         )
         return bool(score["exact_match"])
 
@@ -94,8 +96,8 @@ def gsm8k(outputs: list[str], targets: list[str]) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    place = Path(sys.argv[1])
-    asked = json.loads((place / "request.json").read_text())
-    answers, rate = mmlu(place, asked)
-    answer = {"mmlu": answers, "items_per_second": rate, "gsm8k": gsm8k(asked["outputs"], asked["targets"])}
-    (place / "answer.json").write_text(json.dumps(answer))
+    folder = Path(sys.argv[1])
+    request = json.loads((folder / "request.json").read_text())
+    answers, rate = mmlu(folder, request)
+    answer = {"mmlu": answers, "items_per_second": rate, "gsm8k": gsm8k(request["outputs"], request["targets"])}
+    (folder / "answer.json").write_text(json.dumps(answer))

@@ -1,9 +1,9 @@
-"""What the pipeline itself takes: a build from nothing, one with nothing to do, the first command after a change.
+"""Times the pipeline itself: a build from nothing, a build with nothing to do, the first command after a change.
 
     python benchmarks/pipeline.py [--scale demo|tiny] [--cores 2]
 
-Clones this checkout's HEAD into a temporary folder with an empty home, so that no cache helps, and prints a table.
-What has nothing to do is given as a ratio to `dvc status` plus `snakemake -n` on an empty Snakefile in the same run.
+Clones this checkout's HEAD into a temporary folder with an empty home, so that no cache helps, and prints a table. The
+build with nothing to do is compared with `dvc status` plus `snakemake -n` on an empty Snakefile in the same run.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def median(root: Path, *command: str) -> float:
 
 
 def first_command(root: Path, cores: str) -> float:
-    """Seconds from `snakemake` to the first stage's own command, after a changed parameter of MMLU."""
+    """Seconds from `snakemake` to the first stage's own command, after a parameter of MMLU has changed."""
     params = root / "params.yaml"
     params.write_text(re.sub(r"(\nmmlu:\n(?:  .*\n)*?  seed: )\d+", r"\g<1>77", params.read_text()))
     start = time.perf_counter()
@@ -40,15 +40,15 @@ def first_command(root: Path, cores: str) -> float:
     )
     logs = {log: log.stat().st_mtime_ns for log in (root / "logs").glob("*.log")}
     while True:
-        ended = build.poll()
+        status = build.poll()
         for log in (root / "logs").glob("*.log"):
             if log.stat().st_mtime_ns != logs.get(log) and "\n> " in log.read_text():
-                took = time.perf_counter() - start
+                elapsed = time.perf_counter() - start
                 build.terminate()
                 build.wait()
-                return took
-        if ended is not None:
-            raise SystemExit(f"snakemake ended with {ended}, and no stage had started")
+                return elapsed
+        if status is not None:
+            raise SystemExit(f"snakemake exited with status {status} before a stage started")
         time.sleep(0.01)
 
 
@@ -71,7 +71,7 @@ def main() -> None:
         status = median(root, "dvc", "status", "-q")
         bare = median(empty, "snakemake", "-n")
         first = first_command(root, arguments.cores)
-        print("| what | seconds | ratio | bound |\n| --- | --- | --- | --- |")
+        print("| measurement | seconds | ratio | bound |\n| --- | --- | --- | --- |")
         print(f"| {arguments.scale} build from nothing, {arguments.cores} cores | {build:.1f} | | demo 600, tiny 120 |")
         print(f"| `snakemake --cores`, nothing to do | {noop:.2f} | {noop / (status + bare):.2f} | 1.5 |")
         print(f"| `dvc status` / `snakemake -n` on an empty Snakefile | {status:.2f} / {bare:.2f} | | |")

@@ -1,10 +1,10 @@
-"""HumanEval's 164 canonical programs in the sandbox, beside bare subprocesses with the same start-up.
+"""Compares HumanEval's 164 canonical programs in the sandbox with bare subprocesses that start the same way.
 
     python benchmarks/sandbox.py [--repeats 5] [--humaneval data/raw/humaneval]
 
-Both run the same interpreter with the same flags and `judge.py`, three at once on two cores, fed and read through the
-same pipes; the bare ones have no namespaces, limits, filter, or other user. In turns; the ratio is of the fastest
-rounds. Exits with status 1 above twice the bare time, or where a verdict is not `passed`.
+Both run the same interpreter with the same flags and `judge.py`, three at once on two cores, through the same pipes.
+The bare ones have no namespaces, limits, filter, or separate user. They take turns; the fastest rounds give the ratio.
+Exits with status 1 above twice the bare time, or if a verdict is not `passed`.
 """
 
 import argparse
@@ -32,10 +32,10 @@ JUDGE = Path(judge.__file__).read_text(encoding="utf-8")
 
 
 def bare(program: str) -> bool:
-    """What `sandbox.run_python` starts, without a sandbox around it."""
+    """Run what `sandbox.run_python` starts, but without the sandbox."""
     command = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
-    given = memory_file(f"0\n{program}".encode())
-    taken, end = os.pipe()
+    input_fd = memory_file(f"0\n{program}".encode())
+    read_fd, write_fd = os.pipe()
     try:
         done = subprocess.run(
             [str(command), "-S", "-s", "-P", "-B", "-c", JUDGE],
@@ -45,29 +45,29 @@ def bare(program: str) -> bool:
                 "LANG": "C.UTF-8",
                 "PYTHONHASHSEED": "0",
                 "LD_LIBRARY_PATH": str(Path(sys.base_prefix).resolve() / "lib"),
-                backend.PRIVATE_IN: str(given),
-                backend.PRIVATE_OUT: str(end),
+                backend.PRIVATE_IN: str(input_fd),
+                backend.PRIVATE_OUT: str(write_fd),
             },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd="/tmp",
-            pass_fds=[given, end],
+            pass_fds=[input_fd, write_fd],
             start_new_session=True,
         )
-        return done.returncode == 0 and os.read(taken, 65536).startswith(b"0 passed")
+        return done.returncode == 0 and os.read(read_fd, 65536).startswith(b"0 passed")
     finally:
-        for fd in (given, taken, end):
+        for fd in (input_fd, read_fd, write_fd):
             os.close(fd)
 
 
 def all_bare(programs: list[str]) -> int:
-    with ThreadPoolExecutor(WORKERS + 1) as pool:  # as the sandbox has it
+    with ThreadPoolExecutor(WORKERS + 1) as pool:  # as in the sandbox
         return sum(pool.map(bare, programs))
 
 
 def all_sandboxed(programs: list[str]) -> int:
-    judged = sandbox.run_python_programs(programs, timeout_s=10, memory_mb=512)
-    return sum(result.status == "passed" for result in judged)
+    results = sandbox.run_python_programs(programs, timeout_s=10, memory_mb=512)
+    return sum(result.status == "passed" for result in results)
 
 
 def main() -> int:
@@ -75,29 +75,30 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--humaneval", type=Path, default=ROOT / "data/raw/humaneval", help="a fetched source")
     arguments = parser.parse_args()
-    problems = [one for file in load(arguments.humaneval).files for one in readable(humaneval.read(file))]
+    problems = [problem for file in load(arguments.humaneval).files for problem in readable(humaneval.read(file))]
     programs = [problem.program(problem.canonical_solution) for problem in problems]
     print(f"{len(programs)} programs, {WORKERS + 1} at once, {WORKERS} workers, {sandbox.layers().mechanism}")
     fastest = {all_bare: float("inf"), all_sandboxed: float("inf")}
-    processor = dict(fastest)
+    cpu = dict(fastest)
     for _ in range(arguments.repeats):
-        for way in fastest:
+        for method in fastest:
             start, before = time.perf_counter(), sum(os.times()[:4])
-            passed = way(programs)
-            taken, used = time.perf_counter() - start, sum(os.times()[:4]) - before
+            passed = method(programs)
+            seconds, cpu_seconds = time.perf_counter() - start, sum(os.times()[:4]) - before
             if passed != len(programs):
-                print(f"{way.__name__}: only {passed} passed")
+                print(f"{method.__name__}: only {passed} passed")
                 return 1
-            fastest[way], processor[way] = min(fastest[way], taken), min(processor[way], used)
-    plain, inside = fastest.values()
-    busy, busy_inside = processor.values()
-    each = 1000 * WORKERS / len(programs)
+            fastest[method], cpu[method] = min(fastest[method], seconds), min(cpu[method], cpu_seconds)
+    bare_time, sandboxed_time = fastest.values()
+    bare_cpu, sandboxed_cpu = cpu.values()
+    ms_per_program = 1000 * WORKERS / len(programs)
+    ratio = sandboxed_time / bare_time
     print(
-        f"bare {plain:.2f} s, in the sandbox {inside:.2f} s: {inside / plain:.2f} times (bound {BOUND}); "
-        f"{each * plain:.0f} and {each * inside:.0f} ms a program"
+        f"bare {bare_time:.2f} s, in the sandbox {sandboxed_time:.2f} s: {ratio:.2f} times (bound {BOUND}); "
+        f"{ms_per_program * bare_time:.0f} and {ms_per_program * sandboxed_time:.0f} ms per program"
     )
-    print(f"processor time {busy:.2f} s and {busy_inside:.2f} s: {busy_inside / busy:.2f} times")
-    return int(inside > BOUND * plain)
+    print(f"CPU time {bare_cpu:.2f} s and {sandboxed_cpu:.2f} s: {sandboxed_cpu / bare_cpu:.2f} times")
+    return int(sandboxed_time > BOUND * bare_time)
 
 
 if __name__ == "__main__":

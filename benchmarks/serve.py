@@ -1,7 +1,11 @@
-"""vLLM beside JAX on model folders: `make serve`, then `python benchmarks/serve.py [--context TOKENS] [FOLDER...]`.
+"""Compares vLLM with JAX on model folders.
 
-Greedy answers in float32 are equal, log-probabilities within 1e-4, and a chat request is answered as the same prompt
-is here; a folder without a chat template gets models/lemur_chat's for it. Exits with status 1 where they differ.
+    make serve
+    python benchmarks/serve.py [--context TOKENS] [FOLDER...]
+
+Greedy answers in float32 must be equal, log-probabilities within 1e-4, and a chat request must get the same answer as
+its prompt here. A folder without a chat template borrows the one of models/lemur_chat. Exits with status 1 if they
+differ.
 """
 
 import argparse
@@ -45,8 +49,8 @@ def compare(folder: Path, context: int) -> int:
     if TextCodec(folder, bos=True).chat_template is not None:
         return compare_chat(folder, context, "its own template")
     template = TextCodec(CHAT, bos=True).chat_template
-    with tempfile.TemporaryDirectory() as place:
-        with_template = Path(place, folder.resolve().name)
+    with tempfile.TemporaryDirectory() as scratch:
+        with_template = Path(scratch, folder.resolve().name)
         with_template.mkdir()
         for file in folder.iterdir():
             (with_template / file.name).symlink_to(file.resolve())
@@ -65,7 +69,7 @@ def compare_chat(folder: Path, context: int, template: str) -> int:
     answers = [model.generate(prompts, max_new_tokens=NEW_TOKENS, stop=["\n\n\n"]) for model in (ours, theirs)]
     different = [prompt for prompt, a, b in zip(prompts, *answers, strict=True) if a != b]
     requests = [(prompt, text) for prompt in prompts for text in (" A", " two words")]
-    # What was answered, too: where two texts part, the gap of the log-probabilities says whether it was a near tie.
+    # Score the answers too: where two texts diverge, the gap of the log-probabilities shows whether it was a near tie.
     requests += [(prompt, answer.text) for prompt, answer in zip(prompts, answers[0], strict=True) if answer.text]
     scores = [model.loglikelihood(requests) for model in (ours, theirs)]
     pairs = [
@@ -79,13 +83,13 @@ def compare_chat(folder: Path, context: int, template: str) -> int:
         "temperature": 0,
         "stop": ["\n\n\n"],
     }
-    said = theirs._server.ask("POST", "/chat/completions", body)["choices"][0]["message"]["content"]
+    reply = theirs._server.ask("POST", "/chat/completions", body)["choices"][0]["message"]["content"]
     theirs.close()
     print(f"{folder.name} ({sum(answer.tokens for answer in answers[0])} tokens generated, {len(pairs)} scored)")
     print(f"  greedy answers: {len(prompts) - len(different)} of {len(prompts)} equal {different or ''}")
     print(f"  largest difference of a log-probability: {largest:.1e} (allowed: {TOLERANCE})")
-    print(f"  chat through {template}: {said!r}, {'as' if said == answers[0][-1].text else 'NOT as'} here")
-    return int(bool(different) or largest > TOLERANCE or said != answers[0][-1].text)
+    print(f"  chat through {template}: {reply!r}, {'as' if reply == answers[0][-1].text else 'NOT as'} here")
+    return int(bool(different) or largest > TOLERANCE or reply != answers[0][-1].text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What training did to a base model, from a build's results: a report in Markdown.
+"""Reports in Markdown what training did to a base model, from a build's results.
 
-Exits with status 1 if bits per byte of code did not fall by continued pre-training. Tuning has three steps of other
-conversations each, whose losses cannot be compared; at demo scale they fall (docs/training.md).
+Exits with status 1 if continued pre-training did not lower bits per byte of code. Tuning has only three steps, each on
+other conversations, so their losses cannot be compared; at demo scale they fall (docs/training.md).
 
     make small                      # or: python benchmarks/small.py .lemur/at/small
 """
@@ -34,10 +34,10 @@ def main(build: Path) -> int:
         report = read(build / f"reports/stages/{stage}.json")
         with (build / f"reports/training/{name}.csv").open(newline="") as file:
             rate = max(float(step["learning_rate"]) for step in csv.DictReader(file) if step["loss"])
-        both = " and ".join(f"{report['loss'][end]:.3f}" for end in ("first", "last"))
-        print(f"| {stage} | {report['steps']} | {report['tokens']:,} | {both} | {rate:.1e} |")
+        losses = " and ".join(f"{report['loss'][end]:.3f}" for end in ("first", "last"))
+        print(f"| {stage} | {report['steps']} | {report['tokens']:,} | {losses} | {rate:.1e} |")
     change = {group: scores["lemur"][group] - scores["base"][group] for group in groups}
-    print(f"\nContinued pre-training: code {change['code']:+.4f}, text {change['text']:+.4f} bits a byte.")
+    print(f"\nContinued pre-training: code {change['code']:+.4f}, text {change['text']:+.4f} bits per byte.")
     return int(change["code"] >= 0)
 
 

@@ -1,13 +1,13 @@
-"""Training and generation beside transformers with torch, on a CPU: ratios from one run.
+"""Compares training and generation with transformers in torch, on a CPU: ratios from one run.
 
     make parity                                       # torch, once
     python benchmarks/training.py [--torch PYTHON] [--models demo 50m] [--threads 1 2] [--seconds 6]
 
 Both sides train the same model on the same sequences of the demo corpus, in float32, with AdamW and clipping, and
-continue the same prompts greedily. Each measurement is a process on as many cores as it has threads. torch's side does
-not keep packed documents apart, which would cost it more; it takes the fastest of several microbatch sizes. Ours is the
-real step, with the demo scale's microbatches and the numerics profile (but for the number of threads).
-Exits with status 1 where a bound is missed.
+continue the same prompts greedily. Each measurement runs in its own process on as many cores as it has threads. torch's
+side does not separate packed documents, which would cost it more time; it uses the fastest of several microbatch sizes.
+Our side is the real training step, with the demo scale's microbatches and the numerics profile, except for the number
+of threads. Exits with status 1 if a bound is missed.
 """
 
 import argparse
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 SIDE = ROOT / "benchmarks/training_side.py"
 SEQUENCES, PROMPT, NEW, ROWS = 64, 64, 128, 16
-# How a model differs from the demo's.
+# Changes to the demo's model.
 SHAPES: dict[str, dict[str, int]] = {
     "demo": {},
     "7m": {"hidden_size": 256, "intermediate_size": 768, "head_dim": 64},
@@ -37,9 +37,9 @@ SHAPES: dict[str, dict[str, int]] = {
         "head_dim": 64,
     },
 }
-# What is computed again in the backward pass: the fastest for each size.
+# What the backward pass recomputes: the fastest choice for each size.
 REMAT = {"demo": "full", "7m": "full", "50m": "dots"}
-# The least ratio of ours to theirs.
+# Minimum ratio of our rate to theirs.
 BOUNDS = {"training": 1.0, "generation": 2.0}
 
 
@@ -48,21 +48,21 @@ def main() -> int:
     parser.add_argument("--torch", type=Path, default=Path(sys.executable), help="a Python that has torch")
     parser.add_argument("--models", nargs="+", default=["demo", "50m"], choices=list(SHAPES))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--what", nargs="+", default=list(BOUNDS), choices=list(BOUNDS))
-    parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
+    parser.add_argument("--work", nargs="+", default=list(BOUNDS), choices=list(BOUNDS))
+    parser.add_argument("--seconds", type=float, default=6.0, help="duration of each measurement")
     arguments = parser.parse_args()
     missed = 0
     with tempfile.TemporaryDirectory() as scratch:
         inputs = {name: prepare(name, Path(scratch) / name) for name in arguments.models}
         for threads in arguments.threads:
             for name in arguments.models:
-                for what in arguments.what:
-                    missed += compare(what, inputs[name], threads, arguments.torch, arguments.seconds)
+                for work in arguments.work:
+                    missed += compare(work, inputs[name], threads, arguments.torch, arguments.seconds)
     return 1 if missed else 0
 
 
 def prepare(name: str, folder: Path) -> Path:
-    """A model folder and sequences [SEQUENCES, L] of the demo corpus."""
+    """Write a model folder and sequences [SEQUENCES, L] of the demo corpus."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     import jax
     import numpy as np
@@ -86,21 +86,21 @@ def prepare(name: str, folder: Path) -> Path:
     return folder
 
 
-def compare(what: str, folder: Path, threads: int, torch: Path, seconds: float) -> int:
-    request = {**settings(folder), "what": what, "threads": threads, "seconds": seconds}
-    # Ours, theirs, ours: a machine that slows down meanwhile is seen.
+def compare(work: str, folder: Path, threads: int, torch: Path, seconds: float) -> int:
+    request = {**settings(folder), "work": work, "threads": threads, "seconds": seconds}
+    # Ours, theirs, ours: this shows whether the machine slowed down meanwhile.
     ours, theirs, again = side("lemur", request), side("torch", request, torch), side("lemur", request)
-    best = max(ours, again, key=lambda one: one["rate"])
-    ratio, bound = best["rate"] / theirs["rate"], BOUNDS[what]
+    best = max(ours, again, key=lambda result: result["rate"])
+    ratio, bound = best["rate"] / theirs["rate"], BOUNDS[work]
     reached = ratio >= bound
-    print(f"{what}, {folder.name}, threads {threads}: {ratio:.2f} times, {'' if reached else 'NOT '}at least {bound}")
-    for who, result in (("lemur", ours), ("torch", theirs), ("lemur", again)):
-        print("   ", who, ", ".join(f"{key} {_short(value)}" for key, value in result.items()), flush=True)
+    print(f"{work}, {folder.name}, threads {threads}: {ratio:.2f} times, {'' if reached else 'NOT '}at least {bound}")
+    for library, result in (("lemur", ours), ("torch", theirs), ("lemur", again)):
+        print("   ", library, ", ".join(f"{key} {_short(value)}" for key, value in result.items()), flush=True)
     return 0 if reached else 1
 
 
 def settings(folder: Path) -> dict[str, Any]:
-    """What a side has to know of a model that `prepare` made, and of how the demo trains."""
+    """What a side needs to know about a model from `prepare` and about the demo's training."""
     from lemur.core.blocks import current_blocks
 
     demo = current_blocks()["continued_pretraining"]
@@ -112,9 +112,9 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def side(who: str, request: dict[str, Any], python: Path = Path(sys.executable)) -> dict[str, Any]:
+def side(library: str, request: dict[str, Any], python: Path = Path(sys.executable)) -> dict[str, Any]:
     done = subprocess.run(
-        [python, SIDE, json.dumps({**request, "who": who})],
+        [python, SIDE, json.dumps({**request, "library": library})],
         check=True,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,6 +1,7 @@
-"""One side of training.py or commits.py in a process of its own: `python training_side.py REQUEST`.
+"""One side of training.py or commits.py in its own process: `python training_side.py REQUEST`.
 
-The answer is JSON on stdout; with `lockstep`, each line on stdin asks for the processor seconds of one more repetition.
+Prints its result as JSON. With `lockstep`, each line on stdin requests one more repetition, and it prints the CPU
+seconds.
 """
 
 import json
@@ -17,7 +18,7 @@ from typing import Any
 from measure import peak_mib
 
 ROOT = Path(__file__).resolve().parents[1]
-BATCH = 4  # sequences a step, as the demo scale has it
+BATCH = 4  # sequences per step, as at demo scale
 
 
 def main() -> None:
@@ -25,13 +26,13 @@ def main() -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: request["threads"]])
     if request.get("lockstep"):
         globals()["repeat"] = lockstep
-    result = globals()[f"{request['who']}_{request['what']}"](request)
+    result = globals()[f"{request['library']}_{request['work']}"](request)
     result["peak_memory_mib"] = round(peak_mib())
     print(json.dumps(result))
 
 
 def repeat(step: Callable[[], Any], seconds: float) -> float:
-    """Median seconds of a step, over at least three; the first, which warms up, is not among them."""
+    """Median seconds over at least three steps, after one warm-up step."""
     step()
     times = []
     end = time.monotonic() + seconds
@@ -43,7 +44,7 @@ def repeat(step: Callable[[], Any], seconds: float) -> float:
 
 
 def lockstep(step: Callable[[], Any], _: float) -> float:
-    """`step` when it is told to, so that two processes take turns."""
+    """Run `step` once for each line on stdin, so that two processes can take turns."""
     step()
     print("ready", flush=True)
     for _line in sys.stdin:
@@ -54,11 +55,11 @@ def lockstep(step: Callable[[], Any], _: float) -> float:
 
 
 def profile(request: dict[str, Any]) -> None:
-    """The numerics and the code of `checkout`, this one's if the request names none."""
+    """Use the numerics profile and the code of `checkout`, or of this one if the request names none."""
     sys.path.insert(0, str(Path(request.get("checkout", ROOT)) / "src"))
     try:
         from lemur.core import files, numerics
-    except ModuleNotFoundError:  # a commit before there were rooms
+    except ModuleNotFoundError:  # an older commit with other modules
         from lemur.pipeline import environment as numerics  # type: ignore[no-redef]
         from lemur.pipeline import files  # type: ignore[no-redef]
 
@@ -162,12 +163,12 @@ def lemur_generation(request: dict[str, Any]) -> dict[str, Any]:
 
     config, model = folder.load(Path(request["folder"]))
     programs = Programs(model)
-    given = prompts(request).astype(np.int32)
-    length = bucket(given.shape[1], config.max_position_embeddings)
-    cache_length = bucket(given.shape[1] + request["new"], config.max_position_embeddings)
-    tokens = np.zeros((len(given), length), np.int32)
-    tokens[:, : given.shape[1]] = given
-    lengths, keys = np.full(len(given), given.shape[1], np.int32), np.zeros((len(given), 2), np.uint32)
+    prompt = prompts(request).astype(np.int32)
+    length = bucket(prompt.shape[1], config.max_position_embeddings)
+    cache_length = bucket(prompt.shape[1] + request["new"], config.max_position_embeddings)
+    tokens = np.zeros((len(prompt), length), np.int32)
+    tokens[:, : prompt.shape[1]] = prompt
+    lengths, keys = np.full(len(prompt), prompt.shape[1], np.int32), np.zeros((len(prompt), 2), np.uint32)
     temperature = request.get("temperature", 0.0)
     text: list[Any] = []
 
@@ -180,7 +181,7 @@ def lemur_generation(request: dict[str, Any]) -> dict[str, Any]:
     compiled = time.monotonic() - started
     seconds = repeat(once, request["seconds"])
     return {
-        "rate": len(given) * request["new"] / seconds,
+        "rate": len(prompt) * request["new"] / seconds,
         "unit": "tokens/s",
         "compile_s": compiled - seconds,
         "text": _hash(np.concatenate(text, axis=1)[:, : request["new"]]),
@@ -208,21 +209,21 @@ def torch_generation(request: dict[str, Any]) -> dict[str, Any]:
 
     torch.set_num_threads(request["threads"])
     model = LlamaForCausalLM.from_pretrained(request["folder"], dtype=torch.float32).eval()
-    given = torch.from_numpy(prompts(request))
+    prompt = torch.from_numpy(prompts(request))
     settings = {"max_new_tokens": request["new"], "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
     text: list[Any] = []
 
     def once() -> None:
         with torch.inference_mode():
-            text[:] = [model.generate(given, attention_mask=torch.ones_like(given), **settings)]
+            text[:] = [model.generate(prompt, attention_mask=torch.ones_like(prompt), **settings)]
 
     seconds = repeat(once, request["seconds"])
-    new = text[0].numpy()[:, given.shape[1] :]
-    return {"rate": len(given) * request["new"] / seconds, "unit": "tokens/s", "text": _hash(new)}
+    new = text[0].numpy()[:, prompt.shape[1] :]
+    return {"rate": len(prompt) * request["new"] / seconds, "unit": "tokens/s", "text": _hash(new)}
 
 
 def _hash(tokens: Any) -> str:
-    """Of the text: the same where both sides say the same."""
+    """Short hash of the text, to see whether both sides generate the same."""
     import hashlib
 
     import numpy as np

@@ -5,15 +5,15 @@ from itertools import count, islice
 
 import pytest
 
-from lemur.core.parallel import in_order
+from lemur.core.parallel import map_in_order
 
 
-def start(number):
-    return number
+def start(offset):
+    return offset
 
 
-def add(added, value):
-    return value + added
+def add(offset, value):
+    return value + offset
 
 
 def fail(value):
@@ -29,26 +29,26 @@ def die(value):
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
-def test_results_come_in_order_and_batches_are_read_as_they_are_needed(monkeypatch, workers):
+def test_results_are_ordered_and_batches_are_read_lazily(monkeypatch, workers):
     monkeypatch.setenv("LEMUR_WORKERS", workers)
-    read = []
-    endless = (read.append(number) or number for number in count())
-    results = in_order(add, endless, start=start, arguments=(10,))
+    batches_read = []
+    endless = (batches_read.append(number) or number for number in count())
+    results = map_in_order(add, endless, start=start, arguments=(10,))
     assert list(islice(results, 20)) == list(range(10, 30))
-    assert len(read) <= 20 + 2 * int(workers)
+    assert len(batches_read) <= 20 + 2 * int(workers)
     results.close()
-    assert list(in_order(add, [])) == []
-    assert list(in_order(add, [1], start=start, arguments=(10,))) == [11]
+    assert list(map_in_order(add, [])) == []
+    assert list(map_in_order(add, [1], start=start, arguments=(10,))) == [11]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_error_in_a_worker_is_raised(monkeypatch, workers):
     monkeypatch.setenv("LEMUR_WORKERS", workers)
     with pytest.raises(ValueError, match="value 5"):
-        list(in_order(fail, range(20)))
+        list(map_in_order(fail, range(20)))
 
 
 def test_a_killed_worker_ends_the_stage(monkeypatch):
     monkeypatch.setenv("LEMUR_WORKERS", "2")
     with pytest.raises(BrokenProcessPool):
-        list(in_order(die, range(20)))
+        list(map_in_order(die, range(20)))

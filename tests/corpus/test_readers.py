@@ -135,5 +135,5 @@ def test_dm_mathematics_pairs(file):
 
 
 def test_unknown_schema_is_refused(file):
-    with pytest.raises(ValueError, match="'sharegpt' is no document schema"):
+    with pytest.raises(ValueError, match="'sharegpt' is not a document schema"):
         read(file("sharegpt", b""))

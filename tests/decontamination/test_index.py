@@ -58,20 +58,20 @@ def test_summary(index: BenchmarkIndex) -> None:
     }
 
 
-def test_a_copy_is_found_whatever_its_layout(index: BenchmarkIndex) -> None:
+def test_a_copy_with_another_layout_is_found(index: BenchmarkIndex) -> None:
     copy = "Solve: " + QUESTION.upper().replace(" ", "\n ").replace(";", " -") + " Thanks."
     (best, *_) = index.find(copy)
     assert (best.benchmark, best.item, best.view, best.share) == ("mmlu", "test/x_test.csv:1", "text", 1.0)
 
 
-def test_a_part_has_its_share(index: BenchmarkIndex) -> None:
+def test_share_of_a_partial_copy(index: BenchmarkIndex) -> None:
     half = " ".join(QUESTION.split()[:20])
     (match,) = [match for match in index.find(half) if match.benchmark == "mmlu"]
     total = len(words(QUESTION)) - 12
     assert match.share == pytest.approx(8 / total)
 
 
-def test_the_solution_is_found_under_other_indentation(index: BenchmarkIndex) -> None:
+def test_a_solution_with_other_indentation_is_found(index: BenchmarkIndex) -> None:
     code = HUMANEVAL["canonical_solution"].replace("    ", "\t").replace("\n", "\r\n\n")
     (match,) = index.find(f"def other(numbers, limit):\n{code}")
     assert (match.benchmark, match.view, match.share) == ("humaneval", "code", 1.0)
@@ -84,10 +84,10 @@ def test_the_docstring_is_found(index: BenchmarkIndex) -> None:
     assert match.share > 0.5
 
 
-def test_unlike_text_is_not_found(index: BenchmarkIndex) -> None:
+def test_unrelated_text_does_not_match(index: BenchmarkIndex) -> None:
     assert index.find("") == []
     assert index.find("A farmer has fourteen cows. " * 50) == []
-    assert index.find("train " * 40) == []  # the train split is no benchmark
+    assert index.find("train " * 40) == []  # the index skips the train split
 
 
 def test_sources_left_out(tmp_path: Path) -> None:
@@ -101,12 +101,12 @@ def test_equal_to_a_plain_search(item: list[str], text: list[str]) -> None:
     index = BenchmarkIndex([Item("b", "i", (("text", " ".join(item)),))], ngram=4, code_ngram=4)
     grams = {tuple(item[i : i + 4]) for i in range(len(item) - 3)}
     shared = grams & {tuple(text[i : i + 4]) for i in range(len(text) - 3)}
-    found = index.find(" ".join(text))
-    assert [match.share for match in found] == ([len(shared) / len(grams)] if shared else [])
+    matches = index.find(" ".join(text))
+    assert [match.share for match in matches] == ([len(shared) / len(grams)] if shared else [])
 
 
-def test_benchmarks_that_were_not_checked_are_named(index: BenchmarkIndex) -> None:
-    """Those of params.yaml without an item that could be compared, and those that are ignored."""
+def test_report_lists_benchmarks_that_were_not_checked(index: BenchmarkIndex) -> None:
+    """Benchmarks of params.yaml without a checkable item, and ignored ones."""
     actions: dict[str, Action] = {"mmlu": "remove", "gsm8k": "report", "humaneval": "ignore", "ds1000": "remove"}
     assert Overlaps(index, actions, 0.5).report()["not_checked"] == {
         "ds1000": "no items to compare with",

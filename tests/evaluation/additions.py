@@ -1,4 +1,4 @@
-"""Completions of MultiPL-E's HumanEval 53, "Add two numbers x and y", up to each language's stop string."""
+"""Completions of HumanEval 53 in MultiPL-E, "Add two numbers x and y", up to each language's stop string."""
 
 PROBLEM = "HumanEval_53_"
 ADDITION = {

@@ -1,4 +1,4 @@
-"""A model that knows the answers, and small benchmarks in the originals' schemas."""
+"""A model that knows the answers, and small benchmarks in the schemas of the originals."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ ASK_FOR_PROGRAMS = ASK_FOR_ANSWERS | {"samples": 1, "k": [1], "temperature": 0.0
 
 
 class Oracle:
-    """Answers a prompt with what `answer` makes of it, and finds the continuation likeliest that `answer` gives."""
+    """Answers each prompt with `answer(prompt)`, and rates that continuation the likeliest."""
 
     chat = False
 
@@ -48,7 +48,7 @@ class Oracle:
         answers = []
         for prompt in prompts:
             text = self.answer(prompt)
-            cut = min([place for one in stop if (place := text.find(one)) >= 0], default=None)
+            cut = min([index for string in stop if (index := text.find(string)) >= 0], default=None)
             answers.append(Generation(text if cut is None else text[:cut], 1, "length" if cut is None else "stop"))
         return answers
 
@@ -72,7 +72,7 @@ class Oracle:
 
 @pytest.fixture(autouse=True)
 def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Notes and unfinished answers of a test stay out of the checkout."""
+    """Keeps a test's notes and unfinished answers out of the checkout."""
     monkeypatch.setattr(result, "NOTES", tmp_path / "notes")
     monkeypatch.setenv("LEMUR_ANSWERS", str(tmp_path / "answers"))
     return tmp_path / "notes"
@@ -80,15 +80,15 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def mirror() -> Path:
-    """The folder of original files, for the tests that need real data."""
-    place = os.environ.get("LEMUR_MIRROR")
-    if not place:
+    """The folder of original files, for tests that need real data."""
+    folder = os.environ.get("LEMUR_MIRROR")
+    if not folder:
         pytest.skip("LEMUR_MIRROR is not set, so there are no original benchmark files")
-    return Path(place)
+    return Path(folder)
 
 
 def fetched(folder: Path, schema: str, files: dict[str, tuple[str, Record]]) -> Path:
-    """A fetched source `folder` with {name: (content, meta)}."""
+    """Writes the fetched source `folder` with files {name: (content, meta)}."""
     entries = []
     for name, (content, meta) in sorted(files.items()):
         path = folder / "files" / name

@@ -16,13 +16,13 @@ TASKS = {"adding": [("7 + 7 =", "14"), ("9 - 14 =", "-5")], "choosing": [("Which
 
 
 def files() -> dict[str, tuple[str, Record]]:
-    made: dict[str, tuple[str, Record]] = {}
+    contents: dict[str, tuple[str, Record]] = {}
     for task, pairs in TASKS.items():
-        text = json.dumps({"canary": "", "examples": [{"input": asked, "target": target} for asked, target in pairs]})
-        made[f"{task}.json"] = (text, {"split": "test", "task": task})
+        text = json.dumps({"canary": "", "examples": [{"input": text, "target": target} for text, target in pairs]})
+        contents[f"{task}.json"] = (text, {"split": "test", "task": task})
         shots = "".join(SHOT.format(n=n, m=2 * n) for n in range(1, 4))
-        made[f"{task}.txt"] = (HEAD + shots, {"split": "dev", "task": task})
-    return made
+        contents[f"{task}.txt"] = (HEAD + shots, {"split": "dev", "task": task})
+    return contents
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def benchmark(tmp_path: Path) -> Path:
 
 
 def truth(prompt: str) -> str:
-    asked = prompt.rpartition("Q: ")[2].rpartition("\nA:")[0]
-    return next(target for pairs in TASKS.values() for text, target in pairs if text == asked)
+    question = prompt.rpartition("Q: ")[2].rpartition("\nA:")[0]
+    return next(target for pairs in TASKS.values() for text, target in pairs if text == question)
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
@@ -42,7 +42,7 @@ def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **chang
     return read_json(result), list(read_jsonl(samples))
 
 
-def test_the_truth_scores_one_and_garbage_zero(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_correct_answers_score_one_and_garbage_zero(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, _ = run(benchmark, Oracle(lambda prompt: f"{truth(prompt)}.\nQ: more"), monkeypatch)
     assert result["results"]["bbh"]["exact_match,paper"] == result["results"]["bbh"]["exact_match,strict"] == 1.0
     assert result["n-samples"]["bbh"] == {"original": 5, "effective": 5}
@@ -70,7 +70,7 @@ def test_the_prompt(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert model.prompts[10] == f"[user]{start}[assistant]A:"
 
 
-def test_more_shots_than_examples_are_refused(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_shots_than_examples_are_rejected(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"bbh\.shots is 4, more examples than adding, choosing have"):
         run(benchmark, Oracle(truth), monkeypatch, shots=4)
 
@@ -88,52 +88,53 @@ def test_more_shots_than_examples_are_refused(benchmark: Path, monkeypatch: pyte
         ("f(x)", "(x)", "f(x)"),
     ],
 )
-def test_two_rules(output: str, paper: str, strict: str) -> None:
+def test_both_rules(output: str, paper: str, strict: str) -> None:
     assert (stage.first_sentence(output), stage.first_line(output)) == (paper, strict)
 
 
-def test_a_bad_example_is_named(tmp_path: Path) -> None:
+def test_a_bad_example_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "adding.json"
     path.write_text('{"examples": [{"input": "a", "target": "b"}, {"input": "a"}, {"input": 1, "target": "b"}]}')
     bad = list(stage.read(file(path, "bbh", task="adding")))[1:]
-    assert [(one.where, one.reason) for one in bad] == [  # type: ignore[union-attr]
+    assert [(record.where, record.reason) for record in bad] == [  # type: ignore[union-attr]
         ("adding.json:1", "missing_field"),
         ("adding.json:2", "wrong_type"),
     ]
 
 
 def gold(tests: list[Path], prompts: list[Path]) -> tuple[int, int]:
-    """Questions; each answered with its target scores by both rules, and each task has three examples."""
+    """Numbers of tasks and questions. Each target is correct by both rules, and each task has three examples."""
     total = 0
     for path in tests:
         questions = readable(stage.read(file(path, "bbh", task=path.stem)))
         total += len(questions)
         for question in questions:
-            output = f" {question.target}."  # as the examples answer
-            assert stage.plain(stage.first_sentence(output)) == stage.plain(question.target), question
-            assert stage.first_line(output).casefold() == question.target.strip().casefold(), question
-            assert stage.first_line(" nonsense") != question.target
+            target = question.target
+            output = f" {target}."  # as the examples answer
+            assert stage.normalise_answer(stage.first_sentence(output)) == stage.normalise_answer(target), question
+            assert stage.first_line(output).casefold() == target.strip().casefold(), question
+            assert stage.first_line(" nonsense") != target
     for path in prompts:
         assert len(stage.read_examples(file(path, "bbh", task=path.stem)).shots) == 3
     return len(tests), total
 
 
-def test_gold_of_the_bundled_sample() -> None:
+def test_gold_answers_of_the_bundled_sample() -> None:
     folder = BUNDLED / "bbh/bundled"
     assert gold(sorted(folder.glob("test/*.json")), sorted(folder.glob("dev/*.txt"))) == (6, 48)
 
 
-def test_gold_of_the_original(mirror: Path) -> None:
+def test_gold_answers_of_the_original(mirror: Path) -> None:
     folder = mirror / "bbh"
     assert gold(sorted(folder.glob("bbh/*.json")), sorted(folder.glob("cot-prompts/*.txt"))) == (27, 6511)
 
 
-def test_the_papers_fault_in_the_original(mirror: Path) -> None:
-    """Without punctuation the answers of dyck_languages are spaces, and negative numbers positive."""
-    read = {
+def test_the_papers_flaw_in_the_original(mirror: Path) -> None:
+    """Without punctuation the answers of dyck_languages are spaces, and negative numbers become positive."""
+    questions = {
         name: readable(stage.read(file(mirror / f"bbh/bbh/{name}.json", "bbh", task=name)))
         for name in ("dyck_languages", "multistep_arithmetic_two")
     }
-    brackets = {question.target for question in read["dyck_languages"]}
-    assert (len(brackets), len({stage.plain(target) for target in brackets})) == (59, 3)
-    assert sum(question.target.startswith("-") for question in read["multistep_arithmetic_two"]) == 120
+    brackets = {question.target for question in questions["dyck_languages"]}
+    assert (len(brackets), len({stage.normalise_answer(target) for target in brackets})) == (59, 3)
+    assert sum(question.target.startswith("-") for question in questions["multistep_arithmetic_two"]) == 120

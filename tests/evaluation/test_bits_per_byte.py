@@ -12,7 +12,7 @@ PARAMS = {"limit": None, "longest": None, "seed": 0, "overlap": 1, "context": No
 
 
 class Letters:
-    """One token a character."""
+    """One token per character."""
 
     def encode_document(self, text: str) -> list[int]:
         return [ord(letter) for letter in text]
@@ -41,7 +41,7 @@ def run(tmp_path: Path, **changed: object) -> tuple[Record, list[Record]]:
 def test_bits_are_summed_over_bytes(tmp_path: Path) -> None:
     result, samples = run(tmp_path)
     scores = result["results"]["bits_per_byte"]
-    # The model gives one nat a character; `ä` has two bytes.
+    # The model gives one nat per character; `ä` has two bytes.
     assert [scores[name] for name in ("code", "python", "sql")] == pytest.approx([1 / math.log(2)] * 3)
     assert scores["text"] == pytest.approx(2 / 3 / math.log(2))
     assert [sample["bytes"] for sample in samples] == [4, 2, 4, 3]
@@ -49,7 +49,7 @@ def test_bits_are_summed_over_bytes(tmp_path: Path) -> None:
     assert result["n-samples"]["bits_per_byte"] == {"original": 9, "effective": 4}
 
 
-def test_the_unigram_is_fitted_to_each_group(tmp_path: Path) -> None:
+def test_a_unigram_model_is_fitted_to_each_group(tmp_path: Path) -> None:
     unigram = run(tmp_path)[0]["results"]["bits_per_byte"]["unigram"]
     assert unigram["python"] == pytest.approx(1.0)  # a and b, three of each
     assert unigram["sql"] == 0.0

@@ -28,13 +28,13 @@ def benchmark(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tests_environment(monkeypatch: pytest.MonkeyPatch) -> library_environment.Environment:
-    """The environment that runs the tests, which has NumPy and pandas too."""
+    """The environment of the tests, which has NumPy and pandas too."""
     if sys.prefix == sys.base_prefix:
         pytest.skip("the tests do not run in a virtual environment")
-    environment = library_environment.opened(Path(sys.prefix))
+    environment = library_environment.open_environment(Path(sys.prefix))
     if not sandbox.available() or environment.why_broken():
         pytest.skip("this sandbox cannot run libraries of a virtual environment")
-    monkeypatch.setattr(stage, "find", lambda requirements: environment)
+    monkeypatch.setattr(stage, "find_environment", lambda requirements: environment)
     return environment
 
 
@@ -62,7 +62,7 @@ def test_cheats_and_forbidden_words_fail(benchmark: Path, monkeypatch: pytest.Mo
     assert result["results"]["ds1000"]["pass@1,none"] == 0.0
     loop = "for result in [np.unravel_index(a.argmax(), a.shape)]: pass"
     _, samples = run(benchmark, Oracle(lambda prompt: loop), monkeypatch)
-    assert not samples[1]["correct"]["none"]  # the result is right, but test_string refuses a loop
+    assert not samples[1]["correct"]["none"]  # the result is correct, but test_string rejects a loop
 
 
 def test_without_its_libraries_it_is_skipped(benchmark: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_without_its_libraries_it_is_skipped(benchmark: Path, monkeypatch: pytes
 def test_the_prompt() -> None:
     problem = readable(stage.read(file(OWN, "ds1000")))[0]
     assert stage.prompt(Oracle(str), problem, in_chat=False) == problem.prompt
-    asked = stage.prompt(Oracle(str), problem, in_chat=True)
-    assert asked.startswith("[user]Write a short code following") and asked.endswith("<code>\n[assistant]<code>\n")
+    prompt = stage.prompt(Oracle(str), problem, in_chat=True)
+    assert prompt.startswith("[user]Write a short code following") and prompt.endswith("<code>\n[assistant]<code>\n")
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,17 @@ def test_the_prompt() -> None:
     ],
 )
 def test_extraction(output: str, code: str) -> None:
-    assert stage.extracted(output) == code
+    assert stage.extract_code(output) == code
 
 
 def test_a_gzipped_file_and_a_bad_line(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"prompt": "x"}\n{'))
     bad = list(stage.read(file(path, "ds1000")))
-    assert [(one.where, one.reason) for one in bad] == [("x.jsonl.gz:1", "missing_field"), ("x.jsonl.gz:2", "not_json")]  # type: ignore[union-attr]
+    assert [(row.where, row.reason) for row in bad] == [("x.jsonl.gz:1", "missing_field"), ("x.jsonl.gz:2", "not_json")]  # type: ignore[union-attr]
 
 
-def test_a_number_that_is_none_is_a_wrong_type(tmp_path: Path) -> None:
+def test_a_number_that_is_not_one_is_a_wrong_type(tmp_path: Path) -> None:
     record = next(read_jsonl(OWN))
     record["metadata"]["problem_id"] = "first"
     path = tmp_path / "x.jsonl"

@@ -36,7 +36,7 @@ def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **chang
     return read_json(result), list(read_jsonl(samples))
 
 
-def test_the_truth_scores_one_and_garbage_zero(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_correct_answers_score_one_and_garbage_zero(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Oracle(lambda prompt: f" Steps. So the answer is {number(prompt)},000.\nQuestion: 7")
     result, samples = run(benchmark, model, monkeypatch)
     scores = result["results"]["gsm8k"]
@@ -73,7 +73,7 @@ def test_stop_strings_are_a_parameter(benchmark: Path, monkeypatch: pytest.Monke
         assert result["configs"]["gsm8k"]["stop"] == (["\n"] if stop is None else stop)
 
 
-def test_more_shots_than_examples_are_refused(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_shots_than_examples_are_rejected(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"gsm8k\.shots is 9"):
         run(benchmark, Oracle(str), monkeypatch, shots=9)
 
@@ -95,8 +95,8 @@ def test_more_shots_than_examples_are_refused(benchmark: Path, monkeypatch: pyte
         ("the answer is .5", "0.5", False, True),
     ],
 )
-def test_two_rules(output: str, target: str, paper: bool, strict: bool) -> None:
-    assert (stage.plain(stage.last_number(output)) == stage.plain(target)) is paper
+def test_both_rules(output: str, target: str, paper: bool, strict: bool) -> None:
+    assert (stage.normalise_answer(stage.last_number(output)) == stage.normalise_answer(target)) is paper
     assert stage.same_number(stage.stated_number(output), target) is strict
 
 
@@ -110,7 +110,7 @@ def test_two_rules(output: str, target: str, paper: bool, strict: bool) -> None:
         ("[]", "wrong_type"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
+def test_a_bad_line_is_reported(tmp_path: Path, line: str, reason: str) -> None:
     path = tmp_path / "test.jsonl"
     path.write_text(lines("test", 1) + line + "\n")
     bad = list(stage.read(file(path, "gsm8k")))[1]
@@ -134,17 +134,17 @@ def test_the_examples_of_wei_et_al(mirror: Path) -> None:
     assert "So there must have been 21 - 15 = 6. So the answer is 6.\n\nQuestion: If there are 3 cars" in prompt
 
 
-def test_the_original_scores_one_on_its_own_answers(mirror: Path) -> None:
+def test_the_originals_answers_are_correct_by_both_rules(mirror: Path) -> None:
     problems = readable(stage.read(file(mirror / "gsm8k" / "test.jsonl", "gsm8k")))
     assert len(problems) == 1319
     for problem in problems:
         output = f" {problem.solution} So the answer is {problem.answer}."
         assert stage.same_number(stage.stated_number(output), problem.answer), problem
-        assert stage.plain(stage.last_number(output)) == stage.plain(problem.answer), problem
+        assert stage.normalise_answer(stage.last_number(output)) == stage.normalise_answer(problem.answer), problem
 
 
 def test_recorded_generations_get_their_recorded_verdicts(mirror: Path) -> None:
-    """OpenAI's own generations with OpenAI's verdicts."""
+    """OpenAI's generations with OpenAI's verdicts."""
     disagreements = total = 0
     for record in read_jsonl(mirror / "gsm8k" / "example_model_solutions.jsonl"):
         target = stage.without_commas(record["ground_truth"].rpartition("\nA:")[2].strip())
@@ -152,7 +152,7 @@ def test_recorded_generations_get_their_recorded_verdicts(mirror: Path) -> None:
             if isinstance(answer, dict):
                 total += 1
                 steps, _, last = answer["solution"].rpartition("\nA:")  # this file's spelling of `####`
-                said = stage.stated_number(f"{steps}\n#### {last}")
-                disagreements += stage.same_number(said, target) != answer["is_correct"]
+                stated = stage.stated_number(f"{steps}\n#### {last}")
+                disagreements += stage.same_number(stated, target) != answer["is_correct"]
     assert total == 4 * 1319
     assert disagreements == 0

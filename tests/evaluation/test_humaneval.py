@@ -73,7 +73,7 @@ def test_solutions_pass_and_garbage_fails(benchmark: Path, monkeypatch: pytest.M
 
 
 @needs_sandbox
-def test_a_stripped_prompt_is_continued_with_its_newline(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_writes_the_newline_after_a_stripped_prompt(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Oracle(lambda prompt: "\n" + solve(prompt + "\n"))
     result, samples = run(benchmark, model, monkeypatch, strip_prompt=True)
     assert samples[0]["prompt"] == "def add(a, b):" and result["results"]["humaneval"]["pass@1,strict"] == 1.0
@@ -91,7 +91,7 @@ def test_cheats_fail(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_sandbox
-def test_a_slow_solution_passes_and_an_endless_one_is_named(
+def test_a_slow_solution_passes_and_an_endless_one_is_logged(
     benchmark: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "lemur.sandbox.second_run")
@@ -103,7 +103,7 @@ def test_a_slow_solution_passes_and_an_endless_one_is_named(
     statuses = [sample["verdict"]["strict"]["status"] for sample in samples]
     assert statuses == ["passed", "timed_out", "passed"] and result["counts"]["humaneval"]["timed_out"] == 1
     near, late = caplog.messages
-    # Both rules leave the slow one as it is, so it runs for one of them; the paper's leaves nothing of the endless one.
+    # Both rules keep the slow one, so it runs only once; the paper's rule leaves nothing of the endless one.
     assert near.endswith(": Own/0 paper") and late.endswith(": Own/1 strict")
     assert "1.3" not in (benchmark / "result.json").read_text() and "cpu_s" not in str(samples)
 
@@ -117,15 +117,15 @@ def test_pass_at_k_over_samples(benchmark: Path, monkeypatch: pytest.MonkeyPatch
     assert len(samples) == 12
 
 
-def test_without_a_sandbox_it_is_skipped(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_sandbox_the_benchmark_is_skipped(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "why_unavailable", lambda: "no sandbox works on this machine")
     result, samples = run(benchmark, Oracle(solve), monkeypatch)
     assert result["results"] == {"humaneval": {"skipped": "no sandbox works on this machine"}} and samples == []
 
 
 @pytest.mark.parametrize("changed", [{"samples": 2}, {"k": [2]}, {"k": [0]}, {"k": []}, {"timeout": 0}])
-def test_impossible_parameters_are_refused(changed: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"greedy|allowed|at least|greater"):
+def test_impossible_parameters_are_rejected(changed: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"greedy|must be from 1|at least|greater"):
         stage.Params(**{**PARAMS, **changed})  # type: ignore[arg-type]
 
 
@@ -138,7 +138,7 @@ def test_the_prompts(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_the_papers_cut() -> None:
+def test_the_papers_rule_cuts_after_the_last_return() -> None:
     assert stage.until_last_return("    x = 1\n    return x\n    junk") == "    x = 1\n    return x"
     assert (
         stage.until_last_return("    if x:\n        return 1\n    return 2\n\nprint()")
@@ -178,4 +178,4 @@ def test_a_gzipped_file_and_a_bad_line(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"task_id": "x"}\n{'))
     bad = list(stage.read(file(path, "humaneval")))
-    assert [(one.where, one.reason) for one in bad] == [("x.jsonl.gz:1", "missing_field"), ("x.jsonl.gz:2", "not_json")]  # type: ignore[union-attr]
+    assert [(row.where, row.reason) for row in bad] == [("x.jsonl.gz:1", "missing_field"), ("x.jsonl.gz:2", "not_json")]  # type: ignore[union-attr]

@@ -35,12 +35,12 @@ def line(number: int, text: str, code: str, tests: list[str], setup: str) -> str
 
 @pytest.fixture
 def benchmark(tmp_path: Path) -> Path:
-    return fetched(tmp_path / "mbpp", "mbpp", {"mbpp.jsonl": ("".join(line(*one) for one in PROBLEMS), {})})
+    return fetched(tmp_path / "mbpp", "mbpp", {"mbpp.jsonl": ("".join(line(*each) for each in PROBLEMS), {})})
 
 
 def solve(prompt: str) -> str:
-    asked = prompt.rpartition("here is your task: ")[2]
-    return "\n" + next(code for _, text, code, _, _ in PROBLEMS if asked.startswith(text)) + "\n[DONE]\nYou are"
+    request = prompt.rpartition("here is your task: ")[2]
+    return "\n" + next(code for _, text, code, _, _ in PROBLEMS if request.startswith(text)) + "\n[DONE]\nYou are"
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
@@ -54,7 +54,7 @@ def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **chang
 def test_solutions_pass_and_garbage_fails(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, samples = run(benchmark, Oracle(solve), monkeypatch)
     assert result["results"]["mbpp"]["pass@1,strict"] == 1.0
-    assert result["results"]["mbpp"]["pass@1,paper"] == 0.5  # the paper's script leaves out what defines `b`
+    assert result["results"]["mbpp"]["pass@1,paper"] == 0.5  # the paper's script omits the code that defines `b`
     assert [sample["id"] for sample in samples] == ["11", "12"]
     assert samples[0]["extraction"] == PROBLEMS[3][2]
     result, _ = run(benchmark, Oracle(lambda prompt: "pass"), monkeypatch)
@@ -62,7 +62,7 @@ def test_solutions_pass_and_garbage_fails(benchmark: Path, monkeypatch: pytest.M
 
 
 @needs_sandbox
-def test_the_tests_decide_not_the_exit(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exit_status_zero_does_not_pass(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, _ = run(benchmark, Oracle(lambda prompt: "import os\nos._exit(0)"), monkeypatch)
     assert result["results"]["mbpp"]["pass@1,strict"] == 0.0
 
@@ -79,22 +79,22 @@ def test_the_prompt(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     model.chat = True
     run(benchmark, model, monkeypatch)
-    wish = "Your code should start with a [PYTHON] tag and end with a [/PYTHON] tag."
+    instruction = "Your code should start with a [PYTHON] tag and end with a [/PYTHON] tag."
     assert model.prompts[2] == (
-        f"[user]{task}Double it.\nYour code should pass these tests:\n\nassert double(2) == 4\n{wish}"
+        f"[user]{task}Double it.\nYour code should pass these tests:\n\nassert double(2) == 4\n{instruction}"
         "[assistant][PYTHON]\ndef double(x):\r\n    return 2 * x\n[/PYTHON]"
         f"[user]{task}Add them.\nYour code should pass these tests:\n\nassert add(1, 2) == 3\nassert add(0, 0) == 0\n"
-        f"{wish}[assistant][PYTHON]"
+        f"{instruction}[assistant][PYTHON]"
     )
 
 
-def test_without_a_sandbox_it_is_skipped(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_sandbox_the_benchmark_is_skipped(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "why_unavailable", lambda: "no sandbox works on this machine")
     result, samples = run(benchmark, Oracle(solve), monkeypatch)
     assert result["results"] == {"mbpp": {"skipped": "no sandbox works on this machine"}} and samples == []
 
 
-def test_more_shots_than_examples_are_refused() -> None:
+def test_more_shots_than_examples_are_rejected() -> None:
     with pytest.raises(ValueError, match="less than or equal to 3"):
         stage.Params(**{**PARAMS, "shots": 4})  # type: ignore[arg-type]
 
@@ -108,7 +108,7 @@ def test_more_shots_than_examples_are_refused() -> None:
         (line(1, "a", "b", ["assert 1"], "").replace("1,", '"one",', 1), "wrong_type"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, text: str, reason: str) -> None:
+def test_a_bad_line_is_reported(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "mbpp.jsonl"
     path.write_text(line(*PROBLEMS[0]) + text)
     bad = list(stage.read(file(path, "mbpp")))[1]
@@ -116,24 +116,24 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, reason: str) -> None:
 
 
 def failing(path: Path, rule: str) -> tuple[int, list[int]]:
-    """Problems of the test split, and those whose own solution fails."""
-    problems = [one for one in readable(stage.read(file(path, "mbpp"))) if one.task_id in stage.TEST]
-    judged = sandbox.run_python_programs(
+    """The number of problems in the test split, and those whose own solution fails."""
+    problems = [problem for problem in readable(stage.read(file(path, "mbpp"))) if problem.task_id in stage.TEST]
+    results = sandbox.run_python_programs(
         [problem.program(problem.code.strip(), rule) for problem in problems], timeout_s=10, memory_mb=512
     )
-    bad = [problem.task_id for problem, result in zip(problems, judged, strict=True) if result.status != "passed"]
-    return len(problems), bad
+    failed = [problem.task_id for problem, result in zip(problems, results, strict=True) if result.status != "passed"]
+    return len(problems), failed
 
 
 @needs_sandbox
-def test_gold_of_the_bundled_sample() -> None:
+def test_gold_solutions_of_the_bundled_sample() -> None:
     path = BUNDLED / "mbpp/bundled/mbpp.jsonl"
     assert failing(path, "strict") == (9, []) and failing(path, "paper") == (9, [19])
 
 
 @needs_sandbox
 @pytest.mark.slow
-def test_gold_of_the_original(mirror: Path) -> None:
+def test_gold_solutions_of_the_original(mirror: Path) -> None:
     path = mirror / "mbpp/mbpp.jsonl"
     assert failing(path, "strict") == (500, [])
-    assert failing(path, "paper") == (500, [367])  # its tests use a tree that the set-up code makes
+    assert failing(path, "paper") == (500, [367])  # its tests use a tree from the set-up code

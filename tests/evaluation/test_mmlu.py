@@ -41,7 +41,7 @@ def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **chang
     return read_json(result), list(read_jsonl(samples))
 
 
-def test_the_truth_scores_one_and_lies_zero(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_correct_answers_score_one_and_wrong_ones_zero(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, samples = run(benchmark, Oracle(truth), monkeypatch)
     assert result["results"]["mmlu"] == {"acc,none": 1.0, "acc_macro,none": 1.0, "acc_stderr,none": 0.0}
     assert result["n-samples"] == {"mmlu": {"original": 11, "effective": 11}} and len(samples) == 11
@@ -52,14 +52,14 @@ def test_the_truth_scores_one_and_lies_zero(benchmark: Path, monkeypatch: pytest
 def test_the_mean_is_over_questions_and_macro_over_subjects(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     knows_one = Oracle(lambda prompt: truth(prompt) if "astronomy" in prompt else " none")
     result, _ = run(benchmark, knows_one, monkeypatch)
-    # Of four letters that are equally likely the first counts: one of the four answers in world religions is A.
+    # Of four equally likely letters the first counts: one of the four answers in world religions is A.
     assert result["results"]["mmlu"]["acc,none"] == pytest.approx(8 / 11)
     assert result["results"]["mmlu"]["acc_macro,none"] == pytest.approx((1 + 1 / 4) / 2)
     assert result["results"]["mmlu_astronomy"]["acc,none"] == 1.0
     assert result["group_subtasks"] == {"mmlu": ["mmlu_astronomy", "mmlu_world_religions"]}
 
 
-def test_the_prompt_is_the_original_one(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_prompt_equals_the_original(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Oracle(truth)
     run(benchmark, model, monkeypatch, shots=1, limit=1)
     assert model.prompts[-1].startswith(
@@ -75,7 +75,7 @@ def test_shots_are_dropped_for_a_short_context(benchmark: Path, monkeypatch: pyt
     assert result["counts"]["mmlu"]["fewer_shots"] == 11
 
 
-def test_the_limit_is_for_each_subject(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_applies_to_each_subject(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, samples = run(benchmark, Oracle(truth), monkeypatch, limit=3)
     assert result["n-samples"]["mmlu"] == {"original": 11, "effective": 6}
     assert [sample["subject"] for sample in samples] == ["astronomy"] * 3 + ["world_religions"] * 3
@@ -88,20 +88,20 @@ def test_a_chat_model_is_asked_in_its_template(benchmark: Path, monkeypatch: pyt
     assert model.prompts[0].startswith("[user]The following") and model.prompts[0].endswith("\nD. z[assistant]Answer:")
 
 
-def test_a_source_left_out_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_benchmark_without_its_source_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, samples = run(fetched(tmp_path / "mmlu", "mmlu", {}), Oracle(truth), monkeypatch)
     assert "left out" in result["results"]["mmlu"]["skipped"] and samples == []
 
 
 @pytest.mark.parametrize("line", ["a,b,c", "q,a,b,c,d,E", "q,a,b,c,d,AB"])
-def test_a_bad_row_is_named(tmp_path: Path, line: str) -> None:
+def test_a_bad_row_is_reported(tmp_path: Path, line: str) -> None:
     path = tmp_path / "x_test.csv"
     path.write_text(f"q,a,b,c,d,A\n{line}\n")
     bad = list(stage.read(file(path, "mmlu", subject="x")))[1]
     assert bad.where == "x_test.csv:2"  # type: ignore[union-attr]
 
 
-def test_all_of_the_original_is_read(mirror: Path) -> None:
+def test_the_whole_original_is_readable(mirror: Path) -> None:
     for split, count in (("dev", 285), ("test", 14042)):
         paths = sorted((mirror / "mmlu" / split).glob("*.csv"))
         questions = [q for path in paths for q in readable(stage.read(file(path, "mmlu", subject="s")))]

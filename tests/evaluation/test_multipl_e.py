@@ -36,12 +36,12 @@ def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **chang
     return read_json(result), list(read_jsonl(samples))
 
 
-def runs(name: str) -> bool:
+def is_runnable(name: str) -> bool:
     return languages.why_missing(name, timeout_s=30, memory_mb=4096) is None
 
 
 needs_bash = pytest.mark.skipif(
-    not (sandbox.available() and runs("sh")), reason="Bash programs cannot start processes in this sandbox"
+    not (sandbox.available() and is_runnable("sh")), reason="Bash programs cannot start processes in this sandbox"
 )
 
 
@@ -56,14 +56,14 @@ def test_solutions_pass_and_garbage_fails(benchmark: Path, monkeypatch: pytest.M
 
 
 @needs_bash
-def test_the_result_says_which_stop_strings_were_sent(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for stop, sent in ((None, ["\n}"]), (["fi"], ["fi"])):
+def test_the_result_records_the_stop_strings(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stop, recorded in ((None, ["\n}"]), (["fi"], ["fi"])):
         result, _ = run(benchmark, Oracle(solve), monkeypatch, limit=1, stop=stop)
-        assert result["configs"]["multipl_e"]["stop"] == {"sh": sent}
+        assert result["configs"]["multipl_e"]["stop"] == {"sh": recorded}
 
 
 @needs_bash
-def test_a_language_without_toolchain_is_skipped(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_language_without_its_toolchain_is_skipped(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(languages, "FOLDERS", "/bin:/nowhere")
     name = "humaneval-jl.jsonl"
     (benchmark / "files" / name).write_text(OWN.read_text())
@@ -77,7 +77,7 @@ def test_a_language_without_toolchain_is_skipped(benchmark: Path, monkeypatch: p
     assert "julia is not installed" in result["results"]["multipl_e"]["skipped"] and samples == []
 
 
-def test_a_source_left_out_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_benchmark_without_its_source_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "why_unavailable", lambda: None)
     result, _ = run(fetched(tmp_path / "multipl_e", "multipl_e", {}), Oracle(solve), monkeypatch)
     assert "left out" in result["results"]["multipl_e"]["skipped"]
@@ -100,8 +100,8 @@ def test_the_prompt(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_an_unknown_language_is_refused() -> None:
-    with pytest.raises(ValueError, match="cobol: allowed are cpp, cs"):
+def test_an_unknown_language_is_rejected() -> None:
+    with pytest.raises(ValueError, match="unknown languages cobol; allowed are cpp, cs"):
         stage.Params(**{**PARAMS, "languages": ["cobol"]})  # type: ignore[arg-type]
 
 
@@ -113,15 +113,15 @@ def test_an_unknown_language_is_refused() -> None:
         ('{"name": 1, "prompt": "", "tests": "", "stop_tokens": []}', "wrong_type"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
+def test_a_bad_line_is_reported(tmp_path: Path, line: str, reason: str) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text(OWN.read_text().splitlines()[0] + "\n" + line)
     bad = list(stage.read(file(path, "multipl_e", language="sh")))[1]
     assert (bad.where, bad.reason) == ("x.jsonl:2", reason)  # type: ignore[union-attr]
 
 
-def test_files_of_both_shapes_are_read(tmp_path: Path) -> None:
-    """HumanEval's own Python file has other names; some problems of other languages have some of these too."""
+def test_both_file_formats_are_readable(tmp_path: Path) -> None:
+    """HumanEval's Python file uses other field names; some problems of other languages have some of these too."""
     record = next(read_jsonl(OWN))
     path = tmp_path / "x.jsonl"
     path.write_text(json.dumps({**record, "task_id": "x/0", "test": "other"}))
@@ -140,19 +140,19 @@ def judge(name: str, program: str) -> str:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in languages.LANGUAGES]
 )
-def test_a_right_program_passes_and_a_wrong_one_fails(name: str) -> None:
+def test_a_correct_program_passes_and_a_wrong_one_fails(name: str) -> None:
     if reason := languages.why_missing(name, timeout_s=30, memory_mb=4096):
         pytest.skip(reason)
-    right = languages.LANGUAGES[name].right
-    assert judge(name, right.replace("+", "-", 1)) == "failed"
-    assert judge(name, right.replace("+", "+ )", 1)) == "failed"
+    example = languages.LANGUAGES[name].example
+    assert judge(name, example.replace("+", "-", 1)) == "failed"
+    assert judge(name, example.replace("+", "+ )", 1)) == "failed"
 
 
 @needs_sandbox
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ADDITION))
 def test_a_problem_of_the_original(name: str, mirror: Path) -> None:
-    """All problems are read; one's right completion passes the original's own tests, a wrong one and none fail."""
+    """All problems are readable. A correct completion passes the original tests; a wrong and an empty one fail."""
     problems = readable(stage.read(file(mirror / f"multipl_e/humaneval-{name}.jsonl", "multipl_e", language=name)))
     assert 154 <= len(problems) <= 161 and len({problem.stop for problem in problems}) == 1
     problem = next(problem for problem in problems if problem.name.startswith(PROBLEM))
@@ -169,7 +169,7 @@ def test_endless_programs_and_the_network_are_contained(monkeypatch: pytest.Monk
     monkeypatch.setattr(sandbox.second_run, "ROOM", 2)
     endless = "while :; do :; done"
     programs = [endless, "echo $(( 1 + 1 ))", f"({endless}) || exit 1"]  # in the last a child gets the signal
-    judged = languages.run("sh", programs, timeout_s=1, memory_mb=256)
-    assert [run.status for run in judged] == ["timed_out", "passed", "timed_out"]
+    runs = languages.run("sh", programs, timeout_s=1, memory_mb=256)
+    assert [run.status for run in runs] == ["timed_out", "passed", "timed_out"]
     assert judge("sh", "echo x > /dev/tcp/127.0.0.1/22") == "failed"
     assert judge("sh", "set -e; echo x > /usr/x") == "failed"

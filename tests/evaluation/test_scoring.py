@@ -1,4 +1,4 @@
-"""Recorded answers are scored again without a model, and what they were scored before does not count."""
+"""Recorded answers can be scored again without a model, and their earlier scores do not matter."""
 
 from dataclasses import replace
 
@@ -16,8 +16,8 @@ SOURCE = Fetched("gsm8k", "GSM8K", "bundled", "1", "MIT", ())
 def test_answers_are_scored_again_without_a_model() -> None:
     params = Params(**ASK_FOR_ANSWERS, shots=0, max_new_tokens=8)
     task = Gsm8k(params, [[PROBLEM]], SOURCE, [])
-    answered = [Sample(PROBLEM, "How many?", 0, Generated(output, "stop")) for output in (" The answer is 5.", " 6")]
-    scored = score(task, answered)
+    recorded = [Sample(PROBLEM, "How many?", 0, Generated(output, "stop")) for output in (" The answer is 5.", " 6")]
+    scored = score(task, recorded)
     assert [sample.extraction["strict"] for sample in scored] == ["5", None]
     assert [sample.correct["exact_match"]["paper"] for sample in scored] == [True, False]
     wrong = [replace(sample, extraction={"paper": "7", "strict": "7"}, correct={}) for sample in scored]

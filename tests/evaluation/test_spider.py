@@ -30,7 +30,7 @@ needs_sandbox = pytest.mark.skipif(not sandbox.available(), reason=str(sandbox.w
 
 
 def files() -> dict[str, tuple[str, Record]]:
-    questions = json.dumps([{"db_id": "cats", "question": asked, "query": query} for asked, query in QUESTIONS])
+    questions = json.dumps([{"db_id": "cats", "question": text, "query": query} for text, query in QUESTIONS])
     return {
         "dev.json": (questions, {"split": "test"}),
         "cats/cats.sql": (SCHEMA + ROWS, {"database": "cats"}),
@@ -44,7 +44,7 @@ def benchmark(tmp_path: Path) -> Path:
 
 
 def gold(prompt: str) -> str:
-    return next(query for asked, query in QUESTIONS if f"-- {asked}\n" in prompt).removeprefix("SELECT") + "; x"
+    return next(query for text, query in QUESTIONS if f"-- {text}\n" in prompt).removeprefix("SELECT") + "; x"
 
 
 def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **changed: object) -> tuple[dict, list[dict]]:  # type: ignore[type-arg]
@@ -54,13 +54,13 @@ def run(benchmark: Path, model: Oracle, monkeypatch: pytest.MonkeyPatch, **chang
     return read_json(result), list(read_jsonl(samples))
 
 
-def answer(benchmark: Path, monkeypatch: pytest.MonkeyPatch, query: str, asked: int = 3, **changed: object) -> dict:  # type: ignore[type-arg]
-    """The sample of question number `asked` when the model continues SELECT with `query`."""
-    return run(benchmark, Oracle(lambda prompt: query), monkeypatch, **changed)[1][asked]
+def answer(benchmark: Path, monkeypatch: pytest.MonkeyPatch, query: str, number: int = 3, **changes: object) -> dict:  # type: ignore[type-arg]
+    """The sample of question `number` when the model continues SELECT with `query`."""
+    return run(benchmark, Oracle(lambda prompt: query), monkeypatch, **changes)[1][number]
 
 
 @needs_sandbox
-def test_gold_scores_one_and_garbage_zero(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gold_queries_score_one_and_garbage_zero(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, samples = run(benchmark, Oracle(gold), monkeypatch)
     for metric in ("execution_accuracy", "test_suite_accuracy"):
         assert result["results"]["spider"][f"{metric},paper"] == result["results"]["spider"][f"{metric},strict"] == 1.0
@@ -71,7 +71,7 @@ def test_gold_scores_one_and_garbage_zero(benchmark: Path, monkeypatch: pytest.M
 
 
 @needs_sandbox
-def test_a_query_that_is_right_by_chance_fails_the_suite(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_that_is_correct_by_chance_fails_the_suite(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sample = answer(benchmark, monkeypatch, " name FROM cat WHERE name = 'Mia'")
     assert sample["correct"] == {
         "execution_accuracy": {"paper": True, "strict": True},
@@ -81,7 +81,7 @@ def test_a_query_that_is_right_by_chance_fails_the_suite(benchmark: Path, monkey
 
 @needs_sandbox
 def test_the_papers_rule_drops_distinct(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sample = answer(benchmark, monkeypatch, " age FROM cat", asked=1)
+    sample = answer(benchmark, monkeypatch, " age FROM cat", number=1)
     assert sample["correct"]["execution_accuracy"] == {"paper": True, "strict": False}
 
 
@@ -99,7 +99,7 @@ def test_the_papers_rule_drops_distinct(benchmark: Path, monkeypatch: pytest.Mon
         ("", "syntax|incomplete"),
     ],
 )  # fmt: skip
-def test_what_fails_is_wrong_and_says_why(
+def test_a_failing_query_is_wrong_and_its_error_recorded(
     benchmark: Path, monkeypatch: pytest.MonkeyPatch, query: str, error: str
 ) -> None:
     import re
@@ -110,11 +110,13 @@ def test_what_fails_is_wrong_and_says_why(
 
 
 @needs_sandbox
-def test_only_one_statement_and_nothing_is_written(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_statement_runs_and_nothing_is_written(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (benchmark / "files/cats/cats.sql").read_bytes()
     assert answer(benchmark, monkeypatch, " name FROM cat WHERE age > 3; DROP TABLE cat")["extraction"].endswith("> 3")
     cats = Database("", (content(benchmark / "files/cats/cats.sql"),))
-    (outcome,) = queries.judged([Query("", cats, "SELECT 1", "DROP TABLE cat")], max_steps=10_000_000, memory=256)
+    (outcome,) = queries.judge_queries(
+        [Query("", cats, "SELECT 1", "DROP TABLE cat")], max_steps=10_000_000, memory=256
+    )
     assert "not authorized" in outcome.error
     assert (benchmark / "files/cats/cats.sql").read_bytes() == before
 
@@ -129,13 +131,13 @@ def test_a_gold_query_that_fails_stops_the_stage(benchmark: Path, monkeypatch: p
 
 
 @needs_sandbox
-def test_the_clock_stands_still(tmp_path: Path) -> None:
+def test_the_clock_is_frozen(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "0.sqlite").close()
     query = (
         "SELECT date('now'), strftime('%Y', 'now'), datetime(), current_date, date('now', '+1 day'), date('2020-02-29')"
     )
-    found = sql_judge.connect(str(tmp_path / "0.sqlite"), 10**6).execute(query).fetchall()
-    assert found == [("2023-10-10", "2023", "2023-10-10 00:00:00", "2023-10-10", "2023-10-11", "2020-02-29")]
+    rows = sql_judge.connect(str(tmp_path / "0.sqlite"), 10**6).execute(query).fetchall()
+    assert rows == [("2023-10-10", "2023", "2023-10-10 00:00:00", "2023-10-10", "2023-10-11", "2020-02-29")]
 
 
 @needs_sandbox
@@ -162,8 +164,8 @@ def test_the_prompt(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )  # fmt: skip
 def test_the_official_repairs(query: str, kept: str, dropped: str) -> None:
-    assert queries.repaired(query, keep_distinct=True) == kept
-    assert queries.repaired(query, keep_distinct=False) == dropped
+    assert queries.repair_query(query, keep_distinct=True) == kept
+    assert queries.repair_query(query, keep_distinct=False) == dropped
 
 
 CELL = st.one_of(st.integers(0, 2), st.sampled_from(["a", "b"]), st.none())
@@ -171,40 +173,41 @@ TABLE = st.integers(1, 3).flatmap(lambda width: st.lists(st.tuples(*[CELL] * wid
 
 
 @given(TABLE, st.randoms())
-def test_rows_and_columns_in_another_order_are_the_same(table: list, chance: object) -> None:  # type: ignore[type-arg]
+def test_rows_and_columns_in_another_order_are_equivalent(table: list, chance: object) -> None:  # type: ignore[type-arg]
     width = len(table[0]) if table else 0
     order = chance.sample(range(width), width)  # type: ignore[attr-defined]
     other = [tuple(row[column] for column in order) for row in table]
-    assert sql_judge.same(table, other, True)
+    assert sql_judge.equivalent(table, other, True)
     chance.shuffle(other)  # type: ignore[attr-defined]
-    assert sql_judge.same(table, other, False)
-    assert not table or not sql_judge.same(table, [*other, other[0]], False)
+    assert sql_judge.equivalent(table, other, False)
+    assert not table or not sql_judge.equivalent(table, [*other, other[0]], False)
 
 
-def test_order_counts_repeats_count_and_so_do_values() -> None:
-    assert not sql_judge.same([(1,), (2,)], [(2,), (1,)], True)
-    assert not sql_judge.same([(1,), (1,), (2,)], [(1,), (2,), (2,)], False)
-    assert not sql_judge.same([(1, 2), (2, 1)], [(1, 1), (2, 2)], False)
-    assert not sql_judge.same([(1,)], [("1",)], False) and sql_judge.same([(1,)], [(1.0,)], False)
-    assert sql_judge.same([], [], True) and not sql_judge.same([], [(1,)], False)
+def test_order_repeats_and_values_matter() -> None:
+    assert not sql_judge.equivalent([(1,), (2,)], [(2,), (1,)], True)
+    assert not sql_judge.equivalent([(1,), (1,), (2,)], [(1,), (2,), (2,)], False)
+    assert not sql_judge.equivalent([(1, 2), (2, 1)], [(1, 1), (2, 2)], False)
+    assert not sql_judge.equivalent([(1,)], [("1",)], False) and sql_judge.equivalent([(1,)], [(1.0,)], False)
+    assert sql_judge.equivalent([], [], True) and not sql_judge.equivalent([], [(1,)], False)
 
 
-def test_a_bad_question_is_named(tmp_path: Path) -> None:
+def test_a_bad_question_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "dev.json"
     path.write_text('[{"db_id": "a", "question": "b"}]')
     bad = list(stage.read(file(path, "spider")))
-    assert [(one.where, one.reason) for one in bad] == [("dev.json:0", "missing_field")]  # type: ignore[union-attr]
+    assert [(record.where, record.reason) for record in bad] == [("dev.json:0", "missing_field")]  # type: ignore[union-attr]
 
 
-def judged(root: Path, questions: Path, pattern: str, said: str | None) -> list[queries.Outcome]:
+def judge(root: Path, questions: Path, pattern: str, predicted: str | None) -> list[queries.Outcome]:
+    """Outcomes of `predicted` for every question, or of the gold queries if it is None."""
     files = [file(path, "spider", database=path.parent.name) for path in sorted(root.glob(pattern))]
     databases = stage.read_databases(files)
-    asked = readable(stage.read(file(questions, "spider")))
-    jobs = [Query(one.where, databases[one.database], one.query, said or one.query) for one in asked]
-    return queries.judged(jobs, max_steps=100_000_000, memory=256)
+    items = readable(stage.read(file(questions, "spider")))
+    jobs = [Query(item.where, databases[item.database], item.query, predicted or item.query) for item in items]
+    return queries.judge_queries(jobs, max_steps=100_000_000, memory=256)
 
 
-def right(outcomes: list[queries.Outcome]) -> list[int]:
+def count_correct(outcomes: list[queries.Outcome]) -> list[int]:
     return [
         sum(outcome.correct[metric][rule] for outcome in outcomes)
         for metric in queries.METRICS
@@ -213,39 +216,39 @@ def right(outcomes: list[queries.Outcome]) -> list[int]:
 
 
 @needs_sandbox
-def test_gold_of_the_bundled_sample() -> None:
+def test_gold_queries_of_the_bundled_sample() -> None:
     root = BUNDLED / "spider/bundled"
-    assert right(judged(root, root / "dev.json", "database/*/*.sql", None)) == [14] * 4
-    assert right(judged(root, root / "dev.json", "database/*/*.sql", "SELECT 'garbage'")) == [0] * 4
+    assert count_correct(judge(root, root / "dev.json", "database/*/*.sql", None)) == [14] * 4
+    assert count_correct(judge(root, root / "dev.json", "database/*/*.sql", "SELECT 'garbage'")) == [0] * 4
 
 
 @needs_sandbox
 @pytest.mark.slow
-def test_gold_of_the_original(mirror: Path) -> None:
+def test_gold_queries_of_the_original(mirror: Path) -> None:
     root = mirror / "spider"
-    assert right(judged(root, root / "dev.json", "database_derived/*/*.sqlite", None)) == [1034] * 4
-    assert right(judged(root, root / "dev.json", "database_derived/*/*.sqlite", "SELECT 'garbage'")) == [0] * 4
+    assert count_correct(judge(root, root / "dev.json", "database_derived/*/*.sqlite", None)) == [1034] * 4
+    assert count_correct(judge(root, root / "dev.json", "database_derived/*/*.sqlite", "SELECT 'garbage'")) == [0] * 4
 
 
 @needs_sandbox
 @pytest.mark.slow
 def test_recorded_queries_get_the_official_evaluators_verdict(mirror: Path) -> None:
-    """gpt-3.5's first queries of InterCode's log. The official exec_eval (taoyds/test-suite-sql-eval) on the same
-    databases gave 737 without and 732 with DISTINCT, and the same verdict on each of the 1,033."""
+    """gpt-3.5's first queries from InterCode's log. On the same databases the official exec_eval
+    (taoyds/test-suite-sql-eval) gave 737 without and 732 with DISTINCT, and the same verdict on each of the 1,033."""
     root = mirror / "spider"
     files = [file(path, "spider", database=path.parent.name) for path in root.glob("database_derived/*/*.sqlite")]
     databases = stage.read_databases(files)
-    asked: dict[str, stage.Question] = {}
+    questions: dict[str, stage.Question] = {}
     for question in readable(stage.read(file(root / "dev.json", "spider"))):
-        asked.setdefault(question.question.strip(), question)
+        questions.setdefault(question.question.strip(), question)
     log = mirror / "intercode/results/sql/gpt-3.5/ic_sql_multiturn_gpt-3.5_10_turns_handicap.json"
     jobs = []
     for record in read_json(log).values():
-        said = [one for one in record["turn_history"]["actions"] if one.strip().lower().startswith("select")]
-        if said:
-            question = asked[record["query"].strip()]
-            first = stage.extracted(said[0].strip().split(";")[0][len("select") :])
+        selects = [each for each in record["turn_history"]["actions"] if each.strip().lower().startswith("select")]
+        if selects:
+            question = questions[record["query"].strip()]
+            first = stage.extract_query(selects[0].strip().split(";")[0][len("select") :])
             jobs.append(Query(question.where, databases[question.database], question.query, first))
-    found = queries.judged(jobs, max_steps=100_000_000, memory=256)
+    outcomes = queries.judge_queries(jobs, max_steps=100_000_000, memory=256)
     assert len(jobs) == 1033
-    assert right(found)[:2] == [737, 732]
+    assert count_correct(outcomes)[:2] == [737, 732]

@@ -1,5 +1,5 @@
-"""All stages with a real, tiny model folder: they repeat to the byte, interrupted or not, with any number of workers
-and any grouping of the prompts, and their samples can be replayed."""
+"""All stages with a real, tiny model folder: they repeat byte for byte, interrupted or not, with any number of workers
+and any grouping of prompts, and their samples can be replayed."""
 
 import json
 import re
@@ -25,9 +25,9 @@ from lemur.evaluation import (
     spider,
 )
 from lemur.evaluation.judging import library_environment
-from lemur.inference import remembered
+from lemur.inference import answer_cache
+from lemur.inference.answer_cache import CachedModel, cache_path
 from lemur.inference.jax_model import JaxModel
-from lemur.inference.remembered import Remembered, place
 from lemur.model import folder
 from lemur.model.config import LlamaConfig
 from lemur.model.llama import Llama
@@ -95,7 +95,7 @@ def benchmarks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     fetched(root / "humaneval", "humaneval", {"own.jsonl": (text, {})})
     fetched(root / "bbh", "bbh", test_bbh.files())
-    fetched(root / "mbpp", "mbpp", {"mbpp.jsonl": ("".join(test_mbpp.line(*one) for one in test_mbpp.PROBLEMS), {})})
+    fetched(root / "mbpp", "mbpp", {"mbpp.jsonl": ("".join(test_mbpp.line(*each) for each in test_mbpp.PROBLEMS), {})})
     fetched(root / "spider", "spider", test_spider.files())
     fetched(root / "multipl_e", "multipl_e", {"sh.jsonl": (test_multipl_e.OWN.read_text(), {"language": "sh"})})
     fetched(root / "ds1000", "ds1000", {"ds1000.jsonl": (test_ds1000.OWN.read_text(), {})})
@@ -148,34 +148,34 @@ STAGES: list[tuple[Stage, object, str]] = [
 
 
 def by_benchmark(stages: Sequence[Any] = STAGES, slow: Collection[str] = SLOW) -> list[Any]:
-    return [pytest.param(*one, id=one[2], marks=[pytest.mark.slow] * (one[2] in slow)) for one in stages]
+    return [pytest.param(*each, id=each[2], marks=[pytest.mark.slow] * (each[2] in slow)) for each in stages]
 
 
-def runnable(benchmark: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip a benchmark that cannot run here; DS-1000 gets the environment of the tests."""
+def require_runnable(benchmark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip a benchmark that cannot run here; DS-1000 uses the tests' environment."""
     if benchmark not in ("humaneval", "mbpp", "spider", "multipl_e", "ds1000"):
         return
     if not sandbox.available():
         pytest.skip(str(sandbox.why_unavailable()))
-    if benchmark == "multipl_e" and not test_multipl_e.runs("sh"):
+    if benchmark == "multipl_e" and not test_multipl_e.is_runnable("sh"):
         pytest.skip("Bash programs cannot start processes in this sandbox")
     if benchmark == "ds1000":
-        environment = library_environment.opened(Path(sys.prefix))
+        environment = library_environment.open_environment(Path(sys.prefix))
         if environment.why_broken():
             pytest.skip("this sandbox cannot run libraries of a virtual environment")
-        monkeypatch.setattr(ds1000, "find", lambda requirements: environment)
+        monkeypatch.setattr(ds1000, "find_environment", lambda requirements: environment)
 
 
-def alone(model: JaxModel, settings: Record) -> Remembered:
-    return Remembered(model, place(model.identity(), settings), portion=1)
+def one_by_one(model: JaxModel, settings: Record) -> CachedModel:
+    return CachedModel(model, cache_path(model.identity(), settings), portion=1)
 
 
-def mortal(method: Callable[..., Any], lives: int) -> Callable[..., Any]:
+def dies_after(method: Callable[..., Any], calls: int) -> Callable[..., Any]:
     def call(self: JaxModel, *arguments: Any, **settings: Any) -> Any:
-        nonlocal lives
-        if lives == 0:
+        nonlocal calls
+        if calls == 0:
             raise KeyboardInterrupt
-        lives -= 1
+        calls -= 1
         return method(self, *arguments, **settings)
 
     return call
@@ -189,7 +189,7 @@ def benchmark_task(benchmark: str) -> str:
     ("stage", "params", "benchmark"),
     by_benchmark(),
 )
-def test_a_stage_repeats_to_the_byte(
+def test_a_stage_repeats_byte_for_byte(
     stage: Stage,
     params: object,
     benchmark: str,
@@ -199,7 +199,7 @@ def test_a_stage_repeats_to_the_byte(
     notes: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    runnable(benchmark, monkeypatch)
+    require_runnable(benchmark, monkeypatch)
     outputs = [(tmp_path / f"{n}.json", tmp_path / f"{n}.jsonl") for n in range(2)]
 
     def run(number: int) -> None:
@@ -209,12 +209,12 @@ def test_a_stage_repeats_to_the_byte(
     monkeypatch.setenv("LEMUR_WORKERS", "1")
     run(0)
     assert read_json(notes / tmp_path.name / f"{benchmark_task(benchmark)}.json")["resumed_answers"] == 0
-    # Each prompt alone, killed after the first answer, taken up again with two workers.
+    # Each prompt alone, killed after the first answer, resumed with two workers.
     monkeypatch.setenv("LEMUR_WORKERS", "2")
-    monkeypatch.setattr(remembered, "remember", lambda model, settings, tile: alone(model, settings))
+    monkeypatch.setattr(answer_cache, "with_cached_answers", lambda model, settings, tile: one_by_one(model, settings))
     with monkeypatch.context() as dying:
         for name in ("generate", "loglikelihood", "rolling_loglikelihood"):
-            dying.setattr(JaxModel, name, mortal(getattr(JaxModel, name), 1))
+            dying.setattr(JaxModel, name, dies_after(getattr(JaxModel, name), 1))
         with pytest.raises(KeyboardInterrupt):
             run(1)
     run(1)
@@ -229,15 +229,15 @@ def test_a_stage_repeats_to_the_byte(
     assert str(tmp_path) not in outputs[0][0].read_text() + outputs[0][1].read_text()
 
 
-def without_who(result: Path, task: str) -> Record:
-    """A result but for who answered."""
+def without_identity(result: Path, task: str) -> Record:
+    """A result without the fields that identify the back end and the model."""
     record = read_json(result)
     del record["configs"][task]["backend"]
     return {key: value for key, value in record.items() if key not in ("backend", "library_versions", "model_hash")}
 
 
 @pytest.mark.parametrize(("stage", "params", "benchmark"), by_benchmark(STAGES[1:], {*SLOW, "bbh", "spider"}))
-def test_what_was_recorded_is_replayed_to_the_byte(
+def test_recorded_samples_are_replayed_byte_for_byte(
     stage: Stage,
     params: Any,
     benchmark: str,
@@ -246,8 +246,8 @@ def test_what_was_recorded_is_replayed_to_the_byte(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With `backend: replay` and LEMUR_REPLAY, as a user does."""
-    runnable(benchmark, monkeypatch)
+    """Uses `backend: replay` and LEMUR_REPLAY, as a user would."""
+    require_runnable(benchmark, monkeypatch)
     recorded = tmp_path / "eval" / model.name / f"{benchmark}.jsonl"
     recorded.parent.mkdir(parents=True)
     stage(params, model, benchmarks / benchmark, result=tmp_path / "first.json", samples=recorded)
@@ -263,26 +263,26 @@ def test_what_was_recorded_is_replayed_to_the_byte(
     monkeypatch.setenv("LEMUR_REPLAY", str(tmp_path / "eval"))
     replay()
     assert samples.read_bytes() == recorded.read_bytes()
-    assert without_who(result, benchmark) == without_who(tmp_path / "first.json", benchmark)
+    assert without_identity(result, benchmark) == without_identity(tmp_path / "first.json", benchmark)
     assert read_json(result)["backend"] == "replay"
 
     rows = list(read_jsonl(recorded))
-    asked = next(place for place, row in enumerate(rows) if row.get("finish") != "prompt_too_long")
+    first = next(index for index, row in enumerate(rows) if row.get("finish") != "prompt_too_long")
     changed = [
-        row | {"prompt": "Otherwise. " + row["prompt"]} if place == asked else row for place, row in enumerate(rows)
+        row | {"prompt": "Otherwise. " + row["prompt"]} if index == first else row for index, row in enumerate(rows)
     ]
-    for left, error in (
-        (changed, f"like it and not asked for is .*jsonl:{asked + 1}: {re.escape(rows[asked]['id'])}"),
-        (rows[:asked] + rows[asked + 1 :], re.escape(repr(rows[asked]["prompt"][-20:])[1:])),
+    for damaged, error in (
+        (changed, f"most similar unused one is .*jsonl:{first + 1}: {re.escape(rows[first]['id'])}"),
+        (rows[:first] + rows[first + 1 :], re.escape(repr(rows[first]["prompt"][-20:])[1:])),
     ):
-        write_jsonl(recorded, left)
+        write_jsonl(recorded, damaged)
         with pytest.raises(ValueError, match=error):
             replay()
 
 
 @pytest.mark.parity
 @pytest.mark.parametrize(("stage", "params", "benchmark"), by_benchmark(STAGES[1:], ()))
-def test_transformers_answers_as_jax_does(
+def test_transformers_gives_the_same_answers_as_jax(
     stage: Stage,
     params: Any,
     benchmark: str,
@@ -291,17 +291,19 @@ def test_transformers_answers_as_jax_does(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pytest.importorskip("torch", reason="torch is not installed; it is an extra that only parity checks need")
-    runnable(benchmark, monkeypatch)
+    pytest.importorskip("torch", reason="torch is not installed; only parity checks need this extra")
+    require_runnable(benchmark, monkeypatch)
     rows = {}
     for backend in ("jax", "transformers"):
         result, samples = tmp_path / f"{backend}.json", tmp_path / f"{backend}.jsonl"
-        asked = params.model_copy(update={"backend": backend})
-        stage(asked, model, benchmarks / benchmark, result=result, samples=samples)
+        changed = params.model_copy(update={"backend": backend})
+        stage(changed, model, benchmarks / benchmark, result=result, samples=samples)
         assert read_json(result)["backend"] == backend
         rows[backend] = list(read_jsonl(samples))
     for ours, theirs in zip(rows["jax"], rows["transformers"], strict=True):
         if "logprobs" in ours:
             assert ours.pop("logprobs") == pytest.approx(theirs.pop("logprobs"), abs=1e-4)
         assert ours == theirs
-    assert without_who(tmp_path / "jax.json", benchmark) == without_who(tmp_path / "transformers.json", benchmark)
+    assert without_identity(tmp_path / "jax.json", benchmark) == without_identity(
+        tmp_path / "transformers.json", benchmark
+    )

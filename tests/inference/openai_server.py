@@ -1,4 +1,4 @@
-"""A small server that speaks OpenAI's completions API over a model of this project, with the troubles of real ones."""
+"""A small server with OpenAI's completions API over a model of this project, and with the faults of real servers."""
 
 import json
 import threading
@@ -10,8 +10,8 @@ from typing import Any
 
 from lemur.inference.interface import Generation
 
-Trouble = Callable[[int], tuple[int, dict[str, str]] | str | None]
-"""What the request of a number meets: a status and headers, `drop`, `slow`, `half`, or nothing."""
+Fault = Callable[[int], tuple[int, dict[str, str]] | str | None]
+"""What happens to the n-th request: a status with headers, `drop`, `slow`, `half`, or nothing."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -26,17 +26,17 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.busy():
-            trouble = self.server.meet(self.headers, body)
-            if trouble == "drop":
+            fault = self.server.register(self.headers, body)
+            if fault == "drop":
                 self.close_connection = True
                 return
-            if trouble == "slow":
+            if fault == "slow":
                 time.sleep(4.0)
-            elif isinstance(trouble, tuple):
-                self._send(trouble[0], {"error": {"message": "as the test wants"}}, trouble[1])
+            elif isinstance(fault, tuple):
+                self._send(fault[0], {"error": {"message": "injected fault"}}, fault[1])
                 return
             answer = self.server.answer(body)
-            self._send(200, answer, half=trouble == "half")
+            self._send(200, answer, half=fault == "half")
 
     def _send(self, status: int, body: Any, headers: dict[str, str] | None = None, half: bool = False) -> None:
         content = json.dumps(body).encode()
@@ -49,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(content)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # the client did not wait
+            pass  # the client gave up waiting
 
 
 class OpenAiServer(ThreadingHTTPServer):
@@ -58,17 +58,17 @@ class OpenAiServer(ThreadingHTTPServer):
     def __init__(
         self, generate: Callable[[dict[str, Any]], Generation], score: Callable[[list[int]], list[list[float]]]
     ) -> None:
-        """`score`: for each place but the first, the log-probability of the token there and of the likeliest one."""
+        """`score`: for each position but the first, the log-probabilities of its token and of the likeliest one."""
         super().__init__(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
         self.names: Sequence[str] = ["served"]
-        self.trouble: Trouble = lambda number: None
+        self.fault: Fault = lambda number: None
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[Any] = []
         self.most_at_once = 0
         self._inside = 0
         self._lock = threading.Lock()
-        self._one_model = threading.Lock()
+        self._model_lock = threading.Lock()
         self._generate, self._score = generate, score
 
     @contextmanager
@@ -82,14 +82,15 @@ class OpenAiServer(ThreadingHTTPServer):
             with self._lock:
                 self._inside -= 1
 
-    def meet(self, headers: Any, body: dict[str, Any]) -> tuple[int, dict[str, str]] | str | None:
+    def register(self, headers: Any, body: dict[str, Any]) -> tuple[int, dict[str, str]] | str | None:
+        """Record a request and return its fault."""
         with self._lock:
             self.bodies.append(body)
             self.headers.append(headers)
-            return self.trouble(len(self.bodies))
+            return self.fault(len(self.bodies))
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
-        with self._one_model:
+        with self._model_lock:
             if body.get("echo"):
                 scores = self._score(body["prompt"])
                 logprobs = {
@@ -97,9 +98,9 @@ class OpenAiServer(ThreadingHTTPServer):
                     "top_logprobs": [None, *({"own": own, "best": best} for own, best in scores), {"best": -1.0}],
                 }
                 return {"choices": [{"text": "", "finish_reason": "length", "logprobs": logprobs}]}
-            found = self._generate(body)
-        choice = {"text": found.text, "finish_reason": found.finish}
-        return {"choices": [choice], "usage": {"completion_tokens": found.tokens}}
+            generation = self._generate(body)
+        choice = {"text": generation.text, "finish_reason": generation.finish}
+        return {"choices": [choice], "usage": {"completion_tokens": generation.tokens}}
 
 
 @contextmanager

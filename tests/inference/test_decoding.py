@@ -1,4 +1,4 @@
-"""The KV cache against whole forward passes."""
+"""The KV cache compared with whole forward passes."""
 
 import jax
 import jax.numpy as jnp
@@ -18,25 +18,25 @@ def test_decoding_with_the_cache_equals_the_whole_forward_pass():
     tokens = np.random.default_rng(3).integers(0, 61, (3, 20))
     whole = np.asarray(nnx.merge(graph, params)(tokens))
     lengths = np.array([4, 9, 1])
-    prompts = np.where(np.arange(9) < lengths[:, None], tokens[:, :9], 7)  # 7: what stands in the padding is ignored
+    prompts = np.where(np.arange(9) < lengths[:, None], tokens[:, :9], 7)  # 7: any padding, which is ignored
     fill = jax.jit(lambda p, t, n: prefill(nnx.merge(graph, p), t, n, cache_length=20))
     step = jax.jit(lambda p, c, t: extend(nnx.merge(graph, p), c, t[:, None], jnp.ones_like(t)))
-    got, cache = fill(params, prompts, lengths)
+    logits, cache = fill(params, prompts, lengths)
     rows = np.arange(3)
     for new in range(11):
-        np.testing.assert_allclose(np.asarray(got), whole[rows, lengths - 1 + new], atol=5e-5)
-        got, cache = step(params, cache, jnp.asarray(tokens[rows, lengths + new]))
+        np.testing.assert_allclose(np.asarray(logits), whole[rows, lengths - 1 + new], atol=5e-5)
+        logits, cache = step(params, cache, jnp.asarray(tokens[rows, lengths + new]))
     assert cache.length.tolist() == [15, 20, 12]
 
 
-def test_a_cache_shorter_than_the_prompts_is_refused():
+def test_a_cache_shorter_than_the_prompts_is_rejected():
     config = small_config()
     model = build(config, random_tensors(config).__getitem__)
     with pytest.raises(ValueError, match="prompts are 9 tokens long, the cache only 8"):
         prefill(model, jnp.zeros((1, 9), int), jnp.ones(1, int), cache_length=8)
 
 
-def test_rows_are_extended_by_different_numbers_of_tokens():
+def test_rows_can_be_extended_by_different_numbers_of_tokens():
     config = small_config(num_attention_heads=4, num_key_value_heads=2)
     model = build(config, random_tensors(config).__getitem__)
     tokens = np.random.default_rng(3).integers(0, 61, (3, 20))
@@ -46,8 +46,8 @@ def test_rows_are_extended_by_different_numbers_of_tokens():
     rows = np.arange(3)
     rest = np.stack([np.resize(tokens[row, lengths[row] : lengths[row] + more[row]], 5) for row in rows])
     _, cache = prefill(model, prompts, lengths, cache_length=20)
-    got, cache = extend(model, cache, rest, more)
-    np.testing.assert_allclose(np.asarray(got), whole[rows, lengths + more - 1], atol=5e-5)
-    # What the padding of the rest left in the cache is not seen by the next token either.
-    got, _ = extend(model, cache, tokens[rows, lengths + more][:, None], np.ones(3, int))
-    np.testing.assert_allclose(np.asarray(got), whole[rows, lengths + more], atol=5e-5)
+    logits, cache = extend(model, cache, rest, more)
+    np.testing.assert_allclose(np.asarray(logits), whole[rows, lengths + more - 1], atol=5e-5)
+    # The next token does not see the padding's entries in the cache either.
+    logits, _ = extend(model, cache, tokens[rows, lengths + more][:, None], np.ones(3, int))
+    np.testing.assert_allclose(np.asarray(logits), whole[rows, lengths + more], atol=5e-5)

@@ -51,49 +51,49 @@ def forward(llama: Llama, tokens: jax.Array) -> jax.Array:
 
 
 def logprobs_of(llama: Llama, tokens: list[int]) -> np.ndarray:
-    """Log-probabilities [L, V] by the model's plain call. It is causal, so what fills the row up changes nothing."""
+    """Log-probabilities [L, V] by the model's plain call. It is causal, so padding at the end changes nothing."""
     row = jnp.zeros((1, 320), jnp.int32).at[0, : len(tokens)].set(jnp.array(tokens))
     return np.asarray(forward(llama, row))[: len(tokens)]
 
 
 def naive_greedy(llama: Llama, prompt: list[int], count: int) -> list[int]:
-    """Without cache and tiles."""
+    """Greedy tokens without cache and tiles."""
     tokens = list(prompt)
     for _ in range(count):
         tokens.append(int(logprobs_of(llama, tokens)[-1].argmax()))
     return tokens[len(prompt) :]
 
 
-def test_greedy_answers_are_those_of_plain_forward_passes(
+def test_greedy_answers_equal_those_of_plain_forward_passes(
     model: JaxModel, llama: Llama, tokenizer_folder: Path
 ) -> None:
     codec = TextCodec(tokenizer_folder, bos=True)
     for prompt, answer in zip(PROMPTS[:3], model.generate(PROMPTS[:3], max_new_tokens=6, stop=[]), strict=True):
         tokens = codec.encode_prompt(prompt)
-        wanted = naive_greedy(llama, tokens, 6)
-        end = next((place for place, token in enumerate(wanted) if token in codec.eos_ids), 6)
-        assert answer.text == codec.decode_answer(tokens, wanted[:end])
+        expected = naive_greedy(llama, tokens, 6)
+        end = next((index for index, token in enumerate(expected) if token in codec.eos_ids), 6)
+        assert answer.text == codec.decode_answer(tokens, expected[:end])
         assert (answer.finish, answer.tokens) == (("stop", end + 1) if end < 6 else ("length", 6))
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_answers_do_not_depend_on_grouping_or_order(model: JaxModel, temperature: float) -> None:
-    ask = {"max_new_tokens": 20, "stop": ["zz"], "temperature": temperature, "seed": 3}
-    together = model.generate(PROMPTS, **ask)  # type: ignore[arg-type]
-    assert [model.generate([prompt], **ask)[0] for prompt in PROMPTS] == together  # type: ignore[arg-type]
+    settings = {"max_new_tokens": 20, "stop": ["zz"], "temperature": temperature, "seed": 3}
+    together = model.generate(PROMPTS, **settings)  # type: ignore[arg-type]
+    assert [model.generate([prompt], **settings)[0] for prompt in PROMPTS] == together  # type: ignore[arg-type]
     order = list(range(len(PROMPTS)))
     random.Random(0).shuffle(order)
-    assert model.generate([PROMPTS[place] for place in order], **ask) == [together[place] for place in order]  # type: ignore[arg-type]
+    assert model.generate([PROMPTS[index] for index in order], **settings) == [together[index] for index in order]  # type: ignore[arg-type]
 
 
-def test_samples_follow_the_seed(model: JaxModel) -> None:
+def test_samples_depend_on_the_seed(model: JaxModel) -> None:
     first, again, other = (
         model.generate(PROMPTS[:2], max_new_tokens=8, stop=[], temperature=1.0, seed=seed) for seed in (0, 0, 1)
     )
     assert first == again != other
 
 
-def test_scores_do_not_depend_on_grouping_or_order_to_the_bit(model: JaxModel) -> None:
+def test_scores_have_the_same_bits_in_any_grouping_and_order(model: JaxModel) -> None:
     requests = [(prompt, continuation) for prompt in PROMPTS for continuation in (" A", " B", " two words", "\nx = 1")]
     together = model.loglikelihood(requests)
     assert [model.loglikelihood([request])[0] for request in requests] == together
@@ -106,8 +106,8 @@ def test_scores_equal_a_full_forward_pass(model: JaxModel, llama: Llama, tokeniz
     for (context, continuation), score in zip(requests, model.loglikelihood(requests), strict=True):
         before, after = codec.encode_pair(context, continuation)
         logprobs = logprobs_of(llama, before + after)
-        wanted = [float(logprobs[len(before) + n - 1, token]) for n, token in enumerate(after)]
-        np.testing.assert_allclose(score.token_logprobs, wanted, atol=2e-5)
+        expected = [float(logprobs[len(before) + n - 1, token]) for n, token in enumerate(after)]
+        np.testing.assert_allclose(score.token_logprobs, expected, atol=2e-5)
         greedy = [int(logprobs[len(before) + n - 1].argmax()) for n in range(len(after))]
         assert score.greedy == (greedy == after)
 
@@ -122,16 +122,16 @@ def test_rolling_scores_cover_every_token_once(
     assert [len(score.token_logprobs) for score in scores] == [len(codec.encode(long)), len(codec.encode(short)), 0]
     tokens = [codec.bos_id, *codec.encode(long)]
     logprobs = logprobs_of(llama, tokens[:320])
-    wanted = [float(logprobs[place - 1, tokens[place]]) for place in range(1, 320)]
-    np.testing.assert_allclose(scores[0].token_logprobs[:319], wanted, atol=5e-5)
-    # The second window sees `overlap` tokens of the first, and so on.
+    expected = [float(logprobs[index - 1, tokens[index]]) for index in range(1, 320)]
+    np.testing.assert_allclose(scores[0].token_logprobs[:319], expected, atol=5e-5)
+    # The second window sees the last `overlap` tokens of the first.
     start = 320 - overlap
     logprobs = logprobs_of(llama, tokens[start : start + 320])
     assert scores[0].token_logprobs[319] == pytest.approx(float(logprobs[overlap - 1, tokens[320]]), abs=5e-5)
     assert scores[1] == model.loglikelihood([("", short)])[0]
 
 
-def test_stop_strings_are_found_across_token_borders(model: JaxModel) -> None:
+def test_stop_strings_are_found_across_token_boundaries(model: JaxModel) -> None:
     free = model.generate(PROMPTS[:4], max_new_tokens=40, stop=[])
     for prompt, answer in zip(PROMPTS[:4], free, strict=True):
         for width in (1, 2, 3, 5):
@@ -144,7 +144,7 @@ def test_stop_strings_are_found_across_token_borders(model: JaxModel) -> None:
                 assert stopped.finish == "stop" and stopped.tokens <= answer.tokens
 
 
-def test_an_answer_ends_with_the_context(model: JaxModel) -> None:
+def test_an_answer_ends_when_the_context_is_full(model: JaxModel) -> None:
     prompt = "Question: How many " * 20
     tokens = model.count_tokens(prompt)
     assert tokens < 320
@@ -154,7 +154,7 @@ def test_an_answer_ends_with_the_context(model: JaxModel) -> None:
         model.generate([prompt * 2], max_new_tokens=1, stop=[])
 
 
-def test_a_context_that_is_too_long_loses_its_beginning(model: JaxModel) -> None:
+def test_a_context_that_is_too_long_is_cut_at_its_beginning(model: JaxModel) -> None:
     context = "Question: How many " * 60
     tail = context[-2000:]
     assert len(model.loglikelihood([(context, " A"), (tail, " A"), (context, " two words")])) == 3

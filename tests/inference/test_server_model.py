@@ -1,4 +1,4 @@
-"""The back end `server` against a real one on this machine: the same answers as in process, whatever goes wrong."""
+"""The back end `server` against a real local server: the same answers as in process, whatever goes wrong."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from lemur.model.llama import Llama
 from tests.inference.openai_server import OpenAiServer, running
 from tests.inference.test_jax_model import CONFIG, PROMPTS, logprobs_of
 
-HOW: dict[str, Any] = {"max_new_tokens": 8, "stop": ["zz", "\n\n", "q", "ü", "Point", "e"]}
+SETTINGS: dict[str, Any] = {"max_new_tokens": 8, "stop": ["zz", "\n\n", "q", "ü", "Point", "e"]}
 
 
 @pytest.fixture(scope="module")
@@ -47,66 +47,64 @@ def server(llama: Llama, model: JaxModel, codec: TextCodec) -> Iterator[OpenAiSe
         logprobs = logprobs_of(llama, tokens)
         return [[float(row[token]), float(row.max())] for row, token in zip(logprobs, tokens[1:], strict=False)]
 
-    with running(OpenAiServer(generate, score)) as found:
-        yield found
+    with running(OpenAiServer(generate, score)) as server:
+        yield server
 
 
-def asked(server: OpenAiServer, codec: TextCodec, **changed: Any) -> ServerModel:
-    connection = Server(server.url, **{"concurrency": 4, "pause": 0.01, "timeout": 30.0, **changed})
+def client(server: OpenAiServer, codec: TextCodec, **changes: Any) -> ServerModel:
+    connection = Server(server.url, **{"concurrency": 4, "pause": 0.01, "timeout": 30.0, **changes})
     return ServerModel(codec, connection, CONFIG.max_position_embeddings)
 
 
 def texts(answers: list[Generation]) -> list[tuple[str, str]]:
-    """Without the count of tokens: a server that takes four stop strings goes on after the fifth."""
+    """Answers without token counts: a server that takes four stop strings continues past the fifth."""
     return [(answer.text, answer.finish) for answer in answers]
 
 
-def test_answers_and_scores_are_those_of_the_model_behind(
+def test_answers_and_scores_equal_those_of_the_served_model(
     server: OpenAiServer, codec: TextCodec, model: JaxModel
 ) -> None:
-    through = asked(server, codec)
-    assert texts(through.generate(PROMPTS, **HOW)) == texts(model.generate(PROMPTS, **HOW))
+    remote = client(server, codec)
+    assert texts(remote.generate(PROMPTS, **SETTINGS)) == texts(model.generate(PROMPTS, **SETTINGS))
     assert all(len(body["stop"]) == 4 and body["temperature"] == 0 for body in server.bodies)
     requests = [(prompt, text) for prompt in PROMPTS for text in (" A", " several words")]
-    for ours, theirs in zip(through.loglikelihood(requests), model.loglikelihood(requests), strict=True):
+    for ours, theirs in zip(remote.loglikelihood(requests), model.loglikelihood(requests), strict=True):
         np.testing.assert_allclose(ours.token_logprobs, theirs.token_logprobs, atol=2e-5)
         assert ours.greedy == theirs.greedy
     text = "def add(a, b):\n    return a + b\n" * 30
-    ours, theirs = (one.rolling_loglikelihood([text], overlap=64)[0] for one in (through, model))
+    ours, theirs = (each.rolling_loglikelihood([text], overlap=64)[0] for each in (remote, model))
     assert len(ours.token_logprobs) == len(theirs.token_logprobs) > CONFIG.max_position_embeddings
-    assert through.chat_prompt([{"role": "user", "content": "x"}]) == model.chat_prompt(
+    assert remote.chat_prompt([{"role": "user", "content": "x"}]) == model.chat_prompt(
         [{"role": "user", "content": "x"}]
     )
 
 
-@pytest.mark.parametrize("trouble", ["drop", "half", "slow", (500, {}), (503, {}), (429, {"Retry-After": "0.05"})])
-def test_what_passes_is_asked_again(trouble: Any, server: OpenAiServer, codec: TextCodec, model: JaxModel) -> None:
-    wanted = texts(model.generate(PROMPTS, **HOW))
-    server.trouble = lambda number: trouble if number in (1, 2, 4) else None
-    through = asked(server, codec, timeout=3.0 if trouble == "slow" else 30.0, concurrency=2)
-    assert texts(through.generate(PROMPTS, **HOW)) == wanted
+@pytest.mark.parametrize("fault", ["drop", "half", "slow", (500, {}), (503, {}), (429, {"Retry-After": "0.05"})])
+def test_transient_faults_are_retried(fault: Any, server: OpenAiServer, codec: TextCodec, model: JaxModel) -> None:
+    expected = texts(model.generate(PROMPTS, **SETTINGS))
+    server.fault = lambda number: fault if number in (1, 2, 4) else None
+    remote = client(server, codec, timeout=3.0 if fault == "slow" else 30.0, concurrency=2)
+    assert texts(remote.generate(PROMPTS, **SETTINGS)) == expected
     assert len(server.bodies) > len(PROMPTS)
 
 
-def test_what_does_not_pass_is_said_at_once(server: OpenAiServer, codec: TextCodec) -> None:
-    server.trouble = lambda number: (400, {})
-    with pytest.raises(ServerError, match=r"status 400.*as the test wants"):
-        asked(server, codec, concurrency=1).generate(PROMPTS, **HOW)
+def test_permanent_errors_are_reported_at_once(server: OpenAiServer, codec: TextCodec) -> None:
+    server.fault = lambda number: (400, {})
+    with pytest.raises(ServerError, match=r"status 400.*injected fault"):
+        client(server, codec, concurrency=1).generate(PROMPTS, **SETTINGS)
     assert len(server.bodies) <= 2
 
 
-def test_a_server_that_stays_down_ends_the_run(server: OpenAiServer, codec: TextCodec) -> None:
-    server.trouble = lambda number: (502, {})
+def test_a_server_that_stays_down_fails_the_run(server: OpenAiServer, codec: TextCodec) -> None:
+    server.fault = lambda number: (502, {})
     with pytest.raises(ServerError, match=f"{ATTEMPTS} attempts failed.*status 502"):
-        asked(server, codec, concurrency=1).generate(PROMPTS[:1], **HOW)
+        client(server, codec, concurrency=1).generate(PROMPTS[:1], **SETTINGS)
     assert len(server.bodies) == ATTEMPTS
 
 
-def test_no_more_at_once_than_allowed_and_fewer_when_the_server_has_too_many(
-    server: OpenAiServer, codec: TextCodec
-) -> None:
-    through = asked(server, codec)
-    through.generate(PROMPTS, **HOW)
+def test_concurrency_is_limited_and_drops_when_the_server_is_overloaded(server: OpenAiServer, codec: TextCodec) -> None:
+    remote = client(server, codec)
+    remote.generate(PROMPTS, **SETTINGS)
     assert 1 < server.most_at_once <= 4
     gate = Gate(8)
     gate.overloaded(0.0)
@@ -118,17 +116,17 @@ def test_no_more_at_once_than_allowed_and_fewer_when_the_server_has_too_many(
     gate.overloaded(0.2)
     start = time.monotonic()
     with gate:
-        assert time.monotonic() - start >= 0.2, "nobody enters while the server asks for a pause"
+        assert time.monotonic() - start >= 0.2, "no request starts during the requested pause"
 
 
-def test_the_served_model_is_named(server: OpenAiServer, codec: TextCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_served_model_is_known(server: OpenAiServer, codec: TextCodec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEMUR_SERVER", server.url)
     monkeypatch.setenv("LEMUR_SERVER_KEY", "a word")
-    through = ServerModel.from_environment(codec, 320)
-    identity = through.identity()
+    remote = ServerModel.from_environment(codec, 320)
+    identity = remote.identity()
     assert (identity["backend"], identity["served_model"], identity["model_hash"]) == ("server", "served", None)
     assert identity["tokenizer_hash"] == codec.hashes()["tokenizer_hash"]
-    through.generate(PROMPTS[:1], **HOW)
+    remote.generate(PROMPTS[:1], **SETTINGS)
     assert server.bodies[0]["model"] == "served" and server.headers[0]["Authorization"] == "Bearer a word"
     server.names = ["one", "other"]
     with pytest.raises(ServerError, match=r"serves \['one', 'other'\], not .*LEMUR_SERVER_MODEL"):
@@ -140,7 +138,7 @@ def test_the_served_model_is_named(server: OpenAiServer, codec: TextCodec, monke
         ServerModel.from_environment(codec, 320)
 
 
-def test_a_server_without_scores_is_named(server: OpenAiServer, codec: TextCodec) -> None:
+def test_a_server_without_scores_is_reported(server: OpenAiServer, codec: TextCodec) -> None:
     server.answer = lambda body: {"choices": [{"text": "x", "logprobs": None}]}  # type: ignore[method-assign]
     with pytest.raises(ServerError, match="0 log-probabilities"):
-        asked(server, codec).loglikelihood([("a", "b c")])
+        client(server, codec).loglikelihood([("a", "b c")])

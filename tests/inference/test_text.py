@@ -21,33 +21,33 @@ def test_an_answer_keeps_its_first_space(codec: TextCodec) -> None:
 
 
 @given(st.text(max_size=40), st.text(min_size=1, max_size=20))
-def test_pairs_hold_every_token_of_the_whole(tokenizer_folder: Path, context: str, continuation: str) -> None:
+def test_pairs_contain_every_token_of_the_whole(tokenizer_folder: Path, context: str, continuation: str) -> None:
     codec = TextCodec(tokenizer_folder, bos=False)
     before, after = codec.encode_pair(context, continuation)
     assert before + after == codec.encode(context + continuation)
 
 
-def test_white_space_at_the_end_of_a_context_goes_to_the_continuation(codec: TextCodec) -> None:
+def test_white_space_at_the_end_of_a_context_moves_to_the_continuation(codec: TextCodec) -> None:
     assert codec.encode_pair("Answer: ", "A") == codec.encode_pair("Answer:", " A")
 
 
-def test_a_control_token_counts_in_prompts_and_is_ordinary_text_in_documents(codec: TextCodec) -> None:
+def test_control_tokens_are_special_in_prompts_and_plain_text_in_documents(codec: TextCodec) -> None:
     assert codec.encode("<s>") == [codec.bos_id]
     assert codec.bos_id not in codec.encode_document("a <s> b")
     assert codec.encode_document("a b") == codec.encode("a b")
 
 
-def test_the_beginning_of_text_is_a_choice(tokenizer_folder: Path, codec: TextCodec) -> None:
+def test_the_beginning_of_text_token_is_optional(tokenizer_folder: Path, codec: TextCodec) -> None:
     assert codec.encode_prompt("x") == [1, *TextCodec(tokenizer_folder, bos=False).encode_prompt("x")]
 
 
-def test_chat_prompts_end_where_the_assistant_answers(codec: TextCodec) -> None:
+def test_chat_prompts_end_where_the_assistant_starts(codec: TextCodec) -> None:
     prompt = codec.chat_prompt([{"role": "user", "content": "Hi"}], "Answer:")
     assert prompt == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nAnswer:"
     assert codec.eos_ids == {2, 4}
 
 
-def test_a_folder_without_template_or_tokenizer_says_so(tokenizer_folder: Path, tmp_path: Path) -> None:
+def test_a_missing_template_or_tokenizer_is_reported(tokenizer_folder: Path, tmp_path: Path) -> None:
     shutil.copy(tokenizer_folder / "tokenizer.json", tmp_path)
     plain = TextCodec(tmp_path, bos=True)
     with pytest.raises(ValueError, match="no chat template"):
@@ -63,7 +63,7 @@ def test_the_earliest_stop_wins() -> None:
     assert first_stop("abc", ["x"]) is None
 
 
-def test_recorded_outputs_are_replayed_and_others_refused(tmp_path: Path) -> None:
+def test_recorded_outputs_are_replayed_and_other_prompts_rejected(tmp_path: Path) -> None:
     path = tmp_path / "samples.jsonl"
     rows = [
         {"id": "one", "prompt": "p", "output": "o", "finish": "length"},

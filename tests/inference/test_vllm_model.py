@@ -1,4 +1,4 @@
-"""vLLM, started, waited for and stopped by a stage. `make serve`, then `pytest -m serve`: the real one."""
+"""A stage starts, awaits and stops vLLM. For the real one: `make serve`, then `pytest -m serve`."""
 
 import os
 import shutil
@@ -13,12 +13,12 @@ from lemur.inference import vllm_model
 from lemur.inference.server_model import ServerError
 from lemur.inference.text import TextCodec
 from lemur.inference.vllm_model import VllmModel
-from tests.evaluation.test_stages import benchmarks, model, without_who  # noqa: F401
+from tests.evaluation.test_stages import benchmarks, model, without_identity  # noqa: F401
 from tests.exact.evaluations import clone, command
 from tests.processes import Build, running_in, until
 from tests.tools import ROOT, Project
 
-# A server that is starting: it and its child take no notice of SIGTERM, as vLLM's, and it never answers.
+# A server that is still starting: like vLLM, it and its child ignore SIGTERM, and it never answers.
 DEAF = "#!/bin/sh\ntrap '' TERM\nsleep 600 &\ntouch started\nwait\n"
 STAGE = f"""
 import signal, sys; sys.path.insert(0, {str(ROOT / "src")!r})
@@ -38,7 +38,7 @@ def executable(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_server_ends_with_its_stage_however_that_ends(tokenizer_folder: Path, tmp_path: Path) -> None:
+def test_a_server_ends_with_its_stage_whatever_ends_it(tokenizer_folder: Path, tmp_path: Path) -> None:
     stages = {}
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
         folder = tmp_path / number.name
@@ -52,7 +52,7 @@ def test_a_server_ends_with_its_stage_however_that_ends(tokenizer_folder: Path, 
     until(lambda: not running_in(tmp_path), seconds=30)
 
 
-def test_a_server_that_does_not_start_is_named_with_its_last_words(
+def test_a_server_that_fails_to_start_is_reported_with_the_end_of_its_log(
     tokenizer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vllm_model, "ROOT", tmp_path)
@@ -80,25 +80,27 @@ def test_a_stage_scores_through_vllm_as_through_jax_and_leaves_no_process(
     served = tmp_path / "model"
     shutil.copytree(model, served)
     settings = read_json(served / "tokenizer_config.json")
-    write_json(served / "tokenizer_config.json", settings | {"eos_token": "</s>"})  # vLLM takes no table here
+    write_json(served / "tokenizer_config.json", settings | {"eos_token": "</s>"})  # vLLM accepts only a string here
     for task in ("mmlu", "gsm8k"):
         for backend in ("jax", "vllm"):
             project.run(*command(project, task, served, benchmarks, tmp_path / backend, backend=backend))
             until(lambda: not running_in(project.root), seconds=10)
         ours, theirs = (list(read_jsonl(tmp_path / backend / f"{task}.jsonl")) for backend in ("jax", "vllm"))
-        for one, other in zip(ours, theirs, strict=True):
+        for our, their in zip(ours, theirs, strict=True):
             if task == "mmlu":
-                assert one.pop("logprobs") == pytest.approx(other.pop("logprobs"), abs=1e-4)
-            if task == "gsm8k":  # vLLM holds back the bytes of a character that the answer's end cuts in two
-                one["output"], other["output"] = (row["output"].rstrip("\ufffd") for row in (one, other))
-            assert one == other
+                assert our.pop("logprobs") == pytest.approx(their.pop("logprobs"), abs=1e-4)
+            if task == "gsm8k":  # vLLM withholds the bytes of a character that the end of an answer cuts in two
+                our["output"], their["output"] = (row["output"].rstrip("\ufffd") for row in (our, their))
+            assert our == their
         results = [tmp_path / backend / f"{task}.json" for backend in ("jax", "vllm")]
-        assert without_who(results[0], task) == without_who(results[1], task)
+        assert without_identity(results[0], task) == without_identity(results[1], task)
         assert read_json(results[1])["library_versions"]["vllm"]
-    for number, words in ((signal.SIGINT, "EngineCore"), (signal.SIGKILL, "POST /v1/completions")):
+    for number, marker in ((signal.SIGINT, "EngineCore"), (signal.SIGKILL, "POST /v1/completions")):
         shutil.rmtree(project.root / "logs")
         stage = Build(project, *command(project, "gsm8k", served, benchmarks, tmp_path / "killed", backend="vllm"))
-        until(lambda w=words: any(w in log.read_text() for log in project.root.glob("logs/vllm-*")), seconds=1500)  # type: ignore[misc]
+        until(
+            lambda text=marker: any(text in log.read_text() for log in project.root.glob("logs/vllm-*")), seconds=1500
+        )  # type: ignore[misc]
         assert len(running_in(project.root)) > 2
         os.kill(stage.process.pid, number)
         stage.finish(60)

@@ -13,7 +13,7 @@ SOURCES = ("oasst1", "openorca", "sharegpt", "chatlogs", "evol_code_80k", "evol_
 
 
 def fetched(folder: Path, name: str, files: dict[str, tuple[str, bytes | str | list[Any], dict[str, Any]]]) -> Path:
-    """A folder as `fetch` leaves it. `files`: path -> (schema, content, meta); a list becomes JSON or JSON lines."""
+    """A folder as `fetch` writes it. `files`: path -> (schema, content, meta); a list becomes JSON or JSON lines."""
     rows = []
     for path, (schema, content, meta) in sorted(files.items()):
         target = folder / "files" / path

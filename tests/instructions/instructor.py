@@ -1,6 +1,6 @@
 """A tiny model in the layout of the published INSTRUCTOR models: T5 encoder, mean pooling, dense layer, unit length.
 
-Its weights come from numpy's generator, so that they are the same with every version of torch."""
+numpy's generator makes its weights, so they are the same with every version of torch."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ WORDS += ["write", "function", "what", "is", "capital", "of", "france", "please"
 
 
 def tiny_instructor(folder: Path, *, strip: bool = True) -> Path:
-    """A 16-dimensional INSTRUCTOR. `strip=False`: a tokenizer that, unlike T5's, keeps a closing blank."""
+    """A 16-dimensional INSTRUCTOR. `strip=False`: a tokenizer that, unlike T5's, keeps a trailing blank."""
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel

@@ -17,13 +17,13 @@ def renamed(code: str, names: dict[str, str]) -> str:
 
 
 def duplicates() -> dict[str, list[Pair]]:
-    """By kind: pairs (instruction, the same again) that a person would call the same."""
-    wishes = [text for text in TEXTS if text.split()[0] not in ("What", "How", "Why")]
+    """By kind: pairs of instructions that a person would call the same."""
+    requests = [text for text in TEXTS if text.split()[0] not in ("What", "How", "Why")]
     code = [(QUESTION + item["code"], item["names"]) for item in DATA["code"]]
     return {
         "case": [(text, text.upper()) for text in TEXTS],
         "white space": [(text, text.replace(" ", "  \n")) for text in TEXTS],
-        "politeness": [(text, f"Please {text[0].lower()}{text[1:]} Thank you!") for text in wishes],
+        "politeness": [(text, f"Please {text[0].lower()}{text[1:]} Thank you!") for text in requests],
         "one variable renamed": [(text, renamed(text, dict(list(names.items())[:1]))) for text, names in code],
         "all variables renamed": [(text, renamed(text, names)) for text, names in code],
         "paraphrase": [(left, right) for left, right in DATA["paraphrases"]],
@@ -31,18 +31,19 @@ def duplicates() -> dict[str, list[Pair]]:
 
 
 def just_below(similarity: Callable[[str, str], float], threshold: float, within: float) -> list[Pair]:
-    """Each text with words of the others added until the pair is at most `within` below the threshold.
+    """Pairs of a text and its copy, extended with words of the other texts until the pair's similarity is at most
+    `within` below the threshold.
 
-    A word that would take the pair further below is left out. Raises `ValueError` if the words do not suffice.
+    Skips a word that would take the pair further below. Raises `ValueError` if there are not enough words.
     """
     pairs = []
     for number, text in enumerate(TEXTS):
         longer = text
         for word in " ".join(TEXTS[number + 1 :] + TEXTS[:number]).split():
-            reached = similarity(text, f"{longer} {word}")
-            if reached > threshold - within:
+            value = similarity(text, f"{longer} {word}")
+            if value > threshold - within:
                 longer += f" {word}"
-                if reached <= threshold:
+                if value <= threshold:
                     break
         else:
             raise ValueError(f"no words bring {text!r} to at most {within} below {threshold}")

@@ -26,11 +26,11 @@ class Built(NamedTuple):
     truncated: int  # tokens
     mixed: list[Record]
     dataset: Path
-    progress: dict[str, str]  # what each stage wrote to standard error
+    progress: dict[str, str]  # standard error of each stage
 
 
 def params(stage: str, **changes: Any) -> Any:
-    """The `Params` of a stage at scale tiny, whatever scale params.yaml is at."""
+    """The `Params` of a stage at scale tiny, independent of the scale in params.yaml."""
     values: Any = scales.blocks("tiny")
     for key in stage.split("."):
         values = values[key]
@@ -38,12 +38,12 @@ def params(stage: str, **changes: Any) -> Any:
 
 
 def call(stage: str, *inputs: Path | list[Path], out: dict[str, Path], **changes: Any) -> str:
-    """Run a stage; what it wrote to standard error."""
+    """Run a stage; return its standard error."""
     name = stage.split(".")[0]
     function: Callable[..., None] = getattr(import_module(f"lemur.instructions.{name}"), name)
-    with redirect_stderr(io.StringIO()) as said:
+    with redirect_stderr(io.StringIO()) as stderr:
         function(params(stage, **changes), *inputs, **out)
-    return said.getvalue()
+    return stderr.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -57,41 +57,43 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     def outs(stage: str, *names: str) -> dict[str, Path]:
         return {name: folder / f"{stage}.{name}" for name in names}
 
-    said: dict[str, str] = {}
+    stderr: dict[str, str] = {}
     normalised = outs("normalise", "conversations", "rejects", "report")
-    said["normalise"] = call("normalise", [raw[name] for name in SOURCES], out=normalised, verify="drop")
+    stderr["normalise"] = call("normalise", [raw[name] for name in SOURCES], out=normalised, verify="drop")
     english = outs("english_filter", "kept", "rejects", "report")
-    said["english_filter"] = call("english_filter", normalised["conversations"], out=english)
+    stderr["english_filter"] = call("english_filter", normalised["conversations"], out=english)
     vectors = outs("embed_instructions", "vectors", "report")
-    said["embed_instructions"] = call("embed_instructions", english["kept"], raw["embedding_model"], out=vectors)
+    stderr["embed_instructions"] = call("embed_instructions", english["kept"], raw["embedding_model"], out=vectors)
     distinct = {group: outs(f"semantic_dedup_{group}", "kept", "rejects", "report") for group in ("text", "code")}
     for group, out in distinct.items():
-        said[f"semantic_dedup {group}"] = call(f"semantic_dedup.{group}", english["kept"], vectors["vectors"], out=out)
+        stderr[f"semantic_dedup {group}"] = call(
+            f"semantic_dedup.{group}", english["kept"], vectors["vectors"], out=out
+        )
     benchmarks = [fetched(folder / name, name, {}) for name in BENCHMARKS]
     mixed = outs("mix_instructions", "instructions", "rejects", "report")
     limits = {name: 8 if name == "openorca" else None for name in SOURCES}
-    said["mix_instructions"] = call(
+    stderr["mix_instructions"] = call(
         "mix_instructions", distinct["text"]["kept"], distinct["code"]["kept"], benchmarks, out=mixed, sources=limits
     )
     stages = {"normalise": normalised, "english_filter": english}
     stages |= {f"semantic_dedup_{group}": out for group, out in distinct.items()} | {"mix_instructions": mixed}
     dataset = folder / "dataset"
     dataset.mkdir()
-    reports = [out["report"] for out in stages.values()]
-    said["instruction_dataset"] = call("instruction_dataset", mixed["instructions"], *reports, out={"dataset": dataset})
+    paths = [out["report"] for out in stages.values()]
+    stderr["instruction_dataset"] = call("instruction_dataset", mixed["instructions"], *paths, out={"dataset": dataset})
     encoded = outs("encode_instructions", "shards", "report")
     tokenizer = tokenizer_folder(folder / "tokenizer")
-    said["encode_instructions"] = call("encode_instructions", mixed["instructions"], tokenizer, out=encoded)
+    stderr["encode_instructions"] = call("encode_instructions", mixed["instructions"], tokenizer, out=encoded)
     stages["encode_instructions"] = encoded
-    found = {stage: read_json(out["report"]) for stage, out in stages.items()}
-    turns = found["normalise"]["dropped_turns"].values()
+    read_reports = {stage: read_json(out["report"]) for stage, out in stages.items()}
+    turns = read_reports["normalise"]["dropped_turns"].values()
     return Built(
-        {stage: Counter(report["dropped"]) for stage, report in found.items()},
+        {stage: Counter(report["dropped"]) for stage, report in read_reports.items()},
         sum((Counter(counts) for counts in turns), Counter()),
-        found["encode_instructions"]["tokens"]["dropped"]["truncated"],
+        read_reports["encode_instructions"]["tokens"]["dropped"]["truncated"],
         list(read_jsonl(mixed["instructions"])),
         dataset,
-        said,
+        stderr,
     )
 
 
@@ -108,7 +110,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         ("encode_instructions", "control_token_in_text too_long"),
     ],
 )
-def test_every_rule_is_seen_at_work(built: Built, stage: str, reasons: str) -> None:
+def test_every_rule_drops_a_record(built: Built, stage: str, reasons: str) -> None:
     assert set(reasons.split()) <= built.dropped[stage].keys()
 
 
@@ -142,5 +144,5 @@ def test_datasets_opens_the_export_and_reads_its_card(
 
 def test_every_stage_shows_its_progress(built: Built) -> None:
     assert len(built.progress) == 8
-    for stage, said in built.progress.items():
-        assert f"\r{stage}" in said and "/s]" in said, (stage, said)
+    for stage, stderr in built.progress.items():
+        assert f"\r{stage}" in stderr and "/s]" in stderr, (stage, stderr)

@@ -84,7 +84,7 @@ def test_batches_change_no_bit(tmp_path: Path, wordllama: Path, monkeypatch: pyt
     assert run(tmp_path, wordllama, records).tobytes() == whole.tobytes()
 
 
-def test_a_changed_threshold_does_not_embed_again() -> None:
+def test_a_changed_threshold_does_not_rerun_the_embedding() -> None:
     stages = read_yaml(DAG)["stages"]
     embed, dedup = stages["embed_instructions"], stages["semantic_dedup"]
     assert "data/instructions/vectors.npy" in embed["outs"] and "data/instructions/vectors.npy" in dedup["deps"]
@@ -93,20 +93,20 @@ def test_a_changed_threshold_does_not_embed_again() -> None:
     assert "src/lemur/instructions/semantic_dedup.py" not in embed["deps"]
 
 
-def test_nothing_to_embed(tmp_path: Path, wordllama: Path) -> None:
+def test_empty_input_and_empty_text(tmp_path: Path, wordllama: Path) -> None:
     assert run(tmp_path, wordllama, []).shape == (0, 16)
     vectors = run(tmp_path, wordllama, [chat("", "x")])
     assert not vectors.any()
 
 
-def test_the_source_is_needed(tmp_path: Path) -> None:
+def test_a_left_out_source_is_an_error(tmp_path: Path) -> None:
     none = fetched(tmp_path / "none", "embedding_model", {})
     for kind in ("wordllama", "sentence_transformers"):
         with pytest.raises(ValueError, match=r"place 'none' of source embedding_model has no such model"):
             run(tmp_path, none, [], kind=kind)
 
 
-def test_the_model_of_another_kind(tmp_path: Path, wordllama: Path) -> None:
+def test_a_model_of_the_wrong_kind_is_an_error(tmp_path: Path, wordllama: Path) -> None:
     with pytest.raises(ValueError, match=r"set fetch\.embedding_model\.place"):
         run(tmp_path, wordllama, [], kind="sentence_transformers")
 

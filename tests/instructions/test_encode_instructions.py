@@ -42,7 +42,7 @@ MESSAGES = chat(
 
 
 def render(messages: Sequence[Record], *, generation_prompt: bool) -> str:
-    """The text of a conversation, written a second time."""
+    """The text of a conversation: an independent implementation of the template."""
     turns = [f"<|im_start|>{m['role']}\n{m['content'].strip()}<|im_end|>\n" for m in messages]
     return "".join(["<s>", *turns, "<|im_start|>assistant\n" if generation_prompt else ""])
 
@@ -52,7 +52,7 @@ def encode(tokenizer: ChatTokenizer, messages: Sequence[Record]) -> tuple[np.nda
     return encoded.ids, encoded.loss
 
 
-def test_the_text_is_lemurs() -> None:
+def test_rendered_text_equals_lemur_chats() -> None:
     assert render(MESSAGES[:3], generation_prompt=True) == (
         "<s><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWho sat?<|im_end|>\n"
         "<|im_start|>assistant\nThe cat.\n\nIt sat.<|im_end|>\n<|im_start|>assistant\n"
@@ -118,7 +118,7 @@ def test_packing_loses_nothing(lengths: list[int], open_sequences: int, pack: bo
     packer = Packer(20, open_sequences, pack=pack)
     pieces = [Piece(np.full(n, i + 1, np.uint32), np.ones(n, np.uint8), i % 7) for i, n in enumerate(lengths)]
     records = [record for piece in pieces for record in packer.add(piece)] + list(packer.finish())
-    found: dict[int, int] = {}
+    size_by_token: dict[int, int] = {}
     for record in records:
         segments = record["segments"]
         assert (np.diff(segments[segments > 0].astype(int)) >= 0).all()
@@ -127,15 +127,15 @@ def test_packing_loses_nothing(lengths: list[int], open_sequences: int, pack: bo
             (token,) = set(record["tokens"][place].tolist())
             assert record["positions"][place].tolist() == list(range(int(place.sum())))
             assert set(record["sources"][place].tolist()) == {(token - 1) % 7}
-            assert token not in found
-            found[token] = int(place.sum())
+            assert token not in size_by_token
+            size_by_token[token] = int(place.sum())
         assert not record["loss"][segments == 0].any()
-    assert found == {i + 1: n for i, n in enumerate(lengths)}
+    assert size_by_token == {i + 1: n for i, n in enumerate(lengths)}
     if not pack:
         assert len(records) == len(lengths)
 
 
-def test_a_piece_beyond_the_length_is_refused() -> None:
+def test_a_piece_longer_than_the_sequence_is_refused() -> None:
     with pytest.raises(ValueError, match="has 5 tokens; 1 to 4"):
         list(Packer(4, 1).add(Piece(np.ones(5, np.uint32), np.ones(5, np.uint8), 0)))
 
@@ -192,7 +192,7 @@ turns = st.sampled_from(
     st.booleans(),
     st.integers(16, 90),
 )
-def test_tokens_in_are_tokens_out_and_tokens_dropped_for_a_reason(
+def test_tokens_in_equal_tokens_out_plus_dropped(
     tmp_path_factory: pytest.TempPathFactory,
     base: Path,
     chat_folder: Path,
@@ -220,12 +220,12 @@ def test_tokens_in_are_tokens_out_and_tokens_dropped_for_a_reason(
     assert sum(len(set(record["segments"].tolist()) - {0}) for record in packed) == report["out"]
 
 
-def test_too_long_can_be_dropped(tmp_path: Path, base: Path) -> None:
+def test_too_long_conversations_can_be_dropped(tmp_path: Path, base: Path) -> None:
     shards, report = run(tmp_path, base, [chat("the cat", "sat", "the user", "asks " * 60)], too_long="drop")
     assert (len(shards), report["tokens"]["out"], report["dropped"]) == (0, 0, {"too_long": 1})
 
 
-def test_the_same_bytes_again(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_run_gives_the_same_bytes(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records = [chat(f"the cat {i}", "sat on the mat " * (i % 5 + 1)) for i in range(30)]
     first, _ = run(tmp_path / "a", base, records)
     monkeypatch.setattr("lemur.instructions.encode_instructions.BATCH", 7)

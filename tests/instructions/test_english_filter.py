@@ -96,7 +96,7 @@ def single(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     return detect
 
 
-def test_verdicts_equal_langdetects_own_seeded_calls(single: Callable[[str], str]) -> None:
+def test_verdicts_equal_seeded_langdetect(single: Callable[[str], str]) -> None:
     texts = multilingual()
     expected = [single(text) for text in texts]
     order = list(range(len(texts)))
@@ -106,7 +106,7 @@ def test_verdicts_equal_langdetects_own_seeded_calls(single: Callable[[str], str
     assert [detector.verdict(text) for text in texts] == expected  # from the cache
 
 
-def test_the_cache_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch, single: Callable[[str], str]) -> None:
+def test_the_cache_evicts_the_oldest(monkeypatch: pytest.MonkeyPatch, single: Callable[[str], str]) -> None:
     monkeypatch.setattr("lemur.instructions.english.language._CACHED", 3)
     texts = multilingual()[:20]
     detector = Detector(0)
@@ -178,7 +178,7 @@ def test_rules(tmp_path: Path) -> None:
         ("label_not_english", "fr", None),
         ("not_english", "ru", None),
     ]
-    # Labelled: six; by detection right on three, wrong on both deceptive oasst1 labels; the run makes `mixed` a miss.
+    # Six are labelled: detection is wrong only on the two misleading oasst1 labels; the run makes `mixed` a miss too.
     gold = report["gold"]
     assert (gold["langdetect"]["true_positive"], gold["langdetect"]["true_negative"]) == (3, 1)
     assert (gold["langdetect"]["false_positive"], gold["langdetect"]["false_negative"]) == (1, 1)
@@ -220,11 +220,11 @@ def test_workers_and_chunks_change_no_byte(tmp_path: Path, monkeypatch: pytest.M
     assert all(output == outputs[0] for output in outputs[1:])
 
 
-def test_a_line_that_is_not_json_is_named(tmp_path: Path) -> None:
+def test_the_error_for_invalid_json_names_the_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"in\.jsonl: the line at byte 0 is not JSON .*; run the stage"):
         run(tmp_path, [], broken='{"id": \n')
 
 
-def test_a_source_without_a_rule_stops(tmp_path: Path) -> None:
+def test_a_source_without_a_rule_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"english_filter\.sources has no 'chatlogs'"):
         run(tmp_path, [chat(ENGLISH, "x", source="chatlogs")])

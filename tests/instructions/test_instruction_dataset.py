@@ -1,4 +1,4 @@
-"""Stage `instruction_dataset`: what `datasets.load_dataset` opens is what went in, and the card says what it is."""
+"""Stage `instruction_dataset`: `datasets.load_dataset` returns the input, and the card describes it."""
 
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def run(tmp_path: Path, records: list[Any], place: str = "bundled") -> Path:
     return tmp_path / "set"
 
 
-def test_datasets_opens_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_datasets_opens_the_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     from datasets import load_dataset
 
@@ -68,7 +68,7 @@ def test_datasets_opens_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert list(loaded["train"]) == RECORDS
 
 
-def test_datasets_does_not_take_the_last_build_out_of_its_cache(
+def test_datasets_does_not_serve_the_previous_build_from_its_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -92,7 +92,7 @@ def test_the_card_names_sources_terms_and_counts(tmp_path: Path) -> None:
     assert card.endswith("\n\nnot checked: mmlu (ignored); ds1000, webarena (no items to compare with).\n")
 
 
-def test_the_card_says_what_a_place_means(tmp_path: Path) -> None:
+def test_the_card_explains_the_places(tmp_path: Path) -> None:
     cards = {
         place: (run(tmp_path / place, RECORDS, place) / "README.md").read_text(encoding="utf-8")
         for place in ("bundled", "mirror", "hub")
@@ -100,7 +100,7 @@ def test_the_card_says_what_a_place_means(tmp_path: Path) -> None:
     assert "written for this project" in cards["bundled"]
     assert "in its place; its manifest.yaml says what (evol_codealpaca, oasst1, sharegpt)." in cards["mirror"]
     assert "not the original data set" not in cards["hub"]
-    # Whose terms bind the original files says nothing of what stands in for them.
+    # The terms of the original files do not apply to substitutes.
     assert [place for place, card in cards.items() if "shared by them" in card] == ["hub"]
 
 

@@ -1,4 +1,4 @@
-"""`embed_instructions` with torch: INSTRUCTOR's vectors as its own wrapper gives them; MiniLM out of its package."""
+"""`embed_instructions` with torch: the vectors of INSTRUCTOR's own wrapper, and MiniLM from its package."""
 
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ TEXTS = [
     "write a function",
     "",
     "what is the capital of france? please",
-    "xyz " * 100,  # longer than the model reads
+    "xyz " * 100,  # longer than the model's input
 ]
-# First four dimensions from the released wrapper: InstructorEmbedding 1.0.1 with sentence-transformers 2.2.2,
+# The first four dimensions from the released wrapper: InstructorEmbedding 1.0.1 with sentence-transformers 2.2.2,
 # transformers 4.48.3 and torch 2.13.0, on the folder that `tiny_instructor` writes.
 WRAPPER = [
     [-0.42232484, -0.10529135, -0.13924487, -0.19351122],
@@ -67,7 +67,7 @@ def embed(tmp_path: Path, folder: Path, texts: list[str], **changes: Any) -> np.
     return vectors
 
 
-def test_the_vectors_are_the_wrappers(tmp_path: Path, model: Path) -> None:
+def test_vectors_equal_the_wrappers(tmp_path: Path, model: Path) -> None:
     vectors = embed(tmp_path, source(tmp_path, model), TEXTS)
     np.testing.assert_allclose(vectors[:, :4], WRAPPER, atol=1e-6, rtol=0)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
@@ -85,15 +85,15 @@ def test_the_prompt_matters_and_is_not_pooled(tmp_path: Path, model: Path) -> No
         assert (np.abs(vectors - wrong).max(axis=1)[:4] > 0.01).all()
 
 
-def test_a_tokenizer_that_counts_the_closing_blank_is_refused(tmp_path: Path) -> None:
+def test_a_tokenizer_that_counts_the_trailing_blank_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     folder = source(tmp_path, tiny_instructor(tmp_path / "model", strip=False))
-    with pytest.raises(ValueError, match="pools other tokens than the text's"):
+    with pytest.raises(ValueError, match="does not pool exactly the text's tokens"):
         embed(tmp_path, folder, TEXTS)
 
 
-def test_a_prompt_that_joins_with_the_text_is_refused(tmp_path: Path, model: Path) -> None:
-    with pytest.raises(ValueError, match="end it with a blank"):
+def test_a_prompt_that_merges_with_the_text_is_refused(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ValueError, match="end the prompt with a blank"):
         embed(tmp_path, source(tmp_path, model), TEXTS, prompt="Represent some")  # "someHow" is one token
 
 

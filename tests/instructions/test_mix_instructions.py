@@ -45,7 +45,7 @@ def ids(records: list[Any]) -> list[str]:
     return [record["id"] for record in records]
 
 
-def test_all_are_taken(tmp_path: Path) -> None:
+def test_null_takes_all_conversations(tmp_path: Path) -> None:
     mixed, rejects, report = run(tmp_path, TEXT, CODE)
     assert sorted(ids(mixed)) == sorted(ids(TEXT + CODE))
     assert not rejects
@@ -86,7 +86,7 @@ def test_overlap_is_removed_or_reported(tmp_path: Path) -> None:
     assert report["overlaps"]["shown"][0]["action"] == "reported"
 
 
-def test_compared_with_the_papers_benchmarks_and_their_rephrased_forms() -> None:
+def test_params_name_the_papers_benchmarks_and_their_rephrased_forms() -> None:
     names = set(current_blocks()["mix_instructions"]["benchmarks"])
     single_turn = {"mmlu", "bbh", "gsm8k", "humaneval", "mbpp", "spider", "multipl_e", "ds1000"}
     agents = {name for name in names if name.startswith(("mint_", "intercode_"))} | {"webarena", "robocodegen"}
@@ -94,6 +94,6 @@ def test_compared_with_the_papers_benchmarks_and_their_rephrased_forms() -> None
     assert names == single_turn | agents | {f"rephrased_{name}" for name in ("mmlu", "gsm8k", "humaneval")}
 
 
-def test_a_source_without_a_number_stops(tmp_path: Path) -> None:
+def test_a_source_without_a_number_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"mix_instructions\.sources has no 'chatlogs'"):
         run(tmp_path, [chat("q", "a", source="chatlogs")], [])

@@ -138,7 +138,7 @@ def test_duplicates(tmp_path: Path) -> None:
     assert [reject["reason"] for reject in rejects] == ["duplicate_id"]
 
 
-def test_what_only_a_repeated_id_dropped_is_no_duplicate(tmp_path: Path) -> None:
+def test_content_dropped_for_a_repeated_id_is_kept_under_another_id(tmp_path: Path) -> None:
     other = [Q, ("gpt", "A ghost of the Romans.")]
     files = sharegpt([Q, A], other, other, ids=True)
     files["sharegpt"]["a.json"][1][2]["id"] = "another"
@@ -155,7 +155,7 @@ def test_ids_do_not_depend_on_order(tmp_path: Path) -> None:
     assert {r["id"]: r for r in first} == {r["id"]: r for r in second}
 
 
-def test_too_many_bad_records_stop(tmp_path: Path) -> None:
+def test_too_many_bad_records_are_an_error(tmp_path: Path) -> None:
     lines = '{"id": 1}\n' * 3 + json.dumps(
         {"messages": [{"role": r, "content": "x" * 20} for r in ("user", "assistant")]}
     )
@@ -197,7 +197,7 @@ def test_python_is_verified_in_the_sandbox(tmp_path: Path) -> None:
     assert "AssertionError" in rejects[0]["detail"]
 
 
-def test_only_answers_that_pass_their_own_tests(tmp_path: Path) -> None:
+def test_only_answers_that_pass_their_own_tests_are_kept(tmp_path: Path) -> None:
     if why_unavailable():
         pytest.skip(why_unavailable())
     rows = [
@@ -212,7 +212,7 @@ def test_only_answers_that_pass_their_own_tests(tmp_path: Path) -> None:
     assert report["sources"]["evol_codealpaca"]["out"] == 3  # other sources are not judged
 
 
-def test_without_running(tmp_path: Path) -> None:
+def test_verify_without_running(tmp_path: Path) -> None:
     files = {"verified_python": {"a.jsonl": ("problems", PROBLEMS, {})}}
     kept, rejects, _ = run(tmp_path / "drop", files, verify="drop")
     assert not kept

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lemur.core.records import read_jsonl, write_jsonl
 from lemur.instructions.dedup.near_duplicates import similarity
 from lemur.instructions.dedup.vectors import WordLlama
-from lemur.instructions.embed_instructions import folded
+from lemur.instructions.embed_instructions import fold
 from lemur.instructions.semantic_dedup import Params, semantic_dedup
 from lemur.sources.fetched import load
 from tests.instructions.builders import chat, fetched
@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> WordLlama:
 
 
 def embed(model: WordLlama, texts: Sequence[str]) -> np.ndarray:
-    return model.encode([folded(text) for text in texts])
+    return model.encode([fold(text) for text in texts])
 
 
 def dropped(folder: Path, texts: Sequence[str], vectors: np.ndarray, block: int = 64) -> list[str]:
@@ -48,22 +48,22 @@ def dropped(folder: Path, texts: Sequence[str], vectors: np.ndarray, block: int 
     return [reject["record"]["messages"][0]["content"] for reject in rejects]
 
 
-def test_what_is_found_by_kind(tmp_path: Path, model: WordLlama) -> None:
-    """The numbers of docs/instruction_data.md: of how many pairs of a kind one side goes."""
+def test_pairs_dropped_by_kind(tmp_path: Path, model: WordLlama) -> None:
+    """The numbers of docs/instruction_data.md: by kind, the pairs of which one side is dropped."""
 
     def cosine(left: str, right: str) -> float:
         vectors = embed(model, (left, right))
         return float(similarity(vectors[:1], vectors[1:])[0])
 
-    found: dict[str, tuple[int, int]] = {}
+    dropped_pairs: dict[str, tuple[int, int]] = {}  # by kind: dropped, all
     pairs = {**duplicates(), "just below": just_below(cosine, THRESHOLD, 0.005), "different": DIFFERENT}
     for kind, of_kind in pairs.items():
-        gone = [len(dropped(tmp_path, pair, embed(model, pair))) for pair in of_kind]
-        assert gone == [cosine(*pair) > THRESHOLD for pair in of_kind]
-        found[kind] = sum(gone), len(of_kind)
+        counts = [len(dropped(tmp_path, pair, embed(model, pair))) for pair in of_kind]
+        assert counts == [cosine(*pair) > THRESHOLD for pair in of_kind]
+        dropped_pairs[kind] = sum(counts), len(of_kind)
     below = [cosine(*pair) for pair in pairs["just below"]]
     assert all(THRESHOLD - 0.005 < value <= THRESHOLD for value in below)
-    assert found == {
+    assert dropped_pairs == {
         "case": (12, 12),
         "white space": (12, 12),
         "politeness": (4, 8),

@@ -1,4 +1,4 @@
-"""Every schema's reader: what it takes, and what becomes a `BadRecord`."""
+"""The reader of every schema: records it accepts, and records that become a `BadRecord`."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ def good(items: list[Any]) -> list[RawConversation]:
 PAIR = (("user", "Q"), ("assistant", "A"))
 
 
-def told(*turns: tuple[str, str]) -> list[dict[str, str]]:
+def as_messages(*turns: tuple[str, str]) -> list[dict[str, str]]:
     return [{"role": role, "content": content} for role, content in turns]
 
 
@@ -34,7 +34,7 @@ WITH_INPUT = (("user", "Q\n\nI"), ("assistant", "A"))
 HISTORY = (("user", "q"), ("assistant", "a"), *PAIR)
 SHAREGPT = {"id": "x", "conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]}
 ORCA = {"id": "flan.1", "system_prompt": "", "question": "Q", "response": "A"}
-ORCA_PAIR = {"input": {"messages": told(PAIR[0])}, "preferred_output": told(PAIR[1])}
+ORCA_PAIR = {"input": {"messages": as_messages(PAIR[0])}, "preferred_output": as_messages(PAIR[1])}
 QIA = {"instruction": "Q", "input": "I", "output": "A"}
 
 
@@ -43,7 +43,7 @@ QIA = {"instruction": "Q", "input": "I", "output": "A"}
     [
         ("sharegpt", "a.json", SHAREGPT, (("human", "Q"), ("gpt", "A"))),
         ("chatlogs", "a.jsonl", SHAREGPT, (("human", "Q"), ("gpt", "A"))),
-        ("chatlogs", "a.jsonl", {"messages": told(*PAIR)}, PAIR),
+        ("chatlogs", "a.jsonl", {"messages": as_messages(*PAIR)}, PAIR),
         ("openorca", "a.jsonl", ORCA, (("system", ""), *PAIR)),
         ("openorca_pairs", "a.jsonl", ORCA_PAIR, PAIR),
         ("evol_instruct", "a.json", {"instruction": "Q", "output": "A"}, PAIR),
@@ -51,7 +51,7 @@ QIA = {"instruction": "Q", "input": "I", "output": "A"}
         ("gpteacher", "a.json", {"instruction": "Q", "input": "I", "response": "A"}, WITH_INPUT),
         ("alpaca", "a.json", {**QIA, "input": ""}, PAIR),
         ("dolly", "a.jsonl", {"index": "0", **QIA, "category": "qa"}, WITH_INPUT),
-        ("messages", "a.jsonl", {"id": 7, "messages": told(*PAIR)}, PAIR),
+        ("messages", "a.jsonl", {"id": 7, "messages": as_messages(*PAIR)}, PAIR),
         ("oaast_history", "a.json", {**QIA, "input": "", "history": [["q", "a"]]}, HISTORY),
         ("oaast_history", "a.json", {**QIA, "input": "", "history": '[["q", "a"]]'}, HISTORY),
     ],
@@ -75,7 +75,7 @@ def test_problem_carries_its_program(tmp_path: Path) -> None:
     assert item.licence == "CC0-1.0"
 
 
-def test_broken_lines_are_named(tmp_path: Path) -> None:
+def test_bad_records_name_their_line(tmp_path: Path) -> None:
     lines = [
         b'{"instruction": "Q", "output": "A"}',
         b'{"instruction": "Q", "output": ',
@@ -106,7 +106,7 @@ def test_a_list_longer_than_one_chunk(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [item.turns for item in items] == [(("user", r["instruction"]), ("assistant", r["output"])) for r in rows]
 
 
-def test_lines_named_as_a_list(tmp_path: Path) -> None:
+def test_json_lines_in_a_json_file(tmp_path: Path) -> None:
     lines = '{"instruction": "Q", "output": "A"}\n{"instruction": "Q"}\n'
     first, second = read_all(tmp_path, "evol_instruct", "a.json", lines)
     assert (first.where, first.turns) == ("a.json:1", PAIR)
@@ -114,13 +114,13 @@ def test_lines_named_as_a_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ['[{"instruction": "Q", "output": "A"}, {"instr', '"instruction"', ""])
-def test_a_damaged_list_stops(tmp_path: Path, content: str) -> None:
+def test_a_damaged_list_is_an_error(tmp_path: Path, content: str) -> None:
     with pytest.raises(ValueError, match=r"a\.json"):
         read_all(tmp_path, "evol_instruct", "a.json", content)
 
 
 def test_unknown_schema(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'wikitext' is no conversation schema"):
+    with pytest.raises(ValueError, match="'wikitext' is not a conversation schema"):
         read_all(tmp_path, "wikitext", "a.txt", "x")
 
 

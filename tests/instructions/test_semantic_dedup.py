@@ -1,4 +1,4 @@
-"""Stage `semantic_dedup` and the exact search below it."""
+"""Stage `semantic_dedup` and its exact search."""
 
 import random
 import tracemalloc
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemur.core.records import read_json, read_jsonl, write_jsonl
-from lemur.instructions.dedup.near_duplicates import StoredVectors, find, similarity
+from lemur.instructions.dedup.near_duplicates import StoredVectors, find_duplicates, similarity
 from lemur.instructions.dedup.unit_vectors import unit
 from lemur.instructions.semantic_dedup import Params, semantic_dedup
 from tests.instructions.builders import chat
@@ -44,41 +44,41 @@ def brute_force(vectors: np.ndarray, threshold: float) -> dict[int, int]:
 @given(st.integers(0, 120), st.integers(0, 10_000), st.sampled_from([1, 3, 16, 64, 500]))
 def test_equal_to_brute_force_for_any_block(count: int, seed: int, block: int) -> None:
     vectors = planted(count, 24, seed)
-    found = find(vectors, threshold=0.95, near_margin=0.01, block=block)
-    assert {row: other for row, (other, _) in found.duplicate_of.items()} == brute_force(vectors, 0.95)
-    assert all(0.94 <= value <= 0.96 for _, _, value in found.near)
-    assert sorted(found.near) == sorted(find(vectors, threshold=0.95, near_margin=0.01, block=1000).near)
+    result = find_duplicates(vectors, threshold=0.95, near_margin=0.01, block=block)
+    assert {row: other for row, (other, _) in result.duplicate_of.items()} == brute_force(vectors, 0.95)
+    assert all(0.94 <= value <= 0.96 for _, _, value in result.near)
+    assert sorted(result.near) == sorted(find_duplicates(vectors, threshold=0.95, near_margin=0.01, block=1000).near)
 
 
-def test_stored_vectors_are_not_held(tmp_path: Path) -> None:
+def test_stored_vectors_do_not_stay_in_memory(tmp_path: Path) -> None:
     vectors = planted(3000, 256, 3)
     np.save(tmp_path / "vectors.npy", vectors)
     rows = random.Random(1).sample(range(3000), 2900)
     tracemalloc.start()
-    found = find(StoredVectors(tmp_path / "vectors.npy", rows), threshold=0.95, block=64)
+    result = find_duplicates(StoredVectors(tmp_path / "vectors.npy", rows), threshold=0.95, block=64)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found == find(vectors[rows], threshold=0.95, block=512)
-    assert len(found.duplicate_of) > 100
+    assert result == find_duplicates(vectors[rows], threshold=0.95, block=512)
+    assert len(result.duplicate_of) > 100
     assert peak < 0.5 * vectors[rows].nbytes
 
 
 @pytest.mark.parametrize(
     "vectors", [np.zeros((2, 3)), np.zeros(6, np.float32), np.asfortranarray(np.zeros((2, 3), "f4"))]
 )
-def test_vectors_of_another_layout(tmp_path: Path, vectors: np.ndarray) -> None:
+def test_vectors_with_the_wrong_layout_are_refused(tmp_path: Path, vectors: np.ndarray) -> None:
     np.save(tmp_path / "vectors.npy", vectors)
     with pytest.raises(ValueError, match=r"vectors\.npy: .* float32 \[conversations, dimension\] is expected"):
         StoredVectors(tmp_path / "vectors.npy", [0])
 
 
-def test_the_threshold_itself_stays() -> None:
+def test_similarity_equal_to_the_threshold_is_kept() -> None:
     vectors = np.array([[1, 0], [0.95, np.sqrt(1 - 0.95**2)], [0.950002, np.sqrt(1 - 0.950002**2)]], np.float32)
-    assert set(find(vectors, threshold=0.95, block=16).duplicate_of) == {2}
+    assert set(find_duplicates(vectors, threshold=0.95, block=16).duplicate_of) == {2}
 
 
 def test_zero_vectors_are_no_duplicates() -> None:
-    assert not find(np.zeros((3, 8), np.float32), threshold=0.5).duplicate_of
+    assert not find_duplicates(np.zeros((3, 8), np.float32), threshold=0.5).duplicate_of
 
 
 def run(tmp_path: Path, records: list[Any], vectors: np.ndarray, **changes: Any) -> tuple[list[Any], list[Any], Any]:
@@ -90,7 +90,7 @@ def run(tmp_path: Path, records: list[Any], vectors: np.ndarray, **changes: Any)
     return list(read_jsonl(out["kept"])), list(read_jsonl(out["rejects"])), read_json(out["report"])
 
 
-def test_the_richest_conversation_stays(tmp_path: Path) -> None:
+def test_the_longest_conversation_is_kept(tmp_path: Path) -> None:
     records = [
         chat("q", "short"),
         chat("q", "a longer answer"),
@@ -106,7 +106,7 @@ def test_the_richest_conversation_stays(tmp_path: Path) -> None:
     assert (report["in"], report["compared"], report["passed_without_comparison"]) == (5, 4, 1)
 
 
-def test_the_verified_answer_stays(tmp_path: Path) -> None:
+def test_the_verified_answer_is_kept(tmp_path: Path) -> None:
     records = [chat("q", "a longer answer", source="evol_codealpaca"), chat("q", "short", source="verified_python")]
     kept, _, _ = run(tmp_path, records, np.ones((2, 1), np.float32), sources=["evol_codealpaca", "verified_python"])
     assert kept == [records[1]]
@@ -128,17 +128,17 @@ def test_order_and_block_change_no_byte(tmp_path: Path) -> None:
     assert outputs[0] == outputs[1] == outputs[2]
 
 
-def test_identical_conversations_leave_one(tmp_path: Path) -> None:
+def test_one_of_identical_conversations_is_kept(tmp_path: Path) -> None:
     kept, rejects, _ = run(tmp_path, [chat("q", "a")] * 3, np.ones((3, 1), np.float32))
     assert (len(kept), len(rejects)) == (1, 2)
 
 
-def test_vectors_of_another_file(tmp_path: Path) -> None:
+def test_vectors_of_another_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has 2 rows"):
         run(tmp_path, [chat("q", "a")], np.ones((2, 1), np.float32))
 
 
-def test_vectors_without_a_compared_source(tmp_path: Path) -> None:
+def test_a_compared_source_without_vectors_is_an_error(tmp_path: Path) -> None:
     records = [chat("q", "a"), chat("q", "a", source="chatlogs")]
     vectors = np.array([[1], [0]], np.float32)
     with pytest.raises(ValueError, match=r"no vector of chatlogs; add it to embed_instructions\.sources"):
@@ -159,6 +159,6 @@ def test_the_same_pair_of_instructions_is_shown_once(tmp_path: Path) -> None:
     ]
 
 
-def test_sources_of_two_groups(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not of one group"):
+def test_sources_of_two_groups_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not all in one group"):
         run(tmp_path, [], np.ones((0, 1), np.float32), sources=["sharegpt", "evol_code_80k"])

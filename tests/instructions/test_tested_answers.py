@@ -1,4 +1,4 @@
-"""Programs made of an answer and the tests found with it, run in the sandbox."""
+"""Programs built from an answer and its tests, run in the sandbox."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def test_every_kind_of_test_runs(question: str, answer: str) -> None:
     "answer",
     [
         fenced(DOUBLE),
-        fenced("assert 1 + 1 == 2"),  # nothing of its own
+        fenced("assert 1 + 1 == 2"),  # tests nothing that the answer defines
         fenced(f"{DOUBLE}\n\nassert True"),
         fenced("def half(x):\n    assert x % 2 == 0\n    return x // 2"),  # a precondition, not a test
         fenced(f"{DOUBLE}\n\ndef check(x):\n    assert double(x)"),  # never called
@@ -67,7 +67,7 @@ def test_every_kind_of_test_runs(question: str, answer: str) -> None:
         "```python\ndef broken(:\n    assert broken\n```",
     ],
 )
-def test_no_test_no_program(answer: str) -> None:
+def test_an_answer_without_tests_gives_no_program(answer: str) -> None:
     assert program("q", answer) is None
 
 

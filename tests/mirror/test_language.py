@@ -9,7 +9,7 @@ import pytest
 from langdetect import DetectorFactory, LangDetectException, detect
 
 from lemur.core.records import read_jsonl, write_jsonl
-from lemur.instructions.english.judging import judged_text
+from lemur.instructions.english.judging import text_to_judge
 from lemur.instructions.english.language import NO_FEATURES
 from lemur.instructions.english_filter import Params, english_filter
 from tests.instructions.builders import chat
@@ -35,7 +35,7 @@ def test_10000_verdicts_are_those_of_single_seeded_calls(tmp_path: Path, monkeyp
     assert len(set(texts)) > 9_000
     assert len(texts) == 10_000
     records = [chat(text, "An answer.") for text in texts]
-    assert [judged_text(record) for record in records] == texts
+    assert [text_to_judge(record) for record in records] == texts
     monkeypatch.setenv("LEMUR_WORKERS", "2")
     write_jsonl(tmp_path / "in.jsonl", random.Random(1).sample(records, len(records)))
     # With these parameters the reject names each verdict but `en`.

@@ -255,5 +255,5 @@ def test_a_scale_that_is_not_known_or_sets_what_is_no_parameter(
     for read in (scale.differences, scale.leaves, lambda name: data_plan.plan(name, cores=1, hours=1.0)):
         with pytest.raises(SystemExit, match=r"^odd\.yaml: not in params\.yaml: mmlu\.shotz$"):
             read("odd")
-        with pytest.raises(SystemExit, match=r"^scale 'huge' is not known; there are demo, odd$"):
+        with pytest.raises(SystemExit, match=r"^scale 'huge' is not known; the scales are demo, odd$"):
             read("huge")

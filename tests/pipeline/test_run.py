@@ -40,7 +40,7 @@ def test_params_that_are_no_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     params = tmp_path / "params.yaml"
     params.write_text("fetch: {oasst1: [")
     monkeypatch.setattr(validation, "PARAMS", params)
-    with pytest.raises(SystemExit, match=r"(?s)params\.yaml is not YAML: .*line 2"):
+    with pytest.raises(SystemExit, match=r"(?s)params\.yaml is not valid YAML: .*line 2"):
         validate_all({"stages": {}})
 
 

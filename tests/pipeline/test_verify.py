@@ -165,5 +165,5 @@ def test_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         assert lockfile.other_profile(other, other) == "", "of no x86-64 processor"
     monkeypatch.setattr(processor.platform, "machine", lambda: "aarch64")
     processor.CPU_INFO.write_text("processor\t: 0\n")
-    assert lockfile.other_profile(LOCK, LOCK).endswith("AVX2 and FMA, this is aarch64")
+    assert lockfile.other_profile(LOCK, LOCK).endswith("AVX2 and FMA; this one is aarch64")
     assert processor.name() == "aarch64"

@@ -67,7 +67,7 @@ def test_every_scale_can_be_planned_and_others_are_named():
     for scale in names():
         found = plan(scale, cores=2, hours=1.0)
         assert found["total"]["tokens"] == pytest.approx(found["total_tokens"])
-    with pytest.raises(SystemExit, match=r"'huge' is not known; there are demo, .*paper, small, tiny"):
+    with pytest.raises(SystemExit, match=r"'huge' is not known; the scales are demo, .*paper, small, tiny"):
         plan("huge", cores=1, hours=1.0)
 
 

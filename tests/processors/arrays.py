@@ -7,7 +7,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from lemur.corpus.dedup.minhash import band_keys, shingles, signatures
-from lemur.instructions.dedup.near_duplicates import find
+from lemur.instructions.dedup.near_duplicates import find_duplicates
 from lemur.instructions.dedup.unit_vectors import unit
 from lemur.instructions.dedup.vectors import WordLlama
 from lemur.instructions.english.language import Detector
@@ -32,7 +32,7 @@ def arrays(work: Path) -> Iterator[tuple[str, bytes]]:
     base = unit(rng.standard_normal((40, 256)))
     close = unit(np.repeat(base, 30, axis=0) + 0.02 * rng.standard_normal((1200, 256)))
     for name, rows in (("embeddings", vectors), ("close vectors", close)):
-        verdicts = find(rows, threshold=0.95, near_margin=0.01, block=256)
+        verdicts = find_duplicates(rows, threshold=0.95, near_margin=0.01, block=256)
         yield f"duplicates among {name}", repr((verdicts.duplicate_of, verdicts.near)).encode()
 
     minhashes = signatures([shingles(each, 5) for each in texts], 112, 0)

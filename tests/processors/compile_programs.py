@@ -50,8 +50,8 @@ def compile_programs() -> None:
     tokens, lengths = np.ones((ROWS, LENGTH), np.int32), np.full(ROWS, LENGTH, np.int32)
     programs.each_token(tokens)
     programs.next_token(None, tokens, lengths)
-    beginning = jax.tree.map(lambda part: np.repeat(part, ROWS, 0), programs.beginning(tokens[:1], LENGTH))
-    programs.next_token(beginning, tokens, lengths)
+    prefix = jax.tree.map(lambda part: np.repeat(part, ROWS, 0), programs.prefix_cache(tokens[:1], LENGTH))
+    programs.next_token(prefix, tokens, lengths)
     for temperature in (0.0, 0.7):
         texts = programs.generate(
             None, tokens, lengths, np.zeros((ROWS, 2), np.uint32), temperature, cache_length=4 * LENGTH

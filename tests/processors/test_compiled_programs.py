@@ -32,7 +32,7 @@ def test_programs_are_made_alike_everywhere(tmp_path: Path) -> None:
     run_module(NATIVE, "tests.processors.compile_programs", str(tmp_path))
     ynnpacks, others = products(tmp_path)
     assert others == []
-    assert {"jit_step", "jit__each_token", "jit__next_token", "jit__start", "jit__go_on"} <= set(ynnpacks)
+    assert {"jit_step", "jit__each_token", "jit__next_token", "jit__first_token", "jit__decode"} <= set(ynnpacks)
     assert forbidden(tmp_path) == {}
 
 

@@ -1,4 +1,4 @@
-"""Inputs of the report as the other stages write them, small and plausible."""
+"""Small, plausible inputs of the report in the format of the other stages."""
 
 import math
 from pathlib import Path
@@ -16,7 +16,7 @@ PAPER = Path(__file__).parents[2] / "data/paper/tables.yaml"
 BITS = {"base": (1.9, 2.1), "lemur": (1.4, 2.2), "lemur_chat": (1.5, 2.3)}
 
 
-class Named(ReplayModel):
+class NamedModel(ReplayModel):
     def __init__(self, name: str) -> None:
         super().__init__({}, {})
         self._name = name
@@ -26,7 +26,7 @@ class Named(ReplayModel):
 
 
 def build(reports: Path, *, code_loss: float = 2.0) -> Path:
-    """Stage reports, curves and results below `reports`, which is returned."""
+    """Write stage reports, curves and results below `reports`, and return it."""
     stages, curves, results = reports / "stages", reports / "training", reports / "eval"
     _counts("normalise", {"oasst1": (40, {"bad_record": 3}), "openorca": (60, {})}).write(
         stages / "normalise.json", places={"oasst1": {"place": "bundled", "revision": "1"}}
@@ -86,7 +86,7 @@ def build(reports: Path, *, code_loss: float = 2.0) -> Path:
         "epochs": 0.0,
         "capped": True,
     }
-    # A user's own source, which the paper does not have.
+    # A user's own source, which is not in the paper.
     plan["rust"] = {
         "group": "code",
         "weight": 1.0,
@@ -176,4 +176,4 @@ def _result(results: Path, model: str, benchmark: str, row: Record) -> None:
     report = Report(benchmark, StageParams(), 1, 5, 200, 60, results={benchmark: row})
     if benchmark == "gsm8k":
         report.config = {"data": {"place": "bundled", "revision": "1", "sample": True}}
-    report.write(results / model / f"{benchmark}.json", Named(model))
+    report.write(results / model / f"{benchmark}.json", NamedModel(model))

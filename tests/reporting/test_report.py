@@ -1,4 +1,4 @@
-"""The report: same bytes for same inputs, reasons instead of zeros, and numbers that can be traced to their files."""
+"""The report: same bytes for same inputs, reasons instead of zeros, and numbers traceable to their files."""
 
 import csv
 import json
@@ -27,10 +27,10 @@ def make(reports: Path, tables: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = build(tmp_path_factory.mktemp("inputs"))
-    skip(found, "base", "humaneval", "no sandbox layer holds on this machine")
-    (found / "eval/lemur/gsm8k.json").unlink()
-    return found
+    reports = build(tmp_path_factory.mktemp("inputs"))
+    skip(reports, "base", "humaneval", "no sandbox layer holds on this machine")
+    (reports / "eval/lemur/gsm8k.json").unlink()
+    return reports
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def rows(summary: Path, name: str) -> list[dict[str, str]]:
 
 
 def test_another_process_writes_the_same_bytes(reports: Path, summary: Path, tmp_path: Path) -> None:
-    # Another hash seed, time zone, locale, folder and user's matplotlib settings.
+    # With another hash seed, time zone, locale, folder and matplotlib configuration.
     (tmp_path / "matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 33\nbackend: svg\n")
     code = (
         "import sys; from pathlib import Path; from tests.reporting.test_report import make; "
@@ -78,8 +78,8 @@ def test_a_skipped_or_missing_score_shows_its_reason_and_never_zero(summary: Pat
     assert "no sandbox layer holds" in table["Base (ours)"]["missing"]
     assert table["Lemur (ours)"]["gsm8k"] == ""
     assert "gsm8k: not run yet" in table["Lemur (ours)"]["missing"]
-    found = {row["model"]: row for row in json.loads((summary / "table3.json").read_text())["rows"]}
-    assert found["Base (ours)"]["humaneval"] == {
+    by_model = {row["model"]: row for row in json.loads((summary / "table3.json").read_text())["rows"]}
+    assert by_model["Base (ours)"]["humaneval"] == {
         "missing": "humaneval of Base skipped: no sandbox layer holds on this machine"
     }
     line = next(line for line in (summary / "report.md").read_text().splitlines() if line.startswith("| Base (ours)"))
@@ -92,11 +92,11 @@ def test_table_3_has_nine_rows_of_the_paper_and_three_of_ours(summary: Path) -> 
     assert [row["model"] for row in table[-3:]] == ["Base (ours)", "Lemur (ours)", "Lemur-Chat (ours)"]
     assert len(table) == 12
     assert float(table[-1]["mmlu"]) == 25.0
-    assert table[-1]["average"] == ""  # five benchmarks are not run yet
+    assert table[-1]["average"] == ""  # five benchmarks have not run yet
     assert "| 55.0 † |" in (summary / "report.md").read_text()
 
 
-def test_table_1_adds_up_over_the_sources_that_stand_for_a_dataset(summary: Path) -> None:
+def test_table_1_sums_over_the_sources_of_a_dataset(summary: Path) -> None:
     table = {row["dataset"]: row for row in rows(summary, "table1")}
     oasst = table["Open Assistant 1"]
     assert (oasst["ours_instances"], oasst["ours_rounds"], oasst["ours_prompt"]) == ("20", "1.5", "30.0")
@@ -107,20 +107,20 @@ def test_table_1_adds_up_over_the_sources_that_stand_for_a_dataset(summary: Path
 def test_table_1_explains_its_three_totals(reports: Path, tmp_path: Path) -> None:
     changed = tmp_path / "reports"
     shutil.copytree(reports, changed)
-    found = read_json(changed / "stages/encode_instructions.json")
+    counts = read_json(changed / "stages/encode_instructions.json")
     for source, reasons in {"oasst1": {"control_token_in_text": 3}, "openorca": {"too_long": 2}}.items():
-        row = found["sources"][source]
+        row = counts["sources"][source]
         row |= {"in": row["in"] + reasons.get("control_token_in_text", 0), "dropped": reasons}
         row["out"] = row["in"] - sum(reasons.values())
-    write_json(changed / "stages/encode_instructions.json", found)
+    write_json(changed / "stages/encode_instructions.json", counts)
     summary = make(changed, tmp_path / "summary")
     notes = json.loads((summary / "table1.json").read_text())["notes"]
     assert "Ours of Evol-CodeAlpaca: evol_code_80k, evol_codealpaca and verified_python together." in notes
     assert rows(summary, "table1")[-1]["ours_instances"] == "70"
     assert notes[-1] == (
-        "Three totals: 73 conversations in the exported data set; 70 in this table, which does not count those that "
-        "cannot be encoded (control_token_in_text 3); 68 encoded, without those that are counted here and of which "
-        "nothing fits (too_long 2)."
+        "Three totals: the exported data set has 73 conversations; this table counts 70, without those that cannot be "
+        "encoded (control_token_in_text 3); 68 are encoded, without those of this table that do not fit at all "
+        "(too_long 2)."
     )
 
 
@@ -133,11 +133,11 @@ def test_table_8_has_sixteen_sources_and_their_sums(summary: Path) -> None:
     assert float(table["All code"]["ours_weight"]) == pytest.approx(91.8)
     assert table["Books"]["ours_tokens"] == ""
     assert "no documents of this source in this build" in table["Books"]["missing"]
-    assert "so that others of their group give more: SQL." in (summary / "report.md").read_text()
+    assert "so other sources of their group give more: SQL." in (summary / "report.md").read_text()
     assert table["Python"]["paper_epochs"] == "2.98"
 
 
-def test_asked_and_got_of_the_base_mixture(summary: Path) -> None:
+def test_requested_and_reached_shares_of_the_base_mixture(summary: Path) -> None:
     table = {row["source"]: row for row in rows(summary, "base_mixture")}
     assert list(table) == ["python", "books", "refinedweb"]
     asked, got, capped = (table["refinedweb"][key] for key in ("asked", "got", "capped"))
@@ -151,12 +151,12 @@ def test_planted_duplicates_have_a_table(summary: Path) -> None:
     assert float(table["identifiers_renamed"]["recall"]) == 80.0
     assert (table["all copies"]["planted"], table["all copies"]["found"]) == ("15", "14")
     assert float(table["all copies"]["precision"]) == 95.0
-    # What is no duplicate has a count of those joined and no recall.
+    # A row that is not a duplicate counts the documents joined and has no recall.
     assert (table["half_of_another"]["copy"], table["half_of_another"]["found"]) == ("no", "1")
     assert table["half_of_another"]["recall"] == ""
 
 
-def test_counts_are_those_of_the_stage_reports(summary: Path) -> None:
+def test_counts_equal_those_of_the_stage_reports(summary: Path) -> None:
     table = {row["stage"]: row for row in rows(summary, "counts")}
     assert list(table) == [
         "normalise",
@@ -165,15 +165,15 @@ def test_counts_are_those_of_the_stage_reports(summary: Path) -> None:
         "encode_instructions",
         "clean_corpus",
         "dedup_corpus",
-    ]  # as the data passes
+    ]  # in the order of the data flow
     assert table["english_filter"]["reasons"] == "language 10, foreign_run 2"
     text = (summary / "report.md").read_text()
-    assert "replaced personal data in documents that it kept: email 3, ip_address 2." in text
+    assert "replaced personal data in the documents it kept: email 3, ip_address 2." in text
     for row in table.values():
         assert int(row["in"]) == int(row["out"]) + int(row["dropped"])
 
 
-def test_the_way_of_each_source(summary: Path) -> None:
+def test_the_funnel_of_each_source(summary: Path) -> None:
     table = {row["source"]: row for row in rows(summary, "funnel")}
     assert list(table) == ["oasst1", "openorca", "all"]
     assert [table["oasst1"][key] for key in ("read", "normalise", "english_filter", "mix_instructions")] == [
@@ -186,7 +186,7 @@ def test_the_way_of_each_source(summary: Path) -> None:
     assert table["all"]["read"] == "100"
 
 
-def test_what_each_rule_dropped_can_be_computed_with(summary: Path) -> None:
+def test_counts_of_each_rule_are_machine_readable(summary: Path) -> None:
     table = {row["source"]: row for row in json.loads((summary / "funnel.json").read_text())["rows"]}
     assert table["oasst1"]["dropped"] == {
         "normalise": {"bad_record": 3},
@@ -207,7 +207,7 @@ def test_what_each_rule_dropped_can_be_computed_with(summary: Path) -> None:
     }
 
 
-def test_what_was_compared_with_benchmarks(summary: Path) -> None:
+def test_the_contamination_table(summary: Path) -> None:
     (row,) = rows(summary, "contamination")
     assert (row["benchmark"], row["items"], row["mix_instructions_removed"]) == ("gsm8k", "1319", "1")
     assert row["mix_instructions_below_share"] == "4"
@@ -221,7 +221,7 @@ def test_precision_and_recall_of_the_english_filter_are_shown(summary: Path) -> 
     assert "| langdetect alone | 37 | 25 | 1 | 1 | 10 | 96.15 | 96.15 |" in (summary / "report.md").read_text()
 
 
-def test_pages_name_only_files_that_are_there_and_no_outside_address(summary: Path) -> None:
+def test_pages_refer_only_to_existing_files_and_to_no_website(summary: Path) -> None:
     page = (summary / "report.md").read_text()
     assert set(re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)) == PICTURES
     html = (summary / "report.html").read_text()
@@ -229,7 +229,7 @@ def test_pages_name_only_files_that_are_there_and_no_outside_address(summary: Pa
     assert html.count('src="data:image/png;base64,') == len(PICTURES)
 
 
-def test_with_nothing_there_it_still_says_why(tmp_path: Path) -> None:
+def test_a_report_without_inputs_gives_reasons(tmp_path: Path) -> None:
     for name in ("stages", "training", "eval"):
         (tmp_path / name).mkdir()
     summary = make(tmp_path, tmp_path / "summary")
@@ -243,12 +243,12 @@ def test_with_nothing_there_it_still_says_why(tmp_path: Path) -> None:
     ("path", "content", "message"),
     [
         ("stages/normalise.json", "{", r"normalise\.json: not JSON"),
-        ("eval/base/mmlu.json", "[]", r"mmlu\.json: a JSON list where an object is needed"),
-        ("training/base.csv", "tokens,loss\n1,2\n", r"base\.csv:1: columns .* one of them must be step"),
-        ("training/base.csv", "step,loss\n1,low\n", r"base\.csv:2: loss is 'low'; a number or an empty cell"),
+        ("eval/base/mmlu.json", "[]", r"mmlu\.json: must be a JSON object, not a list"),
+        ("training/base.csv", "tokens,loss\n1,2\n", r"base\.csv:1: the columns are .* one of them must be step"),
+        ("training/base.csv", "step,loss\n1,low\n", r"base\.csv:2: loss is 'low'; it must be a number or empty"),
     ],
 )
-def test_broken_input_is_named(tmp_path: Path, path: str, content: str, message: str) -> None:
+def test_broken_input_is_reported(tmp_path: Path, path: str, content: str, message: str) -> None:
     reports = build(tmp_path / "reports")
     (reports / path).write_text(content)
     with pytest.raises(ValueError, match=message):

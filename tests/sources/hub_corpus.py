@@ -1,4 +1,6 @@
-"""SOURCE OUT STEP...: pin, fetch, clean, for `test_streamed`; a process, as the hub's client reads HF_ENDPOINT once."""
+"""Run `pin`, `fetch` and `clean` for test_streamed.py, in a process because the hub's client reads HF_ENDPOINT once.
+
+Arguments: SOURCE OUT STEP..."""
 
 import sys
 from pathlib import Path

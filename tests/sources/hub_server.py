@@ -1,4 +1,4 @@
-"""A data set on 127.0.0.1 behind the parts of the hub's file API that its client uses."""
+"""A data set on 127.0.0.1, served by the parts of the hub's file API that its client uses."""
 
 import hashlib
 import json
@@ -12,12 +12,12 @@ REVISION = "c0ffee" + "0" * 34
 
 
 class Hub:
-    """`files` may be changed while it runs. `requests` has (file, first byte) of each read of a file's content."""
+    """A test may change `files` while the server runs. `requests`: (file, first byte) of each read of file content."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = dict(files)
         self.requests: list[tuple[str, int]] = []
-        self.cut: dict[str, int] = {}  # file -> the first read at or behind this byte breaks off, once
+        self.cut: dict[str, int] = {}  # file -> cut off the first read that starts at or after this byte, once
         self.before_read: Callable[[str], None] = lambda name: None
         self.url = ""
 
@@ -49,8 +49,8 @@ def served(files: Mapping[str, bytes]) -> Iterator[Hub]:
         do_HEAD = do_GET
 
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
-            self._json([hub.entry(name) for name in asked.get("paths", []) if name in hub.files])
+            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+            self._json([hub.entry(name) for name in query.get("paths", []) if name in hub.files])
 
         def _json(self, value: object) -> None:
             body = json.dumps(value).encode()
@@ -58,16 +58,16 @@ def served(files: Mapping[str, bytes]) -> Iterator[Hub]:
 
         def _file(self, name: str) -> None:
             data = hub.files[name]
-            asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-            start, end = (int(asked[1]), int(asked[2]) + 1) if asked else (0, len(data))
+            byte_range = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+            start, end = (int(byte_range[1]), int(byte_range[2]) + 1) if byte_range else (0, len(data))
             if self.command == "GET":
                 hub.before_read(name)
                 hub.requests.append((name, start))
-            self._send(206 if asked else 200, data[start:end], data, breaks=self._breaks(name, start))
+            self._send(206 if byte_range else 200, data[start:end], data, cut=self._cut(name, start))
 
-        def _breaks(self, name: str, start: int) -> bool:
-            breaks = self.command == "GET" and start >= hub.cut.get(name, 1 << 60)
-            return breaks and bool(hub.cut.pop(name))
+        def _cut(self, name: str, start: int) -> bool:
+            cut = self.command == "GET" and start >= hub.cut.get(name, 1 << 60)
+            return cut and bool(hub.cut.pop(name))
 
         def _send(
             self,
@@ -76,7 +76,7 @@ def served(files: Mapping[str, bytes]) -> Iterator[Hub]:
             whole: bytes,
             *,
             kind: str = "application/octet-stream",
-            breaks: bool = False,
+            cut: bool = False,
         ) -> None:
             self.send_response(status)
             self.send_header("Content-Type", kind)
@@ -84,7 +84,7 @@ def served(files: Mapping[str, bytes]) -> Iterator[Hub]:
             self.send_header("X-Repo-Commit", REVISION)
             self.send_header("ETag", f'"{hashlib.sha256(whole).hexdigest()}"')
             self.end_headers()
-            if breaks:
+            if cut:
                 body = body[: len(body) // 2]
                 self.close_connection = True
             if self.command != "HEAD":

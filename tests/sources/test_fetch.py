@@ -20,7 +20,7 @@ def place(files: list[dict[str, Any]], **keys: Any) -> dict[str, Any]:
     return {"revision": "1", "licence": "MIT", "files": files, **keys}
 
 
-def listed(data: dict[str, bytes]) -> list[dict[str, Any]]:
+def pinned_entries(data: dict[str, bytes]) -> list[dict[str, Any]]:
     return [{"path": name, "sha256": sha256(content)} for name, content in data.items()]
 
 
@@ -36,7 +36,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_bundled_files_and_their_index(source_folder: SourceFolder, tmp_path: Path) -> None:
-    files = listed(DATA)
+    files = pinned_entries(DATA)
     files[0] |= {"schema": "latex", "licence": "CC0", "meta": {"language": "fr"}}
     out = run(source_folder({"bundled": place(files)}, DATA), "bundled", tmp_path / "out")
     assert tree(out / "files") == DATA
@@ -60,7 +60,7 @@ def test_mirror_gives_the_same_files_as_bundled(
         (tmp_path / "mirror" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "mirror" / name).write_bytes(content)
     monkeypatch.setenv("LEMUR_MIRROR", str(tmp_path / "mirror"))
-    source = source_folder({"bundled": place(listed(DATA)), "mirror": place(listed(DATA))}, DATA)
+    source = source_folder({"bundled": place(pinned_entries(DATA)), "mirror": place(pinned_entries(DATA))}, DATA)
     mirror, bundled = run(source, "mirror", tmp_path / "m"), run(source, "bundled", tmp_path / "b")
     assert tree(mirror / "files") == tree(bundled / "files")
 
@@ -87,12 +87,12 @@ def test_pattern_pins_a_set_and_its_fields_become_meta(
 
 
 def test_none_leaves_the_source_out(source_folder: SourceFolder, tmp_path: Path) -> None:
-    fetched = load(run(source_folder({"bundled": place(listed(DATA))}, DATA), "none", tmp_path / "out"))
+    fetched = load(run(source_folder({"bundled": place(pinned_entries(DATA))}, DATA), "none", tmp_path / "out"))
     assert (fetched.place, fetched.files) == ("none", ())
 
 
-def test_companions_are_found_through_their_file(source_folder: SourceFolder, tmp_path: Path) -> None:
-    files = listed({"a.txt": b"first\n", "b.txt": b"second\n"})
+def test_companions_are_reached_through_their_file(source_folder: SourceFolder, tmp_path: Path) -> None:
+    files = pinned_entries({"a.txt": b"first\n", "b.txt": b"second\n"})
     files[0]["meta"] = {"languages": "b.txt"}
     files[1]["schema"] = "companion"
     fetched = load(run(source_folder({"bundled": place(files)}, DATA), "bundled", tmp_path / "out"))
@@ -112,7 +112,7 @@ def test_companions_are_found_through_their_file(source_folder: SourceFolder, tm
     ],
 )
 def test_damaged_file(source_folder: SourceFolder, tmp_path: Path, damage: bytes | None, messages: list[str]) -> None:
-    source = source_folder({"bundled": place(listed(DATA))}, DATA)
+    source = source_folder({"bundled": place(pinned_entries(DATA))}, DATA)
     path = source / "bundled/a.txt"
     if damage is None:
         path.unlink()
@@ -125,22 +125,22 @@ def test_damaged_file(source_folder: SourceFolder, tmp_path: Path, damage: bytes
     assert not (tmp_path / "out/source.json").exists()
 
 
-def test_place_that_the_source_does_not_offer(source_folder: SourceFolder, tmp_path: Path) -> None:
+def test_a_place_that_the_source_does_not_offer_is_refused(source_folder: SourceFolder, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"no place 'hub'; its manifest offers \['bundled'\].*fetch\.demo\.place"):
-        run(source_folder({"bundled": place(listed(DATA))}, DATA), "hub", tmp_path / "out")
+        run(source_folder({"bundled": place(pinned_entries(DATA))}, DATA), "hub", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
     ("value", "message"), [(None, "set LEMUR_MIRROR to its path"), ("/nowhere", "is not a folder")]
 )
-def test_mirror_that_is_not_there(
+def test_missing_mirror(
     source_folder: SourceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str | None, message: str
 ) -> None:
     monkeypatch.delenv("LEMUR_MIRROR", raising=False)
     if value:
         monkeypatch.setenv("LEMUR_MIRROR", value)
     with pytest.raises(SystemExit, match=message):
-        run(source_folder({"mirror": place(listed(DATA))}), "mirror", tmp_path / "out")
+        run(source_folder({"mirror": place(pinned_entries(DATA))}), "mirror", tmp_path / "out")
 
 
 def test_unpinned_file_is_refused_before_anything_is_read(source_folder: SourceFolder, tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ def test_unpinned_file_is_refused_before_anything_is_read(source_folder: SourceF
     assert not (tmp_path / "out").exists()
 
 
-def test_one_name_twice(source_folder: SourceFolder, tmp_path: Path) -> None:
-    files = listed({"a.txt": b"first\n"})
+def test_a_duplicate_name_is_refused(source_folder: SourceFolder, tmp_path: Path) -> None:
+    files = pinned_entries({"a.txt": b"first\n"})
     with pytest.raises(SystemExit, match=r"a\.txt is named twice in place bundled"):
         run(source_folder({"bundled": place(files * 2)}, DATA), "bundled", tmp_path / "out")
 
@@ -162,7 +162,7 @@ def test_full_disk(source_folder: SourceFolder, tmp_path: Path, monkeypatch: pyt
     def full(self: Path, mode: str = "r", *args: Any, **keys: Any) -> Any:
         return open("/dev/full", "wb", buffering=0) if mode == "xb" else original(self, mode, *args, **keys)
 
-    source = source_folder({"bundled": place(listed(DATA))}, DATA)
+    source = source_folder({"bundled": place(pinned_entries(DATA))}, DATA)
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(SystemExit, match=r"disk full after 0 bytes of .*b\.txt; free some space"):
         run(source, "bundled", tmp_path / "out")
@@ -177,16 +177,18 @@ def test_read_error_names_the_file(tmp_path: Path) -> None:
         checksums.copy(Broken(), tmp_path / "t")
 
 
-def test_log_says_what_came_out(source_folder: SourceFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_counts_files_and_bytes(
+    source_folder: SourceFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
-    run(source_folder({"bundled": place(listed(DATA))}, DATA), "bundled", tmp_path / "out")
+    run(source_folder({"bundled": place(pinned_entries(DATA))}, DATA), "bundled", tmp_path / "out")
     assert caplog.messages == ["fetch demo: 3 files, 19 bytes from place bundled"]
 
 
 def test_loading_a_damaged_folder(source_folder: SourceFolder, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"source\.json is missing.*dvc repro fetch"):
         load(tmp_path)
-    out = run(source_folder({"bundled": place(listed(DATA))}, DATA), "bundled", tmp_path / "out")
+    out = run(source_folder({"bundled": place(pinned_entries(DATA))}, DATA), "bundled", tmp_path / "out")
     (out / "files/a.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"a\.txt, named by .*is missing"):
         load(out)

@@ -1,4 +1,4 @@
-"""The hub's code against copies of a repository behind other fsspec file systems."""
+"""Place `hub`, tested on copies of a repository in other fsspec file systems."""
 
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def test_a_streamed_copy_in_a_bucket(source_folder: SourceFolder, repo: str, tmp
             assert local.path.read_bytes() == DATA[file.name]
 
 
-def test_only_a_hub_streams(source_folder: SourceFolder) -> None:
+def test_only_place_hub_can_stream(source_folder: SourceFolder) -> None:
     bundled = {"revision": "1", "licence": "MIT", "stream": True, "files": [{"path": "a", "sha256": None}]}
     with pytest.raises(SystemExit, match=r"places\.bundled\.stream: only files from the hub can be streamed"):
         pin(source_folder({"bundled": bundled}, {"a": b"a"}), "bundled")
@@ -76,7 +76,7 @@ def test_a_changed_file_is_refused(source_folder: SourceFolder, repo: str, tmp_p
 
 
 @pytest.mark.parametrize(("path", "message"), [("gone.txt", "could not be downloaded"), ("gone/*", "matches gone/")])
-def test_what_is_not_there(source_folder: SourceFolder, repo: str, path: str, message: str) -> None:
+def test_missing_files(source_folder: SourceFolder, repo: str, path: str, message: str) -> None:
     with pytest.raises(SystemExit, match=message):
         pin(source_folder({"hub": place(repo, path)}), "hub")
 
@@ -89,7 +89,9 @@ def test_urls_of_real_repositories() -> None:
     assert hub.root_url(model) == "hf://o/n@abc"
 
 
-def test_an_unreachable_hub_says_what_to_do(source_folder: SourceFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_for_an_unreachable_hub_says_what_to_do(
+    source_folder: SourceFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*args: Any, **keys: Any) -> None:
         raise ConnectionError("no route to host\nmore")
 

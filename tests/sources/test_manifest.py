@@ -20,25 +20,25 @@ def test_committed_manifest_and_bundled_files(folder: Path) -> None:
     manifest = read(folder)
     pinned = (folder / "requirements.txt").read_text() if (folder / "requirements.txt").exists() else ""
     used = set()
-    for name, place in manifest.places.items():
+    for place_name, place in manifest.places.items():
         for archive in place.archives:
             assert f"{archive.requirement} --hash=sha256:" in pinned
         for file in place.files:
-            if (file.origin or name) != "hub":
-                assert file.sha256, f"{folder.name}: run `lemur pin {folder.name} {name}`"
-            if (file.origin or name) == "bundled":
-                found = folders.resolve(folder / "bundled", file)
-                sums = [(path, checksums.of_stream(where.open("rb"))) for path, where, _ in found]
+            if (file.origin or place_name) != "hub":
+                assert file.sha256, f"{folder.name}: run `lemur pin {folder.name} {place_name}`"
+            if (file.origin or place_name) == "bundled":
+                resolved = folders.resolve(folder / "bundled", file)
+                sums = [(name, checksums.of_stream(path.open("rb"))) for name, path, _ in resolved]
                 actual = checksums.of_set(sums) if is_pattern(file.path) else sums[0][1]
                 assert actual == file.sha256, (
-                    f"{file.path}: run `lemur pin {folder.name} {name}` if the change is meant"
+                    f"{file.path}: run `lemur pin {folder.name} {place_name}` if the change is intended"
                 )
-                used |= {path for path, _ in sums}
+                used |= {name for name, _ in sums}
     bundled = {p.relative_to(folder / "bundled").as_posix() for p in (folder / "bundled").rglob("*") if p.is_file()}
     assert {path for path in bundled if not path.endswith((".md", ".py"))} == used
 
 
-def test_code_of_every_language_comes_from_packages_under_a_permissive_licence() -> None:
+def test_every_language_has_packages_under_permissive_licences() -> None:
     permissive = read_yaml(ROOT / "params.yaml")["clean_corpus"]["licences"]
     archives = read(ROOT / "data/sources/stack").places["package"].archives
     assert {source_of(archive.meta["language"]) for archive in archives} == set(CODE)
@@ -59,7 +59,7 @@ def test_every_source_of_the_dag_has_a_manifest_and_an_offered_place() -> None:
         ({"colour": 1}, "places.bundled.colour: unknown key, found 1"),
         ({"revision": 1}, "places.bundled.revision: Input should be a valid string, found 1"),
         ({"files": [{"path": "a", "sha256": "abc"}]}, "places.bundled.files[0].sha256: String should match"),
-        ({"files": [{"path": "../a", "sha256": None}]}, "must be a relative POSIX path without '..', found '../a'"),
+        ({"files": [{"path": "../a", "sha256": None}]}, "must be a relative POSIX path without '..', not '../a'"),
         ({"files": [{"path": "/a", "sha256": None}]}, "must be a relative POSIX path"),
         ({"files": []}, "places.bundled lists no files"),
         ({"revision": None}, "places.bundled.revision: null is allowed only"),
@@ -74,17 +74,17 @@ def test_faults_are_named_by_key(source_folder: SourceFolder, change: dict[str, 
     assert "demo/manifest.yaml" in str(error.value)
 
 
-def test_unknown_place_name_lists_what_is_allowed(source_folder: SourceFolder) -> None:
+def test_error_for_an_unknown_place_lists_the_allowed_places(source_folder: SourceFolder) -> None:
     with pytest.raises(SourceError, match="allowed places: bundled, mirror, hub, package"):
         read(source_folder({"torrent": PLACE}))
 
 
-def test_package_files_must_say_where_they_are(source_folder: SourceFolder) -> None:
+def test_files_of_place_package_must_name_their_origin(source_folder: SourceFolder) -> None:
     with pytest.raises(SourceError, match="each needs `from: bundled`"):
         read(source_folder({"package": PLACE}))
 
 
-def test_name_must_be_the_folder(source_folder: SourceFolder) -> None:
+def test_name_must_equal_the_folder(source_folder: SourceFolder) -> None:
     with pytest.raises(SourceError, match="name is 'other', but its folder is 'demo'"):
         read(source_folder({"bundled": PLACE}, name="other"))
 

@@ -67,7 +67,7 @@ def test_another_hash_is_refused(source_folder: SourceFolder, wheel: Path, tmp_p
         fetch(Params(place="package"), source, files=tmp_path / "out")
 
 
-def test_what_cannot_be_had(source_folder: SourceFolder, wheel: Path, tmp_path: Path) -> None:
+def test_unavailable_package(source_folder: SourceFolder, wheel: Path, tmp_path: Path) -> None:
     source = source_folder({"package": place()}, requirements=pinned(wheel))
     wheel.unlink()
     with pytest.raises(SystemExit, match=r"(?s)No matching distribution.*connect once.*choose another place"):
@@ -85,7 +85,7 @@ def test_requirements_must_exist_and_name_the_archive(source_folder: SourceFolde
     assert wheel_of({"toy-data==1.0": wheel}, "Toy_Data==1.0") == wheel
 
 
-def test_pattern_that_names_nothing(wheel: Path) -> None:
+def test_a_pattern_without_matches_is_refused(wheel: Path) -> None:
     with pytest.raises(SourceError, match=r"no member of toy_data-1\.0-py3-none-any\.whl matches toy/\*\.sql"):
         members(wheel, archive("toy/*.py", "toy/*.sql"))
 
@@ -94,7 +94,7 @@ def test_pattern_that_names_nothing(wheel: Path) -> None:
 def test_members_outside_the_archive_are_refused(wheel: Path, name: str) -> None:
     info = zipfile.ZipInfo("x")
     info.filename = name
-    with pytest.raises(SourceError, match="no plain file below the archive's root; refused"):
+    with pytest.raises(SourceError, match="not a plain file below the archive's root"):
         check_member(wheel, info)
 
 
@@ -108,7 +108,7 @@ def test_links_are_refused(tmp_path: Path) -> None:
         members(wheel, archive("toy/*.py"))
 
 
-def test_another_generator_is_noticed(wheel: Path, tmp_path: Path) -> None:
+def test_another_release_of_the_generator_is_refused(wheel: Path, tmp_path: Path) -> None:
     generator = Generator.model_validate({"seed": 1, "splits": ["train-easy"], "pairs": 1})
     with pytest.raises(SourceError, match=f"the generator's {PATCHES[0][0]} has no .*release 1.0.1"):
         generate(generator, {"toy-data==1.0": wheel}, tmp_path / "work")

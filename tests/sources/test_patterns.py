@@ -23,7 +23,7 @@ def test_wildcards(pattern: str, expected: list[str]) -> None:
     assert [path for path, _ in matches(pattern, PATHS)] == expected
 
 
-def test_a_field_that_occurs_twice_must_be_the_same() -> None:
+def test_a_repeated_field_must_have_one_value() -> None:
     assert matches("m/{split}/{subject}_{split}.csv", PATHS) == [
         ("m/dev/x_y_dev.csv", {"split": "dev", "subject": "x_y"})
     ]
@@ -35,7 +35,7 @@ def test_order_of_the_listing_does_not_matter(paths: list[str]) -> None:
 
 
 @given(st.text(alphabet="abc./()[]+?^$|", min_size=1))
-def test_other_characters_stand_for_themselves(path: str) -> None:
+def test_other_characters_are_literal(path: str) -> None:
     assert not is_pattern(path)
     assert matches(path, [path, path + "x"]) == [(path, {})]
 

@@ -41,7 +41,7 @@ def places(source: Path) -> Any:
     return YAML(typ="safe", pure=True).load(source / "manifest.yaml")["places"]
 
 
-def test_pin_writes_every_place_of_a_file_and_keeps_the_rest(source_folder: SourceFolder, tmp_path: Path) -> None:
+def test_pin_updates_a_file_under_every_place_and_keeps_the_rest(source_folder: SourceFolder, tmp_path: Path) -> None:
     source = source_folder({}, {"a.txt": b"new"})
     (source / "manifest.yaml").write_text(MANIFEST)
     assert len(pin(source, "bundled")) == 2
@@ -52,7 +52,7 @@ def test_pin_writes_every_place_of_a_file_and_keeps_the_rest(source_folder: Sour
     fetch(Params(place="bundled"), source, files=tmp_path / "out")
 
 
-def test_faults_stop_without_a_change(source_folder: SourceFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_leave_the_manifest_unchanged(source_folder: SourceFolder, capsys: pytest.CaptureFixture[str]) -> None:
     source = source_folder({})
     (source / "manifest.yaml").write_text(MANIFEST)
     with pytest.raises(SystemExit, match=r"pin demo: .*bundled/a\.txt is missing"):

@@ -1,4 +1,4 @@
-"""Streaming from a hub on 127.0.0.1: its API as the real client asks it, one file at a time on disk."""
+"""Streaming from a hub on 127.0.0.1 with the real client, with one file at a time on disk."""
 
 import os
 import subprocess
@@ -74,8 +74,8 @@ def build(hub: Hub, folder: Path, *, stream: bool) -> Path:
 
 
 def test_one_shard_at_a_time_gives_the_bytes_of_a_full_download(hub: Hub, tmp_path: Path) -> None:
-    seen: list[int] = []
-    hub.before_read = lambda name: seen.append(len(list((tmp_path / "streamed").rglob("*.parquet"))))
+    shards_on_disk: list[int] = []
+    hub.before_read = lambda name: shards_on_disk.append(len(list((tmp_path / "streamed").rglob("*.parquet"))))
     hub.cut["data/part-2.parquet"] = 5000
     out = build(hub, tmp_path / "streamed", stream=True)
     rows = read_json(out / "raw/refinedweb/source.json")["files"]
@@ -83,11 +83,11 @@ def test_one_shard_at_a_time_gives_the_bytes_of_a_full_download(hub: Hub, tmp_pa
         (sha256(data), len(data)) for name, data in sorted(hub.files.items()) if name.endswith(".parquet")
     ]
     assert not (out / "raw/refinedweb/files").exists()
-    # Pinning and listing read no content, and nothing is read twice but what broke off.
+    # Pinning and listing read no content, and only the interrupted block is read twice.
     reads = [name for name, start in hub.requests if start == 0]
     assert reads == [f"data/part-{number}.parquet" for number in range(SHARDS)]
     assert len(hub.requests) == len(set(hub.requests)) + 1 > 3 * SHARDS
-    assert max(seen) == 1
+    assert max(shards_on_disk) == 1
     assert not list((tmp_path / "streamed").rglob("*.parquet"))
     assert not list(out.rglob(".shard-*"))
 
@@ -99,12 +99,12 @@ def test_one_shard_at_a_time_gives_the_bytes_of_a_full_download(hub: Hub, tmp_pa
     assert read_json(out / "report.json")["out"] == SHARDS * 29
 
 
-def test_a_shard_that_changed_is_refused(hub: Hub, tmp_path: Path) -> None:
+def test_a_changed_shard_is_refused(hub: Hub, tmp_path: Path) -> None:
     source, out = manifest(tmp_path, stream=True), tmp_path / "out"
     result = run(hub, source, out, "pin", "fetch")
     assert result.returncode == 0, result.stderr
     assert len(load(out / "raw/refinedweb", streamed=True).files) == SHARDS
-    with pytest.raises(ValueError, match=r"only listed, which only the corpus stages can read: take `stream` out"):
+    with pytest.raises(ValueError, match=r"only the corpus stages can read it: remove `stream`"):
         load(out / "raw/refinedweb")
     data = hub.files["data/part-1.parquet"]
     hub.files["data/part-1.parquet"] = data[:-9] + b"!" + data[-8:]
@@ -120,11 +120,11 @@ def test_a_shard_that_changed_is_refused(hub: Hub, tmp_path: Path) -> None:
 
 def remote(path: Path, **changes: Any) -> FetchedFile:
     data = path.read_bytes()
-    known = {"schema": "text_lines", "licence": "MIT", "meta": {}, "sha256": sha256(data), "bytes": len(data)}
-    return FetchedFile(path.parent, **{"name": "a/b.txt", "url": f"file://{path}", **known, **changes})
+    fields = {"schema": "text_lines", "licence": "MIT", "meta": {}, "sha256": sha256(data), "bytes": len(data)}
+    return FetchedFile(path.parent, **{"name": "a/b.txt", "url": f"file://{path}", **fields, **changes})
 
 
-def test_a_listed_file_is_there_while_it_is_read(tmp_path: Path) -> None:
+def test_a_listed_file_is_on_disk_only_while_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "b.txt"
     path.write_bytes(bytes(range(256)) * 40)
     with streamed.on_disk(remote(path), tmp_path) as local:
@@ -134,10 +134,12 @@ def test_a_listed_file_is_there_while_it_is_read(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["b.txt"]
 
 
-def test_a_file_that_ends_early_says_how_far_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_truncated_file_counts_the_bytes_received(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(streamed, "PAUSE_S", 0.0)
     path = tmp_path / "b.txt"
     path.write_bytes(b"abc")
-    match = r"3 of 9 bytes came, then 5 tries brought no more \(OSError: it ends after 3"
+    match = r"received 3 of 9 bytes, then nothing in 5 tries \(OSError: it ends after 3"
     with pytest.raises(SourceError, match=match), streamed.on_disk(remote(path, bytes=9), tmp_path):
         pass

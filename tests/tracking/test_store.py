@@ -1,4 +1,4 @@
-"""MLflow as a projection of the artifacts, against real SQLite stores. Starting mlflow takes seconds: few starts."""
+"""MLflow as a projection of the artifacts, with real SQLite stores. Starting mlflow takes seconds: few starts."""
 
 import json
 import logging
@@ -34,15 +34,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A Git checkout with artifacts, projected by two processes at the same time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        found = checkout(tmp_path_factory.mktemp("checkout"))
-        (found / "dvc.lock").write_text(LOCK)
-        (found / ".gitignore").write_text("mlflow.db*\nmlruns/\n")
-        git = ["git", "-C", str(found), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+        root = checkout(tmp_path_factory.mktemp("checkout"))
+        (root / "dvc.lock").write_text(LOCK)
+        (root / ".gitignore").write_text("mlflow.db*\nmlruns/\n")
+        git = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.org"]
         for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
             subprocess.run([*git, *arguments], check=True)
         with ThreadPoolExecutor(2) as pool:
-            assert list(pool.map(project, [found, found])) == [True, True]
-        yield found
+            assert list(pool.map(project, [root, root])) == [True, True]
+        yield root
 
 
 def client(root: Path) -> MlflowClient:
@@ -55,12 +55,12 @@ def runs(root: Path, condition: str = "", view: int = ViewType.ACTIVE_ONLY) -> l
     return list(store.search_runs([experiment.experiment_id], condition, run_view_type=view))
 
 
-def test_processes_at_the_same_time_make_one_run(root: Path) -> None:
+def test_concurrent_processes_create_one_run(root: Path) -> None:
     assert len(runs(root, f"tags.`{KEY}` != ''")) == 1
     assert len(runs(root, view=ViewType.ALL)) == 4
 
 
-def test_one_run_with_params_metrics_tags_artifacts_and_a_child_a_training(root: Path) -> None:
+def test_a_run_has_params_metrics_tags_artifacts_and_one_child_per_training(root: Path) -> None:
     (parent,) = runs(root, f"tags.`{KEY}` != ''")
     assert parent.info.status == "FINISHED"
     assert parent.data.params["base_model.steps"] == "120"
@@ -85,15 +85,15 @@ def test_one_run_with_params_metrics_tags_artifacts_and_a_child_a_training(root:
     assert (root / "mlruns").is_dir()
 
 
-def test_a_no_op_adds_nothing_whatever_the_commit(root: Path) -> None:
+def test_an_unchanged_variant_adds_nothing_at_any_commit(root: Path) -> None:
     before = [(run.info.run_id, run.info.end_time) for run in runs(root, view=ViewType.ALL)]
     git = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.org"]
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "y"], check=True)
-    assert "has its run already" in put(root)
+    assert "already has a run" in put(root)
     assert [(run.info.run_id, run.info.end_time) for run in runs(root, view=ViewType.ALL)] == before
 
 
-def test_an_experiments_variant_can_be_compared_in_the_same_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_experiments_variant_is_comparable_in_the_same_store(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_EXP_NAME", "more-steps")
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "abc")
     queued = checkout(root / ".dvc/tmp/exps/tmpabc", PARAMS.replace("120", "240"), code_loss=1.5)
@@ -106,17 +106,17 @@ def test_an_experiments_variant_can_be_compared_in_the_same_store(root: Path, mo
     assert new.info.run_name == new.data.tags["lemur.experiment"] == "more-steps"
 
 
-def test_an_interrupted_run_is_replaced_and_the_deleted_one_made_again(root: Path) -> None:
+def test_interrupted_and_deleted_runs_are_replaced(root: Path) -> None:
     key = json.loads((root / "reports/variant.json").read_text())["key"]
-    (whole,) = runs(root, f"tags.`{KEY}` = '{key}'")
-    client(root).delete_tag(whole.info.run_id, KEY)
-    client(root).set_tag(whole.info.run_id, UNFINISHED, key)
+    (old,) = runs(root, f"tags.`{KEY}` = '{key}'")
+    client(root).delete_tag(old.info.run_id, KEY)
+    client(root).set_tag(old.info.run_id, UNFINISHED, key)
     assert "new run" in put(root)
-    (made,) = runs(root, f"tags.`{KEY}` = '{key}'")
-    assert made.info.run_id != whole.info.run_id
-    assert not runs(root, f"tags.mlflow.parentRunId = '{whole.info.run_id}'")
+    (new,) = runs(root, f"tags.`{KEY}` = '{key}'")
+    assert new.info.run_id != old.info.run_id
+    assert not runs(root, f"tags.mlflow.parentRunId = '{old.info.run_id}'")
     assert not runs(root, f"tags.`{UNFINISHED}` = '{key}'")
-    client(root).delete_run(made.info.run_id)
+    client(root).delete_run(new.info.run_id)
     assert "new run" in put(root)
 
 
@@ -128,7 +128,7 @@ def test_an_interrupted_run_is_replaced_and_the_deleted_one_made_again(root: Pat
         ("http://127.0.0.1:9", 0.05, "no answer within 0.05 s"),
     ],
 )
-def test_a_store_out_of_reach_costs_one_warning_and_changes_nothing(
+def test_an_unreachable_store_causes_one_warning_and_changes_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -148,7 +148,7 @@ def test_a_store_out_of_reach_costs_one_warning_and_changes_nothing(
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
 
 
-def test_the_store_can_be_made_again_from_the_artifacts(
+def test_the_store_can_be_rebuilt_from_the_artifacts(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (before,) = runs(root, f"tags.`{KEY}` != '' and params.`base_model.steps` = '120'")

@@ -1,4 +1,4 @@
-"""The variant's key: made of parameters and results, and of nothing else."""
+"""The variant's key depends on parameters and results, and on nothing else."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ PARAMS = "mmlu: {limit: null, shots: [1, 2]}\nbase_model: {steps: 120}\ntrack: {
 
 
 def checkout(root: Path, params: str = PARAMS, code_loss: float = 2.0) -> Path:
-    """A checkout's artifacts below `root`, tracked."""
+    """Write a checkout's artifacts below `root` and track them."""
     reports = build(root / "reports", code_loss=code_loss)
     (reports / "summary").mkdir()
     (reports / "summary/report.md").write_text("# Results\n")
@@ -45,7 +45,7 @@ def test_the_key_does_not_depend_on_place_comments_order_or_hidden_files(tmp_pat
     assert (other / "reports/variant.json").read_bytes() == (tmp_path / "one/reports/variant.json").read_bytes()
 
 
-def test_another_parameter_result_curve_or_count_is_another_variant(tmp_path: Path) -> None:
+def test_each_parameter_result_curve_and_count_changes_the_variant(tmp_path: Path) -> None:
     root = checkout(tmp_path)
     keys = [run(root)]
     (root / "params.yaml").write_text(PARAMS.replace("120", "121"))
@@ -65,11 +65,11 @@ def test_the_report_and_the_commit_are_not_part_of_the_key(tmp_path: Path) -> No
     before = run(root)
     (root / "reports/summary/report.md").write_text("# Other words\n")
     assert run(root) == before
-    found = identity(root / "params.yaml", {"results": root / "reports/eval"})
-    assert found["models"] == {"Base": "sha256:base", "Lemur": "sha256:lemur", "Lemur-Chat": "sha256:lemur_chat"}
+    record = identity(root / "params.yaml", {"results": root / "reports/eval"})
+    assert record["models"] == {"Base": "sha256:base", "Lemur": "sha256:lemur", "Lemur-Chat": "sha256:lemur_chat"}
 
 
-def test_metrics_leave_out_what_was_skipped(tmp_path: Path) -> None:
+def test_metrics_omit_skipped_benchmarks(tmp_path: Path) -> None:
     root = checkout(tmp_path)
     skip(root / "reports", "base", "humaneval", "no sandbox")
     metrics = read(root).metrics
@@ -81,7 +81,7 @@ def test_metrics_leave_out_what_was_skipped(tmp_path: Path) -> None:
     assert not [name for name in metrics if name.startswith("humaneval/base/")]
 
 
-def test_a_checkout_without_artifacts_says_what_builds_them(tmp_path: Path) -> None:
+def test_missing_artifacts_are_reported_with_the_command_that_builds_them(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"reports/variant\.json is missing; .* builds it"):
         read(tmp_path)
 
@@ -92,22 +92,20 @@ def test_a_queued_experiment_belongs_to_its_original_checkout(tmp_path: Path, fo
 
 
 def test_only_the_store_and_live_curves_import_mlflow() -> None:
-    importing = set()
+    importers = set()
     for path in sorted((ROOT / "src").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if any(name.split(".")[0] == "mlflow" for name in names):
-                importing.add(path.name)
-    assert importing == {"store.py", "live.py"}
+                importers.add(path.name)
+    assert importers == {"store.py", "live.py"}
 
 
 @pytest.mark.parametrize(("command", "function"), [("ui", "ui.ui"), ("track", "project.project")])
-def test_in_a_folder_of_the_checkout_its_own_runs_are_meant(
-    command: str, function: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Path] = []
-    monkeypatch.setattr(f"lemur.tracking.{function}", lambda root, **_: asked.append(root) or True)
+def test_commands_in_a_subfolder_use_the_checkout(command: str, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    roots: list[Path] = []
+    monkeypatch.setattr(f"lemur.tracking.{function}", lambda root, **_: roots.append(root) or True)
     monkeypatch.chdir(ROOT / "docs")
     monkeypatch.setattr(sys, "argv", ["lemur", command])
     if command == "ui":
@@ -115,4 +113,4 @@ def test_in_a_folder_of_the_checkout_its_own_runs_are_meant(
     else:
         with pytest.raises(SystemExit, match="0"):
             cli.main()
-    assert asked == [ROOT]
+    assert roots == [ROOT]

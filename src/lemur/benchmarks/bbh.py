@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.containers import listed, whole_text
-from lemur.sources.reading.rows import converted, texts
+from lemur.sources.reading.containers import list_entries, whole_text
+from lemur.sources.reading.rows import convert_all, texts
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Examples:
-    """What a task's prompt begins with: its description, and question and answer of each example. `worked`: the
+    """The start of a task's prompt: its description and its examples. `shots`: question and short answer; `worked`: the
     examples as published, with their reasoning."""
 
     task: str
@@ -27,22 +27,24 @@ class Examples:
     shots: tuple[str, ...]
     worked: tuple[str, ...]
 
-    def before(self, count: int) -> str:
+    def prompt_prefix(self, count: int) -> str:
+        """The description and the first `count` shots."""
         return "\n\n".join([self.description, *self.shots[:count]]).strip()
 
 
 def read(file: FetchedFile) -> Iterator[Question | BadRecord]:
-    """A JSON object {canary, examples: [{input, target}]}; the task stands in the file's meta."""
+    """A JSON object {canary, examples: [{input, target}]}; the file's meta names the task."""
 
     def question(where: str, record: Record) -> Question:
         return Question(file.meta["task"], where, *texts(record, "input", "target"))
 
-    return converted(listed(file, "examples"), question)
+    return convert_all(list_entries(file, "examples"), question)
 
 
 def read_examples(file: FetchedFile) -> Examples:
-    """A file of chain-of-thought prompts: two lines of head, the description, then blocks `Q: ... A: ...`, of whose
-    answers what follows the last "So the answer is" is kept, its period too. Raises `ValueError` if one has none."""
+    """A file of chain-of-thought prompts: two header lines, the description, then blocks `Q: ... A: ...`. `shots` keep
+    of an answer only what follows the last "So the answer is", with its period. Raises `ValueError` for an example
+    without that phrase or without "A:"."""
     text = whole_text(file)
     if isinstance(text, BadRecord):
         raise ValueError(f"{file.path}: {text.reason}: {text.detail}")
@@ -55,7 +57,7 @@ def read_examples(file: FetchedFile) -> Examples:
         _, marker, answer = block.rpartition("So the answer is")
         question, colon, _ = block.partition("\nA:")
         if not marker or not colon:
-            raise ValueError(f"{file.path}: an example without 'A:' or 'So the answer is': {block[:80]!r}")
+            raise ValueError(f"{file.path}: an example lacks 'A:' or 'So the answer is': {block[:80]!r}")
         shots.append(f"{question.strip()}\nA: {answer.strip()}")
     worked = tuple(text.split("\nQ: ")[1:])
     return Examples(file.meta["task"], "\n\n".join(description).strip(), tuple(shots), worked)

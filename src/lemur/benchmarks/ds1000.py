@@ -18,7 +18,7 @@ class Problem:
     code_context: str
 
     def program(self, code: str) -> str:
-        """The official test program (the simplified release of April 2024)."""
+        """The official test program (from the simplified release of April 2024)."""
         tests = ["test_execution(code)"]
         if "test_string(" in self.code_context:
             tests.append("test_string(code)")

@@ -1,4 +1,4 @@
-"""GSM8K: school arithmetic in words (Cobbe et al. 2021), and eight examples with their chain of thought."""
+"""GSM8K: grade-school word problems (Cobbe et al. 2021), and eight examples with their chain of thought."""
 
 import re
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ class Problem:
     answer: str
     """The final number, without thousands commas."""
     published: str
-    """Steps and final answer as the source has them."""
+    """Steps and final answer, verbatim from the source."""
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
-    """Records {question, answer}; the answer's last line is `#### N`, and `<<...>>` marks calculator steps."""
+    """Records {question, answer}; an answer's last line is `#### N`, and `<<...>>` marks calculator steps."""
     return rows(file, _problem)
 
 
@@ -37,14 +37,14 @@ def _problem(where: str, record: Record) -> Problem:
 
 
 def read_fewshot(path: Path) -> list[Problem]:
-    """Examples of lm-evaluation-harness's gsm8k-cot.yaml; each target ends "The answer is N."."""
+    """Examples from lm-evaluation-harness's gsm8k-cot.yaml; each target ends with "The answer is N."."""
     from ruamel.yaml import YAML
 
     problems = []
     for index, sample in enumerate(YAML(typ="safe").load(path)["fewshot_config"]["samples"]):
         steps, marker, target = sample["target"].rpartition("The answer is ")
         if not marker:
-            raise ValueError(f"{path}: sample {index}: the target does not end 'The answer is N.'")
+            raise ValueError(f"{path}: sample {index}: the target does not end with 'The answer is N.'")
         answer = target.strip().removesuffix(".")
         problems.append(Problem(f"{path.name}:{index}", sample["question"], steps.strip(), answer, sample["target"]))
     return problems

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
 from lemur.sources.reading.containers import records
-from lemur.sources.reading.rows import converted, rows
+from lemur.sources.reading.rows import convert_all, rows
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,18 @@ def read(file: FetchedFile) -> Iterator[Task | BadRecord]:
 
 
 def read_table(file: FetchedFile) -> Iterator[Task | BadRecord]:
-    """The same as a CSV file under its line of names."""
+    """The same records as a CSV file with a header line."""
     table = records(file)
     header = next(table)
     if isinstance(header, BadRecord):
         raise ValueError(f"{header.where}: {header.reason}: {header.detail}; fetch the file again")
 
     names = header[1]
-    named = (cells if isinstance(cells, BadRecord) else _named(names, *cells) for cells in table)
-    return converted(named, _task)
+    named_rows = (row if isinstance(row, BadRecord) else _name_cells(names, *row) for row in table)
+    return convert_all(named_rows, _task)
 
 
-def _named(names: list[str], where: str, cells: list[str]) -> tuple[str, Record] | BadRecord:
+def _name_cells(names: list[str], where: str, cells: list[str]) -> tuple[str, Record] | BadRecord:
     if len(cells) != len(names):
         return BadRecord(where, "wrong_type", f"{len(cells)} cells, {len(names)} names")
     return where, dict(zip(names, cells, strict=True))

@@ -1,4 +1,4 @@
-"""MBPP: a Python program for a sentence and three tests (Austin et al. 2021)."""
+"""MBPP: write a Python program, given a sentence and three tests (Austin et al. 2021)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from lemur.sources.fetched import BadRecord, FetchedFile
 from lemur.sources.reading.rows import rows, texts
 
 EXAMPLES = (2, 3, 4)
-"""task_id of the examples; the authors keep 1 to 10 for prompts."""
+"""task_id of the few-shot examples; the authors reserve 1 to 10 for prompts."""
 TEST = range(11, 511)
 
 
@@ -26,7 +26,8 @@ class Problem:
         return "\n".join(self.test_list)
 
     def program(self, answer: str, rule: str) -> str:
-        """The paper's script leaves the set-up code out, which two problems need."""
+        """The answer with its tests. Only rule `strict` adds the set-up code: the paper's script omits it, though two
+        problems need it."""
         setup = [self.test_setup_code] if rule == "strict" and self.test_setup_code else []
         return "\n".join([answer, *setup, self.tests])
 

@@ -1,4 +1,4 @@
-"""MINT: tasks of eight benchmarks for a model that acts in several turns (Wang et al. 2023)."""
+"""MINT: tasks from eight benchmarks for a model that acts over several turns (Wang et al. 2023)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """How a game of ALFWorld is won, as a conversation."""
+    """A conversation that wins a game of ALFWorld."""
 
     where: str
     text: str
@@ -33,6 +33,6 @@ def _task(where: str, record: Record) -> Task:
 
 
 def read_trajectory(file: FetchedFile) -> Iterator[Trajectory | BadRecord]:
-    """A file a game."""
+    """Each file holds one game."""
     text = whole_text(file)
     yield text if isinstance(text, BadRecord) else Trajectory(file.name, text)

@@ -19,7 +19,7 @@ class Question:
 
 
 def read(file: FetchedFile) -> Iterator[Question | BadRecord]:
-    """Rows question, A, B, C, D, answer of a CSV without header; the subject stands in the file's meta."""
+    """A CSV without header, with columns question, A, B, C, D, answer; the file's meta names the subject."""
     for item in records(file):
         yield item if isinstance(item, BadRecord) else _question(file, *item)
 

@@ -22,8 +22,8 @@ class Problem:
 
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
-    """Records {name, prompt, tests, stop_tokens}; the language stands in the file's meta. The Python file, which is
-    HumanEval itself and is not asked, has {task_id, prompt, test}."""
+    """Records {name, prompt, tests, stop_tokens}; the file's meta names the language. The Python file (HumanEval
+    itself) has {task_id, prompt, test} and is not evaluated."""
 
     def problem(where: str, record: Record) -> Problem:
         if "name" not in record and "task_id" in record:

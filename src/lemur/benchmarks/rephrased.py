@@ -1,4 +1,4 @@
-"""Items of HumanEval, GSM8K and MMLU in other words, of llm-decontaminator (Yang et al. 2023)."""
+"""Rephrased items of HumanEval, GSM8K and MMLU, from llm-decontaminator (Yang et al. 2023)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,12 +1,12 @@
-"""RoboCodeGen: functions of a robot's program to write (Liang et al. 2022)."""
+"""RoboCodeGen: write functions of a robot's program (Liang et al. 2022)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.containers import listed
-from lemur.sources.reading.rows import converted, texts
+from lemur.sources.reading.containers import list_entries
+from lemur.sources.reading.rows import convert_all, texts
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Problem:
 
 def read(file: FetchedFile) -> Iterator[Problem | BadRecord]:
     """A JSON object {problems: [{query}]}."""
-    return converted(listed(file, "problems"), _problem)
+    return convert_all(list_entries(file, "problems"), _problem)
 
 
 def _problem(where: str, record: Record) -> Problem:

@@ -1,4 +1,4 @@
-"""Spider: questions on databases of several tables, with their SQL (Yu et al. 2018)."""
+"""Spider: questions about databases of several tables, with their SQL (Yu et al. 2018)."""
 
 import sqlite3
 import tempfile
@@ -38,8 +38,8 @@ def _question(where: str, record: Record) -> Question:
 
 
 def read_databases(files: Iterable[FetchedFile]) -> dict[str, Database]:
-    """Databases by meta `database`: SQLite files, or scripts that make them (`.sql`). The file named as its database is
-    the original; others are variants that a query must get right too (a test suite)."""
+    """Databases by meta `database`, from SQLite files or from scripts that create them (`.sql`). The file named after
+    its database is the original; the others are variants on which a query must be right too (a test suite)."""
     by_database: defaultdict[str, list[FetchedFile]] = defaultdict(list)
     for file in files:
         by_database[file.meta["database"]].append(file)
@@ -51,12 +51,13 @@ def read_databases(files: Iterable[FetchedFile]) -> dict[str, Database]:
 
 
 def content(path: Path) -> bytes:
-    """The bytes of a SQLite file, made of a script if `path` is one. Raises `ValueError` for a script that fails."""
+    """The bytes of a SQLite file, created by running `path` if it is a script. Raises `ValueError` if the script
+    fails."""
     if path.suffix != ".sql":
         return path.read_bytes()
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder, "made.sqlite")
-        connection = sqlite3.connect(made)
+        database = Path(folder, "made.sqlite")
+        connection = sqlite3.connect(database)
         try:
             connection.executescript(path.read_text(encoding="utf-8"))
             connection.commit()
@@ -64,11 +65,11 @@ def content(path: Path) -> bytes:
             raise ValueError(f"{path}: {error}; the script must run in SQLite") from None
         finally:
             connection.close()
-        return made.read_bytes()
+        return database.read_bytes()
 
 
 def schema(path: Path) -> str:
-    """The CREATE TABLE statements of a database, in its own order."""
+    """The CREATE TABLE statements of a database, in the database's order."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy.sqlite")
         copy.write_bytes(content(path))

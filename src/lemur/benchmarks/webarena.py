@@ -1,4 +1,4 @@
-"""WebArena: what a user wants done on a web site (Zhou et al. 2023)."""
+"""WebArena: tasks that a user wants done on a web site (Zhou et al. 2023)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

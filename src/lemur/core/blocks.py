@@ -1,4 +1,4 @@
-"""Blocks of params.yaml: which of them each stage of dvc.yaml reads, and its parameters merged from them."""
+"""Blocks of params.yaml: which ones each stage of dvc.yaml reads, and the parameters they merge into."""
 
 from typing import Any
 
@@ -6,25 +6,25 @@ from lemur.core.files import DAG, PARAMS, read_yaml
 
 
 def stage_of(cmd: str) -> str:
-    """`FOLDER.STAGE` out of a stage's command."""
+    """`FOLDER.STAGE`, from a stage's command."""
     words = cmd.split()
     return words[words.index("run") + 1]
 
 
 def declared_blocks(entry: dict[str, Any]) -> tuple[list[str], str]:
-    """Blocks of params.yaml that an entry of dvc.yaml declares: those it shares with others, and last its own."""
+    """Blocks of params.yaml that an entry of dvc.yaml declares: the ones it shares with other stages, and its own."""
     *shared, own = [key for key in entry["params"] if isinstance(key, str)]
     return shared, own
 
 
 def shared_blocks(dag: dict[str, Any]) -> dict[str, list[str]]:
-    """The blocks that a stage shares with others, by its own block: `{"mmlu": ["asking"], ...}`."""
+    """Shared blocks of each stage, by the stage's own block: `{"mmlu": ["asking"], ...}`."""
     declared = (declared_blocks(entry) for entry in dag["stages"].values())
     return {own: shared for shared, own in declared if shared}
 
 
 def own_blocks(tree: dict[str, Any], dag: dict[str, Any]) -> dict[str, str]:
-    """Each stage's own block of params.yaml, by dotted key (`fetch.stack`), with the stage's `FOLDER.STAGE`."""
+    """`FOLDER.STAGE` of each stage, by the dotted key of its own block of params.yaml (`fetch.stack`)."""
     blocks = {}
     for entry in dag["stages"].values():
         own = declared_blocks(entry)[1]
@@ -34,9 +34,9 @@ def own_blocks(tree: dict[str, Any], dag: dict[str, Any]) -> dict[str, str]:
 
 
 def variants(entry: dict[str, Any], tree: dict[str, Any]) -> list[tuple[str, str]]:
-    """The variable of an entry of dvc.yaml with each of its values; one pair where it has none.
+    """(matrix variable, value) for each value in an entry of dvc.yaml; a single dummy pair if it has no matrix.
 
-    A matrix of `${fetch}` has one stage for each key of that block of params.yaml (`tree`).
+    A matrix of `${fetch}` has one value for each key in that block of params.yaml (`tree`).
     """
     if "matrix" in entry:
         [(axis, values)] = entry["matrix"].items()
@@ -54,9 +54,9 @@ def bindings(cmd: str) -> dict[str, str]:
 
 
 def merged_blocks(tree: dict[str, Any], dag: dict[str, Any]) -> dict[str, Any]:
-    """params.yaml as the stages see it: each block with the values it shares, unless it has its own for them.
+    """params.yaml as the stages see it: each block completed with the shared values that it does not override.
 
-    Raises `SystemExit` where a shared block is missing.
+    Raises `SystemExit` if a shared block is missing.
     """
     sharing = shared_blocks(dag)
     shared = {name for names in sharing.values() for name in names}
@@ -65,8 +65,8 @@ def merged_blocks(tree: dict[str, Any], dag: dict[str, Any]) -> dict[str, Any]:
         if isinstance(block := blocks.get(own) or {}, dict):
             values: dict[str, Any] = {}
             for name in names:
-                values = _merged(values, _block(tree, name))
-            blocks[own] = _merged(values, block)
+                values = _merge(values, _block(tree, name))
+            blocks[own] = _merge(values, block)
     return blocks
 
 
@@ -77,11 +77,16 @@ def current_blocks() -> dict[str, Any]:
 
 def _block(tree: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(tree.get(name), dict):
-        raise SystemExit(f"params.yaml: {name}: this block is missing; the stages that read it are in dvc.yaml")
+        raise SystemExit(f"params.yaml: {name}: this block is missing; dvc.yaml lists the stages that read it")
     block: dict[str, Any] = tree[name]
     return block
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    both = {key for key in below.keys() & above.keys() if isinstance(below[key], dict) and isinstance(above[key], dict)}
-    return {**below, **above, **{key: _merged(below[key], above[key]) for key in both}}
+def _merge(defaults: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """`defaults` updated with `overrides`, nested mappings key by key."""
+    nested = {
+        key: _merge(defaults[key], overrides[key])
+        for key in defaults.keys() & overrides.keys()
+        if isinstance(defaults[key], dict) and isinstance(overrides[key], dict)
+    }
+    return {**defaults, **overrides, **nested}

@@ -1,4 +1,4 @@
-"""What went into a stage, what came out and what was dropped and why; the counts must add up."""
+"""How many records entered a stage, left it and were dropped, and why; the counts must add up."""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -7,7 +7,7 @@ from lemur.core.records import Record, Writer, write_json
 
 
 class Counts:
-    """Counts per source. `dropped` also writes the record, with its reason, to the stage's rejects."""
+    """Counts per source. `dropped` also writes the record and the reason to the stage's rejects."""
 
     def __init__(self, stage: str, rejects: Writer | None = None) -> None:
         self.stage = stage
@@ -23,14 +23,14 @@ class Counts:
         self._out[source] += count
 
     def add(self, report: Record) -> None:
-        """Count what another's `report` says; its rejects are with the other."""
+        """Add the counts of another `Counts`' report; that one has already written its own rejects."""
         for source, row in report["sources"].items():
             self.entered(source, row["in"])
             self.left(source, row["out"])
             self._dropped[source].update(row["dropped"])
 
     def dropped(self, source: str, reason: str, record: Record | None = None, **detail: object) -> None:
-        """Count one dropped record under `reason` and keep it, with `detail`, among the rejects."""
+        """Count one dropped record under `reason` and write it, with `detail`, to the rejects."""
         self._dropped[source][reason] += 1
         if self._rejects is not None:
             self._rejects({"source": source, "reason": reason, **detail, "record": record})
@@ -42,7 +42,7 @@ class Counts:
         return sum(reasons[reason] for reasons in self._dropped.values())
 
     def report(self) -> Record:
-        """Totals and one row per source. Raises `AssertionError` if in differs from out plus dropped."""
+        """Totals and one row per source. Raises `AssertionError` unless in = out + dropped."""
         sources = {}
         for source in sorted({*self._in, *self._out, *self._dropped}):
             reasons = self._dropped[source]
@@ -63,5 +63,5 @@ class Counts:
         }
 
     def write(self, path: Path, **more: object) -> None:
-        """Write the report, with `more` beside the counts."""
+        """Write the report, with the keys of `more` added."""
         write_json(path, {**self.report(), **more})

@@ -1,4 +1,4 @@
-"""Where the pipeline's own files are, and how they are read."""
+"""Paths of the pipeline's own files, and how to read them."""
 
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,18 @@ PACKAGE = ROOT / "src" / "lemur"
 
 
 def read_yaml(path: Path) -> Any:
-    """A YAML file's plain data. Raises `SystemExit` with file, line and column where it is not YAML."""
+    """A YAML file as plain data. Raises `SystemExit` with file, line and column if it is not valid YAML."""
     try:
         with path.open("rb") as file:
             return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except FileNotFoundError:
         raise SystemExit(f"{path.name} is missing; `git checkout {path.name}` brings it back") from None
     except yaml.YAMLError as error:
-        raise SystemExit(f"{path.name} is not YAML: {error}") from None
+        raise SystemExit(f"{path.name} is not valid YAML: {error}") from None
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Leaves by dotted key. A list is one leaf, as it is for DVC; so is an empty mapping."""
+    """Leaves by dotted key. A list is one leaf, as in DVC; so is an empty mapping."""
     if not isinstance(tree, dict) or (prefix and not tree):
         return {prefix: tree}
     leaves: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""environment.yaml: the library versions and the numerics profile that decide bytes, and the check that they hold."""
+"""Apply the numerics profile and check the library versions of environment.yaml: both decide an artifact's bytes."""
 
 import os
 import sys
@@ -10,13 +10,13 @@ from lemur.core.versions import extras, installed
 NUMERICS = "numerics"
 
 
-# XLA reads NPROC as the size of its thread pool; JAX's bits on CPU depend on it (jax-ml/jax#39741 and design.md).
-# A numerics profile with 0 threads leaves the pool to XLA, as accelerators do.
+# XLA takes the size of its thread pool from NPROC, and JAX's bits on a CPU depend on that size (jax-ml/jax#39741 and
+# design.md). A profile with 0 threads, as for accelerators, leaves the size to XLA.
 def apply_numerics(numerics: dict[str, Any] | None, devices: int = 1) -> None:
-    """Set what decides JAX's bits, before JAX is imported. Raises `RuntimeError` if it already was.
+    """Set everything that decides JAX's bits. Raises `RuntimeError` if JAX was already imported.
 
-    None is for a stage that does not declare the profile, hence must not depend on it: NumPy gets one thread.
-    devices: of a mesh in this process; a CPU is then cut into so many.
+    `numerics` is None for a stage that does not declare the profile and so must not depend on it: NumPy gets one
+    thread. `devices`: size of the mesh in this process; JAX then splits the CPU into that many devices.
     """
     for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[threads] = str((numerics and numerics["threads"]) or 1)
@@ -31,16 +31,16 @@ def apply_numerics(numerics: dict[str, Any] | None, devices: int = 1) -> None:
     os.environ["JAX_THREEFRY_PARTITIONABLE"] = "true"
     if numerics["threads"]:
         os.environ["NPROC"] = str(numerics["threads"])
-    # Base, Lemur and Lemur-Chat are asked by the same programs: compiled once (13 s of CPU).
-    # JAX's key holds the program, the flags and the versions, so what comes out is the same.
+    # The evaluations of base, Lemur and Lemur-Chat run the same programs, so compile them once (saves 13 s of CPU).
+    # JAX's cache key covers the program, the flags and the versions, so the results do not change.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".lemur" / "compiled"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 
 def check_packages(names: list[str]) -> None:
-    """Compare installed versions of distributions with environment.yaml. Raises `SystemExit` where they differ.
+    """Compare installed versions of distributions with environment.yaml. Raises `SystemExit` if any differs.
 
-    An extra (torch) that is not installed is no difference: the stage says so itself if its parameters need it."""
+    A missing extra (torch) does not count: a stage whose parameters need it reports that itself."""
     recorded = read_yaml(ENVIRONMENT)["packages"]
     problems = [
         f"environment.yaml: packages.{name}: {recorded.get(name, 'nothing')} recorded, {installed(name)} installed"
@@ -49,6 +49,6 @@ def check_packages(names: list[str]) -> None:
     ]
     if problems:
         raise SystemExit(
-            "\n".join(problems) + "\nInstall what is recorded (`make setup`), or record what is installed "
-            "(`lemur dependencies --write`); only the stages that use these libraries will then run again."
+            "\n".join(problems) + "\nInstall the recorded versions (`make setup`), or record the installed ones "
+            "(`lemur dependencies --write`); then only the stages that use these libraries run again."
         )

@@ -1,4 +1,4 @@
-"""A function of many batches, by worker processes: results in the batches' order, few batches in memory at a time."""
+"""Map a function over batches with worker processes: ordered results, few batches in memory at a time."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,19 +14,19 @@ Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
 
-def in_order(
+def map_in_order(
     function: Callable[..., Result],
     batches: Iterable[Batch],
     *,
     start: Callable[..., Any] | None = None,
     arguments: tuple[Any, ...] = (),
 ) -> Iterator[Result]:
-    """`function(batch)` of each batch by `workers.count()` processes, in order.
+    """Yield `function(batch)` for each batch, in order, computed by `workers.count()` processes.
 
-    With `start` it is `function(state, batch)`: `state` is what `start(*arguments)` returns, once in each process.
-    `function` and `start` are functions of a module. At most two batches a worker are read ahead, so memory does not
-    grow with their number. A single batch, or a single worker, needs no process. Raises what `function` raises, and
-    `BrokenProcessPool` if a worker is killed.
+    With `start`, yield `function(state, batch)`, where each process computes `state = start(*arguments)` once.
+    `function` and `start` must be module-level functions. At most two batches per worker are read ahead, so memory does
+    not grow with the number of batches. A single batch or a single worker runs in this process. Raises what `function`
+    raises, and `BrokenProcessPool` if a worker is killed.
     """
     count = workers.count()
     remaining = iter(batches)
@@ -35,21 +35,21 @@ def in_order(
         bound = function if start is None else partial(function, start(*arguments))
         yield from map(bound, chain(first, remaining))
         return
-    # Spawned: a fork can hang in a process that has threads, and the runner's has one.
+    # Spawn, because a fork can hang in a process with threads, and the runner has one.
     pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_start, initargs=(start, arguments))
     try:
-        waiting: deque[Future[Result]] = deque()
+        pending: deque[Future[Result]] = deque()
         for batch in chain(first, remaining):
-            waiting.append(pool.submit(_call, function, batch))
-            if len(waiting) == 2 * count:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            pending.append(pool.submit(_call, function, batch))
+            if len(pending) == 2 * count:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-# What a worker's `start` returned, empty without one: the only state of a worker, here and nowhere else.
+# The result of `start` in a worker process; empty without one. A worker has no other state.
 _state: list[Any] = []
 
 

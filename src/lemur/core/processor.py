@@ -1,4 +1,4 @@
-"""This machine's processor, and whether a numerics profile promises its bytes on it."""
+"""This machine's processor, and whether a numerics profile guarantees equal bytes on it."""
 
 import platform
 import re
@@ -6,27 +6,27 @@ from pathlib import Path
 from typing import Any
 
 CPU_INFO = Path("/proc/cpuinfo")
-NEEDED = {"avx2": "AVX2", "fma": "FMA"}
-OF_X86_64 = "xla_cpu_max_isa"  # XLA's flag that names an instruction set of x86-64
+REQUIRED_FEATURES = {"avx2": "AVX2", "fma": "FMA"}
+X86_64_FLAG = "xla_cpu_max_isa"  # the XLA flag that caps the x86-64 instruction set
 
 
 def name() -> str:
-    """As the maker calls it, or the machine's architecture where Linux does not know that."""
+    """The processor's model name, or the machine's architecture if Linux reports no model."""
     return _field("model name") or platform.machine()
 
 
 def outside_profile(numerics: dict[str, Any]) -> str:
-    """Why this machine is none of those on which a numerics profile promises equal bytes, or ""."""
-    if numerics.get("platform") != "cpu" or OF_X86_64 not in numerics.get("xla_flags", ""):
+    """Why the numerics profile does not guarantee equal bytes on this machine; "" if it does."""
+    if numerics.get("platform") != "cpu" or X86_64_FLAG not in numerics.get("xla_flags", ""):
         return ""
     if platform.machine() not in ("x86_64", "AMD64"):
-        return f"the profile is of x86-64 processors with AVX2 and FMA, this is {platform.machine()}"
+        return f"the profile covers x86-64 processors with AVX2 and FMA; this one is {platform.machine()}"
     flags = _field("flags").split()
-    missing = [f"no {title}" for flag, title in NEEDED.items() if flags and flag not in flags]
+    missing = [f"no {title}" for flag, title in REQUIRED_FEATURES.items() if flags and flag not in flags]
     return f"this processor has {' and '.join(missing)}" if missing else ""
 
 
 def _field(key: str) -> str:
-    """What /proc/cpuinfo says of the first processor, "" where there is no such line."""
-    said = re.search(rf"^{key}\s*:[ \t]*(.*)$", CPU_INFO.read_text() if CPU_INFO.exists() else "", re.MULTILINE)
-    return said[1].strip() if said else ""
+    """A field of the first processor in /proc/cpuinfo; "" if it is missing."""
+    match = re.search(rf"^{key}\s*:[ \t]*(.*)$", CPU_INFO.read_text() if CPU_INFO.exists() else "", re.MULTILINE)
+    return match[1].strip() if match else ""

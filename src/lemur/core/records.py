@@ -1,4 +1,4 @@
-"""JSON and JSON lines, written so that the same records always give the same bytes."""
+"""JSON and JSON lines; the same records always give the same bytes."""
 
 import hashlib
 import json
@@ -12,18 +12,18 @@ Record = dict[str, Any]
 
 
 def dump(value: Any) -> str:
-    """One line of canonical JSON: sorted keys, UTF-8 characters as they are, no NaN."""
+    """One line of canonical JSON: sorted keys, unescaped UTF-8, no NaN."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(", ", ": "))
 
 
 def content_id(prefix: str, value: Any) -> str:
-    """An id made of a record's content, so that it does not depend on order or on the file it stood in."""
+    """An id computed from a record's content, so that it depends on neither order nor file."""
     return f"{prefix}-{hashlib.sha256(dump(value).encode()).hexdigest()[:16]}"
 
 
 def scan(path: Path) -> Iterator[tuple[int, Record]]:
-    """(byte offset, record) of each line of a file that this project wrote, so that sorting and sampling need hold no
-    text. Raises `ValueError` with file and line if one is not JSON."""
+    """(byte offset, record) of each line of a file that this project wrote; with the offsets, sorting and sampling need
+    not keep text in memory. Raises `ValueError` with file and line if a line is not JSON."""
     offset = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
@@ -35,12 +35,12 @@ def scan(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def read_jsonl(path: Path) -> Iterator[Record]:
-    """Records of a file that this project wrote. Raises what `scan` raises."""
+    """Records of a file that this project wrote. Raises like `scan`."""
     return (record for _, record in scan(path))
 
 
 def read_at(file: BinaryIO, offset: int) -> Record:
-    """The record whose line begins at `offset`."""
+    """The record whose line starts at byte `offset`."""
     file.seek(offset)
     record: Record = json.loads(file.readline())
     return record
@@ -59,7 +59,7 @@ class Writer(Protocol):
 
 @contextmanager
 def jsonl_writer(path: Path) -> Iterator[Writer]:
-    """`with jsonl_writer(path) as write: write(record)`, one canonical line a record."""
+    """`with jsonl_writer(path) as write: write(record)` writes one canonical line per record."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         yield lambda record: print(dump(record), file=file)
@@ -72,7 +72,7 @@ def write_jsonl(path: Path, records: Iterable[Record]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Indented canonical JSON with a final newline."""
+    """Write indented canonical JSON with a final newline."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False, indent=2)
     path.write_text(text + "\n", encoding="utf-8")

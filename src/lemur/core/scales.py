@@ -1,4 +1,4 @@
-"""`lemur scale NAME`: set the leaves of params.yaml that make up a scale, and show what that changes."""
+"""`lemur scale NAME`: set the values of params.yaml that make up a scale, and show what changes."""
 
 import io
 from pathlib import Path
@@ -11,7 +11,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from lemur.core.blocks import merged_blocks, shared_blocks
 from lemur.core.files import DAG, PARAMS, SCALES, flatten, read_yaml
 
-DEMO = "demo"  # the scale that sets every leaf that any scale sets; the others hold what differs from it
+DEMO = "demo"  # sets every value that any scale sets; the other scales hold only their differences from it
 SHARED = "the shared value"
 
 
@@ -20,14 +20,14 @@ def names() -> list[str]:
 
 
 def show() -> None:
-    """Print every scale and in how many values params.yaml differs from it."""
+    """Print every scale and the number of values in which params.yaml differs from it."""
     for name in names():
-        away = len(differences(name))
-        print(f"{name:12} {'this is params.yaml now' if not away else f'{away} values differ'}")
+        count = len(differences(name))
+        print(f"{name:12} {'this is params.yaml now' if not count else f'{count} values differ'}")
 
 
 def differences(scale: str | Path, params: Path = PARAMS) -> dict[str, tuple[Any, Any]]:
-    """Leaves that switching to a scale would change, as {dotted key: (now, then)}; `SHARED` where a leaf is not set."""
+    """Values that switching to a scale would change: {dotted key: (now, then)}, `SHARED` for a key that is not set."""
     now, then = flatten(read_yaml(params)), leaves(scale, params)
     values = {key: (now.get(key, SHARED), then.get(key, SHARED)) for key in (*then, *(now.keys() - then.keys()))}
     return {key: (before, after) for key, (before, after) in values.items() if before != after}
@@ -36,24 +36,23 @@ def differences(scale: str | Path, params: Path = PARAMS) -> dict[str, tuple[Any
 def leaves(scale: str | Path, params: Path = PARAMS) -> dict[str, Any]:
     """Leaves of params.yaml as a scale sets them, by dotted key.
 
-    `scale`: its name, which stands for the leaves of `demo` and those in which it differs; or a file of leaves that
-    differ from params.yaml. What neither sets stays as it is. Raises `SystemExit` for a name of no scale, and for a key
-    of no parameter.
+    `scale`: a scale's name, for the leaves of `demo` updated with the scale's own; or a file of leaves to change in
+    params.yaml. All other leaves keep their values. Raises `SystemExit` for an unknown scale or an unknown parameter.
     """
     if isinstance(scale, Path) and scale.parent == SCALES:
         scale = scale.stem
     if isinstance(scale, str) and scale not in names():
-        raise SystemExit(f"scale {scale!r} is not known; there are {', '.join(names())}")
+        raise SystemExit(f"scale {scale!r} is not known; the scales are {', '.join(names())}")
     now = flatten(read_yaml(params))
     if isinstance(scale, Path):
-        return now | _known(scale, now)
-    demo = _known(SCALES / f"{DEMO}.yaml", now)
-    kept = {key: value for key, value in now.items() if key not in _own_values(demo)}
-    return kept | demo | _known(SCALES / f"{scale}.yaml", now)
+        return now | _read_leaves(scale, now)
+    demo = _read_leaves(SCALES / f"{DEMO}.yaml", now)
+    kept = {key: value for key, value in now.items() if key not in _stray_overrides(demo)}
+    return kept | demo | _read_leaves(SCALES / f"{scale}.yaml", now)
 
 
 def blocks(scale: str | Path) -> dict[str, Any]:
-    """params.yaml at a scale as the stages see it: each block with the values that it shares."""
+    """params.yaml at a scale as the stages see it: each block merged with the shared values."""
     tree: dict[str, Any] = {}
     for key, value in leaves(scale).items():
         *parents, leaf = key.split(".")
@@ -64,28 +63,28 @@ def blocks(scale: str | Path) -> dict[str, Any]:
     return merged_blocks(tree, read_yaml(DAG))
 
 
-def _own_values(demo: dict[str, Any]) -> set[str]:
-    """Keys that would override for one stage a shared value that demo sets, and that demo does not set."""
-    return {key for key, shared in _overriding(demo).items() if shared in demo} - demo.keys()
+def _stray_overrides(demo: dict[str, Any]) -> set[str]:
+    """Keys, not set by demo, with which a single stage would override a shared value that demo sets."""
+    return {key for key, shared in _override_keys(demo).items() if shared in demo} - demo.keys()
 
 
-def _overriding(leaves: dict[str, Any]) -> dict[str, str]:
-    """Keys with which one stage overrides a shared value: `{"mmlu.limit": "asking.limit", ...}`."""
+def _override_keys(leaves: dict[str, Any]) -> dict[str, str]:
+    """Keys with which a single stage can override a shared value: `{"mmlu.limit": "asking.limit", ...}`."""
     sharing = shared_blocks(read_yaml(DAG)).items()
     values = [(own, *key.split(".")[1:], key) for own, names in sharing for key in leaves if key.split(".")[0] in names]
     return {f"{own}.{name}": key for own, name, *deeper, key in values if not deeper}
 
 
-def _known(file: Path, now: dict[str, Any]) -> dict[str, Any]:
-    """The leaves that a file sets. Raises `SystemExit` where one is of no parameter."""
+def _read_leaves(file: Path, now: dict[str, Any]) -> dict[str, Any]:
+    """The leaves that a file sets. Raises `SystemExit` for a key that is no parameter."""
     then = flatten(read_yaml(file))
-    if unknown := sorted(then.keys() - now.keys() - _overriding(now).keys()):
+    if unknown := sorted(then.keys() - now.keys() - _override_keys(now).keys()):
         raise SystemExit(f"{file.name}: not in params.yaml: {', '.join(unknown)}")
     return then
 
 
 def switch(scale: str | Path, dry_run: bool = False, params: Path = PARAMS) -> None:
-    """Set params.yaml to a scale or to the leaves of a file, comments kept, and print each value that changes."""
+    """Set params.yaml to a scale or to the leaves of a file, keep its comments, and print each value that changes."""
     changes = differences(scale, params)
     for key, (now, then) in changes.items():
         print(f"{key}: {now} -> {then}")
@@ -99,10 +98,10 @@ def switch(scale: str | Path, dry_run: bool = False, params: Path = PARAMS) -> N
     yaml.Representer = Representer
     tree = yaml.load(params.read_text())
     if isinstance(scale, str):
-        for key in _own_values(flatten(read_yaml(SCALES / f"{DEMO}.yaml"))):
+        for key in _stray_overrides(flatten(read_yaml(SCALES / f"{DEMO}.yaml"))):
             block, leaf = _place(tree, key)
             block.pop(leaf, None)
-    # What a scale adds goes before what stands there, in the scale's order, from whatever scale one comes.
+    # New keys go before the existing ones, in the scale's order, whichever scale params.yaml is at now.
     for key, value in reversed(leaves(scale, params).items()):
         block, leaf = _place(tree, key)
         if leaf not in block:
@@ -117,7 +116,7 @@ def switch(scale: str | Path, dry_run: bool = False, params: Path = PARAMS) -> N
 
 
 def _place(tree: Any, key: str) -> tuple[Any, str]:
-    """The block that a dotted key is in, and its name there."""
+    """The block that holds a dotted key, and the key's last part."""
     *parents, leaf = key.split(".")
     for parent in parents:
         tree = tree[parent]
@@ -125,7 +124,7 @@ def _place(tree: Any, key: str) -> tuple[Any, str]:
 
 
 def _flow(value: Any) -> Any:
-    """A list on one line, as params.yaml writes it."""
+    """Write lists on one line, as params.yaml does."""
     if not isinstance(value, list):
         return value
     items = CommentedSeq(value)
@@ -134,13 +133,13 @@ def _flow(value: Any) -> Any:
 
 
 def _float(representer: Any, value: float) -> Any:
-    """A float that YAML 1.1 also reads as one: it wants a point, as in 1.0e-08."""
+    """Write floats so that YAML 1.1 reads them as floats too: it needs a point, as in 1.0e-08."""
     text = repr(value)
     return representer.represent_scalar("tag:yaml.org,2002:float", text if "." in text else text.replace("e", ".0e"))
 
 
 class Representer(RoundTripRepresenter):
-    """Writes null, not nothing. A class of its own: representers belong to the class, which DVC uses too."""
+    """Writes null instead of an empty value. A subclass, because DVC uses the base class and its representers too."""
 
 
 Representer.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null"))

@@ -1,4 +1,4 @@
-"""How many processes a stage may use, and how they end. No count may ever change a byte of an artifact."""
+"""How many processes a stage may use, and how they end. The count must never change a byte of an artifact."""
 
 import ctypes
 import os
@@ -11,21 +11,22 @@ PR_SET_PDEATHSIG = 1
 
 def count() -> int:
     """`LEMUR_WORKERS` if set (the Snakefile sets it to the rule's threads), else the cores this process may use."""
-    asked = os.environ.get("LEMUR_WORKERS", "")
-    if not asked:
+    value = os.environ.get("LEMUR_WORKERS", "")
+    if not value:
         return len(os.sched_getaffinity(0))
-    if not asked.isdigit() or int(asked) < 1:
-        raise SystemExit(f"LEMUR_WORKERS is {asked!r}; a whole number of at least 1 is allowed")
-    return int(asked)
+    if not value.isdigit() or int(value) < 1:
+        raise SystemExit(f"LEMUR_WORKERS is {value!r}; it must be a whole number, at least 1")
+    return int(value)
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends; the initializer of every pool of workers."""
+    """Ask the kernel to end this process when its parent ends. Every worker calls this first."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def end_with(pid: int) -> None:
-    """End this process when another one does, an ancestor with shells in between too, or where it already has."""
+    """End this process when process `pid` ends, or at once if it already has. `pid` may be any ancestor, with shells in
+    between."""
     try:
         ancestor = os.pidfd_open(pid)
     except ProcessLookupError:

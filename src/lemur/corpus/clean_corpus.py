@@ -45,7 +45,7 @@ def clean_corpus(
     report: Path,
 ) -> None:
     """Write the documents that pass the rules, in the order of the sources and their files, at any worker count."""
-    from lemur.core.parallel import in_order
+    from lemur.core.parallel import map_in_order
     from lemur.corpus import judging
     from lemur.corpus.documents import documents_writer
 
@@ -56,7 +56,7 @@ def clean_corpus(
     with documents_writer(documents) as write, jsonl_writer(rejects) as reject:
         counts = Counts("clean_corpus", reject)
         items = reader.items(documents, sources)
-        verdicts = in_order(judging.judge_batch, judging.batches(items), start=judging.start, arguments=(params,))
+        verdicts = map_in_order(judging.judge_batch, judging.batches(items), start=judging.start, arguments=(params,))
         for source, where, record, reason, detail, found in chain.from_iterable(verdicts):
             counts.entered(source)
             if reason == OVER:  # judged by nothing but chance: the rejects have its place, not its text

@@ -1,4 +1,4 @@
-"""Which benchmarks the training data was compared with, and what was found in it."""
+"""Report which benchmarks the training data was compared with, and the overlaps."""
 
 from lemur.core.records import Record
 from lemur.pages.blocks import Cell, Column, Table
@@ -10,18 +10,18 @@ PLACES = {
     "mirror": "the original files, or what could be copied of them",
     "hub": "the original files",
 }
-"""What a place means for how much of a benchmark the data was compared with."""
+"""How much of a benchmark the data was compared with, by the place it was fetched from."""
 
 
 def place_notes(report: Record) -> list[str]:
-    """What the places of the benchmarks in a stage's report mean, with the benchmarks."""
-    found = report["benchmarks"].items()
-    at = {place: sorted(name for name, counts in found if counts["place"] == place) for place in PLACES}
-    return [f"{place.capitalize()}: {PLACES[place]} ({', '.join(names)})." for place, names in at.items() if names]
+    """One sentence per place in a stage's report: what the place means, and which benchmarks come from it."""
+    benchmarks = report["benchmarks"].items()
+    by_place = {place: sorted(name for name, row in benchmarks if row["place"] == place) for place in PLACES}
+    return [f"{place.capitalize()}: {PLACES[place]} ({', '.join(at)})." for place, at in by_place.items() if at]
 
 
 def not_checked(report: Record) -> str:
-    """The benchmarks that params.yaml names and the data was not compared with, by reason."""
+    """The benchmarks in params.yaml with which the data was not compared, grouped by reason."""
     reasons = sorted(set(report["not_checked"].values()))
     by_reason = [
         f"{', '.join(sorted(name for name, why in report['not_checked'].items() if why == reason))} ({reason})"
@@ -31,7 +31,7 @@ def not_checked(report: Record) -> str:
 
 
 def table(stages: dict[str, Record]) -> Table:
-    """One row a benchmark; found: pairs of a training record and an item that it holds."""
+    """One row per benchmark. The counts are pairs of a training record and a benchmark item that overlaps it."""
     reports = {name: stages[name] for name in STAGES if "benchmarks" in stages.get(name, {})}
     columns = [
         Column("benchmark", "Benchmark"),
@@ -46,7 +46,7 @@ def table(stages: dict[str, Record]) -> Table:
             Column(f"{name}_below_share", "below the share"),
         ]
     rows: list[dict[str, Cell]] = []
-    for benchmark in sorted({found for report in reports.values() for found in report["benchmarks"]}):
+    for benchmark in sorted({name for report in reports.values() for name in report["benchmarks"]}):
         row: dict[str, Cell] = {"benchmark": benchmark}
         for name, report in reports.items():
             row |= {key: value for key, value in report["benchmarks"].get(benchmark, {}).items() if key != "unreadable"}

@@ -1,17 +1,18 @@
-"""N-gram overlap with the benchmarks, for whatever data a model is trained on.
+"""N-gram overlap between training data and the benchmarks.
 
-Two views of a benchmark item, each cut into n-grams:
+An item is split into n-grams in two views:
 
-* text: NFKC, case-folded words (runs of letters and digits; snake_case splits; a CJK character is a word of its own):
-  punctuation, line breaks, case and identifier style hide no copy. n = 13 is GPT-3's upper bound (Brown et al.
-  2020, appendix C).
-* code: lexical tokens (names, numbers, single operator characters): indentation and line breaks hide no copy.
+* text: NFKC, case-folded words (runs of letters and digits; snake_case splits; a CJK character is a word by itself), so
+  that changed punctuation, line breaks, case or identifier style do not hide a copy. n = 13 is GPT-3's upper bound
+  (Brown et al. 2020, appendix C).
+* code: lexical tokens (names, numbers, single operator characters), so that changed indentation or line breaks do not
+  hide a copy.
 
-A part with fewer tokens than n counts whole, as one n-gram, if it has at least 8/13 of n; a shorter one cannot be told
-from chance and an item of such parts only is counted in `summary()["uncheckable"]`.
+A part with fewer than n tokens counts as a single n-gram if it has at least 8/13 of n tokens. Shorter parts could match
+by chance; `summary()["uncheckable"]` counts the items that have no longer part.
 
-A single shared n-gram is weak evidence: 13 words of MMLU quote well-known texts, and 24 tokens of HumanEval's is_prime
-loop stand in thousands of programs. Users of `find` compare `Match.share` with a threshold (PaLM's was 70 %).
+A single shared n-gram is weak evidence: 13 words of MMLU may quote a well-known text, and thousands of programs contain
+24 tokens of HumanEval's is_prime loop. So users of `find` compare `Match.share` with a threshold (PaLM's was 70 %).
 """
 
 import re
@@ -32,26 +33,28 @@ from lemur.decontamination.items import Item, View, read_items
 
 Action = Literal["remove", "report", "ignore"]
 REMOVE: Action = "remove"
-SHOWN = 50  # overlaps, and names of items of a benchmark, that a report shows
-SHORTEST_SHARE = 8 / 13  # GPT-3's bounds for n: items of 8 to 13 words count whole
+SHOWN = 50  # a report shows at most this many overlaps, and item names per benchmark
+SHORTEST_SHARE = 8 / 13  # from GPT-3's bounds for n: items of 8 to 13 words count as one n-gram
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _CODE = re.compile(r"[^\W\d]\w*|\d+|[^\w\s]")
 
 
 class OverlapParams(StageParams):
-    """What a stage that compares its data with the benchmarks has to be told."""
+    """Parameters of a stage that compares its data with the benchmarks."""
 
     benchmarks: dict[str, Action] = Field(
-        description="what overlap with each benchmark leads to: remove, report or ignore; remove for one not named"
+        description="what to do about overlap with each benchmark: remove (the default), report or ignore"
     )
-    ngram: int = Field(ge=4, description="words of an n-gram of text")
-    code_ngram: int = Field(ge=4, description="tokens of an n-gram of code")
-    minimum_share: float = Field(gt=0, le=1, description="share of an item's n-grams from which a text overlaps it")
+    ngram: int = Field(ge=4, description="words in an n-gram of text")
+    code_ngram: int = Field(ge=4, description="tokens in an n-gram of code")
+    minimum_share: float = Field(
+        gt=0, le=1, description="smallest share of an item's n-grams that counts as an overlap"
+    )
 
 
 @dataclass(frozen=True)
 class Match:
-    """A benchmark item found in a text. `share`: of the best matching part's distinct n-grams, in (0, 1]."""
+    """A benchmark item that a text overlaps. `share`: of the best matching part's distinct n-grams, in (0, 1]."""
 
     benchmark: str
     item: str
@@ -72,7 +75,7 @@ _TOKENS: dict[View, Callable[[str], list[str]]] = {"text": words, "code": code_t
 
 
 class BenchmarkIndex:
-    """All n-grams of the benchmarks' items. Build once, then `find` in each document."""
+    """All n-grams of the benchmarks' items. Build it once, then call `find` for each document."""
 
     def __init__(
         self, items: Iterable[Item], *, ngram: int, code_ngram: int, unreadable: Counter[str] | None = None
@@ -101,24 +104,24 @@ class BenchmarkIndex:
 
     @classmethod
     def from_sources(cls, *folders: Path, ngram: int, code_ngram: int) -> "BenchmarkIndex":
-        """Index the fetched folders `data/raw/<benchmark>/`. A source left out (place none) has no items."""
+        """Index the fetched folders `data/raw/<benchmark>/`. A source that was left out (place none) has no items."""
         unreadable: Counter[str] = Counter()
         return cls(read_items(folders, unreadable), ngram=ngram, code_ngram=code_ngram, unreadable=unreadable)
 
     def find(self, text: str) -> list[Match]:
-        """Every item of which `text` holds an n-gram, best share first, then by benchmark and item."""
+        """Every item that shares an n-gram with `text`, by decreasing share, then by benchmark and item."""
         best: dict[tuple[str, str], Match] = {}
         for view, index in self._views.items():
             for part, grams in index.find(_TOKENS[view](text)).items():
                 item, _, total = self._parts[part]
                 match = Match(item.benchmark, item.name, view, len(grams) / total, min(grams))
-                known = best.get((item.benchmark, item.name))
-                if known is None or (known.share, known.view) < (match.share, match.view):
+                previous = best.get((item.benchmark, item.name))
+                if previous is None or (previous.share, previous.view) < (match.share, match.view):
                     best[item.benchmark, item.name] = match
         return sorted(best.values(), key=lambda match: (-match.share, match.benchmark, match.item))
 
     def summary(self) -> Record:
-        """Per benchmark: items indexed, their place, of these too short to check, and rows that could not be read."""
+        """Per benchmark: items indexed, their place, items too short to check, and rows that could not be read."""
         return {
             name: {
                 "items": self._items[name],
@@ -131,7 +134,7 @@ class BenchmarkIndex:
 
 
 class Overlaps:
-    """What becomes of a text that holds benchmark items, by the action of each benchmark, and the report of it."""
+    """Decide what happens to texts that overlap benchmark items, by each benchmark's action, and report it."""
 
     def __init__(self, index: BenchmarkIndex, actions: Mapping[str, Action], minimum_share: float) -> None:
         """`actions` by benchmark; overlaps with one that is not named are removed."""
@@ -149,30 +152,30 @@ class Overlaps:
         return cls(index, params.benchmarks, params.minimum_share)
 
     def judge(self, identifier: str, text: str) -> Record | None:
-        """The overlap for which a text has to go (that with the largest share), None if it stays."""
+        """The overlap with the largest share that requires removing the text; None if the text stays."""
         removed: Record | None = None
         for match in self._index.find(text):
             action = self._actions[match.benchmark]
             if action == "ignore":
                 continue
-            whole = match.share >= self._minimum_share
-            kind = "below_share" if not whole else "removed" if action == "remove" else "reported"
+            overlaps = match.share >= self._minimum_share
+            kind = "below_share" if not overlaps else "removed" if action == "remove" else "reported"
             self._pairs[match.benchmark][kind] += 1
-            if not whole:
+            if not overlaps:
                 continue
             self._items[match.benchmark].add(match.item)
-            found = {**vars(match), "share": round(match.share, 4)}
+            overlap = {**vars(match), "share": round(match.share, 4)}
             if len(self._shown) < SHOWN:
-                self._shown.append({"id": identifier, "action": kind, **found})
+                self._shown.append({"id": identifier, "action": kind, **overlap})
             if kind == "removed" and removed is None:
-                removed = found
+                removed = overlap
         return removed
 
     def report(self) -> Record:
-        """What was indexed, the benchmarks of params.yaml that were not checked and why, pairs of text and item by what
-        became of them, and which items are in the data."""
+        """The indexed benchmarks, the benchmarks of params.yaml that were not checked and why, (text, item) pairs by
+        outcome, and the items that occur in the data."""
         benchmarks = self._index.summary()
-        compared = {name for name, found in benchmarks.items() if found["items"] > found["uncheckable"]}
+        compared = {name for name, row in benchmarks.items() if row["items"] > row["uncheckable"]}
         return {
             "benchmarks": benchmarks,
             "not_checked": {
@@ -192,7 +195,7 @@ class Overlaps:
 
 
 class _View:
-    """n-grams of one view. Words become numbers, so a document costs one dictionary look-up a word plus numpy work."""
+    """n-grams of one view. Words become numbers: a document costs one dictionary look-up per word plus numpy work."""
 
     def __init__(self, ngram: int) -> None:
         self._ngram = ngram
@@ -202,7 +205,7 @@ class _View:
         self._hashes: dict[int, np.ndarray] = {}
 
     def add(self, tokens: list[str], part: int) -> int:
-        """Index one part; the number of its distinct n-grams, 0 if it is too short to check."""
+        """Index one part; return the number of its distinct n-grams, 0 if the part is too short to check."""
         if len(tokens) < self._shortest:
             return 0
         size = min(self._ngram, len(tokens))
@@ -218,29 +221,29 @@ class _View:
             self._hashes[size] = np.unique((rows * _powers(_FACTOR, size)).sum(axis=1))
 
     def find(self, tokens: list[str]) -> dict[int, set[str]]:
-        """{part: the n-grams of it that stand in `tokens`}."""
+        """{part: those of its n-grams that occur in `tokens`}."""
         get = self._vocabulary.get
         ids = np.array([get(token, 0) for token in tokens], np.uint32)
         hashed = _Hashes(ids)
         unknown = np.concatenate([np.zeros(1, np.int64), np.cumsum(ids == 0)])
-        found: defaultdict[int, set[str]] = defaultdict(set)
+        matches: defaultdict[int, set[str]] = defaultdict(set)
         for size, hashes in self._hashes.items():
             if len(ids) < size:
                 continue
-            # Most windows hold a word that no benchmark has; only the others are searched for.
+            # Skip the many windows with a word that no benchmark has.
             starts = np.flatnonzero(unknown[size:] == unknown[:-size])
             windows = hashed.windows(size)[starts]
             places = np.searchsorted(hashes, windows)
             places[places == len(hashes)] = 0
             for start in starts[hashes[places] == windows].tolist():
-                # The hash only preselects: equality of the n-gram itself decides.
+                # The hash only preselects; the n-grams themselves must be equal.
                 for part in self._grams[size].get(ids[start : start + size].tobytes(), ()):
-                    found[part].add(" ".join(tokens[start : start + size]))
-        return found
+                    matches[part].add(" ".join(tokens[start : start + size]))
+        return matches
 
 
-# The hash of tokens t_0, t_1, ... is the sum of t_j * FACTOR^j modulo 2^64. FACTOR is odd and so has an inverse: with
-# it the hashes of all windows of any size follow from one running sum.
+# The hash of tokens t_0, t_1, ... is the sum of t_j * FACTOR^j modulo 2^64. FACTOR is odd, so it has an inverse, with
+# which one running sum gives the hashes of all windows of any size.
 _FACTOR = 0x9E3779B97F4A7C15
 _INVERSE = pow(_FACTOR, -1, 1 << 64)
 
@@ -264,5 +267,5 @@ def _power_table(base: int, length: int) -> np.ndarray:
 
 
 def _powers(base: int, length: int) -> np.ndarray:
-    """base^0 ... base^(length - 1) modulo 2^64; tables of doubling length serve all documents."""
+    """base^0 ... base^(length - 1) modulo 2^64, from a few cached tables whose lengths double."""
     return _power_table(base, max(1024, 1 << length.bit_length()))[:length]

@@ -1,4 +1,4 @@
-"""The items of every benchmark as texts to look for in training data: which parts of an item give it away."""
+"""The items of every benchmark as texts to search for in training data: the parts that identify an item."""
 
 import ast
 import re
@@ -32,9 +32,9 @@ Parts = Iterable[tuple[View, str]]
 
 @dataclass(frozen=True)
 class Item:
-    """One benchmark item: `parts` are alternative wordings, any of which gives the item away.
+    """A benchmark item. `parts` are alternative wordings, each of which identifies the item.
 
-    `place`: where its source was fetched from; a bundled one is a sample and not the benchmark.
+    `place`: where its source was fetched from; an item from place bundled belongs to a sample, not to the benchmark.
     """
 
     benchmark: str
@@ -44,10 +44,10 @@ class Item:
 
 
 def read_items(folders: Iterable[Path], unreadable: Counter[str]) -> Iterator[Item]:
-    """Items of fetched folders `data/raw/<source>/`; a source left out (place none) has none.
+    """Items of fetched folders `data/raw/<source>/`; a source that was left out (place none) has none.
 
-    A file's benchmark is its `meta.benchmark`, else its source. Published training splits are left out: only what is
-    scored or shown in prompts matters. Counts rows that are not as expected in `unreadable`, by benchmark.
+    A file's benchmark is its `meta.benchmark`, else its source. Skips published training splits, because only items
+    that are scored or shown in prompts matter. Counts rows that cannot be read in `unreadable`, by benchmark.
     """
     for folder in folders:
         source = load(folder)
@@ -72,7 +72,7 @@ class _WorkedExample:
 
 
 def _bbh(file: FetchedFile) -> Iterator[bbh.Question | _WorkedExample | BadRecord]:
-    """A task's questions; of a prompt file (.txt) its worked examples."""
+    """A task's questions, or the worked examples of a prompt file (.txt)."""
     if file.path.suffix != ".txt":
         return bbh.read(file)
     worked = bbh.read_examples(file).worked
@@ -80,7 +80,7 @@ def _bbh(file: FetchedFile) -> Iterator[bbh.Question | _WorkedExample | BadRecor
 
 
 def _mmlu(question: mmlu.Question) -> Parts:
-    """The question, and the question with its options: many MMLU questions are shorter than one n-gram."""
+    """The question, and the question with its choices: many MMLU questions are shorter than one n-gram."""
     return [("text", question.question), ("text", " ".join([question.question, *question.choices]))]
 
 
@@ -97,7 +97,7 @@ def _humaneval(problem: humaneval.Problem) -> Parts:
 
 
 def _mint_humaneval(problem: humaneval.Problem) -> Parts:
-    """As HumanEval's; MINT stripped the solution's first indentation, so prompt and solution do not parse together."""
+    """Like `_humaneval`, but MINT stripped the solution's first indentation, so prompt + solution does not parse."""
     (_, docstring), _ = _commented_code(problem.prompt)
     return [("text", docstring), ("code", problem.canonical_solution)]
 
@@ -106,14 +106,14 @@ _COMMENT = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'|/\*(.*?)\*/|(?://|#(?!incl
 
 
 def _commented_code(text: str) -> Parts:
-    """Python or C-like code: what its comments say as text, the rest as code."""
+    """Python or C-like code: its comments as text, the rest as code."""
     code = re.sub(r"^```.*$", "", text, flags=re.MULTILINE)
     comments = ["".join(groups) for groups in _COMMENT.findall(code)]
     return [("text", "\n".join(comments)), ("code", _COMMENT.sub("", code))]
 
 
 def _question(item: rephrased.Rephrased) -> Parts:
-    """ "Question: ... Answer: ...", of which only the question is worded anew."""
+    """The question of "Question: ... Answer: ..."; the answer is not rephrased."""
     question = re.split(r"\n(?:Answer|答案)\s*[:：]", item.text)[0]  # noqa: RUF001
     return [("text", question.removeprefix("Question:"))]
 
@@ -145,4 +145,4 @@ _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any]
     "trajectory": (mint.read_trajectory, lambda trajectory: [("text", trajectory.text)]),
     "webarena": (webarena.read, lambda task: [("text", task.intent)]),
 }
-"""Schema of a benchmark's files: how its items are read, and which texts of an item give it away."""
+"""By schema of a benchmark's files: the function that reads items, and the one that picks an item's parts."""

@@ -12,7 +12,7 @@ from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample
 from lemur.evaluation.harness.scores import Scores, macro
-from lemur.evaluation.judging.exact_match import plain
+from lemur.evaluation.judging.exact_match import normalise_answer
 from lemur.evaluation.kinds.generated import GeneratedTask
 from lemur.inference.interface import Model, Prompt
 from lemur.sources.fetched import load
@@ -21,15 +21,15 @@ from lemur.sources.reading.rows import readable
 
 class Params(GenerateParams):
     shots: int = Field(description="examples of the task before each question", ge=0)
-    limit: int | None = Field(description="questions of each task, a seeded choice; null for all of them", gt=0)
+    limit: int | None = Field(description="questions per task, a seeded choice; null for all", gt=0)
     strip_prompt: bool = Field(
-        description="whether the model writes the space after `A:` itself: tokenizers that keep a word with the space "
-        "before it never saw a space end a text"
+        description="let the model write the space after `A:`: tokenizers that keep a word with the space before it "
+        "never saw a text end in a space"
     )
 
 
 def bbh(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Ask `model` every chosen question of the fetched `benchmark`; write the result and one sample a question."""
+    """Ask `model` the chosen questions of the fetched `benchmark`; write the result and one sample per question."""
     source = load(benchmark)
     tests = [file for file in source.files if file.meta["split"] == "test"]
     pools = [readable(read(file)) for file in sorted(tests, key=lambda file: str(file.meta["task"]))]
@@ -39,7 +39,7 @@ def bbh(params: Params, model: Path, benchmark: Path, *, result: Path, samples: 
 
 @dataclass(frozen=True)
 class Bbh(GeneratedTask[Question]):
-    """`examples` by the task's name."""
+    """`examples` by task name."""
 
     name = "bbh"
     params: Params
@@ -62,11 +62,11 @@ class Bbh(GeneratedTask[Question]):
     def group(self, item: Question) -> str:
         return item.task
 
-    def about(self, item: Question) -> Mapping[str, str]:
+    def item_fields(self, item: Question) -> Mapping[str, str]:
         return {"task": item.task, "target": item.target}
 
     def prompt(self, model: Model, item: Question, shots: int) -> Prompt:
-        before = self.examples[item.task].before(shots)
+        before = self.examples[item.task].prompt_prefix(shots)
         return prompt(model, before, item, self.in_chat(model), self.params.strip_prompt)
 
     def stop(self, item: Question, in_chat: bool) -> Sequence[str]:
@@ -81,7 +81,7 @@ class Bbh(GeneratedTask[Question]):
 
     def correct(self, sample: Sample[Question, Generated]) -> Mapping[str, Mapping[str, bool]]:
         target = sample.item.target
-        paper = sample.answer.asked and plain(sample.extraction["paper"] or "") == plain(target)
+        paper = sample.answer.asked and normalise_answer(sample.extraction["paper"] or "") == normalise_answer(target)
         strict = (sample.extraction["strict"] or "").casefold() == target.strip().casefold()
         return {"exact_match": {"paper": paper, "strict": strict}}
 
@@ -90,7 +90,7 @@ class Bbh(GeneratedTask[Question]):
 
 
 def prompt(model: Model, before: str, question: Question, in_chat: bool, strip: bool) -> Prompt:
-    """`strip`: without the space at the end, which only the plain prompt has."""
+    """`strip`: drop the space at the end of the plain prompt."""
     text = f"{before}\n\nQ: {question.input}"
     if in_chat:
         text = model.chat_prompt([{"role": "user", "content": text}], prefill="A:")
@@ -100,8 +100,8 @@ def prompt(model: Model, before: str, question: Question, in_chat: bool, strip: 
 
 
 def first_sentence(output: str) -> str:
-    """The paper's rule: up to the first period of the first paragraph; of that the first `(x)` if there are round
-    brackets and no square ones."""
+    """The paper's rule: the first paragraph up to its first period; if that has round brackets and no square ones, its
+    first `(x)`."""
     text = output.strip().split("\n\n")[0].strip()
     if sentence := re.search(r"(.*?)\.", text):
         text = sentence[1].strip()
@@ -111,7 +111,7 @@ def first_sentence(output: str) -> str:
 
 
 def first_line(output: str) -> str:
-    """Strict rule: the first line without its last period; of a line that begins with an option `(X)`, the option."""
+    """Strict rule: the first line without its final period; if the line begins with an option `(X)`, the option."""
     line = (output.strip().splitlines() or [""])[0].strip()
     option = re.match(r"\(\w\)(?=$|[\s.,:])", line)
     return option[0] if option else line.removesuffix(".").rstrip()

@@ -1,4 +1,4 @@
-"""Bits per byte of held-out code and text: comparable between models with different tokenizers, and lower is better."""
+"""Bits per byte of held-out code and text: lower is better, and models with different tokenizers are comparable."""
 
 import math
 from collections import Counter
@@ -19,11 +19,11 @@ from lemur.inference.interface import Model
 
 
 class Params(ItemParams):
-    limit: int | None = Field(description="documents of each source, a seeded choice; null for all of them", gt=0)
-    longest: int | None = Field(description="characters taken of a document; null for all of them", gt=0)
+    limit: int | None = Field(description="documents per source, a seeded choice; null for all", gt=0)
+    longest: int | None = Field(description="maximum characters of a document; null for all", gt=0)
     seed: int = Field(description="seed of the choice of documents", ge=0)
     overlap: int = Field(
-        description="tokens of a long document that its next window sees again as context; 1 is the cheapest",
+        description="tokens that each window of a long document repeats as context; 1 is the cheapest",
         gt=0,
     )
     context: int | None = Field(description="tokens of a window; null for as many as the model allows", gt=1)
@@ -42,8 +42,8 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """`tokens` and `bytes` of a document's text, and the log-probability of all its tokens."""
+class Measurement:
+    """The `tokens` and `bytes` of a document's text, and the log-probability of all its tokens."""
 
     tokens: Sequence[int]
     bytes: int
@@ -60,7 +60,7 @@ class Sums:
     nats: list[float] = field(default_factory=list)
     unigrams: Counter[int] = field(default_factory=Counter)
 
-    def add(self, measured: Measured) -> None:
+    def add(self, measured: Measurement) -> None:
         self.documents += 1
         self.tokens += len(measured.tokens)
         self.bytes += measured.bytes
@@ -71,7 +71,7 @@ class Sums:
         return math.fsum(self.nats) / math.log(2) / self.bytes
 
     def unigram_bits_per_byte(self) -> float:
-        """Of the unigram model fitted to these very tokens: no unigram model does better on them."""
+        """Bits per byte of a unigram model fitted to these very tokens: no unigram model does better on them."""
         bits = math.fsum(count * math.log2(self.tokens / count) for _, count in sorted(self.unigrams.items()))
         return bits / self.bytes
 
@@ -80,12 +80,12 @@ class Sums:
 
 
 def bits_per_byte(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Score the held-out documents (`benchmark`: one <source>.jsonl a source); one sample a document."""
+    """Score the held-out documents (`benchmark`: one <source>.jsonl per source); one sample per document."""
     from lemur.inference.text import TextCodec
 
     pools = [read(path) for path in sorted(benchmark.glob("*.jsonl"))]
     if not any(document.text for pool in pools for document in pool):
-        raise ValueError(f"{benchmark} holds no document; check split_corpus in params.yaml")
+        raise ValueError(f"{benchmark} has no documents; check split_corpus in params.yaml")
     run(BitsPerByte(params, pools, TextCodec(model, bos=True)), model, result, samples)
 
 
@@ -94,7 +94,7 @@ def read(path: Path) -> list[Document]:
 
 
 @dataclass(frozen=True)
-class BitsPerByte(Task[Document, Measured]):
+class BitsPerByte(Task[Document, Measurement]):
     name = "bits_per_byte"
     params: Params
     codec: Encoder
@@ -112,21 +112,21 @@ class BitsPerByte(Task[Document, Measured]):
     def choose(self) -> list[Document]:
         return [document for document in super().choose() if document.text]
 
-    def ask(self, model: Model, items: Sequence[Document]) -> list[Sample[Document, Measured]]:
+    def ask(self, model: Model, items: Sequence[Document]) -> list[Sample[Document, Measurement]]:
         texts = [document.text[: self.params.longest] for document in items]
         scores = model.rolling_loglikelihood(texts, overlap=self.params.overlap)
         return [
-            Sample(item, "", None, Measured(self.codec.encode_document(text), len(text.encode()), score.logprob))
+            Sample(item, "", None, Measurement(self.codec.encode_document(text), len(text.encode()), score.logprob))
             for item, text, score in zip(items, texts, scores, strict=True)
         ]
 
-    def results(self, samples: Sequence[Sample[Document, Measured]]) -> dict[str, Mapping[str, object]]:
+    def results(self, samples: Sequence[Sample[Document, Measurement]]) -> dict[str, Mapping[str, object]]:
         sums = self.sums(samples)
-        bits = {name: own.bits_per_byte() for name, own in sums.items()}
-        return {self.name: {**bits, "unigram": {name: own.unigram_bits_per_byte() for name, own in sums.items()}}}
+        bits = {name: each.bits_per_byte() for name, each in sums.items()}
+        return {self.name: {**bits, "unigram": {name: each.unigram_bits_per_byte() for name, each in sums.items()}}}
 
-    def sums(self, samples: Sequence[Sample[Document, Measured]]) -> dict[str, Sums]:
-        """By source and by group."""
+    def sums(self, samples: Sequence[Sample[Document, Measurement]]) -> dict[str, Sums]:
+        """Sums by source and by group."""
         sums: dict[str, Sums] = {}
         for sample in samples:
             for name in (sample.item.group, sample.item.source):
@@ -136,7 +136,7 @@ class BitsPerByte(Task[Document, Measured]):
     def higher_is_better(self, results: Mapping[str, Mapping[str, object]]) -> dict[str, bool]:
         return {name: False for name in results[self.name] if name != "unigram"}
 
-    def record(self, sample: Sample[Document, Measured]) -> Record:
+    def record(self, sample: Sample[Document, Measurement]) -> Record:
         return {
             "id": sample.item.id,
             "source": sample.item.source,
@@ -145,5 +145,5 @@ class BitsPerByte(Task[Document, Measured]):
             "bits": -sample.answer.logprob / math.log(2),
         }
 
-    def config(self, model: Model, samples: Sequence[Sample[Document, Measured]]) -> Record:
-        return {"sources": {name: own.record() for name, own in self.sums(samples).items()}}
+    def config(self, model: Model, samples: Sequence[Sample[Document, Measurement]]) -> Record:
+        return {"sources": {name: each.record() for name, each in self.sums(samples).items()}}

@@ -1,4 +1,4 @@
-"""DS-1000: data-science code for seven libraries, in an environment of its own (paper, Table 3; Lai et al. 2022)."""
+"""DS-1000: data-science code for seven libraries, run in a separate environment (paper, Table 3; Lai et al. 2022)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from lemur.core.records import Record
 from lemur.evaluation.harness.parameters import ProgramParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample
-from lemur.evaluation.judging.library_environment import Environment, find
+from lemur.evaluation.judging.library_environment import Environment, find_environment
 from lemur.evaluation.kinds.programs import ProgramTask, Result
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable
 
 STOP = ("</code>", "# SOLUTION END", "\nEND SOLUTION")
-WISH = (
+INSTRUCTION = (
     "Write a short code following the given format and indentation. Place the executable code between <code> and "
     "</code> tags, without any other non-executable things."
 )
@@ -30,11 +30,11 @@ class Params(ProgramParams):
 
 
 def ds1000(params: Params, model: Path, benchmark: Path, requirements: Path, *, result: Path, samples: Path) -> None:
-    """Let `model` solve every chosen problem of the fetched `benchmark` and run the programs with the libraries that
+    """Let `model` solve the chosen problems of the fetched `benchmark` and run the programs with the libraries that
     `requirements` locks (`make ds1000`). Without them, or without a sandbox, the result is `skipped`."""
     source = load(benchmark)
     problems = [problem for file in source.files for problem in readable(read(file))]
-    run(Ds1000(params, [problems], source, requirements, find(requirements)), model, result, samples)
+    run(Ds1000(params, [problems], source, requirements, find_environment(requirements)), model, result, samples)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Ds1000(ProgramTask[Problem]):
     def group(self, item: Problem) -> str:
         return item.library
 
-    def about(self, item: Problem) -> Mapping[str, str]:
+    def item_fields(self, item: Problem) -> Mapping[str, str]:
         return {"library": item.library}
 
     def prompt(self, model: Model, item: Problem, shots: int) -> str:
@@ -67,7 +67,7 @@ class Ds1000(ProgramTask[Problem]):
         return STOP
 
     def extract(self, sample: Sample[Problem, Generated]) -> Mapping[str, str | None]:
-        return {NO_RULE: extracted(sample.answer.output)}
+        return {NO_RULE: extract_code(sample.answer.output)}
 
     def program(self, sample: Sample[Problem, Generated], rule: str) -> str:
         return sample.item.program(sample.extraction[rule] or "")
@@ -89,11 +89,13 @@ class Ds1000(ProgramTask[Problem]):
 
 def prompt(model: Model, problem: Problem, in_chat: bool) -> str:
     if in_chat:
-        return model.chat_prompt([{"role": "user", "content": f"{WISH}\n\n{problem.prompt}"}], prefill="<code>\n")
+        return model.chat_prompt(
+            [{"role": "user", "content": f"{INSTRUCTION}\n\n{problem.prompt}"}], prefill="<code>\n"
+        )
     return problem.prompt
 
 
-def extracted(output: str) -> str:
+def extract_code(output: str) -> str:
     """The code of an answer, without the tags and fences that models put around it."""
     code = output.split("</code>")[0].replace("```python", "").split("```")[0]
     return code.replace("<code>", "")

@@ -1,4 +1,4 @@
-"""GSM8K: school arithmetic in words, answered with a chain of thought after eight examples (paper, Table 3)."""
+"""GSM8K: grade-school word problems, answered with a chain of thought after eight examples (paper, Table 3)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from lemur.benchmarks.gsm8k import Problem, read, read_fewshot, without_commas
 from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample
-from lemur.evaluation.judging.exact_match import plain
+from lemur.evaluation.judging.exact_match import normalise_answer
 from lemur.evaluation.kinds.generated import GeneratedTask
 from lemur.inference.interface import Model, Prompt
 from lemur.sources.fetched import Fetched, load
@@ -24,7 +24,7 @@ class Params(GenerateParams):
 
 
 def gsm8k(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Ask `model` every chosen problem of the fetched `benchmark`; write the result and one sample a problem."""
+    """Ask `model` the chosen problems of the fetched `benchmark`; write the result and one sample per problem."""
     source = load(benchmark)
     run(Gsm8k(params, [problems(source, "test")], source, examples(source)), model, result, samples)
 
@@ -34,7 +34,7 @@ def problems(source: Fetched, split: str) -> list[Problem]:
 
 
 def examples(source: Fetched) -> list[Problem]:
-    """The eight examples of Wei et al. (2022, Table 20) where the source has them, else its train problems."""
+    """The eight examples of Wei et al. (2022, Table 20) if the source has them, else its train problems."""
     for file in source.files:
         if file.meta["split"] == "test" and (path := file.companion("fewshot")) is not None:
             return read_fewshot(path)
@@ -54,22 +54,21 @@ class Gsm8k(GeneratedTask[Problem]):
     def check(self) -> None:
         if len(self.examples) < self.shots:
             raise ValueError(
-                f"gsm8k.shots is {self.shots} and the source has {len(self.examples)} examples; at most these are "
-                "allowed"
+                f"gsm8k.shots is {self.shots}, but the source has only {len(self.examples)} examples; lower gsm8k.shots"
             )
 
     def id(self, item: Problem) -> str:
         return item.where
 
-    def about(self, item: Problem) -> Mapping[str, str]:
+    def item_fields(self, item: Problem) -> Mapping[str, str]:
         return {"target": item.answer}
 
     def prompt(self, model: Model, item: Problem, shots: int) -> Prompt:
         return prompt(model, self.examples[:shots], item, self.in_chat(model))
 
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
-        """A chat model ends its turn itself; a plain one goes on with a next question, so its answer is the first
-        line."""
+        """A chat model ends its turn by itself. A plain model continues with the next question, so only its first line
+        is the answer."""
         return [] if in_chat else ["\n"]
 
     def extract(self, sample: Sample[Problem, Generated]) -> Mapping[str, str | None]:
@@ -81,7 +80,7 @@ class Gsm8k(GeneratedTask[Problem]):
 
     def correct(self, sample: Sample[Problem, Generated]) -> Mapping[str, Mapping[str, bool]]:
         target = sample.item.answer
-        paper = sample.answer.asked and plain(sample.extraction["paper"] or "") == plain(target)
+        paper = sample.answer.asked and normalise_answer(sample.extraction["paper"] or "") == normalise_answer(target)
         return {"exact_match": {"paper": paper, "strict": same_number(sample.extraction["strict"], target)}}
 
 
@@ -90,13 +89,13 @@ def prompt(model: Model, shots: Sequence[Problem], problem: Problem, in_chat: bo
         f"Question: {shot.question}\nAnswer: {shot.solution} So the answer is {shot.answer}.\n\n" for shot in shots
     ]
     text = f"Answer the following questions.\n\n{''.join(worked)}Question: {problem.question}"
-    asked = [{"role": "user", "content": text}]
-    text = model.chat_prompt(asked, prefill="Answer:") if in_chat else f"{text}\nAnswer:"
+    messages = [{"role": "user", "content": text}]
+    text = model.chat_prompt(messages, prefill="Answer:") if in_chat else f"{text}\nAnswer:"
     return Prompt(text, text.rfind(problem.question))
 
 
 def last_number(output: str) -> str:
-    """The paper's rule: the last number, else the whole output. An integer loses its sign (known fault)."""
+    """The paper's rule: the last number, else the whole output. An integer loses its sign (a known flaw)."""
     text = without_commas(output)
     numbers: list[str] = re.findall(r"[-+]?\d*\.\d+|\d+", text)
     return numbers[-1] if numbers else text
@@ -108,8 +107,8 @@ def stated_number(output: str) -> str | None:
     return None if stated is None else stated[1] + stated[2].replace(",", "")
 
 
-def same_number(said: str | None, target: str) -> bool:
+def same_number(answer: str | None, target: str) -> bool:
     try:
-        return said is not None and Decimal(said) == Decimal(target)
+        return answer is not None and Decimal(answer) == Decimal(target)
     except InvalidOperation:
-        return said == target
+        return answer == target

@@ -1,4 +1,4 @@
-"""HumanEval: complete a Python function; its tests decide, in the sandbox (paper, Table 3; Chen et al. 2021)."""
+"""HumanEval: complete a Python function; its tests judge it in the sandbox (paper, Table 3; Chen et al. 2021)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,14 +20,14 @@ STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 
 class Params(ProgramParams):
     strip_prompt: bool = Field(
-        description="whether the model writes the newline after the prompt itself: tokenizers that keep a newline with "
-        "the indentation after it (GPT-2's kind) never saw one end a text; Llama's is indifferent"
+        description="let the model write the newline after the prompt: tokenizers that keep a newline with the "
+        "indentation after it (such as GPT-2's) never saw a text end in one; for Llama's it makes no difference"
     )
 
 
 def humaneval(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Let `model` complete every chosen problem of the fetched `benchmark`, run the programs, and write the result and
-    one sample a completion. Without a sandbox nothing is run and the result is `skipped`."""
+    """Let `model` complete the chosen problems of the fetched `benchmark`, run the programs, and write the result and
+    one sample per completion. Without a sandbox nothing runs and the result is `skipped`."""
     source = load(benchmark)
     problems = [problem for file in source.files for problem in readable(read(file))]
     if params.strip_prompt:
@@ -60,16 +60,16 @@ class HumanEval(ProgramTask[Problem]):
 
 def prompt(model: Model, problem: Problem, in_chat: bool) -> str:
     if in_chat:
-        asked = f"Complete the following python function.\n\n\n{problem.prompt}"
+        request = f"Complete the following python function.\n\n\n{problem.prompt}"
         return model.chat_prompt(
-            [{"role": "user", "content": asked}], prefill=f"Here is the completed function:\n\n\n{problem.prompt}"
+            [{"role": "user", "content": request}], prefill=f"Here is the completed function:\n\n\n{problem.prompt}"
         )
     return problem.prompt
 
 
 def until_last_return(completion: str) -> str:
-    """The paper's cut: up to the last line that starts with `return`, so nothing is left of a function without one
-    (known fault; it also breaks a return that goes on over several lines)."""
+    """The paper's rule: cut after the last line that starts with `return`. It leaves nothing of a function without a
+    return, and breaks a return that spans several lines (known flaws)."""
     lines = completion.split("\n")
     last = max((index for index, line in enumerate(lines) if line.strip().startswith("return")), default=-1)
     return "\n".join(lines[: last + 1])

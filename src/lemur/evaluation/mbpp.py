@@ -1,4 +1,4 @@
-"""MBPP: a Python program for a sentence and three tests, which decide in the sandbox (Table 3; Austin et al. 2021)."""
+"""MBPP: write a Python program from one sentence; three tests judge it in the sandbox (Table 3; Austin et al. 2021)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Params(ProgramParams):
 
 
 def mbpp(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Let `model` solve every chosen problem of the fetched `benchmark`, run the programs, and write the result and one
-    sample a completion. Without a sandbox nothing is run and the result is `skipped`."""
+    """Let `model` solve the chosen problems of the fetched `benchmark`, run the programs, and write the result and one
+    sample per completion. Without a sandbox nothing runs and the result is `skipped`."""
     source = load(benchmark)
     problems = [problem for file in source.files for problem in readable(read(file))]
     test = [problem for problem in problems if problem.task_id in TEST]
@@ -47,7 +47,7 @@ class Mbpp(ProgramTask[Problem]):
 
     def check(self) -> None:
         if missing := [number for number in EXAMPLES if number not in self.examples]:
-            raise ValueError(f"mbpp: the source has no problem {missing}; the examples are {EXAMPLES}")
+            raise ValueError(f"mbpp: the source lacks problems {missing}; the examples are {EXAMPLES}")
 
     def id(self, item: Problem) -> str:
         return str(item.task_id)
@@ -56,7 +56,7 @@ class Mbpp(ProgramTask[Problem]):
         return prompt(model, [self.examples[number] for number in EXAMPLES[:shots]], item, self.in_chat(model))
 
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
-        """The script cuts at the first of these afterwards, which comes to the same."""
+        """The paper's script cuts at the first of these afterwards, with the same result."""
         return ["\n[/PYTHON]" if in_chat else "\n[DONE]", *STOP]
 
     def extract(self, sample: Sample[Problem, Generated]) -> Mapping[str, str | None]:
@@ -67,19 +67,19 @@ class Mbpp(ProgramTask[Problem]):
 
 
 def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) -> Prompt:
-    """The paper's prompts; in chat in the model's template (the script has no `<|im_end|>` after its examples)."""
+    """The paper's prompts; a chat prompt uses the model's template (the script has no `<|im_end|>` after examples)."""
     task = "You are an expert Python programmer, and here is your task: "
     if not in_chat:
 
-        def asked(solved: Problem) -> str:
-            return f"{task}{solved.text.strip()} Your code should pass these tests:\n\n{solved.tests}\n[BEGIN]"
+        def request(problem: Problem) -> str:
+            return f"{task}{problem.text.strip()} Your code should pass these tests:\n\n{problem.tests}\n[BEGIN]"
 
-        before = "".join(f"{asked(shot)}\n{shot.code}\n[DONE]\n" for shot in shots)
-        return Prompt(before + asked(problem), len(before))
+        before = "".join(f"{request(shot)}\n{shot.code}\n[DONE]\n" for shot in shots)
+        return Prompt(before + request(problem), len(before))
     messages = []
     for shot in [*shots, problem]:
-        wish = "Your code should start with a [PYTHON] tag and end with a [/PYTHON] tag."
-        text = f"{task}{shot.text.strip()}\nYour code should pass these tests:\n\n{shot.tests}\n{wish}"
+        instruction = "Your code should start with a [PYTHON] tag and end with a [/PYTHON] tag."
+        text = f"{task}{shot.text.strip()}\nYour code should pass these tests:\n\n{shot.tests}\n{instruction}"
         messages.append({"role": "user", "content": text})
         messages.append({"role": "assistant", "content": f"[PYTHON]\n{shot.code}\n[/PYTHON]"})
     text = model.chat_prompt(messages[:-1], prefill="[PYTHON]")

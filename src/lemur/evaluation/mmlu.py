@@ -11,7 +11,7 @@ from lemur.benchmarks.mmlu import LETTERS, Question, read
 from lemur.evaluation.harness.parameters import AskParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Likelihoods, Sample
-from lemur.evaluation.harness.scores import Scores, mean, over_groups
+from lemur.evaluation.harness.scores import Scores, group_values, mean
 from lemur.evaluation.kinds.multiple_choice import ChoiceTask
 from lemur.inference.interface import Model, Prompt
 from lemur.sources.fetched import Fetched, load
@@ -20,11 +20,11 @@ from lemur.sources.reading.rows import readable
 
 class Params(AskParams):
     shots: int = Field(description="examples from the subject's dev split before each question", ge=0)
-    limit: int | None = Field(description="questions of each subject, a seeded choice; null for all of them", gt=0)
+    limit: int | None = Field(description="questions per subject, a seeded choice; null for all", gt=0)
 
 
 def mmlu(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Ask `model` every chosen question of the fetched `benchmark`; write the result and one sample a question."""
+    """Ask `model` the chosen questions of the fetched `benchmark`; write the result and one sample per question."""
     run(task(params, load(benchmark)), model, result, samples)
 
 
@@ -49,7 +49,7 @@ class Mmlu(ChoiceTask[Question]):
     def group(self, item: Question) -> str:
         return item.subject
 
-    def about(self, item: Question) -> Mapping[str, str]:
+    def item_fields(self, item: Question) -> Mapping[str, str]:
         return {"subject": item.subject}
 
     def prompt(self, model: Model, item: Question, shots: int) -> Prompt:
@@ -63,7 +63,7 @@ class Mmlu(ChoiceTask[Question]):
 
     def overall(self, samples: Sequence[Sample[Question, Likelihoods]], groups: Sequence[Scores]) -> Scores:
         """The paper's script averages over questions, not over subjects."""
-        return {**self.scores(samples), "acc_macro,none": mean(over_groups("acc", "none", groups))}
+        return {**self.scores(samples), "acc_macro,none": mean(group_values("acc", "none", groups))}
 
 
 def task(params: Params, source: Fetched) -> Mmlu:
@@ -76,17 +76,17 @@ def task(params: Params, source: Fetched) -> Mmlu:
 
 
 def prompt(model: Model, shots: list[Question], question: Question, in_chat: bool) -> Prompt:
-    """The original prompt, with its two spaces before the subject where the subject's words are put in. What stands
-    before the question is shared by the subject's questions."""
+    """The original prompt, including its two spaces before the subject. All questions of a subject share the text
+    before the question."""
     words = question.subject.replace("_", " ")
     head = f"The following are multiple choice questions (with answers) about  {words}.\n\n"
-    text = head + "".join(f"{asked(shot)} {shot.answer}\n\n" for shot in shots) + asked(question)
+    text = head + "".join(f"{format_question(shot)} {shot.answer}\n\n" for shot in shots) + format_question(question)
     if in_chat:
         message = {"role": "user", "content": text.removesuffix("\nAnswer:")}
         text = model.chat_prompt([message], prefill="Answer:")
-    return Prompt(text, text.rfind(asked(question).removesuffix("\nAnswer:")))
+    return Prompt(text, text.rfind(format_question(question).removesuffix("\nAnswer:")))
 
 
-def asked(question: Question) -> str:
+def format_question(question: Question) -> str:
     options = "".join(f"\n{letter}. {choice}" for letter, choice in zip(LETTERS, question.choices, strict=True))
     return f"{question.question}{options}\nAnswer:"

@@ -16,28 +16,28 @@ from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample, Verdict
 from lemur.evaluation.harness.scores import Scores, macro
 from lemur.evaluation.judging import languages
-from lemur.evaluation.kinds.programs import Program, ProgramTask, Result, run_once, without_fence
+from lemur.evaluation.kinds.programs import Program, ProgramTask, Result, run_unique, without_fence
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable
 
 
 class Params(ProgramParams):
-    limit: int | None = Field(description="problems of each language, a seeded choice; null for all of them", gt=0)
-    languages: tuple[str, ...] = Field(description="languages asked, by file ending", min_length=1, strict=False)
+    limit: int | None = Field(description="problems per language, a seeded choice; null for all", gt=0)
+    languages: tuple[str, ...] = Field(description="languages, by file extension", min_length=1, strict=False)
 
     @field_validator("languages")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := sorted(set(names) - set(languages.LANGUAGES)):
-            raise ValueError(f"{', '.join(unknown)}: allowed are {', '.join(languages.LANGUAGES)}")
+            raise ValueError(f"unknown languages {', '.join(unknown)}; allowed are {', '.join(languages.LANGUAGES)}")
         return names
 
 
 def multipl_e(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Let `model` complete every chosen problem of the fetched `benchmark`, run the programs, and write the result and
-    one sample a completion. A language whose toolchain is not there is `skipped`; without any, or without a sandbox,
-    the whole result is."""
+    """Let `model` complete the chosen problems of the fetched `benchmark`, run the programs, and write the result and
+    one sample per completion. A language without its toolchain is `skipped`; without any toolchain, or without a
+    sandbox, the whole result is."""
     source = load(benchmark)
     problems: dict[str, list[Problem]] = {name: [] for name in params.languages}
     for file in source.files:
@@ -49,7 +49,7 @@ def multipl_e(params: Params, model: Path, benchmark: Path, *, result: Path, sam
 
 
 def why_missing(params: Params, problems: dict[str, list[Problem]]) -> dict[str, str]:
-    """Languages that cannot be asked here, and why."""
+    """Languages that cannot run here, and why."""
     missing: dict[str, str] = {}
     for name, members in sorted(problems.items()):
         reason = languages.why_missing(name, timeout_s=params.timeout, memory_mb=params.memory) if members else None
@@ -80,7 +80,7 @@ class MultiplE(ProgramTask[Problem]):
     def group(self, item: Problem) -> str:
         return item.language
 
-    def about(self, item: Problem) -> Mapping[str, str]:
+    def item_fields(self, item: Problem) -> Mapping[str, str]:
         return {"language": item.language}
 
     def prompt(self, model: Model, item: Problem, shots: int) -> str:
@@ -98,7 +98,7 @@ class MultiplE(ProgramTask[Problem]):
     def run_all(self, programs: Sequence[Program[Problem]]) -> list[Verdict]:
         verdicts: list[Verdict] = []
         for language, members in groupby(programs, key=lambda program: program.item.language):
-            verdicts += run_once(list(members), partial(self.run_in, language))
+            verdicts += run_unique(list(members), partial(self.run_in, language))
         return verdicts
 
     def run_in(self, language: str, programs: Sequence[str], names: Sequence[str]) -> Sequence[Result]:
@@ -122,12 +122,12 @@ class MultiplE(ProgramTask[Problem]):
         return {**super().config(model, samples), "stop": stop}
 
     def facts(self) -> Record:
-        asked = [pool[0].language for pool in self.pools]
-        return {**super().facts(), "toolchains": {name: languages.version(name) for name in asked}}
+        names = [pool[0].language for pool in self.pools]
+        return {**super().facts(), "toolchains": {name: languages.version(name) for name in names}}
 
 
 def prompt(model: Model, problem: Problem, in_chat: bool) -> str:
-    """The official zero-shot prompt, without white space at its ends; in chat as in HumanEval."""
+    """The official zero-shot prompt without white space at its ends; in chat as in HumanEval."""
     text = problem.prompt.strip()
     if not in_chat:
         return text

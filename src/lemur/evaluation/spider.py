@@ -1,4 +1,4 @@
-"""Spider: SQL for a question on a database of several tables, judged by what it returns (Table 3; Yu et al. 2018)."""
+"""Spider: SQL for a question on a database of several tables, judged by its results (Table 3; Yu et al. 2018)."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample, Verdict
 from lemur.evaluation.harness.scores import Scores
-from lemur.evaluation.judging.queries import Query, judged
+from lemur.evaluation.judging.queries import Query, judge_queries
 from lemur.evaluation.kinds.generated import GeneratedTask
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
@@ -30,8 +30,8 @@ class Params(GenerateParams):
 
 
 def spider(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Ask `model` every chosen question of the fetched `benchmark`, run its queries, and write the result and one
-    sample a question. Without a sandbox nothing is run and the result is `skipped`."""
+    """Ask `model` the chosen questions of the fetched `benchmark`, run its queries, and write the result and one sample
+    per question. Without a sandbox nothing runs and the result is `skipped`."""
     source = load(benchmark)
     questions = [item for file in source.files if "database" not in file.meta for item in readable(read(file))]
     databases = read_databases(file for file in source.files if "database" in file.meta)
@@ -48,8 +48,8 @@ class Spider(GeneratedTask[Question]):
         return super().why_skipped() or sandbox.why_unavailable()
 
     def check(self) -> None:
-        wanted = {question.database for pool in self.pools for question in pool}
-        if unknown := sorted(wanted - set(self.databases)):
+        names = {question.database for pool in self.pools for question in pool}
+        if unknown := sorted(names - set(self.databases)):
             raise ValueError(f"spider: no database for {', '.join(unknown)}; its files need meta `database`")
 
     def id(self, item: Question) -> str:
@@ -58,7 +58,7 @@ class Spider(GeneratedTask[Question]):
     def group(self, item: Question) -> str:
         return item.database
 
-    def about(self, item: Question) -> Mapping[str, str]:
+    def item_fields(self, item: Question) -> Mapping[str, str]:
         return {"database": item.database, "target": item.query}
 
     def prompt(self, model: Model, item: Question, shots: int) -> str:
@@ -68,7 +68,7 @@ class Spider(GeneratedTask[Question]):
         return STOP
 
     def extract(self, sample: Sample[Question, Generated]) -> Mapping[str, str | None]:
-        return {NO_RULE: extracted(sample.answer.output)}
+        return {NO_RULE: extract_query(sample.answer.output)}
 
     def judge(self, samples: Sequence[Sample[Question, Generated]]) -> list[Sample[Question, Generated]]:
         queries = [
@@ -80,7 +80,7 @@ class Spider(GeneratedTask[Question]):
             )
             for sample in samples
         ]
-        outcomes = judged(queries, max_steps=self.params.max_steps, memory=self.params.memory)
+        outcomes = judge_queries(queries, max_steps=self.params.max_steps, memory=self.params.memory)
         return [
             replace(
                 sample,
@@ -91,7 +91,7 @@ class Spider(GeneratedTask[Question]):
         ]
 
     def scores(self, samples: Sequence[Sample[Question, Generated]]) -> Scores:
-        """Execution accuracy, and test-suite accuracy where a database has several files."""
+        """Execution accuracy, and test-suite accuracy if any database has several files."""
         scores = super().scores(samples)
         if any(len(self.databases[sample.item.database].files) > 1 for sample in samples):
             return scores
@@ -113,7 +113,7 @@ class Spider(GeneratedTask[Question]):
 
 def prompt(model: Model, database: Database, question: Question, in_chat: bool) -> str:
     """The tables as CREATE TABLE statements, then the question as a comment (Rajkumar et al. 2022); the paper does not
-    state its prompt."""
+    give its prompt."""
     text = f"{database.schema}\n\n-- Using valid SQLite, answer the following questions for the tables provided above."
     text = f"{text}\n\n-- {question.question}\n"
     if in_chat:
@@ -121,6 +121,6 @@ def prompt(model: Model, database: Database, question: Question, in_chat: bool) 
     return f"{text}SELECT"
 
 
-def extracted(output: str) -> str:
-    """One query on one line, begun by the prompt's SELECT."""
+def extract_query(output: str) -> str:
+    """The query on one line, starting with the prompt's SELECT."""
     return re.sub(r"\s*\n\s*", " ", f"SELECT{output}").strip()

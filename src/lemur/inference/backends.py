@@ -1,11 +1,11 @@
-"""Which back end answers: the parameter `backend` of every benchmark (docs/evaluation.md)."""
+"""The back ends by name: the parameter `backend` of every benchmark (docs/evaluation.md)."""
 
 import os
 from pathlib import Path
 from typing import Literal
 
 from lemur.core.records import Record
-from lemur.inference import remembered
+from lemur.inference import answer_cache
 from lemur.inference.interface import Model
 from lemur.inference.text import TextCodec
 from lemur.inference.token_model import context_length
@@ -16,15 +16,15 @@ Backend = Literal["jax", "server", "vllm", "transformers", "replay"]
 def open_model(
     folder: Path, backend: Backend, *, task: str, tile: int, bos: bool, context: int | None, settings: Record
 ) -> Model:
-    """The model of `folder`, asked through `backend`. An interrupted run's answers under the same `settings` are taken
-    up. `task`: the benchmark, whose recorded samples `replay` takes; the rest as in `JaxModel.load`."""
+    """Open the model of `folder` through `backend`. Answers that an interrupted run left under the same `settings` are
+    reused. `task`: the benchmark whose recorded samples `replay` reads; other arguments as in `JaxModel.load`."""
     codec = TextCodec(folder, bos=bos)
     if backend == "replay":
         from lemur.inference.replay import ReplayModel
 
         recorded = os.environ.get("LEMUR_REPLAY")
         if not recorded:
-            raise ValueError("LEMUR_REPLAY is not set; give it the folder of recorded samples, laid out as data/eval/")
+            raise ValueError("LEMUR_REPLAY is not set; set it to a folder of recorded samples laid out like data/eval/")
         samples = Path(recorded, folder.name, f"{task}.jsonl")
         return ReplayModel.from_samples(samples, codec, context_length(codec, context))
     model: Model
@@ -44,4 +44,4 @@ def open_model(
         from lemur.inference.server_model import ServerModel
 
         model = ServerModel.from_environment(codec, context_length(codec, context))
-    return remembered.remember(model, settings, tile=tile)
+    return answer_cache.with_cached_answers(model, settings, tile=tile)

@@ -1,4 +1,4 @@
-"""The interface that every evaluation uses. A back end is a class with these members; nothing registers it."""
+"""The interface between evaluations and models. A back end is any class with these members; nothing registers it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from lemur.core.records import Record
 
 
 class Prompt(str):
-    """A prompt whose first `shared` characters, such as few-shot examples, other prompts begin with too: a back end may
-    compute them once. What it answers may depend on `shared`, but on no other prompt."""
+    """A prompt that shares its first `shared` characters, such as few-shot examples, with other prompts: a back end may
+    compute them once. An answer may depend on `shared`, but on no other prompt."""
 
     shared: int
 
@@ -19,15 +19,15 @@ class Prompt(str):
         return prompt
 
 
-def shared(prompt: str) -> str:
-    """What other prompts begin with too; empty for a prompt that does not say."""
+def shared_prefix(prompt: str) -> str:
+    """The text that `prompt` shares with others; empty unless it is a `Prompt`."""
     return str(prompt[: getattr(prompt, "shared", 0)])
 
 
 @dataclass(frozen=True)
 class Generation:
-    """Generated text, cut before its first stop string. `tokens` counts generated tokens, the stop's included;
-    `finish` is `stop` for a stop string or an end-of-text token and `length` if the tokens or the context ran out."""
+    """Generated text, cut before its first stop string. `tokens` counts generated tokens, including those of the stop
+    string; `finish` is `stop` after a stop string or an end-of-text token, `length` if tokens or context ran out."""
 
     text: str
     tokens: int
@@ -36,7 +36,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class Score:
-    """Natural-log probability of a continuation: the sum, that of each token, and whether greedy decoding gives it."""
+    """Natural-log probability of a continuation: the sum, one per token, and whether greedy decoding yields it."""
 
     logprob: float
     token_logprobs: tuple[float, ...]
@@ -44,10 +44,10 @@ class Score:
 
 
 class Model(Protocol):
-    """A model to ask. Answers do not depend on how requests are grouped or ordered."""
+    """A model. Its answers do not depend on how requests are grouped or ordered."""
 
     context_length: int
-    """Most tokens of prompt and answer together."""
+    """Maximum tokens of prompt plus answer."""
 
     @property
     def chat(self) -> bool:
@@ -63,27 +63,27 @@ class Model(Protocol):
         temperature: float = 0.0,
         seed: int = 0,
     ) -> list[Generation]:
-        """Continue each prompt. Temperature 0 is greedy; otherwise equal prompts with equal seeds give equal samples.
+        """Continue each prompt. Temperature 0 is greedy; above 0, equal prompts with equal seeds give equal samples.
         Raises `ValueError` for a prompt that fills the context."""
         ...
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
-        """Score each (context, continuation). A context that is too long loses its beginning."""
+        """Score each (context, continuation). A context that is too long is cut at its beginning."""
         ...
 
     def rolling_loglikelihood(self, texts: Sequence[str], *, overlap: int) -> list[Score]:
-        """Score whole texts. One longer than the context goes through in windows, each of which sees the last `overlap`
-        tokens (at least one) of the window before and scores only what is new."""
+        """Score whole texts. A text longer than the context is split into windows; each sees the last `overlap` tokens
+        (at least one) of the previous window and scores only its new tokens."""
         ...
 
     def count_tokens(self, text: str) -> int:
-        """Tokens of a prompt, with the beginning-of-text token if prompts get one."""
+        """Number of tokens in a prompt, including the beginning-of-text token if prompts get one."""
         ...
 
     def chat_prompt(self, messages: Sequence[dict[str, str]], *, prefill: str = "") -> str:
-        """Messages in the model's chat template, up to where the assistant answers, and `prefill`, its first words."""
+        """Messages in the model's chat template, up to where the assistant answers, then `prefill`, its first words."""
         ...
 
     def identity(self) -> Record:
-        """What was asked: model_hash, tokenizer_hash, chat_template_sha, backend and its settings."""
+        """What identifies the model: model_hash, tokenizer_hash, chat_template_sha, backend and its settings."""
         ...

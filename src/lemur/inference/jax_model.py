@@ -1,4 +1,4 @@
-"""The in-process back end: a model folder of this project (or any Llama in safetensors), computed by JAX."""
+"""The in-process back end: runs a model folder of this project (or any Llama in safetensors) in JAX."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -9,8 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from lemur.core.records import Record
-from lemur.inference.beginnings import Beginnings, Split
 from lemur.inference.interface import Generation, Score
+from lemur.inference.prefix_cache import PrefixCache, Split
 from lemur.inference.text import TextCodec, first_stop
 from lemur.inference.tiles import Programs, Row, bucket, padded, tiles
 from lemur.inference.token_model import Part, TokenModel, Window, identity, key
@@ -18,19 +18,19 @@ from lemur.model.llama import Llama
 
 
 class JaxModel(TokenModel):
-    """A `lemur.inference.interface.Model`. Computes in float32."""
+    """A `lemur.inference.interface.Model` in float32."""
 
     def __init__(self, model: Llama, codec: TextCodec, *, tile: int, context: int | None = None) -> None:
         longest = model.config.max_position_embeddings
         super().__init__(codec, min(context or longest, longest))
         self._tile = tile
         self._programs = Programs(model)
-        self._beginnings = Beginnings(self._programs, codec, self.context_length)
+        self._prefixes = PrefixCache(self._programs, codec, self.context_length)
 
     @classmethod
     def load(cls, folder: Path, *, tile: int, bos: bool, context: int | None = None) -> "JaxModel":
         """`tile`: sequences computed together; `bos`: whether prompts begin with the beginning-of-text token;
-        `context`: most tokens of prompt and answer, if fewer than the model allows."""
+        `context`: maximum tokens of prompt plus answer, if fewer than the model allows."""
         from lemur.model import folder as model_folder
 
         return cls(model_folder.load(folder)[1], TextCodec(folder, bos=bos), tile=tile, context=context)
@@ -39,14 +39,14 @@ class JaxModel(TokenModel):
         return identity("jax", self._codec, ("jax", "jaxlib", "tokenizers"))
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
-        # Continuations of one token after one context (the letters of a multiple choice) share one forward pass.
+        # One-token continuations of one context (the letters of a multiple choice) share a forward pass.
         single: defaultdict[Split, list[tuple[int, int]]] = defaultdict(list)
         several: list[int] = []
         for index, (context, continuation) in enumerate(requests):
             before, after = self._codec.encode_pair(context, continuation)
             if len(after) == 1:
-                # As `pair` cuts it: the token that is scored counts among those that fit.
-                split = self._beginnings.split(context, (before or [self._codec.bos_id])[1 - self.window :])
+                # Cut as in `pair`: the scored token takes one place of the window.
+                split = self._prefixes.split(context, (before or [self._codec.bos_id])[1 - self.window :])
                 single[split].append((index, after[0]))
             else:
                 several.append(index)
@@ -59,7 +59,7 @@ class JaxModel(TokenModel):
         for shape, group in self._by_shape(sorted(contexts)).items():
             for rows in tqdm(list(tiles(group, self._tile)), f"context {shape}"):
                 tokens, lengths = padded([row.rest for row in rows], self._tile, shape[1])
-                shared = self._beginnings.caches(rows, self._tile, shape[0])
+                shared = self._prefixes.caches(rows, self._tile, shape[0])
                 logprobs = self._programs.next_token(shared, tokens, lengths)
                 for row, values in zip(rows, logprobs, strict=False):
                     for index, token in contexts[row]:
@@ -70,21 +70,21 @@ class JaxModel(TokenModel):
     def _by_shape(self, rows: Sequence[Split]) -> dict[tuple[int, int], list[Split]]:
         groups: defaultdict[tuple[int, int], list[Split]] = defaultdict(list)
         for row in rows:
-            groups[self._beginnings.shape(row)].append(row)
+            groups[self._prefixes.shape(row)].append(row)
         return dict(sorted(groups.items()))
 
     def each_token(self, windows: Sequence[Window]) -> list[Part]:
         parts: dict[int, Part] = {}
-        order = sorted(range(len(windows)), key=lambda place: (len(windows[place].tokens), windows[place].tokens))
-        for length, group in self._grouped(order, lambda place: len(windows[place].tokens)).items():
-            for places in tqdm(list(tiles(group, self._tile)), f"context {length}"):
-                tokens, _ = padded([windows[place].tokens for place in places], self._tile, length)
+        order = sorted(range(len(windows)), key=lambda index: (len(windows[index].tokens), windows[index].tokens))
+        for length, group in self._grouped(order, lambda index: len(windows[index].tokens)).items():
+            for indices in tqdm(list(tiles(group, self._tile)), f"context {length}"):
+                tokens, _ = padded([windows[index].tokens for index in indices], self._tile, length)
                 logprobs, greedy = self._programs.each_token(tokens)
-                for row, place in enumerate(places):
-                    window = windows[place]
+                for row, index in enumerate(indices):
+                    window = windows[index]
                     new = slice(len(window.tokens) - 1 - window.scored, len(window.tokens) - 1)
-                    parts[place] = logprobs[row, new], greedy[row, new]
-        return [parts[place] for place in range(len(windows))]
+                    parts[index] = logprobs[row, new], greedy[row, new]
+        return [parts[index] for index in range(len(windows))]
 
     def generate(
         self,
@@ -98,26 +98,26 @@ class JaxModel(TokenModel):
         answers = []
         for prompt in prompts:
             tokens, room = self.prompt(prompt, max_new_tokens)
-            split = self._beginnings.split(prompt, tokens)
+            split = self._prefixes.split(prompt, tokens)
             answers.append(_Answer(tokens, split, room, np.frombuffer(key(prompt, seed), "<u4")))
 
         def shape(answer: _Answer) -> tuple[int, int, int]:
-            # The cache's bucket follows from max_new_tokens as asked, so that `room` changes no program.
+            # max_new_tokens as requested decides the cache's bucket, so `room` changes no program.
             longest = min(len(answer.prompt) + max_new_tokens, self.context_length)
-            return *self._beginnings.shape(answer.split), bucket(longest, self.context_length)
+            return *self._prefixes.shape(answer.split), bucket(longest, self.context_length)
 
         groups: defaultdict[tuple[int, int, int], list[_Answer]] = defaultdict(list)
-        for answer in sorted(answers, key=lambda answer: (answer.split.beginning, len(answer.prompt), answer.prompt)):
+        for answer in sorted(answers, key=lambda answer: (answer.split.prefix, len(answer.prompt), answer.prompt)):
             groups[shape(answer)].append(answer)
-        for found, group in sorted(groups.items()):
-            for rows in tqdm(list(tiles(group, self._tile)), f"beginning, prompt, cache {found}"):
-                self._generate(rows, *found, stop, temperature)
+        for lengths, group in sorted(groups.items()):
+            for rows in tqdm(list(tiles(group, self._tile)), f"prefix, prompt, cache {lengths}"):
+                self._generate(rows, *lengths, stop, temperature)
         return [Generation(answer.text, answer.tokens, "stop" if answer.stopped else "length") for answer in answers]
 
     def _generate(
         self,
         rows: Sequence["_Answer"],
-        beginning: int,
+        prefix_length: int,
         length: int,
         cache_length: int,
         stop: Sequence[str],
@@ -127,7 +127,7 @@ class JaxModel(TokenModel):
         keys = np.zeros((self._tile, 2), np.uint32)
         for index, row in enumerate(rows):
             keys[index] = row.key
-        shared = self._beginnings.caches([row.split for row in rows], self._tile, beginning)
+        shared = self._prefixes.caches([row.split for row in rows], self._tile, prefix_length)
         for new in self._programs.generate(shared, tokens, lengths, keys, temperature, cache_length=cache_length):
             for row, tail in zip(rows, new, strict=False):
                 if not row.done:
@@ -136,7 +136,7 @@ class JaxModel(TokenModel):
                 return
 
     def _extend(self, row: "_Answer", tail: list[int], stop: Sequence[str]) -> None:
-        """Take new tokens up to the end of the text, a stop string or the room, whichever comes first."""
+        """Append new tokens up to an end-of-text token, a stop string or the limit `room`, whichever comes first."""
         for token in tail:
             if token in self._codec.eos_ids:
                 row.tokens, row.stopped, row.done = len(row.answer) + 1, True, True
@@ -151,7 +151,7 @@ class JaxModel(TokenModel):
         row.checked = len(row.answer)
         cut = first_stop(text, stop)
         if cut is not None:
-            # The token that completed the stop string, so that `tokens` does not depend on how many come at once.
+            # Count up to the token that completed the stop string: `tokens` must not depend on how many come at once.
             count = next(
                 count
                 for count in range(before, len(row.answer) + 1)
@@ -170,7 +170,7 @@ class JaxModel(TokenModel):
 
 @dataclass
 class _Answer:
-    """A row of a tile: what was asked, and the answer so far."""
+    """A row of a tile: the prompt, and the answer so far."""
 
     prompt: list[int]
     split: Split

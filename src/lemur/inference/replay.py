@@ -1,4 +1,4 @@
-"""Recorded outputs in place of a model: scores again what any model once answered, and tests harnesses without one."""
+"""Recorded outputs instead of a model: rescores what a model once answered, and tests harnesses without a model."""
 
 import hashlib
 from collections import defaultdict
@@ -7,12 +7,12 @@ from itertools import takewhile
 from pathlib import Path
 
 from lemur.core.records import Record, dump, read_jsonl
-from lemur.inference.interface import Generation, Score, shared
+from lemur.inference.interface import Generation, Score, shared_prefix
 from lemur.inference.text import TextCodec
 
 
 class ReplayModel:
-    """Answers each prompt with what the samples of an evaluation (`data/eval/<model>/<task>.jsonl`) recorded for it."""
+    """Answers each prompt with the answer recorded in an evaluation's samples (`data/eval/<model>/<task>.jsonl`)."""
 
     def __init__(
         self,
@@ -22,21 +22,21 @@ class ReplayModel:
         context_length: int = 1 << 20,
         ids: dict[str, str] | None = None,
     ) -> None:
-        """`generations`: prompt to answers, given in turn; `scores`: (context, continuation) to log-probability;
-        `codec` of the model that answered, where prompts have to be made and measured as for it; `ids`: which item a
-        prompt was of."""
+        """`generations`: prompt to answers, returned in turn; `scores`: (context, continuation) to log-probability;
+        `codec`: the answering model's, if prompts must be built and counted as for it; `ids`: prompt to its item, for
+        messages."""
         self.context_length = context_length
         self._generations = generations
         self._scores = scores
         self._codec = codec
         self._ids = ids or {}
-        self._left = {prompt: list(answers) for prompt, answers in generations.items()}
+        self._unused = {prompt: list(answers) for prompt, answers in generations.items()}
 
     @classmethod
     def from_samples(cls, path: Path, codec: TextCodec | None = None, context_length: int = 1 << 20) -> "ReplayModel":
-        """Reads samples with `prompt` and either `output` or `logprobs` ({continuation: log-probability})."""
+        """Read samples with `prompt` and either `output` or `logprobs` ({continuation: log-probability})."""
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; LEMUR_REPLAY is a folder with MODEL/TASK.jsonl, as data/eval/")
+            raise FileNotFoundError(f"{path} is missing; LEMUR_REPLAY must hold MODEL/TASK.jsonl, like data/eval/")
         generations: defaultdict[str, list[Generation]] = defaultdict(list)
         scores = {}
         ids = {}
@@ -49,7 +49,7 @@ class ReplayModel:
                 scores.update({(sample["prompt"], text): value for text, value in sample["logprobs"].items()})
             else:
                 raise ValueError(
-                    f"{path}:{number}: a sample to replay has `output` or `logprobs`, this one {sorted(sample)}"
+                    f"{path}:{number}: a sample to replay needs `output` or `logprobs`, this one has {sorted(sample)}"
                 )
             ids[sample["prompt"]] = f"{path}:{number}: {sample.get('id', 'no id')}"
         return cls(dict(generations), scores, codec, context_length, ids)
@@ -70,12 +70,12 @@ class ReplayModel:
         self._check(prompts, self._generations)
         answers = []
         for prompt in prompts:
-            if not self._left[prompt]:
+            if not self._unused[prompt]:
                 raise ValueError(
                     f"{self._ids.get(prompt, prompt[-200:])}: {len(self._generations[prompt])} answers are recorded "
-                    "and more are asked for; take `samples` of the recorded run"
+                    "and more are requested; set `samples` as in the recorded run"
                 )
-            answers.append(self._left[prompt].pop(0))
+            answers.append(self._unused[prompt].pop(0))
         return answers
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
@@ -86,28 +86,26 @@ class ReplayModel:
         return [Score(self._scores[request], (self._scores[request],), False) for request in requests]
 
     def _check(self, prompts: Sequence[str], recorded: Iterable[str]) -> None:
-        """Raises `ValueError` that shows the first prompt without an answer, and the recorded one that ends most
-        like it: that is the same item's, if prompts are made in another way."""
+        """Raises `ValueError` that shows the first prompt without an answer and the recorded prompt with the most
+        similar ending: if prompts are built differently, that one belongs to the same item."""
         known = set(recorded)
         missing = [(number, prompt) for number, prompt in enumerate(prompts, 1) if prompt not in known]
         if not missing:
             return
         number, prompt = missing[0]
-        own = prompt[len(shared(prompt)) :]
+        rest = prompt[len(shared_prefix(prompt)) :]
 
-        def alike(other: str) -> int:
+        def common_suffix(other: str) -> int:
             pairs = zip(reversed(other), reversed(prompt), strict=False)
             return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
-        others = sorted(known - set(prompts))  # sorted, so that equally alike ones give one message
-        nearest = max(others, key=alike, default="")
-        hint = (
-            f"most like it and not asked for is {self._ids.get(nearest, nearest[-200:])}" if others else "none is left"
-        )
+        others = sorted(known - set(prompts))  # sorted, so that ties always give the same message
+        nearest = max(others, key=common_suffix, default="")
+        hint = f"the most similar unused one is {self._ids.get(nearest, nearest[-200:])}" if others else "none is left"
         raise ValueError(
-            f"no answers are recorded to {len(missing)} of {len(prompts)} prompts; the first is number {number}, "
-            f"{own[-400:]!r}; of the recorded ones, {hint}. Prompts follow from items, shots, chat, context and the "
-            "model folder's tokenizer: take those of the recorded run"
+            f"no answers are recorded for {len(missing)} of {len(prompts)} prompts; the first is number {number}, "
+            f"{rest[-400:]!r}; of the recorded prompts, {hint}. Items, shots, chat, context and the model folder's "
+            "tokenizer decide the prompts: use those of the recorded run"
         )
 
     def rolling_loglikelihood(self, texts: Sequence[str], *, overlap: int) -> list[Score]:
@@ -124,9 +122,9 @@ class ReplayModel:
         return self._codec.chat_prompt(messages, prefill)
 
     def identity(self) -> Record:
-        answers = [
-            sorted([prompt, *(one.text for one in found)] for prompt, found in self._generations.items()),
+        recorded = [
+            sorted([prompt, *(answer.text for answer in answers)] for prompt, answers in self._generations.items()),
             sorted([*request, score] for request, score in self._scores.items()),
         ]
-        digest = hashlib.sha256(dump(answers).encode()).hexdigest()
+        digest = hashlib.sha256(dump(recorded).encode()).hexdigest()
         return {"backend": "replay", "model_hash": digest, **(self._codec.hashes() if self._codec else {})}

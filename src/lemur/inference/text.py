@@ -1,4 +1,4 @@
-"""Text in and out of a model folder: tokenizer, chat template, stop strings."""
+"""A model folder's tokenizer and chat template, and stop strings."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from tokenizers import Tokenizer
 from lemur.core.records import read_json
 from lemur.tokens.tokenizers.tokenizer_folder import open_folder
 
-# Tokens of the prompt that are decoded with an answer and cut off again: decoders treat a text's first token
-# differently (Llama's drops its space), which would break the indentation of code that goes on.
+# Tokens of the prompt that are decoded together with an answer and then cut off: decoders treat a text's first token
+# differently (Llama's drops its space), which would break the indentation of continued code.
 ANCHOR = 8
 
 
 class _Generation(Extension):
-    """`{% generation %}` marks what an assistant says for training masks; here its body is plain template text."""
+    """`{% generation %}` marks the assistant's words for training masks; here its body is plain template text."""
 
     tags = {"generation"}  # noqa: RUF012
 
@@ -31,13 +31,13 @@ class _Generation(Extension):
 
 
 class TextCodec:
-    """The tokenizer and chat template of a model folder. Reads no network and runs no code of the folder."""
+    """The tokenizer and chat template of a model folder. Uses no network and runs no code from the folder."""
 
     def __init__(self, folder: Path, *, bos: bool) -> None:
         """`bos`: whether prompts begin with the beginning-of-text token (the paper's scripts leave it out)."""
         path = folder / "tokenizer.json"
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing, so {folder} is no model folder; build it with: dvc repro")
+            raise FileNotFoundError(f"{path} is missing, so {folder} is not a model folder; build it with: dvc repro")
         self.folder = folder
         self.bos = bos
         self._tokenizer = Tokenizer.from_file(str(path))
@@ -59,7 +59,7 @@ class TextCodec:
 
     @cached_property
     def bos_id(self) -> int:
-        """The beginning-of-text token; the end-of-text token where a tokenizer has no other (GPT-2's kind)."""
+        """The beginning-of-text token, or the end-of-text token if a tokenizer has no other (as GPT-2's)."""
         for key in ("bos_token", "eos_token"):
             text = self._special(key)
             if text and (number := self._tokenizer.token_to_id(text)) is not None:
@@ -73,9 +73,9 @@ class TextCodec:
         return str((token.get("content") if isinstance(token, dict) else token) or "")
 
     @cached_property
-    def beginning(self) -> list[int]:
-        """What a prompt begins with. SmolLM2's chat models name `<|im_start|>` as bos_token, which their template
-        writes itself, so that one is never put before a prompt."""
+    def leading_tokens(self) -> list[int]:
+        """Tokens before every prompt. SmolLM2's chat models name `<|im_start|>` as bos_token, but their template writes
+        it, so it is never put before a prompt."""
         return [self.bos_id] if self.bos and self._special("bos_token") != "<|im_start|>" else []
 
     @cached_property
@@ -90,11 +90,11 @@ class TextCodec:
         return frozenset(ids)
 
     def encode(self, text: str) -> list[int]:
-        """Tokens of `text` alone: no special token is added."""
+        """Tokens of `text`, without added special tokens."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def encode_document(self, text: str) -> list[int]:
-        """Tokens of a text as trainings have them: a control token's name in it is ordinary characters."""
+        """Tokens of a text as in training: the name of a control token counts as ordinary characters."""
         return list(self._plain.encode(text, add_special_tokens=False).ids)
 
     @cached_property
@@ -102,33 +102,33 @@ class TextCodec:
         return open_folder(self.folder)
 
     def encode_prompt(self, text: str) -> list[int]:
-        """Tokens of a prompt, after the beginning-of-text token if this codec gives one."""
-        return self.beginning + self.encode(text)
+        """Tokens of a prompt, after the beginning-of-text token if this codec adds one."""
+        return self.leading_tokens + self.encode(text)
 
     def encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
-        """Tokens of context and continuation, cut where the context's own tokens end; white space at the context's end
-        belongs to the continuation, as in lm-evaluation-harness: tokenizers keep a word with the space before it."""
+        """Tokens of context and continuation, cut where the context's own tokens end. White space at the context's end
+        moves to the continuation, as in lm-evaluation-harness: tokenizers keep a word with the space before it."""
         spaces = len(context) - len(context.rstrip())
         if spaces:
             context, continuation = context[:-spaces], context[-spaces:] + continuation
         cut = len(self.encode(context))
         whole = self.encode(context + continuation)
-        return self.beginning + whole[:cut], whole[cut:]
+        return self.leading_tokens + whole[:cut], whole[cut:]
 
     def decode_answer(self, prompt: Sequence[int], answer: Sequence[int]) -> str:
-        """The text that `answer` adds to `prompt`, special tokens left out."""
+        """The text that `answer` adds to `prompt`, without special tokens."""
         anchor = list(prompt[-ANCHOR:])
         before = self._tokenizer.decode(anchor)
         return self._tokenizer.decode([*anchor, *answer])[len(before) :]
 
     def chat_prompt(self, messages: Sequence[dict[str, str]], prefill: str) -> str:
         if self.chat_template is None:
-            raise ValueError(f"{self.folder} has no chat template; ask it with plain prompts (chat: completion)")
+            raise ValueError(f"{self.folder} has no chat template; use plain prompts (chat: completion)")
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
         rendered = environment.from_string(self.chat_template).render(
             messages=list(messages),
             add_generation_prompt=True,
-            bos_token="",  # `encode_prompt` decides on it
+            bos_token="",  # `encode_prompt` adds it
             eos_token=self._special("eos_token"),
         )
         return rendered + prefill
@@ -143,6 +143,6 @@ class TextCodec:
 
 
 def first_stop(text: str, stop: Sequence[str]) -> int | None:
-    """Where the earliest stop string begins, or `None`."""
-    places = [place for place in (text.find(string) for string in stop) if place >= 0]
-    return min(places, default=None)
+    """The position of the earliest stop string, or `None`."""
+    positions = [position for position in (text.find(string) for string in stop) if position >= 0]
+    return min(positions, default=None)

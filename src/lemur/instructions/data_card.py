@@ -1,4 +1,4 @@
-"""The card of the instruction data set: what is in it, from where, under which terms, and what was left out."""
+"""The card of the instruction data set: its contents, sources and terms, and what was left out."""
 
 from collections import Counter
 
@@ -14,26 +14,26 @@ NOTES = {
     "evol_code_80k": "Answers by GPT-3.5 and GPT-4, whose terms restrict competing use.",
     "evol_codealpaca": "Answers by GPT-4, whose terms restrict competing use.",
 }
-"""What a licence does not say, of a source's original files (place hub)."""
+"""Terms beyond the licence that apply to a source's original files (place hub)."""
 
 _PLACES = {
     "bundled": "Bundled: a small sample written for this project, not the original data set",
     "mirror": "Mirror: what could be copied freely of the original or in its place; its manifest.yaml says what",
 }
-"""What a place means for what is in the set."""
+"""What a place means for the data set's contents."""
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
 def is_non_commercial(licence: str) -> bool:
-    """Whether a licence's name says so: CC-BY-NC-4.0, "non-commercial"."""
+    """Whether a licence's name says that it is non-commercial: CC-BY-NC-4.0, "non-commercial"."""
     words = licence.lower().replace("-", " ").split()
     return "nc" in words or "noncommercial" in words or ("non" in words and "commercial" in words)
 
 
 def card(name: str, digest: str, contents: dict[str, Counter[tuple[str, str]]], reports: dict[str, Record]) -> str:
-    """Markdown under the header that `datasets` and the hub read. `digest`: the end of the Parquet files' names;
-    `contents`: counts by (source, licence)."""
+    """Markdown below the YAML header that `datasets` and the hub read. `digest`: end of the Parquet files' names;
+    `contents`: numbers of conversations and rounds by (source, licence)."""
     conversations, rounds = contents["conversations"], contents["rounds"]
     total = conversations.total()
     places = reports["normalise"]["places"]
@@ -64,7 +64,8 @@ def card(name: str, digest: str, contents: dict[str, Counter[tuple[str, str]]], 
         Column("conversations", "Conversations"),
         Column("rounds", "Rounds each"),
     ]
-    at = {place: sorted({s for s, _ in conversations if places[s]["place"] == place}) for place in _PLACES}
+    by_place = {place: sorted({s for s, _ in conversations if places[s]["place"] == place}) for place in _PLACES}
+    notes = [f"{note} ({', '.join(by_place[place])})." for place, note in _PLACES.items() if by_place[place]]
     blocks: list[Block] = [
         Heading(name, 1),
         Text(
@@ -77,7 +78,7 @@ def card(name: str, digest: str, contents: dict[str, Counter[tuple[str, str]]], 
             "(the source's own label, if it has one), `messages` (role: system, user or assistant; content)."
         ),
         Heading("Sources and licences"),
-        Table(columns, rows, [f"{note} ({', '.join(at[place])})." for place, note in _PLACES.items() if at[place]]),
+        Table(columns, rows, notes),
         Text(_terms(conversations, {source for source, _ in conversations if places[source]["place"] == "hub"})),
         Heading("What was left out"),
         funnel(reports),
@@ -87,13 +88,13 @@ def card(name: str, digest: str, contents: dict[str, Counter[tuple[str, str]]], 
 
 
 def _terms(conversations: Counter[tuple[str, str]], original: set[str]) -> str:
-    closed = sorted((source, licence) for source, licence in conversations if is_non_commercial(licence))
-    count = sum(conversations[key] for key in closed)
-    named = "; ".join(f"`{source}` ({licence}, {conversations[source, licence]:,})" for source, licence in closed)
+    restricted = sorted((source, licence) for source, licence in conversations if is_non_commercial(licence))
+    count = sum(conversations[key] for key in restricted)
+    named = "; ".join(f"`{source}` ({licence}, {conversations[source, licence]:,})" for source, licence in restricted)
     first = (
         f"**Not for commercial use**: {count:,} conversations, {named}. A model trained on them inherits these terms; "
         "`licence` tells them apart."
-        if closed
+        if restricted
         else "No part's licence forbids commercial use."
     )
     notes = [f"* `{source}`: {NOTES[source]}" for source in sorted(original & NOTES.keys())]
@@ -103,12 +104,11 @@ def _terms(conversations: Counter[tuple[str, str]], original: set[str]) -> str:
 
 def _overlaps(report: Record) -> str:
     parts = []
-    for name, found in sorted(report["benchmarks"].items()):
+    for name, row in sorted(report["benchmarks"].items()):
         pairs = report["overlaps"]["pairs"].get(name, {})
         removed, reported = pairs.get("removed", 0), pairs.get("reported", 0)
         parts.append(
-            f"{name} ({found['place']}, {found['items']:,} items: {removed:,} overlaps removed, "
-            f"{reported:,} only reported)"
+            f"{name} ({row['place']}, {row['items']:,} items: {removed:,} overlaps removed, {reported:,} only reported)"
         )
     compared = f"the items of {', '.join(parts)}" if parts else "nothing: no benchmark was at hand"
     return "\n\n".join([f"Compared with {compared}.", *place_notes(report), not_checked(report)])

@@ -1,4 +1,4 @@
-"""Stage `embed_instructions`: one unit vector per conversation, of its instructions."""
+"""Stage `embed_instructions`: one unit vector per conversation, computed from its instructions."""
 
 import logging
 from pathlib import Path
@@ -19,20 +19,20 @@ log = logging.getLogger(__name__)
 
 
 class Params(StageParams):
-    kind: Literal["wordllama", "minilm", "sentence_transformers"] = Field(description="what embeds")
-    sources: list[str] = Field(description="sources that semantic_dedup compares; the others' vectors are zero")
-    prompt: str = Field(description="instruction put before each text, not pooled (INSTRUCTOR); empty for none")
-    batch_size: int = Field(gt=0, description="texts at once in the model")
+    kind: Literal["wordllama", "minilm", "sentence_transformers"] = Field(description="embedding model")
+    sources: list[str] = Field(description="sources that semantic_dedup compares; the others get zero vectors")
+    prompt: str = Field(description="put before each text but not pooled (INSTRUCTOR's instruction); empty for none")
+    batch_size: int = Field(gt=0, description="texts per batch of the model")
     dtype: Literal["float32", "bfloat16", "float16"] = Field(description="precision of the model's weights")
     device: Literal["cpu", "cuda"] = Field(description="where the model runs; not for wordllama")
-    text: Literal["first", "all"] = Field(description="the first instruction or all of a conversation's")
+    text: Literal["first", "all"] = Field(description="embed the first or all instructions of a conversation")
     fold: bool = Field(description="fold case and white space before embedding")
 
 
 def embed_instructions(
     params: Params, conversations: Path, embedding_model: Path, *, vectors: Path, report: Path
 ) -> None:
-    """Write float32 [conversations, dimension], row i for line i, each of length 1; zeros for sources not embedded."""
+    """Write float32 [conversations, dimension]: row i is line i's vector, of length 1, or 0 for other sources."""
     from numpy.lib.format import write_array_header_2_0
     from tqdm import tqdm
 
@@ -40,7 +40,7 @@ def embed_instructions(
     total = sum(1 for _ in read_jsonl(conversations))
     empty = embedded = 0
     with vectors.open("wb") as file:
-        # Written row by row, so that memory does not grow with the number of conversations.
+        # Write batch by batch, so that memory does not grow with the number of conversations.
         header = {"descr": "<f4", "fortran_order": False, "shape": (total, model.dimension)}
         write_array_header_2_0(file, header)
         progress = tqdm(read_jsonl(conversations), total=total, desc="embed_instructions")
@@ -68,11 +68,11 @@ def embed_instructions(
 def _text(params: Params, record: Record) -> str:
     turns = user_turns(record)
     text = turns[0] if params.text == "first" else "\n".join(turns)
-    return folded(text) if params.fold else text
+    return fold(text) if params.fold else text
 
 
-def folded(text: str) -> str:
-    """One case and single blanks: WordLlama's tokens keep both, so the same question in lower case would be another."""
+def fold(text: str) -> str:
+    """Fold case and white space: WordLlama's tokens keep both, so a question in lower case would get another vector."""
     return " ".join(text.casefold().split())
 
 
@@ -82,7 +82,7 @@ def _model(params: Params, embedding_model: Path):  # type: ignore[no-untyped-de
     source = load(embedding_model)
     if params.kind == "wordllama":
         if {file.schema for file in source.files} != {"wordllama"}:
-            raise _absent(params, source)
+            raise _missing_model(params, source)
         return WordLlama(source)
     if params.kind == "minilm":
         try:
@@ -95,14 +95,14 @@ def _model(params: Params, embedding_model: Path):  # type: ignore[no-untyped-de
     else:
         folders = [file.path.parent for file in source.files if file.path.name == "modules.json"]
         if len(folders) != 1:
-            raise _absent(params, source)
+            raise _missing_model(params, source)
         folder = folders[0]
     return SentenceTransformerModel(
         folder, prompt=params.prompt, batch_size=params.batch_size, dtype=params.dtype, device=params.device
     )
 
 
-def _absent(params: Params, source: Fetched) -> ValueError:
+def _missing_model(params: Params, source: Fetched) -> ValueError:
     return ValueError(
         f"embed_instructions.kind is {params.kind}, but place {source.place!r} of source {source.name} has no such "
         "model; set fetch.embedding_model.place to package for wordllama, to hub or mirror for sentence_transformers"

@@ -22,21 +22,19 @@ log = logging.getLogger(__name__)
 
 
 class Params(StageParams):
-    sequence_length: int = Field(ge=16, description="tokens of a packed sequence, and the longest conversation")
+    sequence_length: int = Field(ge=16, description="tokens in a packed sequence, and in the longest conversation")
     too_long: Literal["truncate", "drop"] = Field(
-        description="a longer conversation is cut after the last round that fits, or dropped"
+        description="cut a longer conversation after the last round that fits, or drop it"
     )
-    pack: bool = Field(description="several conversations in one sequence")
-    open_sequences: int = Field(
-        ge=1, description="sequences that wait to be filled; more pack denser and take more memory"
-    )
+    pack: bool = Field(description="put several conversations into one sequence")
+    open_sequences: int = Field(ge=1, description="sequences open for filling; more pack denser and take more memory")
     records_per_shard: int = Field(ge=1, description="sequences in one shard file")
 
 
 def encode_instructions(params: Params, instructions: Path, tokenizer: Path, *, shards: Path, report: Path) -> None:
-    """Write token shards and beside them, in `tokenizer/`, the tokenizer with the chat tokens and template.
+    """Write token shards and, in the folder `tokenizer/` beside them, the tokenizer with the chat tokens and template.
 
-    Every token that goes in comes out or is counted with the reason why not.
+    Every input token is either written or counted as dropped, with a reason.
     """
     from tqdm import tqdm
 
@@ -77,7 +75,7 @@ def encode_instructions(params: Params, instructions: Path, tokenizer: Path, *, 
 
 
 class _Account:
-    """What goes in and comes out, in conversations and tokens, and the numbers of Table 1."""
+    """Counts of conversations and tokens in, out and dropped, and the numbers of Table 1."""
 
     def __init__(self, params: Params, counts: Counts) -> None:
         self._params = params
@@ -87,15 +85,15 @@ class _Account:
         self._table: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def accepts(self, record: Record, control: tuple[str, ...]) -> bool:
-        """False for a conversation whose text holds a control token: it would be read as markup, and end a turn."""
+        """False for a conversation whose text contains a control token: it would be read as markup and end a turn."""
         self._counts.entered(record["source"])
-        found = [token for token in control if any(token in message["content"] for message in record["messages"])]
-        if found:
+        accepted = not any(token in message["content"] for token in control for message in record["messages"])
+        if not accepted:
             self._counts.dropped(record["source"], "control_token_in_text")
-        return not found
+        return accepted
 
     def length(self, record: Record, encoded: Any) -> int:
-        """How many of the conversation's tokens are used; 0 if it is dropped."""
+        """Number of the conversation's tokens to keep; 0 if it is dropped."""
         source, total = record["source"], len(encoded.ids)
         self._tokens["in"] += total
         row = self._table[source]
@@ -116,7 +114,7 @@ class _Account:
         return kept
 
     def _cut(self, record: Record, encoded: Any) -> int:
-        """Tokens up to the end of the last answer that fits."""
+        """Number of tokens up to the end of the last answer that fits; 0 if none fits or if `too_long` is drop."""
         if self._params.too_long == "drop":
             return 0
         ends = [
@@ -140,12 +138,12 @@ class _Account:
             raise AssertionError(f"encode_instructions: tokens do not add up: {tokens}")
         if tokens["out"] != sum(manifest["tokens"].values()):
             raise AssertionError(f"encode_instructions: the shards hold {manifest['tokens']}, {tokens} went in")
-        places = manifest["records"] * manifest["sequence_length"]
+        capacity = manifest["records"] * manifest["sequence_length"]
         extras: Record = {
             "tokens": tokens,
             "sequences": manifest["records"],
             "sequence_length": manifest["sequence_length"],
-            "padding_share": round(manifest["padding"] / places, 6) if places else None,
+            "padding_share": round(manifest["padding"] / capacity, 6) if capacity else None,
             "vocab_size": vocab_size,
             "table_1": {
                 "definition": TABLE_1,

@@ -9,7 +9,7 @@ from lemur.core.counts import Counts
 from lemur.instructions.english.rules import Rules
 
 PACKAGES = ("langdetect", "regex")
-CHUNK = 1 << 18  # bytes of conversations that a worker judges at a time: some 0.1 s
+CHUNK = 1 << 18  # bytes of conversations that a worker judges at a time: about 0.1 s
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +21,11 @@ class Params(Rules):
 def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: Path, report: Path) -> None:
     """Judge the instructions of each conversation: langdetect first, then runs of non-English characters.
 
-    The workers read, judge and write lines; this process only copies bytes, so that as many cores work as there are.
+    The workers parse, judge and format the lines; this process only copies bytes, so that all cores stay busy.
     """
     from tqdm import tqdm
 
-    from lemur.core.parallel import in_order
+    from lemur.core.parallel import map_in_order
     from lemur.instructions.english import judging
     from lemur.instructions.english.gold_labels import GoldLabels
 
@@ -33,7 +33,7 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
     languages: defaultdict[str, Counter[str]] = defaultdict(Counter)
     sentences: Counter[str] = Counter()
     gold = GoldLabels()
-    judged = in_order(judging.judge, _chunks(conversations), start=judging.start, arguments=(params, conversations))
+    judged = map_in_order(judging.judge, _chunks(conversations), start=judging.start, arguments=(params, conversations))
     with (
         kept.open("wb") as kept_lines,
         rejects.open("wb") as rejected_lines,
@@ -50,7 +50,7 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
             gold.update(chunk.gold)
     counts.write(
         report,
-        languages={source: dict(sorted(found.items())) for source, found in sorted(languages.items())},
+        languages={source: dict(sorted(verdicts.items())) for source, verdicts in sorted(languages.items())},
         removed_sentences=dict(sorted(sentences.items())),
         gold=gold.report(),
     )
@@ -58,7 +58,7 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
 
 
 def _chunks(path: Path) -> Iterator[tuple[int, int]]:
-    """(start, stop) in bytes of runs of whole lines."""
+    """Yield (start, stop) byte offsets of chunks of whole lines."""
     start, size = 0, path.stat().st_size
     with path.open("rb") as file:
         while start < size:

@@ -1,4 +1,4 @@
-"""Fenced code blocks of Markdown: what lies between them, and what is left without them."""
+"""Fenced code blocks of Markdown: change or keep only the text outside them."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ _FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,}).*?^(?P=fence)[ \t]*$|^(?P<open>`{3
 
 
 def outside_fences(text: str, change: Callable[[str], str]) -> str:
-    """Apply `change` to what lies between fenced code blocks only."""
+    """Apply `change` only to the text outside fenced code blocks."""
     parts, start = [], 0
     for match in _FENCE.finditer(text):
         parts += [change(text[start : match.start()]), match.group()]
@@ -21,5 +21,5 @@ def without_fences(text: str) -> str:
 
 
 def has_open_fence(text: str) -> bool:
-    """Whether the last block begins with ``` and has no end."""
+    """Whether the last code block opens with ``` and is never closed."""
     return any(match["open"] == "```" for match in _FENCE.finditer(text))

@@ -1,4 +1,4 @@
-"""The way of the instruction data: of each source what was read, what each stage dropped and why, what is left."""
+"""The funnel of the instruction data: for each source, records read, dropped by each stage and why, and left."""
 
 from collections import Counter
 
@@ -13,11 +13,11 @@ STAGES = {
     "mix_instructions": "mix",
     "encode_instructions": "encode",
 }
-"""Stage reports in the order in which a conversation meets them, and their heads in the table."""
+"""Stages in the order in which a conversation passes them, with their column titles."""
 
 
 def table(stages: dict[str, Record]) -> Table:
-    """One row a source and one for all; read = the dropped ones + out."""
+    """One row per source and one for all; read = dropped + out."""
     present = {name: stages[name] for name in STAGES if name in stages}
     sources = sorted({source for report in present.values() for source in report["sources"]})
     columns = [Column("source", "Source"), Column("read", "Read")]
@@ -34,29 +34,29 @@ def _row(title: str, sources: list[str], stages: dict[str, Record]) -> dict[str,
     row: dict[str, Cell] = {"source": title}
     reasons: Counter[str] = Counter()
     for name, report in stages.items():
-        met = [report["sources"][source] for source in sources if source in report["sources"]]
-        if "read" not in row and met:
-            row["read"] = sum(counts["in"] for counts in met)
-        for counts in met:
+        by_source = [report["sources"][source] for source in sources if source in report["sources"]]
+        if "read" not in row and by_source:
+            row["read"] = sum(counts["in"] for counts in by_source)
+        for counts in by_source:
             reasons.update(counts["dropped"])
-        row[name] = sum(sum(counts["dropped"].values()) for counts in met) if met else None
-        row["out"] = sum(counts["out"] for counts in met) if met else row.get("out")
+        row[name] = sum(sum(counts["dropped"].values()) for counts in by_source) if by_source else None
+        row["out"] = sum(counts["out"] for counts in by_source) if by_source else row.get("out")
     row["reasons"] = tally(by_size(reasons)) or None
     return row
 
 
 def dropped(stages: dict[str, Record]) -> dict[str, dict[str, dict[str, int]]]:
-    """{source: {stage: {rule: count}}} of what was dropped."""
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    """Dropped conversations as {source: {stage: {rule: count}}}."""
+    by_source: dict[str, dict[str, dict[str, int]]] = {}
     for stage in STAGES:
         for source, counts in stages.get(stage, {}).get("sources", {}).items():
             if counts["dropped"]:
-                found.setdefault(source, {})[stage] = counts["dropped"]
-    return found
+                by_source.setdefault(source, {})[stage] = counts["dropped"]
+    return by_source
 
 
 def rules(stages: dict[str, Record]) -> Table:
-    """The same, one row a source, stage and rule."""
+    """The same as a table with one row per source, stage and rule."""
     columns = [Column("source", "Source"), Column("stage", "Stage"), Column("rule", "Rule"), Column("count", "Count")]
     rows: list[dict[str, Cell]] = [
         {"source": source, "stage": stage, "rule": rule, "count": count}
@@ -68,10 +68,10 @@ def rules(stages: dict[str, Record]) -> Table:
 
 
 def json(table: Table, stages: dict[str, Record]) -> Record:
-    """The table with each source's `dropped` as a mapping {stage: {rule: count}} in place of the sentence."""
-    everything = {stage: stages[stage]["dropped"] for stage in STAGES if stages.get(stage, {}).get("dropped")}
-    found, written = {**dropped(stages), "all": everything}, table.json()
-    for row in written["rows"]:
+    """The table as JSON; `dropped`, a mapping {stage: {rule: count}}, replaces each row's sentence of reasons."""
+    totals = {stage: stages[stage]["dropped"] for stage in STAGES if stages.get(stage, {}).get("dropped")}
+    by_source, result = {**dropped(stages), "all": totals}, table.json()
+    for row in result["rows"]:
         del row["reasons"]
-        row["dropped"] = found.get(row["source"], {})
-    return written
+        row["dropped"] = by_source.get(row["source"], {})
+    return result

@@ -1,4 +1,4 @@
-"""Stage `instruction_dataset`: the mix as a data set that `datasets.load_dataset` opens, with its card."""
+"""Stage `instruction_dataset`: export the mix, with a card, as a data set for `datasets.load_dataset`."""
 
 import hashlib
 import logging
@@ -35,9 +35,9 @@ def instruction_dataset(
     """Write `data/train-NUMBER-DIGEST.parquet` (id, source, group, licence, language, messages: [{role, content}]) and
     README.md.
 
-    The stages' reports give the card its sources and counts. The digest of the conversations is in the names because
-    `datasets` (5.2) caches a local folder by its name and what its card says: without it, `load_dataset` of the next
-    build would give the last one's conversations.
+    The card takes its sources and counts from the stages' reports. The file names contain a digest of the conversations
+    because `datasets` (5.2) caches a local folder by its name and its card: without the digest, `load_dataset` would
+    return the previous build's conversations.
     """
     from lemur.instructions.data_card import card
 
@@ -56,7 +56,7 @@ def instruction_dataset(
 
 
 def _write(params: Params, instructions: Path, folder: Path, digest: str) -> dict[str, Counter[tuple[str, str]]]:
-    """Write the Parquet files; conversations and rounds by (source, licence)."""
+    """Write the Parquet files; return the numbers of conversations and rounds by (source, licence)."""
     import pyarrow
     import pyarrow.parquet
     from tqdm import tqdm
@@ -85,7 +85,7 @@ def _write(params: Params, instructions: Path, folder: Path, digest: str) -> dic
                 key = (record["source"], record["licence"])
                 conversations[key] += 1
                 rounds[key] += rounds_of(record)
-        if writer is None:  # an empty set still says which columns it has
+        if writer is None:  # even an empty set has a file with its columns
             pyarrow.parquet.write_table(schema.empty_table(), folder / f"train-00000-{digest}.parquet")
     finally:
         if writer is not None:

@@ -1,4 +1,4 @@
-"""Stage `mix_instructions`: remove what overlaps the benchmarks, then sample each source (Table 1)."""
+"""Stage `mix_instructions`: remove conversations that overlap the benchmarks, then sample each source (Table 1)."""
 
 import hashlib
 import logging
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 
 class Params(OverlapParams):
-    seed: int = Field(ge=0, description="seed of the sample and of the order")
+    seed: int = Field(ge=0, description="seed of the sample and of its order")
     sources: dict[str, int | None] = Field(
-        description="conversations taken of each source at most; null, or a source that is not named: all"
+        description="maximum number of conversations per source; null (the default) for all"
     )
 
 
@@ -33,8 +33,8 @@ def mix_instructions(
     rejects: Path,
     report: Path,
 ) -> None:
-    """Write the sample in an order that follows from seed and ids only, so that neither the order nor the length of the
-    input moves a conversation that stays in. Sampling comes last: what is removed as overlap does not shrink it."""
+    """Write a sample whose order depends only on the seed and the ids, so that neither the order nor the length of the
+    input moves a sampled conversation. Sampling comes last, so that removed overlaps do not shrink the sample."""
     from tqdm import tqdm
 
     overlaps = Overlaps.with_sources(params, *benchmarks)
@@ -58,7 +58,7 @@ def mix_instructions(
                 taken = ranked[: params.sources.get(source)]
                 selected += taken
                 for _, path, offset in ranked[len(taken) :]:
-                    # Not kept among the rejects: sampling judges nothing, and leaves 800,000 of OpenOrca.
+                    # Keep no record in the rejects: sampling is no verdict, and it drops 800,000 of OpenOrca.
                     counts.dropped(source, "not_sampled", None, id=read_at(files[path], offset)["id"])
             for _, path, offset in sorted(selected):
                 record = read_at(files[path], offset)

@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 
 
 class Params(StageParams):
-    system_turns: Literal["keep", "drop"] = Field(description="what becomes of system prompts")
-    html_sources: list[str] = Field(description="sources scraped from web pages, whose HTML becomes Markdown")
-    minimum_characters: int = Field(ge=0, description="characters of a whole conversation, below which it is dropped")
-    blocked_phrases: list[str] = Field(description="drop a conversation with one of these in any message, in any case")
+    system_turns: Literal["keep", "drop"] = Field(description="what to do with system prompts")
+    html_sources: list[str] = Field(description="sources scraped from web pages; their HTML becomes Markdown")
+    minimum_characters: int = Field(ge=0, description="drop conversations with fewer characters in total")
+    blocked_phrases: list[str] = Field(description="drop a conversation if any message contains one (ignoring case)")
     oasst_reviewed_only: bool = Field(description="OASST1: only messages with a positive review result")
-    oasst_synthetic: bool = Field(description="OASST1: also messages that a model wrote")
+    oasst_synthetic: bool = Field(description="OASST1: include messages that a model wrote")
     verify: Literal["run", "drop", "keep"] = Field(
-        description="Python problems: run the tests, or drop or keep them unrun"
+        description="Python problems: run their tests, or drop or keep the problems without running them"
     )
     verify_timeout_s: int = Field(
-        gt=0, description="processor seconds of a program's first run; the second, alone, gets five times these"
+        gt=0, description="processor seconds of a program's first run; a second run, alone, gets five times as many"
     )
     verify_memory_mb: int = Field(ge=16, description="megabytes for one program")
     max_bad_share: float = Field(ge=0, le=1, description="share of a source's records that may be malformed")
@@ -47,10 +47,10 @@ def normalise(
     rejects: Path,
     report: Path,
 ) -> None:
-    """Read all sources, clean every message, order the turns and drop what is no conversation.
+    """Read all sources, clean every message, check the order of turns and drop everything that is not a conversation.
 
-    Raises `ValueError` if a source has more malformed records than allowed, and `lemur.sandbox.Unavailable` where
-    programs are to be run and no sandbox works: a verdict that depends on the machine must not reach the artifact.
+    Raises `ValueError` if a source has more malformed records than allowed, and `lemur.sandbox.Unavailable` if programs
+    must run and no sandbox works: a verdict that depends on the machine must not reach the artifact.
     """
     with jsonl_writer(rejects) as reject, jsonl_writer(conversations) as write:
         run = _Run(params, Counts("normalise", reject))
@@ -87,27 +87,27 @@ class _Run:
         self.places[source] = {"place": fetched.place, "revision": fetched.revision, "title": fetched.title}
         entered = malformed = 0
         for file in sorted(fetched.files, key=lambda file: file.name):
-            waiting: list[tuple[Record, str]] = []
+            unverified: list[tuple[Record, str]] = []  # conversation, program
             for raw in tqdm(self._read(file), desc=f"normalise {file.name}", unit=" records"):
                 self.counts.entered(source)
                 entered += 1
-                found = self._convert(source, file, raw)
-                if found is None:
+                record = self._convert(source, file, raw)
+                if record is None:
                     malformed += getattr(raw, "reason", None) in MALFORMED
                     continue
-                program = raw.program or (program_with_tests(found) if source == VERIFIED else None)
+                program = raw.program or (program_with_tests(record) if source == VERIFIED else None)
                 if program is None and source == VERIFIED:
-                    self.counts.dropped(source, "no_tests", found, where=raw.where)
+                    self.counts.dropped(source, "no_tests", record, where=raw.where)
                 elif program is None or self.params.verify == "keep":
-                    yield self._out(found)
+                    yield self._out(record)
                 elif self.params.verify == "drop":
-                    self.counts.dropped(source, "not_run", found, where=raw.where)
+                    self.counts.dropped(source, "not_run", record, where=raw.where)
                 else:
-                    waiting.append((found, program))
-                    if len(waiting) == VERIFY_BATCH:
-                        yield from self._verified(waiting)
-                        waiting = []
-            yield from self._verified(waiting)
+                    unverified.append((record, program))
+                    if len(unverified) == VERIFY_BATCH:
+                        yield from self._verify(unverified)
+                        unverified = []
+            yield from self._verify(unverified)
         if malformed > self.params.max_bad_share * entered:
             raise ValueError(
                 f"{folder}: {malformed} of {entered} records are malformed (normalise.max_bad_share allows "
@@ -124,7 +124,7 @@ class _Run:
         return read(file)
 
     def _convert(self, source: str, file: Any, raw: Any) -> Record | None:
-        """The conversation, or None once it is counted among the dropped."""
+        """The conversation; None if it was dropped, which this also counts."""
         from lemur.instructions.conversation import characters, conversation
         from lemur.instructions.normalising.cleaning import clean
         from lemur.instructions.normalising.turn_order import Unusable, messages
@@ -135,7 +135,7 @@ class _Run:
             return None
         html = source in self.params.html_sources
         try:
-            found = messages(
+            cleaned = messages(
                 raw,
                 lambda text: clean(text, html=html),
                 keep_system=self.params.system_turns == "keep",
@@ -145,34 +145,34 @@ class _Run:
             turns = [{"role": role, "content": content} for role, content in raw.turns]
             self.counts.dropped(source, error.reason, {"messages": turns}, where=raw.where, detail=error.detail)
             return None
-        record = conversation(source, found, licence=raw.licence or file.licence, language=raw.language)
+        record = conversation(source, cleaned, licence=raw.licence or file.licence, language=raw.language)
         reason = None
         if characters(record) < self.params.minimum_characters:
             reason = "too_short"
         elif _blocked(record, self.params.blocked_phrases):
             reason = "blocked_phrase"
-        elif raw.origin is not None and _seen(self._origins, f"{source} {file.name} {raw.origin}"):
+        elif raw.origin is not None and _is_repeated(f"{source} {file.name} {raw.origin}", self._origins):
             reason = "duplicate_id"
-        elif _seen(self._ids, record["id"]):
+        elif _is_repeated(record["id"], self._ids):
             reason = "duplicate"
         if reason:
             self.counts.dropped(source, reason, record, where=raw.where)
             return None
         return record
 
-    def _verified(self, waiting: list[tuple[Record, str]]) -> Iterator[Record]:
-        """The conversations whose program passes in the sandbox."""
+    def _verify(self, unverified: list[tuple[Record, str]]) -> Iterator[Record]:
+        """Yield the conversations whose program passes in the sandbox; count the others as dropped."""
         from lemur.sandbox import run_python_programs
 
-        if not waiting:
+        if not unverified:
             return
         results = run_python_programs(
-            [program for _, program in waiting],
-            names=[record["id"] for record, _ in waiting],
+            [program for _, program in unverified],
+            names=[record["id"] for record, _ in unverified],
             timeout_s=self.params.verify_timeout_s,
             memory_mb=self.params.verify_memory_mb,
         )
-        for (record, _), result in zip(waiting, results, strict=True):
+        for (record, _), result in zip(unverified, results, strict=True):
             if result.status == "passed":
                 yield self._out(record)
             else:
@@ -191,10 +191,10 @@ def _blocked(record: Record, phrases: list[str]) -> bool:
     return any(phrase.casefold() in text for phrase in phrases)
 
 
-def _seen(known: set[bytes], name: str) -> bool:
-    """Whether `name` was seen before. 12 bytes a name: a million conversations take some 80 MB."""
+def _is_repeated(name: str, digests: set[bytes]) -> bool:
+    """Whether an earlier call had the same `name`. Stores 12 bytes per name: a million names take some 80 MB."""
     digest = hashlib.blake2b(name.encode(), digest_size=12).digest()
-    if digest in known:
+    if digest in digests:
         return True
-    known.add(digest)
+    digests.add(digest)
     return False

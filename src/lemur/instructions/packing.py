@@ -1,4 +1,4 @@
-"""Best-fit packing of whole conversations into sequences of one length, in one pass with bounded memory."""
+"""Best-fit packing of whole conversations into sequences of equal length, in one pass with bounded memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,18 +25,18 @@ class _Sequence:
 
 
 class Packer:
-    """`add` pieces, then `finish`; both yield filled sequences as records of the token shards.
+    """Call `add` for each piece, then `finish`; both yield filled sequences as records of the token shards.
 
-    A piece goes where it leaves the least room, among at most `open_sequences` sequences that are not full; when none
-    has room and all are in use, the fullest is closed. No piece is cut and none attends to another: `segments` and
-    `positions` start anew with each.
+    At most `open_sequences` sequences are open at a time. A piece goes into the one where it leaves the least room; if
+    it fits nowhere and no more may be opened, the fullest is closed. Pieces are never cut, and none attends to another:
+    each has its own segment, with positions from 0.
     """
 
     def __init__(self, length: int, open_sequences: int, *, pack: bool = True) -> None:
         self._length = length
         self._limit = open_sequences if pack else 0
         self._open: list[_Sequence] = []
-        self._made = 0
+        self._opened = 0
 
     def add(self, piece: Piece) -> Iterator[dict[str, np.ndarray]]:
         size = len(piece.ids)
@@ -48,8 +48,8 @@ class Packer:
         else:
             if self._open and len(self._open) >= self._limit:
                 yield self._close(min(self._open, key=lambda sequence: (sequence.room, sequence.number)))
-            target = _Sequence(self._made, self._length)
-            self._made += 1
+            target = _Sequence(self._opened, self._length)
+            self._opened += 1
             self._open.append(target)
         target.pieces.append(piece)
         target.room -= size

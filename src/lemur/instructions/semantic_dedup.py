@@ -1,4 +1,4 @@
-"""Stage `semantic_dedup`: remove conversations whose instructions say what another's already say (appendix A.2.1)."""
+"""Stage `semantic_dedup`: remove conversations whose instructions nearly repeat another's (appendix A.2.1)."""
 
 import logging
 from pathlib import Path
@@ -13,18 +13,16 @@ from lemur.core.params import StageParams
 from lemur.core.records import Record, jsonl_writer, read_at, scan
 from lemur.instructions.conversation import VERIFIED, characters, group_of, rounds, user_turns
 
-SHOWN = 20  # pairs near the threshold that the report shows
+SHOWN = 20  # the report shows at most this many pairs near the threshold
 
 log = logging.getLogger(__name__)
 
 
 class Params(StageParams):
-    sources: list[str] = Field(
-        min_length=1, description="sources that are compared; the group's others pass as they are"
-    )
+    sources: list[str] = Field(min_length=1, description="sources to compare; the group's other sources pass unchanged")
     threshold: float = Field(gt=-1, le=1, description="cosine similarity above which a conversation is dropped")
     near_margin: float = Field(ge=0, le=0.1, description="pairs within this distance of the threshold are reported")
-    block: int = Field(ge=16, description="rows compared at once; decides memory, never the result")
+    block: int = Field(ge=16, description="rows compared at once; affects memory, never the result")
 
 
 def semantic_dedup(
@@ -32,31 +30,31 @@ def semantic_dedup(
 ) -> None:
     """Compare the conversations of one group and keep one of each set of near-duplicates.
 
-    Of two near-duplicates the execution-verified one stays, then that with more rounds, then that with more characters,
-    then that with the smaller id: a rule of the content alone, so the result is the same for any order of the input.
-    Output is sorted by source, id.
+    Of two near-duplicates, keep the execution-verified one; else the one with more rounds; else the one with more
+    characters; else the one with the smaller id. The rule looks only at content, so the order of the input does not
+    matter. The output is sorted by source and id.
     """
     from tqdm import tqdm
 
-    from lemur.instructions.dedup.near_duplicates import StoredVectors, find
+    from lemur.instructions.dedup.near_duplicates import StoredVectors, find_duplicates
 
     groups = {source: group_of(source) for source in params.sources}
     if len(set(groups.values())) != 1:
-        raise ValueError(f"params.yaml: semantic_dedup.*.sources are of two groups, {groups}; name sources of one")
+        raise ValueError(f"params.yaml: semantic_dedup.*.sources: {groups} are two groups; name sources of one group")
     group = groups[params.sources[0]]
     entries = _Entries(conversations, group)
     matrix = np.load(vectors, mmap_mode="r")
     if len(matrix) != entries.lines:
         raise ValueError(f"{vectors} has {len(matrix)} rows, {conversations} {entries.lines} lines; embed again")
     for source in params.sources:
-        lines = [entry.line for entry in entries.found if entry.source == source]
+        lines = [entry.line for entry in entries.of_group if entry.source == source]
         if lines and not any(matrix[line].any() for line in lines):
             raise ValueError(f"{vectors}: no vector of {source}; add it to embed_instructions.sources in params.yaml")
     compared = sorted(
-        (entry for entry in entries.found if entry.source in params.sources), key=lambda entry: entry.rank
+        (entry for entry in entries.of_group if entry.source in params.sources), key=lambda entry: entry.rank
     )
     with tqdm(total=len(compared), desc=f"semantic_dedup {group}") as progress:
-        duplicates = find(
+        duplicates = find_duplicates(
             StoredVectors(vectors, [entry.line for entry in compared]),
             threshold=params.threshold,
             near_margin=params.near_margin,
@@ -67,7 +65,7 @@ def semantic_dedup(
     dropped = {compared[row].line: (compared[other], value) for row, (other, value) in duplicates.duplicate_of.items()}
     with jsonl_writer(rejects) as reject, jsonl_writer(kept) as write, conversations.open("rb") as file:
         counts = Counts("semantic_dedup", reject)
-        for entry in sorted(entries.found, key=lambda entry: (entry.source, entry.identifier)):
+        for entry in sorted(entries.of_group, key=lambda entry: (entry.source, entry.identifier)):
             counts.entered(entry.source)
             record = entry.read(file)
             if entry.line in dropped:
@@ -91,7 +89,7 @@ def semantic_dedup(
                 compared[pair[1]].identifier,
             ),
         )
-        shown: dict[tuple[str, ...], Record] = {}  # the same two instructions once
+        shown: dict[tuple[str, ...], Record] = {}  # each pair of instructions once
         for row, later, value in near:
             pair = [
                 {"id": compared[i].identifier, "instruction": _instruction(compared[i].read(file))}
@@ -107,14 +105,14 @@ def semantic_dedup(
         report,
         group=group,
         compared=len(compared),
-        passed_without_comparison=len(entries.found) - len(compared),
+        passed_without_comparison=len(entries.of_group) - len(compared),
         near_threshold={"pairs": len(near), "within": params.near_margin, "closest": list(shown.values())},
     )
     log.info("semantic_dedup: %d of %d conversations are near-duplicates", len(dropped), len(compared))
 
 
 class _Entry:
-    """What of a conversation is needed to rank it, and where to find the rest."""
+    """The facts needed to rank a conversation, and where to read the rest."""
 
     __slots__ = ("identifier", "line", "offset", "rank", "source")
 
@@ -130,12 +128,14 @@ class _Entry:
 
 
 class _Entries:
+    """The entries of one group, and the number of lines in the whole file."""
+
     def __init__(self, conversations: Path, group: str) -> None:
         self.lines = 0
-        self.found: list[_Entry] = []
+        self.of_group: list[_Entry] = []
         for offset, record in scan(conversations):
             if record["group"] == group:
-                self.found.append(_Entry(record, self.lines, offset))
+                self.of_group.append(_Entry(record, self.lines, offset))
             self.lines += 1
 
 

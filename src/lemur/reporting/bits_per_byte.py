@@ -1,4 +1,4 @@
-"""Bits per byte of the three models on held-out code and text, beside a unigram model's."""
+"""Bits per byte of the three models on held-out code and text, compared with a unigram model."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ from lemur.reporting.scores import bits
 
 
 def table(inputs: Inputs) -> Table:
-    """A row for code, one for text and one a source; a column a model and the unigram baseline."""
+    """One row for code, one for text and one per source; one column per model and one for the unigram baseline."""
     columns = [Column("source", "Held-out"), Column("bytes", "Bytes"), Column("unigram", "Unigram", 3)]
     columns += [Column(model, title, 3) for model, title in MODELS.items()]
-    found = {model: bits(inputs, model) for model in MODELS}
-    names = {name for rows in found.values() if not isinstance(rows, Missing) for name in rows}
+    by_model = {model: bits(inputs, model) for model in MODELS}
+    names = {name for rows in by_model.values() if not isinstance(rows, Missing) for name in rows}
     ordered = [name for name in ("code", "text") if name in names] + sorted(names - {"code", "text"})
     table: list[dict[str, Cell]] = []
     for name in ordered or ["code", "text"]:
         row: dict[str, Cell] = {"source": name}
-        for model, rows in found.items():
+        for model, rows in by_model.items():
             if isinstance(rows, Missing):
                 row[model] = rows
             elif name in rows:
@@ -31,15 +31,15 @@ def table(inputs: Inputs) -> Table:
         columns,
         table,
         [
-            "Bits per byte of held-out documents: lower is better. Unigram: the best model that knows only how "
-            "frequent each token is, fitted to the held-out text itself: no unigram model can be better, and the "
-            "shorter the text, the more that flatters it."
+            "Bits per byte of held-out documents: lower is better. Unigram: a model that knows only how frequent each "
+            "token is. It is fitted to the held-out text itself, so no unigram model can be better; the shorter the "
+            "text, the more this flatters it."
         ],
     )
 
 
 def draw(table: Table, path: Path) -> None:
-    """Code and text: the three models in order of training, joined, under the unigram baseline."""
+    """Plot code and text: the three models in order of training, joined by a line, with the unigram baseline."""
     rows = {row["source"]: row for row in table.rows}
     with picture(path, 7.5, 3.8, "Bits per byte on held-out documents (lower is better)") as figure:
         for axes, (name, color) in zip(
@@ -55,7 +55,7 @@ def draw(table: Table, path: Path) -> None:
             axes.plot(*zip(*measured, strict=True), "o-", color=color, linewidth=1.8)
             unigram = row.get("unigram")
             for x, value in measured:
-                # On the side away from the unigram line, so that it runs through no label.
+                # Away from the unigram line, so that it crosses no label.
                 below = isinstance(unigram, float) and value < unigram
                 axes.annotate(
                     f"{value:.2f}",

@@ -1,4 +1,4 @@
-"""What went into each stage, what came out, and what was dropped for which reason."""
+"""How many records entered each stage, how many left it, and why the others were dropped."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,10 +12,10 @@ ORDER = (  # noqa: SIM905
     "encode_instructions clean_corpus dedup_corpus decontaminate_corpus split_corpus tokenizer tokenize_corpus "
     "mix_corpus_base mix_corpus_lemur pack_corpus_base pack_corpus_lemur"
 ).split()
-"""Stages as the data passes them; a stage that is not named here comes after these."""
+"""Stages in the order of the data flow; any other stage comes after these."""
 
 
-def counted(stages: dict[str, Record]) -> dict[str, Record]:
+def counting(stages: dict[str, Record]) -> dict[str, Record]:
     """The reports that count records, in the order of the DAG."""
     names = sorted(stages, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
     return {
@@ -39,28 +39,26 @@ def table(stages: dict[str, Record]) -> Table:
             "out": report["out"],
             "reasons": tally(by_size(report["dropped"])) or None,
         }
-        for name, report in counted(stages).items()
+        for name, report in counting(stages).items()
     ]
     notes = [
-        "Records: conversations or documents. In = dropped + out in every row; "
-        "the stage's report has the counts a source."
+        "Records are conversations or documents. In every row, in = dropped + out; "
+        "the stage's report has the counts per source."
     ]
     replaced: Counter[str] = Counter()
     for kinds in stages.get("clean_corpus", {}).get("redacted", {}).values():
         replaced.update(kinds)
     if replaced:
         notes.append(
-            f"clean_corpus replaced personal data in documents that it kept: {tally(sorted(replaced.items()))}."
+            f"clean_corpus replaced personal data in the documents it kept: {tally(sorted(replaced.items()))}."
         )
     return Table(columns, rows, notes)
 
 
 def draw(stages: dict[str, Record], path: Path) -> None:
-    """A bar a stage: the share that was kept and the share that was dropped, with the largest reasons."""
-    rows = counted(stages)
-    with picture(
-        path, 10, 1.2 + 0.34 * max(len(rows), 3), "What each stage kept and dropped, % of its records"
-    ) as figure:
+    """Plot one bar per stage: the shares kept and dropped, with the most frequent reasons."""
+    rows = counting(stages)
+    with picture(path, 10, 1.2 + 0.34 * max(len(rows), 3), "Records kept and dropped by each stage, %") as figure:
         kept_axes, reason_axes = figure.subplots(1, 2, width_ratios=[3, 2], sharey=True)
         if not rows:
             says(kept_axes, "no stage has reported counts")

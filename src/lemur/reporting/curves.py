@@ -16,11 +16,11 @@ LINES = {
 }
 
 STEPS = 10
-"""Of the training loss that are shown as one: a single batch of a small training says little."""
+"""Steps over which the training loss is averaged: a single batch of a small training is too noisy."""
 
 
 def table(inputs: Inputs) -> Table:
-    """Every loss at the beginning and at the end, and the tokens seen."""
+    """Every loss at the start and at the end, and the tokens seen."""
     columns = [Column("model", "Training"), Column("steps", "Steps"), Column("tokens", "Tokens")]
     for key, (head, _) in LINES.items():
         columns += [Column(f"{key}_first", f"{head}, first", 3), Column(f"{key}_last", "last", 3)]
@@ -30,7 +30,7 @@ def table(inputs: Inputs) -> Table:
         steps, tokens = points(curve, "step")[1], points(curve, "tokens")[1]
         row: dict[str, Cell] = {"model": title}
         row["steps"] = (
-            int(steps[-1]) if steps else Missing("no training: the weights were imported, or nothing was run")
+            int(steps[-1]) if steps else Missing("no training: the weights were imported, or nothing has run")
         )
         row["tokens"] = int(tokens[-1]) if tokens else None
         for key in LINES:
@@ -39,12 +39,12 @@ def table(inputs: Inputs) -> Table:
                 first, last = (values[0], values[-1]) if key != "loss" else (values[:STEPS], values[-STEPS:])
                 row |= {f"{key}_first": float(np.mean(first)), f"{key}_last": float(np.mean(last))}
         rows.append(row)
-    note = f"Losses in nats a token; training: the mean of the first and of the last {STEPS} steps' batches."
+    note = f"Losses in nats per token. Training loss: the mean over the first and the last {STEPS} steps."
     return Table(columns, rows, [note])
 
 
 def draw(inputs: Inputs, path: Path) -> None:
-    """A column a training: losses above, learning rate below, over the step."""
+    """Plot one column per training: losses above, learning rate below, over the steps."""
     with picture(path, 11, 5.2, "Training: loss (above) and learning rate (below)") as figure:
         grid = figure.subplots(2, len(MODELS), sharex="col", height_ratios=[3, 1], squeeze=False)
         for column, (model, title) in enumerate(MODELS.items()):
@@ -61,7 +61,7 @@ def draw(inputs: Inputs, path: Path) -> None:
             below.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
             below.set_xlabel("step")
             if column == 0:
-                above.set_ylabel("loss, nats a token")
+                above.set_ylabel("loss, nats per token")
                 below.set_ylabel("learning rate")
         entries = {
             label: line for axes in grid[0] for line, label in zip(*axes.get_legend_handles_labels(), strict=True)

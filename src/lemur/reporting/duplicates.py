@@ -1,11 +1,11 @@
-"""What `dedup_corpus` found of duplicates planted in this build's documents, and what it joined wrongly."""
+"""How many duplicates planted in this build's documents `dedup_corpus` found, and what it joined by mistake."""
 
 from lemur.core.records import Record
 from lemur.pages.blocks import Cell, Column, Table
 
 
 def table(stages: dict[str, Record]) -> Table:
-    """One row a kind of copy and one of all; then what is no copy, and should not be found."""
+    """One row per kind of copy and one for all; then the kinds that are not copies and should not be found."""
     columns = [
         Column("kind", "Planted"),
         Column("copy", "Duplicate"),
@@ -16,7 +16,7 @@ def table(stages: dict[str, Record]) -> Table:
     ]
     planted: Record | None = stages.get("dedup_corpus", {}).get("planted")
     if not planted:
-        return Table(columns, [], ["No report of dedup_corpus, or it planted nothing (dedup_corpus.planted)."])
+        return Table(columns, [], ["There is no report of dedup_corpus, or it planted nothing (dedup_corpus.planted)."])
     rows: list[dict[str, Cell]] = [
         {
             "kind": kind,
@@ -42,7 +42,7 @@ def table(stages: dict[str, Record]) -> Table:
         for kind, row in planted["others"].items()
     ]
     notes = [
-        f"Copies of {planted['documents']} documents of this corpus. Precision: of all pairs that were joined. "
-        "What is no duplicate and was found was joined wrongly."
+        f"Copies of {planted['documents']} documents of this corpus. Precision covers all joined pairs. "
+        "A row that is not a duplicate counts documents joined by mistake."
     ]
     return Table(columns, rows, notes)

@@ -1,4 +1,4 @@
-"""What the report and the tracking read: stage reports, training curves and evaluation results, checked once."""
+"""The inputs of report and tracking: stage reports, training curves and evaluation results, checked once."""
 
 import csv
 import math
@@ -9,14 +9,14 @@ from typing import Any
 from lemur.core.records import Record, read_json
 
 MODELS = {"base": "Base", "lemur": "Lemur", "lemur_chat": "Lemur-Chat"}
-"""The three models of the chain, in the order in which each continues the one before: file name to title."""
+"""The three models by file name, each trained from the previous one, with their titles."""
 
 Curve = dict[str, list[float | None]]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """stages: stage to its report. curves: model to columns. results: model to benchmark to result JSON."""
+    """`stages`: stage to report; `curves`: model to columns; `results`: model to benchmark to result."""
 
     stages: dict[str, Record]
     curves: dict[str, Curve]
@@ -24,9 +24,9 @@ class Inputs:
 
 
 def load(stages: Path, curves: Path, results: Path) -> Inputs:
-    """Everything in the three folders; a folder or file that is not there is left out.
+    """Read the three folders; missing folders and files are skipped.
 
-    Raises `ValueError` naming the file that is not a JSON object, or the curve's file, line and column.
+    Raises `ValueError` that names a file that is not a JSON object, or a curve's file, line and column.
     """
     return Inputs(
         stages={path.stem: read_object(path) for path in sorted(stages.glob("*.json"))},
@@ -42,19 +42,19 @@ def read_object(path: Path) -> Record:
     try:
         value: Any = read_json(path)
     except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error}); run the stage that wrote it again") from None
+        raise ValueError(f"{path}: not JSON ({error}); rerun the stage that wrote it") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{path}: a JSON {type(value).__name__} where an object is needed; run its stage again")
+        raise ValueError(f"{path}: must be a JSON object, not a {type(value).__name__}; rerun the stage that wrote it")
     return value
 
 
 def read_curve(path: Path) -> Curve:
-    """Columns of a training curve as floats, None where a cell is empty or not finite. There must be a `step`."""
+    """Columns of a training curve as floats, None for an empty or non-finite cell. A `step` column is required."""
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         names = reader.fieldnames or []
         if "step" not in names:
-            raise ValueError(f"{path}:1: columns {list(names)}; one of them must be step")
+            raise ValueError(f"{path}:1: the columns are {list(names)}; one of them must be step")
         columns: Curve = {name: [] for name in names}
         for row in reader:
             for name in names:
@@ -63,10 +63,10 @@ def read_curve(path: Path) -> Curve:
 
 
 def points(curve: Curve, column: str) -> tuple[list[float], list[float]]:
-    """(step, column) where both were measured; empty if the curve has no such column."""
+    """Steps and values of `column` where both were measured; empty if the curve has no such column."""
     pairs = zip(curve.get("step", []), curve.get(column, []), strict=False)
-    found = [(x, y) for x, y in pairs if x is not None and y is not None]
-    return [x for x, _ in found], [y for _, y in found]
+    measured = [(x, y) for x, y in pairs if x is not None and y is not None]
+    return [x for x, _ in measured], [y for _, y in measured]
 
 
 def _number(cell: str | None, where: str) -> float | None:
@@ -75,5 +75,5 @@ def _number(cell: str | None, where: str) -> float | None:
     try:
         value = float(cell)
     except ValueError:
-        raise ValueError(f"{where} is {cell!r}; a number or an empty cell is allowed") from None
+        raise ValueError(f"{where} is {cell!r}; it must be a number or empty") from None
     return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""The paper's Tables 1, 3 and 8, read from data/paper/tables.yaml with every field checked."""
+"""The paper's Tables 1, 3 and 8, read from data/paper/tables.yaml and validated."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -13,7 +13,7 @@ class _Data(BaseModel):
 
 
 class Slip(_Data):
-    """A printed number that the paper's other numbers contradict. `row` None: the whole column."""
+    """A printed number that contradicts the paper's other numbers. `row` None: the whole column."""
 
     column: str
     printed: str
@@ -26,7 +26,7 @@ class Slip(_Data):
 
 
 class InstructionRow(_Data):
-    """A row of Table 1; `sources` are this project's sources that stand for it. Lengths are tokens a turn."""
+    """A row of Table 1; `sources` are this project's sources for it. Lengths are in tokens per turn."""
 
     name: str
     sources: list[str] = Field(min_length=1)
@@ -52,7 +52,7 @@ class Benchmark(_Data):
 
 
 class ScoreRow(_Data):
-    """A row of Table 3: `scores` in per cent, in the order of `Table3.benchmarks`."""
+    """A row of Table 3: `scores` in percent, in the order of `Table3.benchmarks`."""
 
     model: str
     scores: list[float]
@@ -68,19 +68,19 @@ class Table3(_Data):
     def _one_score_a_benchmark(self) -> Self:
         for row in self.rows:
             if len(row.scores) != len(self.benchmarks):
-                raise ValueError(f"{row.model} has {len(row.scores)} scores; {len(self.benchmarks)} are needed")
+                raise ValueError(f"{row.model} has {len(row.scores)} scores; it needs {len(self.benchmarks)}")
             if not all(0 <= score <= 100 for score in row.scores):
                 raise ValueError(f"{row.model} has a score outside 0 to 100: {row.scores}")
         return self
 
     def scores(self, model: str) -> dict[str, float]:
-        """Scores of one row by benchmark key."""
+        """The scores of one row by benchmark key."""
         row = next(row for row in self.rows if row.model == model)
         return {benchmark.key: score for benchmark, score in zip(self.benchmarks, row.scores, strict=True)}
 
 
 class CorpusRow(_Data):
-    """A row of Table 8: weight in per cent, effective tokens in billions, epochs over the source (text: not given)."""
+    """A row of Table 8: weight in percent, effective tokens in billions, epochs (not given for text)."""
 
     source: str
     name: str
@@ -110,11 +110,11 @@ class PaperTables(_Data):
 
 
 def load(path: Path) -> PaperTables:
-    """The checked tables. Raises `ValueError` that names the file, the field and what was found."""
+    """The validated tables. Raises `ValueError` that names the file, the field and its value."""
     try:
         return PaperTables.model_validate(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")))
     except YAMLError as error:
         raise ValueError(f"{path}: not YAML ({error})") from None
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r:.80}" for e in error.errors())
-        raise ValueError(f"{path}: " + "; ".join(faults)) from None
+        problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}, not {e['input']!r:.80}" for e in error.errors())
+        raise ValueError(f"{path}: " + "; ".join(problems)) from None

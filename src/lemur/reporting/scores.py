@@ -1,4 +1,4 @@
-"""Scores of our models out of the evaluation results, or the reason why there is none."""
+"""Scores of our models from the evaluation results, or the reason why there is none."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ METRICS = {
     "multipl_e": "pass@1",
     "ds1000": "pass@1",
 }
-"""The metric of each benchmark of Table 3. Any other benchmark's is the first of its `higher_is_better`."""
+"""The metric of each benchmark in Table 3. Any other benchmark uses the first one in its `higher_is_better`."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """In per cent. `asked` of `items` items were asked. `strict`: by the strict rule, where that is another one."""
+    """A score in percent over `asked` of `items` items. `strict`: by the strict rule, if the benchmark has one."""
 
     value: float
     error: float | None
@@ -29,11 +29,11 @@ class Score:
     items: int
     shots: int | None
     fewer_shots: int | None
-    """Items whose prompt had no room for all shots."""
+    """Items whose prompt did not fit all shots."""
     strict: float | None
     place: str | None
     sample: bool
-    """Whether the items were written for this project and only look like the benchmark's."""
+    """Whether the items were written for this project and only resemble the benchmark's."""
 
     @property
     def data(self) -> str | None:
@@ -41,23 +41,23 @@ class Score:
 
 
 def score(inputs: Inputs, model: str, benchmark: str) -> Score | Missing:
-    """What `model` scored by the paper's own rule (`metric,paper`; `metric,none` where there is one rule only)."""
+    """The score of `model` by the paper's own rule (`metric,paper`, or `metric,none` if there is only one rule)."""
     result = inputs.results.get(model, {}).get(benchmark)
     if result is None:
         return Missing("not run yet")
-    found = result.get("results", {}).get(benchmark, {})
-    if "skipped" in found:
-        return Missing(f"{benchmark} of {MODELS.get(model, model)} skipped: {found['skipped']}")
+    values = result.get("results", {}).get(benchmark, {})
+    if "skipped" in values:
+        return Missing(f"{benchmark} of {MODELS.get(model, model)} skipped: {values['skipped']}")
     metric = METRICS.get(benchmark) or next(iter(result.get("higher_is_better", {}).get(benchmark, {})), None)
-    rule = next((name for name in ("paper", "none") if f"{metric},{name}" in found), None)
-    if rule is None or found[f"{metric},{rule}"] is None:
+    rule = next((name for name in ("paper", "none") if f"{metric},{name}" in values), None)
+    if rule is None or values[f"{metric},{rule}"] is None:
         return Missing(f"{benchmark} of {MODELS.get(model, model)}: its result file has no {metric or 'metric'}")
     samples = result.get("n-samples", {}).get(benchmark, {})
     origin = result.get("configs", {}).get(benchmark, {}).get("data", {})
-    strict = found.get(f"{metric},strict")
+    strict = values.get(f"{metric},strict")
     return Score(
-        value=100 * found[f"{metric},{rule}"],
-        error=_percent(found.get(f"{metric}_stderr,{rule}")),
+        value=100 * values[f"{metric},{rule}"],
+        error=_percent(values.get(f"{metric}_stderr,{rule}")),
         asked=samples.get("effective", 0),
         items=samples.get("original", 0),
         shots=result.get("n-shot", {}).get(benchmark),
@@ -68,14 +68,14 @@ def score(inputs: Inputs, model: str, benchmark: str) -> Score | Missing:
     )
 
 
-def benchmarks(inputs: Inputs) -> list[str]:
-    """Those of Table 3, then every other one that a model was asked."""
-    asked = {name for results in inputs.results.values() for name in results}
-    return [*METRICS, *sorted(asked - set(METRICS) - {"bits_per_byte"})]
+def benchmark_names(inputs: Inputs) -> list[str]:
+    """The benchmarks of Table 3, then all others with a result."""
+    names = {name for results in inputs.results.values() for name in results}
+    return [*METRICS, *sorted(names - set(METRICS) - {"bits_per_byte"})]
 
 
-def left_out(inputs: Inputs, benchmark: str) -> dict[str, str]:
-    """Parts of a benchmark that were skipped, such as a language without a compiler here, and why."""
+def skipped_parts(inputs: Inputs, benchmark: str) -> dict[str, str]:
+    """Skipped parts of a benchmark, such as a language without a compiler here, and why."""
     return {
         name.removeprefix(f"{benchmark}_"): scores["skipped"]
         for model in MODELS
@@ -85,18 +85,18 @@ def left_out(inputs: Inputs, benchmark: str) -> dict[str, str]:
 
 
 def bits(inputs: Inputs, model: str) -> dict[str, Record] | Missing:
-    """Bits per byte by `code`, `text` and source: {"bits_per_byte": x, "unigram": y or None, "bytes": n or None}."""
+    """By `code`, `text` and source: {"bits_per_byte": x, "unigram": y or None, "bytes": n or None}."""
     result = inputs.results.get(model, {}).get("bits_per_byte")
     if result is None:
         return Missing("not run yet")
-    found = result.get("results", {}).get("bits_per_byte", {})
-    if "skipped" in found:
-        return Missing(f"bits per byte of {MODELS.get(model, model)} skipped: {found['skipped']}")
-    unigram = found.get("unigram", {})
+    values = result.get("results", {}).get("bits_per_byte", {})
+    if "skipped" in values:
+        return Missing(f"bits per byte of {MODELS.get(model, model)} skipped: {values['skipped']}")
+    unigram = values.get("unigram", {})
     sizes = result.get("configs", {}).get("bits_per_byte", {}).get("sources", {})
     rows = {
         name: {"bits_per_byte": value, "unigram": unigram.get(name), "bytes": sizes.get(name, {}).get("bytes")}
-        for name, value in sorted(found.items())
+        for name, value in sorted(values.items())
         if isinstance(value, float)
     }
     return rows or Missing(f"bits per byte of {MODELS.get(model, model)}: its result file has no scores")

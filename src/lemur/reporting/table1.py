@@ -1,4 +1,4 @@
-"""Table 1: instances, rounds and lengths of the instruction sources, ours beside the paper's."""
+"""Table 1: instances, rounds and lengths of the instruction sources, ours and the paper's."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,7 +17,7 @@ MEASURES = {
 
 
 def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
-    """One row a dataset of the paper; `ours_*` are sums and averages over the sources that stand for it."""
+    """One row per dataset of the paper; `ours_*` are sums and averages over this project's sources for it."""
     columns = [Column("dataset", "Dataset")]
     for key, (head, digits) in MEASURES.items():
         columns += [Column(f"ours_{key}", head, digits), Column(f"paper_{key}", "paper", digits)]
@@ -27,8 +27,8 @@ def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
     others = sorted((sources or {}).keys() - {name for row in paper.table1.rows for name in row.sources})
     unknown = {f"paper_{key}": Missing("not in the paper's mix") for key in MEASURES}
     rows += [{"dataset": name, **_ours([name], sources), **unknown} for name in others]
-    counted = [row["ours_instances"] for row in rows if isinstance(row["ours_instances"], int)]
-    total = sum(counted) if counted else Missing("no instruction data")
+    instances = [row["ours_instances"] for row in rows if isinstance(row["ours_instances"], int)]
+    total = sum(instances) if instances else Missing("no instruction data")
     rows.append(
         {"dataset": "Total", "ours_instances": total, "paper_instances": sum(r.instances for r in paper.table1.rows)}
     )
@@ -51,23 +51,22 @@ def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
 
 
 AFTER = "too_long"
-"""Why `encode_instructions` drops a conversation that Table 1 has counted; its other reasons come before the count."""
+"""The only reason for which `encode_instructions` drops a conversation after Table 1 has counted it."""
 
 
 def _totals(report: Record, names: list[str]) -> str:
-    """Why the data set, this table and the encoded conversations are not the same number."""
-    found = [report["sources"][name] for name in names if name in report["sources"]]
+    """Explains why the data set, this table and the encoded conversations have different totals."""
+    sources = [report["sources"][name] for name in names if name in report["sources"]]
     dropped: Counter[str] = Counter()
-    for counts in found:
+    for counts in sources:
         dropped.update(counts["dropped"])
     after = dropped.pop(AFTER, 0)
     before = tally(sorted(dropped.items())) or "none"
-    entered, out = (sum(counts[key] for counts in found) for key in ("in", "out"))
+    entered, out = (sum(counts[key] for counts in sources) for key in ("in", "out"))
     return (
-        f"Three totals: {number(entered)} conversations in the exported data set; "
-        f"{number(entered - dropped.total())} in this table, which does not count those that cannot be encoded "
-        f"({before}); {number(out)} encoded, without those that are counted here and of which nothing fits "
-        f"({AFTER} {number(after)})."
+        f"Three totals: the exported data set has {number(entered)} conversations; this table counts "
+        f"{number(entered - dropped.total())}, without those that cannot be encoded ({before}); {number(out)} are "
+        f"encoded, without those of this table that do not fit at all ({AFTER} {number(after)})."
     )
 
 
@@ -78,20 +77,20 @@ def _paper(row: InstructionRow) -> Record:
 def _ours(names: list[str], sources: Record | None) -> Record:
     if sources is None:
         return {f"ours_{key}": Missing("no report of encode_instructions") for key in MEASURES}
-    found = [sources[name] for name in names if name in sources]
-    instances, rounds = (sum(entry[key] for entry in found) for key in ("instances", "rounds"))
+    entries = [sources[name] for name in names if name in sources]
+    instances, rounds = (sum(entry[key] for entry in entries) for key in ("instances", "rounds"))
     if not instances:
         return {f"ours_{key}": Missing("nothing of this source reached the mix") for key in MEASURES}
     return {
         "ours_instances": instances,
         "ours_rounds": rounds / instances,
-        "ours_prompt": sum(entry["prompt_tokens"] for entry in found) / rounds,
-        "ours_completion": sum(entry["completion_tokens"] for entry in found) / rounds,
+        "ours_prompt": sum(entry["prompt_tokens"] for entry in entries) / rounds,
+        "ours_completion": sum(entry["completion_tokens"] for entry in entries) / rounds,
     }
 
 
 def draw(table: Table, path: Path) -> None:
-    """One panel a measure: ours and the paper's on one axis; points, as a bar's length says nothing on a log axis."""
+    """Plot one panel per measure, as points on one axis: a bar's length means nothing on a log axis."""
     from matplotlib.lines import Line2D
 
     from lemur.pages.figures import OURS, PAPER, ordinal, picture

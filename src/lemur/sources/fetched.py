@@ -1,4 +1,4 @@
-"""What the stage `fetch` leaves behind, as readers see it: files with their schema, licence and facts about them."""
+"""The output of the stage `fetch` as readers see it: files with their schema, licence and metadata."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from typing import Any
 
 from lemur.core.records import read_json
 
-COMPANION = "companion"  # schema of files that belong to others: gold labels, few-shot prompts, licence texts
+COMPANION = "companion"  # schema of files that accompany others: gold labels, few-shot prompts, licence texts
 
 
 @dataclass(frozen=True)
 class BadRecord:
-    """A record that a reader could not use; the stage counts it and keeps it among its rejects."""
+    """A record that a reader could not use; the stage counts it and writes it to its rejects."""
 
     where: str  # "name:line" or "name:index" in the fetched file
     reason: str  # a short fixed word: not_json, missing_field, wrong_type, not_utf8, ...
-    detail: str  # what was found
+    detail: str  # the offending value or message
 
 
 @dataclass(frozen=True)
 class FetchedFile:
-    """One file of a source. `name` is its path under `root`, the same whichever machine fetched it.
+    """One file of a source. `name` is its path under `root`, the same on every machine.
 
-    With a `url` it was only listed (`stream` in the manifest) and is not on disk: `streamed.on_disk` brings it.
+    A file with a `url` was only listed (`stream` in the manifest) and is not on disk: `streamed.on_disk` downloads it.
     """
 
     root: Path
@@ -40,15 +40,15 @@ class FetchedFile:
         return self.root / self.name
 
     def companion(self, key: str) -> Path | None:
-        """The file that `meta[key]` names (a companion such as gold language labels), None without that key."""
+        """The companion file that `meta[key]` names (for example gold language labels); None without that key."""
         return self.root / self.meta[key] if key in self.meta else None
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A fetched source. Place `none` means that it was left out: there are no files.
+    """A fetched source. Place `none` means that it was left out and has no files.
 
-    `files` has what readers read, by name; companions are reached through `FetchedFile.companion`.
+    `files` are the files for readers, sorted by name; `FetchedFile.companion` gives their companions.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Fetched:
 def load(folder: Path, *, streamed: bool = False) -> Fetched:
     """Read a folder that `fetch` wrote; `streamed` allows files that are only listed.
 
-    Raises `FileNotFoundError` or `ValueError` that says how to mend it.
+    Raises `FileNotFoundError` or `ValueError`, whose messages say how to repair the folder.
     """
     index = folder / "source.json"
     if not index.is_file():
@@ -85,8 +85,8 @@ def load(folder: Path, *, streamed: bool = False) -> Fetched:
     for file in files:
         if file.url and not streamed:
             raise ValueError(
-                f"{index}: {file.name} is only listed, which only the corpus stages can read: take `stream` out of the "
-                f"manifest of {head['name']} and run: dvc repro fetch"
+                f"{index}: {file.name} is only listed, not downloaded, and only the corpus stages can read it: remove "
+                f"`stream` from the manifest of {head['name']} and run: dvc repro fetch"
             )
         if not file.url and not file.path.is_file():
             raise FileNotFoundError(f"{file.path}, named by {index}, is missing; run: dvc checkout {folder}")

@@ -1,4 +1,4 @@
-"""Places that are folders: `bundled` (in the source's own folder) and `mirror` (where LEMUR_MIRROR points)."""
+"""The places that are folders: `bundled` (inside the source's own folder) and `mirror` (the folder LEMUR_MIRROR)."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ MIRROR = "LEMUR_MIRROR"
 
 
 def mirror_root() -> Path:
-    """The mirror's folder. Raises `SourceError` if LEMUR_MIRROR is unset or names no folder."""
+    """The mirror's folder. Raises `SourceError` if LEMUR_MIRROR is unset or not a folder."""
     value = os.environ.get(MIRROR, "")
     choices = "or choose another place for this source (`fetch` in params.yaml; `lemur scale demo` needs no mirror)"
     if not value:
@@ -21,15 +21,15 @@ def mirror_root() -> Path:
 
 
 def resolve(root: Path, file: File) -> list[tuple[str, Path, dict[str, str]]]:
-    """The files of one entry: name, where it is, fields of the pattern. Raises `SourceError` if there are none."""
+    """(name, path, fields of the pattern) of each file of an entry. Raises `SourceError` if there are none."""
     if is_pattern(file.path):
         folder = root / literal_folder(file.path)
         names = (path.relative_to(root).as_posix() for path in folder.rglob("*") if path.is_file())
-        found = [(name, root / name, fields) for name, fields in matches(file.path, names)]
-        if not found:
+        files = [(name, root / name, fields) for name, fields in matches(file.path, names)]
+        if not files:
             raise SourceError(f"no file matches {file.path} in {root}; is the folder complete?")
-        return found
+        return files
     path = root / file.path
     if not path.is_file():
-        raise SourceError(f"{path} is missing (or is no plain file); is {root} complete?")
+        raise SourceError(f"{path} is missing (or not a plain file); is {root} complete?")
     return [(file.path, path, {})]

@@ -1,4 +1,4 @@
-"""DM Mathematics, made with its authors' generator (Saxton et al. 2019) at a fixed seed, in a process of its own."""
+"""Generate DM Mathematics with its authors' generator (Saxton et al. 2019) at a fixed seed, in a separate process."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ from lemur.sources.manifest import Generator, SourceError
 from lemur.sources.package import unpack
 
 SCRIPT = Path(__file__).with_name("generator_script.py")
-# The generator is of 2019. What it lost since: sympy moved a function (1.6), numpy dropped an alias and a method
-# (1.24, 2.0). And its sets of entities come in the order of memory addresses, other in each process. Each old text
-# must be there, so that another release of the generator is noticed.
+# The generator dates from 2019. Since then sympy moved a function (1.6) and numpy dropped an alias and a method (1.24,
+# 2.0). Its sets of entities iterate in the order of memory addresses, which differs in each process. Every old text
+# must be present, so that we notice another release of the generator.
 _POLYNOMIALS = "mathematics_dataset/sample/polynomials.py"
 _COMPOSITION = "mathematics_dataset/util/composition.py"
 PATCHES = [
@@ -25,10 +25,10 @@ PATCHES = [
 
 
 def generate(generator: Generator, wheels: dict[str, Path], work: Path) -> dict[str, Path]:
-    """Generate the questions; returns the files by name, `<split>/<module>.txt`, in the published layout.
+    """Generate the questions; return the files by name, `<split>/<module>.txt`, in the published layout.
 
-    Bytes depend on the wheels, the seed and numpy's legacy generators (frozen by numpy since 1.17). Raises
-    `SourceError` if the generator stops.
+    The bytes depend on the wheels, the seed and numpy's legacy generators (frozen since numpy 1.17). Raises
+    `SourceError` if the generator fails.
     """
     library, out = work / "library", work / "generated"
     for _, wheel in sorted(wheels.items()):
@@ -40,7 +40,7 @@ def generate(generator: Generator, wheels: dict[str, Path], work: Path) -> dict[
             raise SourceError(f"the generator's {name} has no {old!r}; requirements.txt must pin release 1.0.1")
         path.write_text(text.replace(old, new), encoding="utf-8")
     arguments = [str(out), str(generator.seed), str(generator.pairs), *generator.splits]
-    # The order of sets of strings decides what is drawn, and gmpy2, where installed, how sympy factorises.
+    # The order of string sets decides the draws; gmpy2, where installed, changes how sympy factorises.
     fixed = {"PYTHONHASHSEED": "0", "SYMPY_GROUND_TYPES": "python", "MPMATH_NOGMPY": "1"}
     environment = {**os.environ, **fixed, "PYTHONPATH": str(library.resolve())}
     result = subprocess.run(

@@ -1,4 +1,4 @@
-"""Runs DeepMind's generator with its wheels on PYTHONPATH: OUT SEED PAIRS SPLIT... (see generator.py)."""
+"""Run DeepMind's generator, with its wheels on PYTHONPATH: OUT SEED PAIRS SPLIT... (see generator.py)."""
 
 import random
 import sys
@@ -10,7 +10,7 @@ from absl import flags
 from mathematics_dataset import generate
 
 _randint = random.randint
-# The generator passes whole floats, which Python 3.12 refuses.
+# The generator passes whole numbers as floats, which Python 3.12 refuses.
 random.randint = lambda a, b: _randint(int(a), int(b))
 
 
@@ -20,12 +20,12 @@ def main(out: Path, seed: int, pairs: int, splits: list[str]) -> None:
     for split in splits:
         (out / split).mkdir(parents=True)
         for name, module in generate.filtered_modules[split].items():
-            # A seed per file: its bytes do not depend on which others are made, nor on their order.
+            # Seed each file by itself, so that its bytes depend neither on the other files nor on their order.
             random.seed(f"{seed}/{split}/{name}")
             numpy.random.seed(random.getrandbits(32))
             sympy.core.random.seed(random.getrandbits(32))
             problems: dict[str, str] = {}
-            # Some modules have only few different questions when easy (polynomials__add).
+            # Some modules have few distinct easy questions (polynomials__add).
             for _ in range(4 * pairs):
                 problem, _ = generate.sample_from_module(module)
                 problems[str(problem.question)] = str(problem.answer)

@@ -12,8 +12,8 @@ from lemur.sources.patterns import is_pattern, literal_folder, matches
 from lemur.sources.streamed import Remote
 
 
-class Listed(NamedTuple):
-    """A file of a repository that was not downloaded; `fields` are the pattern's."""
+class ListedFile(NamedTuple):
+    """A file of a repository, listed but not downloaded. `fields`: those of the pattern."""
 
     name: str
     url: str
@@ -23,7 +23,7 @@ class Listed(NamedTuple):
 
 
 def root_url(place: Place) -> str:
-    """fsspec URL of the repository at its revision; a `repo` that is a URL (a copy in a bucket) stands for itself."""
+    """fsspec URL of the repository at its revision; if `repo` is a URL itself (a copy in a bucket), that URL."""
     repo = place.repo or ""
     if "://" in repo:
         return repo.rstrip("/")
@@ -32,7 +32,7 @@ def root_url(place: Place) -> str:
 
 
 def current_revision(place: Place) -> str:
-    """The commit that `main` names now. Raises `SourceError` if the hub cannot be asked."""
+    """The commit that `main` points to now. Raises `SourceError` if the hub cannot be reached."""
     from huggingface_hub import HfApi
 
     repo = place.repo or ""
@@ -46,36 +46,36 @@ def current_revision(place: Place) -> str:
 
 
 def resolve(place: Place, file: File) -> list[tuple[str, Path, dict[str, str]]]:
-    """Download the files of one entry into the library's cache: name, where it is now, fields of the pattern.
+    """Download an entry's files into the library's cache; return (name, path, fields of the pattern) of each.
 
-    The library resumes what a broken connection left. Raises `SourceError` if the hub or a file cannot be had.
+    The library resumes interrupted downloads. Raises `SourceError` if the hub or a file cannot be reached.
     """
     root = root_url(place)
     try:
-        found: list[tuple[str, dict[str, str]]] = [(file.path, {})]
+        names: list[tuple[str, dict[str, str]]] = [(file.path, {})]
         if is_pattern(file.path):
-            found = [(name, fields) for name, fields, _ in _found(root, file.path)]
+            names = [(name, fields) for name, fields, _ in _matching_files(root, file.path)]
         # use_etag=False: the revision is a commit, so a cached file never goes stale.
         manager = DownloadManager(download_config=DownloadConfig(use_etag=False, max_retries=3))
-        paths = manager.download([f"{root}/{name}" for name, _ in found])
+        paths = manager.download([f"{root}/{name}" for name, _ in names])
     except SourceError:
         raise
     except Exception as error:  # the client's own errors are of many kinds
         raise SourceError(_unreachable(f"{root}/{file.path}", error)) from error
-    return [(name, Path(path), fields) for (name, fields), path in zip(found, paths, strict=True)]
+    return [(name, Path(path), fields) for (name, fields), path in zip(names, paths, strict=True)]
 
 
-def listing(place: Place, file: File) -> list[Listed]:
-    """The files of one entry with size and sha256, none of them downloaded.
+def listing(place: Place, file: File) -> list[ListedFile]:
+    """The files of an entry with size and sha256, without downloading them.
 
-    The hub knows the sha256 of large files; what it does not know, and files of another repository, are read through
-    once. Raises `SourceError` if the hub cannot be asked or has no such file.
+    The hub knows the sha256 of large files; its other files, and files in a bucket, are read once to compute it. Raises
+    `SourceError` if the hub cannot be reached or has no such file.
     """
     root = root_url(place)
     try:
         return [
-            Listed(name, f"{root}/{name}", _sha256(f"{root}/{name}", details), details["size"], fields)
-            for name, fields, details in _found(root, file.path)
+            ListedFile(name, f"{root}/{name}", _sha256(f"{root}/{name}", details), details["size"], fields)
+            for name, fields, details in _matching_files(root, file.path)
         ]
     except SourceError:
         raise
@@ -89,23 +89,24 @@ def _sha256(url: str, details: dict[str, Any]) -> str:
     return of_stream(Remote(url, details["size"]))
 
 
-def _found(root: str, path: str) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
-    """Names that a path or pattern stands for, with the pattern's fields and what the file system knows of them."""
+def _matching_files(root: str, path: str) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
+    """(name, fields of the pattern, the file system's details) of each file that a path or pattern stands for."""
     filesystem, base = fsspec.core.url_to_fs(root)
     prefix = str(filesystem._strip_protocol(base)).rstrip("/") + "/"
     if not is_pattern(path):
         return [(path, {}, filesystem.info(prefix + path))]
     details = filesystem.find(f"{base}/{literal_folder(path)}".rstrip("/"), detail=True)
-    by_name = {name.removeprefix(prefix): known for name, known in details.items()}
-    found = [(name, fields, by_name[name]) for name, fields in matches(path, by_name)]
-    if not found:
+    by_name = {name.removeprefix(prefix): info for name, info in details.items()}
+    files = [(name, fields, by_name[name]) for name, fields in matches(path, by_name)]
+    if not files:
         raise SourceError(f"no file of {root} matches {path}; was the repository reorganised? See its page")
-    return found
+    return files
 
 
-def _unreachable(what: str, error: Exception) -> str:
+def _unreachable(target: str, error: Exception) -> str:
+    reason = str(error).splitlines()[0] if str(error) else ""
     return (
-        f"{what} could not be downloaded ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); "
-        "check the connection, accept the data set's terms on its page where it is gated and log in with `hf auth "
-        "login`, or choose another place (`fetch` in params.yaml). What was downloaded is kept: run again to resume"
+        f"{target} could not be downloaded ({type(error).__name__}: {reason}); check the connection; if the data set "
+        "is gated, accept the terms on its page and log in with `hf auth login`; or choose another place (`fetch` in "
+        "params.yaml). Completed downloads are kept: run again to resume"
     )

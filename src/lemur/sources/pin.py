@@ -1,4 +1,4 @@
-"""`lemur pin SOURCE PLACE`: gets a source once and writes its revision and checksums into its manifest."""
+"""`lemur pin SOURCE PLACE`: get a source once and write its revision and checksums into its manifest."""
 
 import io
 import os
@@ -14,10 +14,10 @@ from lemur.sources.origins import Group, collect
 
 
 def pin(source: Path, place_name: str) -> list[str]:
-    """Write what is found now into `source/manifest.yaml`; returns the keys that changed, which it also prints.
+    """Write the current revision and checksums into `source/manifest.yaml`; print and return the changed keys.
 
-    `place_name` may also be "bundled" for a source whose other places take files from its bundled folder: their
-    checksums are brought up to date too. Raises `SystemExit` if the place cannot be read.
+    Updates the checksums of a pinned file under every place that shares it, for example a mirror completed by bundled
+    files. Raises `SystemExit` if the place cannot be read.
     """
     try:
         changed = _pin(source, read(source), place_name)
@@ -34,7 +34,7 @@ def _pin(source: Path, manifest: Manifest, place_name: str) -> list[str]:
     yaml.width = 1000
     yaml.indent(mapping=2, sequence=4, offset=2)
     document = yaml.load(path.read_text(encoding="utf-8"))
-    found: dict[tuple[str, str], str] = {}
+    checksum_of: dict[tuple[str, str], str] = {}  # by origin and path
     changed = []
 
     place = manifest.place(place_name)
@@ -51,12 +51,12 @@ def _pin(source: Path, manifest: Manifest, place_name: str) -> list[str]:
                 changed += _set(document, place_name, "generator", _checksum(group))
             elif not group.pinned_by_archive:
                 file = place.files[int(group.key[6:-1])]
-                found[file.origin or place_name, file.path] = _checksum(group)
-    # The same file may stand under several places (bundled files that complete a mirror).
+                checksum_of[file.origin or place_name, file.path] = _checksum(group)
+    # Several places may list the same file (bundled files that complete a mirror).
     for name, other in manifest.places.items():
         for index, file in enumerate(other.files):
-            if (file.origin or name, file.path) in found:
-                changed += _set(document, name, f"files[{index}]", found[file.origin or name, file.path])
+            if (file.origin or name, file.path) in checksum_of:
+                changed += _set(document, name, f"files[{index}]", checksum_of[file.origin or name, file.path])
     if changed:
         text = io.StringIO()
         yaml.dump(document, text)
@@ -77,10 +77,10 @@ def _set(document: dict, place_name: str, key: str, sha256: str) -> list[str]:
 
 def _checksum(group: Group) -> str:
     sums = []
-    for found in group.files:
-        if found.sha256:
-            sums.append((found.name, found.sha256))
+    for file in group.files:
+        if file.sha256:
+            sums.append((file.name, file.sha256))
             continue
-        with found.open() as stream:
-            sums.append((found.name, checksums.of_stream(stream)))
+        with file.open() as stream:
+            sums.append((file.name, checksums.of_stream(stream)))
     return checksums.of_set(sums) if group.is_set else sums[0][1]

@@ -1,4 +1,4 @@
-"""Files of a source that are listed and not downloaded: each is on disk, checked, only while it is read."""
+"""Files of a source that are listed but not downloaded: each is on disk, verified, only while it is being read."""
 
 import time
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from lemur.sources.checksums import copy
 from lemur.sources.fetched import FetchedFile
 from lemur.sources.manifest import SourceError
 
-BLOCK = 1 << 24  # bytes asked for at a time; what a broken connection costs
-TRIES = 5  # in a row without a byte
-PAUSE_S = 1.0  # after the first of them; after the second twice as long, and so on
+BLOCK = 1 << 24  # bytes requested at a time, and lost at most when a connection breaks
+TRIES = 5  # failures in a row before giving up
+PAUSE_S = 1.0  # pause after the first failure; the n-th pause is n times as long
 
 
 @contextmanager
 def on_disk(file: FetchedFile, folder: Path) -> Iterator[FetchedFile]:
-    """`file` where it is on disk; where it is only listed, a copy below `folder` that lasts as long as the context.
+    """`file` itself if it is on disk; if it is only listed, a copy below `folder` that lasts as long as the context.
 
-    Raises `SourceError` if the file cannot be had or is not the one that was pinned.
+    Raises `SourceError` if the file cannot be downloaded or differs from the pinned one.
     """
     if not file.url:
         yield file
@@ -32,14 +32,14 @@ def on_disk(file: FetchedFile, folder: Path) -> Iterator[FetchedFile]:
         sha256, size = copy(Remote(file.url, file.bytes), local.path)
         if sha256 != file.sha256:
             raise SourceError(
-                f"{file.url}: sha256 is {sha256} ({size} bytes), {file.sha256} was pinned. The file was changed since: "
+                f"{file.url}: sha256 is {sha256} ({size} bytes), {file.sha256} was pinned. The file has changed since: "
                 "`dvc repro --force --single-item fetch@SOURCE` says what to do"
             )
         yield local
 
 
 class Remote:
-    """The first `size` bytes at an fsspec URL, for reading once; goes on where a broken connection left it."""
+    """The first `size` bytes at an fsspec URL, readable once; reconnects and resumes when a connection breaks."""
 
     def __init__(self, url: str, size: int) -> None:
         self.url = url
@@ -48,20 +48,20 @@ class Remote:
         self._file: fsspec.spec.AbstractBufferedFile | None = None
 
     def read(self, count: int) -> bytes:
-        """At most `count` bytes; none at the end. Raises `SourceError` after `TRIES` vain tries."""
+        """At most `count` bytes; none at the end. Raises `SourceError` after `TRIES` failures in a row."""
         for tries in range(1, TRIES + 1):
             if self._at == self.size:
                 return b""
             try:
                 if self._file is None:
-                    # To fsspec.open a block size would be an option of the file system, which s3 and sftp refuse.
+                    # fsspec.open would pass the block size to the file system, and s3 and sftp refuse it there.
                     filesystem, path = fsspec.core.url_to_fs(self.url)
                     self._file = filesystem.open(path, "rb", block_size=BLOCK)
                     self._file.seek(self._at)
                 data: bytes = self._file.read(min(count, self.size - self._at))
                 if not data:
                     raise OSError(f"it ends after {self._at} bytes")
-            except Exception as error:  # every file system has its own
+            except Exception as error:  # every file system has its own exceptions
                 self._file = None
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
                 time.sleep(PAUSE_S * tries if tries < TRIES else 0)
@@ -69,6 +69,6 @@ class Remote:
             self._at += len(data)
             return data
         raise SourceError(
-            f"{self.url}: {self._at} of {self.size} bytes came, then {TRIES} tries brought no more ({reason}); check "
-            "the connection, the access where it is gated (`hf auth login`), and run again"
+            f"{self.url}: received {self._at} of {self.size} bytes, then nothing in {TRIES} tries ({reason}); check "
+            "the connection and, if the data set is gated, your access (`hf auth login`), then run again"
         )

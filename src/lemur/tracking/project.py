@@ -1,4 +1,4 @@
-"""Puts a checkout's artifacts into MLflow, in a process of its own: slow or unreachable, it costs a warning."""
+"""Writes a checkout's artifacts to MLflow in a separate process: a slow or unreachable store only costs a warning."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 STAGE_TIMEOUT = 60.0
 """Seconds that the `track` stage waits for MLflow."""
 
-# MLflow by itself asks an unreachable server for some minutes, and reports home.
+# By default MLflow retries an unreachable server for minutes, and sends telemetry.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -22,9 +22,9 @@ _ENVIRONMENT = {
 
 
 def project(root: Path, timeout: float = STAGE_TIMEOUT) -> bool:
-    """Make the MLflow run of the variant below `root`, unless there is one. False, with one warning line, on failure.
+    """Create the MLflow run of the variant below `root` unless it exists. False, with one warning line, on failure.
 
-    Where it goes: MLFLOW_TRACKING_URI if set, else mlflow.db in the checkout (lemur.tracking.store). Nothing is raised.
+    It goes to MLFLOW_TRACKING_URI if set, else to mlflow.db in the checkout (lemur.tracking.store). Raises nothing.
     """
     source = str(Path(__file__).parents[2])
     environment = {**_ENVIRONMENT, **os.environ, "PYTHONPATH": os.pathsep.join([source, *_python_path(source)])}
@@ -49,6 +49,6 @@ def _python_path(source: str) -> list[str]:
 
 
 def _failed(reason: str) -> bool:
-    shown = re.sub(r"//[^/@\s]*@", "//", reason)  # a password in the store's address is for no log
-    log.warning("MLflow: not written (%.300s); the artifacts are complete, `make track` tries again", shown)
+    public = re.sub(r"//[^/@\s]*@", "//", reason)  # keep a password in the store's address out of the log
+    log.warning("MLflow: not written (%.300s); the artifacts are complete, `make track` tries again", public)
     return False

@@ -1,4 +1,4 @@
-"""Tags that say where a run's artifacts come from: Git commit, DVC hashes, experiment. Never part of its key."""
+"""Tags for the origin of a run's artifacts: Git commit, DVC hashes, experiment. They are never part of its key."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ def tags(root: Path) -> dict[str, str]:
 
 
 def git(root: Path) -> dict[str, str]:
-    """`mlflow.source.git.commit` and whether files differ from it. dvc.lock does not count: every build writes it."""
+    """`mlflow.source.git.commit`, and whether files differ from it. dvc.lock does not count: every build writes it."""
     commit = _git(root, "rev-parse", "HEAD")
     if commit is None:
         return {"lemur.git.commit": "none: not a Git checkout with a commit"}
@@ -33,7 +33,7 @@ def hashes(root: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     outs = [out for stage in read_yaml(path).get("stages", {}).values() for out in stage.get("outs", [])]
-    # MLflow refuses a key that ends in a slash, as DVC writes the paths of folders.
+    # DVC writes folders with a trailing slash, which MLflow rejects in a key.
     tracked = [out for out in outs if out["path"].startswith(TRACKED) and "md5" in out]
     return {f"dvc/{out['path'].rstrip('/')}": str(out["md5"]) for out in tracked}
 
@@ -47,13 +47,13 @@ def numerics(root: Path) -> dict[str, str]:
 
 
 def experiment() -> dict[str, str]:
-    """Name and baseline commit of the `dvc exp run` that runs this, from the variables that DVC sets for its stages."""
+    """Name and baseline commit of the running `dvc exp run`, from the variables that DVC sets for its stages."""
     names = {"lemur.experiment": "DVC_EXP_NAME", "lemur.experiment.baseline": "DVC_EXP_BASELINE_REV"}
     return {tag: os.environ[name] for tag, name in names.items() if os.environ.get(name)}
 
 
 def original_checkout(root: Path) -> Path:
-    """The checkout that a queued or temporary DVC experiment below `.dvc/tmp/exps` belongs to, else `root` itself."""
+    """The checkout that owns a queued or temporary DVC experiment below `.dvc/tmp/exps`, else `root` itself."""
     root = root.resolve()
     for parent in root.parents:
         if parent.name == "exps" and parent.parts[-3:] == (".dvc", "tmp", "exps"):

@@ -1,6 +1,6 @@
-"""Writes one variant into MLflow: `python -m lemur.tracking.store ROOT`. The only module that imports mlflow.
+"""Writes one variant to MLflow: `python -m lemur.tracking.store ROOT`. The only module that imports mlflow.
 
-A run is found again by its tag `lemur.variant`, which it gets last: a run without it was interrupted, and is replaced.
+The tag `lemur.variant` identifies a run. It is set last: a run without it was interrupted and is replaced.
 """
 
 import fcntl
@@ -33,22 +33,22 @@ Item = TypeVar("Item")
 EXPERIMENT = "lemur"
 KEY, UNFINISHED = "lemur.variant", "lemur.variant.unfinished"
 BLOCKS = {"base": "base_model", "lemur": "continued_pretraining", "lemur_chat": "instruction_tuning"}
-"""The block of params.yaml of each training; a child run gets it as its params."""
+"""Each training's block of params.yaml; its child run records it as params."""
 POINTS = 2000
-"""Most steps of a curve that go into MLflow (0.2 s a thousand values); the whole curve is an artifact of its run."""
-MOST_PARAMS = 500
+"""Maximum steps of a curve in MLflow (0.2 s per thousand values); the whole curve is an artifact of its run."""
+MAX_PARAMS = 500
 
 
 def put(root: Path) -> str:
-    """The sentence that says what was done: a new run, or none because the variant has one."""
+    """Write the variant below `root` unless it has a run. Returns a sentence that says which."""
     variant = read(root)
-    found = store(root)
-    with _alone(found.lock):
-        client = MlflowClient(tracking_uri=found.uri)
-        experiment = _experiment(client, found.artifacts)
+    location = store(root)
+    with _locked(location.lock):
+        client = MlflowClient(tracking_uri=location.uri)
+        experiment = _experiment(client, location.artifacts)
         runs = _search(client, experiment, KEY, variant.key)
         if runs:
-            return f"MLflow: this variant has its run already ({runs[0]})"
+            return f"MLflow: this variant already has a run ({runs[0]})"
         for unfinished in _search(client, experiment, UNFINISHED, variant.key):
             _delete(client, experiment, unfinished)
         run = _write(client, experiment, variant, root)
@@ -60,18 +60,18 @@ def _write(client: MlflowClient, experiment: str, variant: Variant, root: Path) 
     parent = client.create_run(experiment, tags={UNFINISHED: variant.key}, run_name=name).info
     for model, values in variant.curves.items():
         title = MODELS.get(model, model)
-        about = {"mlflow.parentRunId": parent.run_id, "lemur.training": model, UNFINISHED: variant.key}
-        child = client.create_run(experiment, tags=about, run_name=f"{name} {title} training").info
-        own = {key: value for key, value in variant.params.items() if key.startswith(f"{BLOCKS.get(model)}.")}
-        _log(client, child.run_id, own, _thin(values), child.start_time)
+        tags = {"mlflow.parentRunId": parent.run_id, "lemur.training": model, UNFINISHED: variant.key}
+        child = client.create_run(experiment, tags=tags, run_name=f"{name} {title} training").info
+        params = {key: value for key, value in variant.params.items() if key.startswith(f"{BLOCKS.get(model)}.")}
+        _log(client, child.run_id, params, _thin(values), child.start_time)
         client.log_artifact(child.run_id, str(root / CURVES / f"{model}.csv"))
         client.delete_tag(child.run_id, UNFINISHED)
         client.set_terminated(child.run_id)
     final = [(key, value, 0) for key, value in variant.metrics.items()]
     _log(client, parent.run_id, variant.params, final, parent.start_time)
-    marks = [RunTag(_name(key), value[:MAX_TAG_VAL_LENGTH]) for key, value in provenance(root).items()]
-    for part in _parts(marks, MAX_PARAMS_TAGS_PER_BATCH):
-        client.log_batch(parent.run_id, tags=part)
+    run_tags = [RunTag(_name(key), value[:MAX_TAG_VAL_LENGTH]) for key, value in provenance(root).items()]
+    for batch in _batches(run_tags, MAX_PARAMS_TAGS_PER_BATCH):
+        client.log_batch(parent.run_id, tags=batch)
     for path in variant.files:
         client.log_artifact(parent.run_id, str(path))
     client.set_terminated(parent.run_id)
@@ -83,16 +83,16 @@ def _write(client: MlflowClient, experiment: str, variant: Variant, root: Path) 
 def _log(
     client: MlflowClient, run: str, params: dict[str, str], metrics: Sequence[tuple[str, float, int]], start: int
 ) -> None:
-    named = [Param(_name(key), value[:MAX_PARAM_VAL_LENGTH]) for key, value in list(params.items())[:MOST_PARAMS]]
-    for params_part in _parts(named, MAX_PARAMS_TAGS_PER_BATCH):
-        client.log_batch(run, params=params_part)
-    measured = [Metric(_name(key), value, start + step, step) for key, value, step in metrics]
-    for part in _parts(measured, MAX_METRICS_PER_BATCH):
-        client.log_batch(run, metrics=part)
+    run_params = [Param(_name(key), value[:MAX_PARAM_VAL_LENGTH]) for key, value in list(params.items())[:MAX_PARAMS]]
+    for params_batch in _batches(run_params, MAX_PARAMS_TAGS_PER_BATCH):
+        client.log_batch(run, params=params_batch)
+    run_metrics = [Metric(_name(key), value, start + step, step) for key, value, step in metrics]
+    for batch in _batches(run_metrics, MAX_METRICS_PER_BATCH):
+        client.log_batch(run, metrics=batch)
 
 
 def _thin(values: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
-    """At most about `POINTS` steps, evenly; every step with a held-out loss stays."""
+    """Keep about `POINTS` evenly spaced steps, and every step with a held-out loss."""
     steps = sorted({step for _, _, step in values})
     every = -(-len(steps) // POINTS)
     chosen = {*steps[::every], *steps[-1:], *(step for name, _, step in values if name.startswith("heldout"))}
@@ -100,18 +100,18 @@ def _thin(values: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
 
 
 def _experiment(client: MlflowClient, artifacts: str | None) -> str:
-    """The experiment's id; made if it is not there. Another process may make it at the same time."""
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is None:
+    """The experiment's id; creates it if needed. Another process may create it at the same time."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
         try:
             return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
         except MlflowException:
-            found = client.get_experiment_by_name(EXPERIMENT)
-            if found is None:
+            experiment = client.get_experiment_by_name(EXPERIMENT)
+            if experiment is None:
                 raise
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def _search(client: MlflowClient, experiment: str, tag: str, value: str) -> list[str]:
@@ -125,18 +125,18 @@ def _delete(client: MlflowClient, experiment: str, run: str) -> None:
 
 
 def _name(key: str) -> str:
-    """A key with the characters that MLflow allows."""
+    """`key` with the characters that MLflow allows."""
     return re.sub(r"[^\w\-./ :]", "_", key)[:250]
 
 
-def _parts(values: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+def _batches(values: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     for start in range(0, len(values), size):
         yield values[start : start + size]
 
 
 @contextmanager
-def _alone(lock: Path | None) -> Iterator[None]:
-    """One writer at a time: making a SQLite store is no atomic step in MLflow. The waiting ends with the caller's."""
+def _locked(lock: Path | None) -> Iterator[None]:
+    """Admits one writer at a time: MLflow does not create a SQLite store atomically. The caller limits the wait."""
     if lock is None:
         yield
         return
@@ -152,7 +152,7 @@ def main() -> None:
         try:
             print(put(root))
             return
-        except MlflowException as error:  # the UI, or a reader of another version, may hold the database
+        except MlflowException as error:  # the UI, or a reader of another version, may lock the database
             if "database is locked" not in str(error) or attempt == 3:
                 raise SystemExit(f"{URI_VARIABLE}: {str(error).strip().splitlines()[-1]}") from None
             time.sleep(2)

@@ -1,4 +1,4 @@
-"""The last stage: names this variant of the pipeline by its content, so that MLflow holds one run for each."""
+"""The last stage: identifies this variant of the pipeline by its content, so that MLflow has one run per variant."""
 
 from pathlib import Path
 
@@ -6,16 +6,16 @@ from lemur.core.params import StageParams
 
 
 class Params(StageParams):
-    """None: where and whether MLflow is reached is no part of an artifact (docs/tracking.md)."""
+    """No parameters: the location of MLflow is not part of any artifact (docs/tracking.md)."""
 
 
 def track(
     params: Params, parameters: Path, stages: Path, curves: Path, results: Path, summary: Path, *, variant: Path
 ) -> None:
-    """Write `variant`: the key of this variant and the hash of every file it is made of.
+    """Write `variant`: this variant's key and the hash of every file behind it.
 
-    The runner then calls `afterwards`; nothing that happens there changes this file.
-    `summary` is the report, which must be there to be shown; it is made of the others, so it does not enter the key.
+    The runner then calls `afterwards`, which never changes this file.
+    `summary` is the report. It must exist to be shown, but it follows from the other inputs, so the key ignores it.
     """
     from lemur.core.records import write_json
     from lemur.tracking.variant import identity
@@ -24,7 +24,7 @@ def track(
 
 
 def afterwards(root: Path) -> None:
-    """Put the variant below `root` into MLflow, once its files are in place. Nothing is raised."""
+    """Write the variant below `root` to MLflow, once its files are in place. Raises nothing."""
     from lemur.tracking.project import project
 
     project(root)

@@ -1,4 +1,4 @@
-"""One variant of the pipeline as data: its parameters, metrics, curves and files, and the key made of their content."""
+"""One variant of the pipeline as data: its parameters, metrics, curves and files, and the key of their content."""
 
 import hashlib
 import json
@@ -28,11 +28,11 @@ class Variant:
 
 
 def identity(params: Path, folders: dict[str, Path]) -> Record:
-    """The content of reports/variant.json: `key`, and the hashes that it is made of, by file.
+    """The content of reports/variant.json: the `key`, and the hash of each file behind it.
 
-    `params`: params.yaml as the stages see it. Neither the Git commit nor the clock is part of it: the same parameters
-    and results are the same variant. The models are in it through the `model_hash` of the evaluation results, the data
-    through the stages' reports.
+    `params`: params.yaml as the stages see it. The key depends neither on the Git commit nor on the time: the same
+    parameters and results are the same variant. It covers the models through the `model_hash` of the evaluation
+    results, and the data through the stages' reports.
     """
     hashes = {"params.yaml": _sha256(dump(flatten(read_yaml(params))).encode())}
     for name, folder in folders.items():
@@ -49,7 +49,7 @@ def identity(params: Path, folders: dict[str, Path]) -> Record:
 
 
 def read(root: Path) -> Variant:
-    """The variant whose artifacts lie below `root`. Raises `FileNotFoundError` if `track` has not run there."""
+    """The variant with its artifacts below `root`. Raises `FileNotFoundError` if `track` has not run there."""
     path = root / VARIANT
     if not path.exists():
         raise FileNotFoundError(f"{VARIANT} is missing; `snakemake --cores all` or `dvc repro` builds it")
@@ -70,26 +70,26 @@ def read(root: Path) -> Variant:
 
 
 def metrics(inputs: Inputs) -> dict[str, float]:
-    """Final numbers: `mmlu/lemur/acc`, `counts/english_filter/out`...; what was skipped is left out."""
-    found: dict[str, float] = {}
+    """Final numbers such as `mmlu/lemur/acc` and `counts/english_filter/out`, without skipped benchmarks."""
+    values: dict[str, float] = {}
     for model, results in inputs.results.items():
         for benchmark, result in results.items():
             for name, value in result.get("results", {}).get(benchmark, {}).items():
                 if isinstance(value, int | float) and not isinstance(value, bool):
                     metric = name.removesuffix(",none").replace(",", "_").replace("@", "_at_")
-                    found[f"{benchmark}/{model}/{metric}"] = float(value)
+                    values[f"{benchmark}/{model}/{metric}"] = float(value)
     for stage, report in inputs.stages.items():
         for name in ("in", "out"):
             if isinstance(report.get(name), int):
-                found[f"counts/{stage}/{name}"] = float(report[name])
+                values[f"counts/{stage}/{name}"] = float(report[name])
         for reason, count in report.get("dropped", {}).items():
-            found[f"counts/{stage}/dropped/{reason}"] = float(count)
+            values[f"counts/{stage}/dropped/{reason}"] = float(count)
     for model, curve in inputs.curves.items():
         for name, column in curve.items():
             last = next((value for value in reversed(column) if value is not None), None)
             if last is not None and name not in ("step", "learning_rate"):
-                found[f"training/{model}/{name}"] = last
-    return dict(sorted(found.items()))
+                values[f"training/{model}/{name}"] = last
+    return dict(sorted(values.items()))
 
 
 def triples(inputs: Inputs, model: str) -> list[tuple[str, float, int]]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lemur.core.parallel import in_order
+from lemur.core.parallel import map_in_order
 from lemur.core.records import read_at
 from lemur.corpus.dedup.clusters import Clusters, candidates
 from lemur.corpus.dedup.minhash import jaccard
@@ -74,7 +74,7 @@ class Duplicates:
         """Of each pair of document numbers, int64 [pairs, 2], in their order."""
         batches = (pairs[at : at + BATCH_PAIRS] for at in range(0, len(pairs), BATCH_PAIRS))
         places = ([(self.place(first), self.place(second)) for first, second in batch.tolist()] for batch in batches)
-        for batch in in_order(partial(_compare, self._folder, self._settings), places):
+        for batch in map_in_order(partial(_compare, self._folder, self._settings), places):
             yield from batch
 
 

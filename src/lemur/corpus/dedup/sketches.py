@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lemur.core.parallel import in_order
+from lemur.core.parallel import map_in_order
 from lemur.corpus.dedup.minhash import band_keys, shingles, signatures
 from lemur.corpus.dedup.renaming import renamed_shingles, without_licence
 from lemur.corpus.sources import CODE, SOURCES
@@ -69,7 +69,7 @@ class Sketches:
         names = [scratch / f"{kind}-{band}" for kind in range(2) for band in range(settings.bands)]
         for name in (scratch / "unordered", *names):
             name.touch()
-        for entries, keys in in_order(partial(_sketch, settings), _batches(folder)):
+        for entries, keys in map_in_order(partial(_sketch, settings), _batches(folder)):
             for name, values in zip((scratch / "unordered", *names), (entries, *keys.T), strict=True):
                 with name.open("ab") as file:
                     file.write(values.tobytes())

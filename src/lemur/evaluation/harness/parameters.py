@@ -12,20 +12,20 @@ from lemur.inference import backends
 class ItemParams(StageParams):
     """Parameters of every benchmark."""
 
-    limit: int | None = Field(description="items taken, a seeded choice; null for all of them", gt=0)
+    limit: int | None = Field(description="number of items, a seeded choice; null for all", gt=0)
     seed: int = Field(description="seed of the choice of items and of sampling", ge=0)
     context: int | None = Field(
-        description="most tokens of prompt and answer together; null for as many as the model allows", gt=1
+        description="maximum tokens of prompt plus answer; null for as many as the model allows", gt=1
     )
-    tile: int = Field(description="sequences computed together; part of the numerics profile, not only of speed", gt=0)
+    tile: int = Field(description="sequences computed together; it affects numerics as well as speed", gt=0)
 
 
 class AskParams(ItemParams):
-    """Parameters of every benchmark that asks with prompts."""
+    """Parameters of every benchmark with prompts."""
 
     bos: bool = Field(description="whether a prompt begins with the beginning-of-text token")
     chat: Literal["auto", "chat", "completion"] = Field(
-        description="in the model's chat template, with a plain prompt, or `auto`: by whether it has a template"
+        description="use the model's chat template, a plain prompt, or `auto`: the template if the model has one"
     )
     backend: backends.Backend = Field(description="what computes the answers (docs/evaluation.md)")
 
@@ -33,29 +33,29 @@ class AskParams(ItemParams):
 class GenerateParams(AskParams):
     """Parameters of every benchmark whose answers are generated."""
 
-    max_new_tokens: int = Field(description="most tokens of an answer", gt=0)
+    max_new_tokens: int = Field(description="maximum tokens of an answer", gt=0)
     stop: list[str] | None = Field(description="strings that end an answer; null for the benchmark's own")
 
-    def stops(self, own: Sequence[str]) -> list[str]:
-        """What ends an answer, where `own` are the benchmark's strings."""
-        return list(own) if self.stop is None else self.stop
+    def stops(self, default: Sequence[str]) -> list[str]:
+        """The stop strings; `default` are the benchmark's own."""
+        return list(default) if self.stop is None else self.stop
 
 
 class ProgramParams(GenerateParams):
-    """Parameters of every benchmark whose answers are run."""
+    """Parameters of every benchmark that runs its answers."""
 
-    samples: int = Field(description="completions of each problem", gt=0)
-    k: tuple[int, ...] = Field(description="which pass@k to report; none above `samples`", min_length=1, strict=False)
-    temperature: float = Field(description="of sampling; 0 is greedy, which allows one sample", ge=0)
+    samples: int = Field(description="completions per problem", gt=0)
+    k: tuple[int, ...] = Field(description="which pass@k to report; each at most `samples`", min_length=1, strict=False)
+    temperature: float = Field(description="sampling temperature; 0 is greedy and allows only one sample", ge=0)
     timeout: int = Field(
-        description="processor seconds of a program's first run; the second, alone, gets five times these", gt=0
+        description="CPU seconds of a program's first run; a second run, alone, gets five times as many", gt=0
     )
     memory: int = Field(description="MiB that a program may use", gt=0)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if max(self.k) > self.samples or min(self.k) < 1:
-            raise ValueError(f"k is {self.k} and samples {self.samples}; each k from 1 to samples is allowed")
+            raise ValueError(f"k is {self.k} and samples {self.samples}; each k must be from 1 to samples")
         if self.samples > 1 and self.temperature == 0:
-            raise ValueError(f"{self.samples} greedy samples are all the same; take one, or a temperature above 0")
+            raise ValueError(f"{self.samples} greedy samples would be equal; set samples to 1 or temperature above 0")
         return self

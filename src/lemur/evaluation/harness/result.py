@@ -1,4 +1,4 @@
-"""The result of an evaluation, in the layout of lm-evaluation-harness, and notes on the run beside it."""
+"""The result of an evaluation, in the layout of lm-evaluation-harness, and separate notes on the run."""
 
 import logging
 import os
@@ -15,17 +15,17 @@ from lemur.core import workers
 from lemur.core.files import ROOT
 from lemur.core.params import StageParams
 from lemur.core.records import Record, write_json, write_jsonl
+from lemur.inference.answer_cache import CachedModel
 from lemur.inference.interface import Model
-from lemur.inference.remembered import Remembered
 
 log = logging.getLogger(__name__)
 NOTES = ROOT / "logs" / "evaluation"
-"""Where what differs from run to run is written: <model>/<task>.json. No stage reads it."""
+"""Facts that differ from run to run: <model>/<task>.json. No stage reads them."""
 _STARTED = time.monotonic()
 
 
 def note(task: str, result: Path, facts: Record) -> None:
-    """Write down when, where and in what time a result was made, which differs from run to run."""
+    """Record when, where and how fast a result was computed."""
     jax = sys.modules.get("jax")
     here = {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -42,7 +42,7 @@ def note(task: str, result: Path, facts: Record) -> None:
 
 @dataclass
 class Report:
-    """A result in the layout of lm-evaluation-harness, with counts of what went wrong beside the scores."""
+    """A result in the layout of lm-evaluation-harness, with scores and counts of problems."""
 
     task: str
     params: StageParams
@@ -57,11 +57,11 @@ class Report:
     higher_is_better: dict[str, bool] = field(default_factory=dict)
     config: Record = field(default_factory=dict)
     facts: Record = field(default_factory=dict)
-    """What held or ran here, such as the sandbox's layers; for the notes, not for the result."""
+    """Facts about this machine, such as the sandbox's layers; for the notes, not for the result."""
 
     def write(self, path: Path, model: Model) -> None:
-        """Write the result, and the notes beside it; `model` forgets the answers that it kept for an interrupted run.
-        Call it last: it marks the evaluation as complete."""
+        """Write the result and the notes, then delete the answers that `model` saved for an interrupted run. Call it
+        last: it marks the evaluation as complete."""
         result: Record = {
             "results": self.results,
             "group_subtasks": {self.task: sorted(set(self.results) - {self.task})},
@@ -75,13 +75,13 @@ class Report:
         }
         write_json(path, result)
         note(self.task, path, {**self.facts, "resumed_answers": getattr(model, "resumed", 0)})
-        if isinstance(model, Remembered):
-            model.forget()
+        if isinstance(model, CachedModel):
+            model.clear()
         log.info("%s: %d of %d items asked: %s", self.task, self.effective, self.original, self.results.get(self.task))
 
 
 def write_skipped(task: str, reason: str, params: StageParams, result: Path, samples: Path) -> None:
-    """A benchmark that cannot run here: no score, its reason, and no samples."""
+    """Write the result of a benchmark that cannot run here: a reason, no score and no samples."""
     write_json(result, {"results": {task: {"skipped": reason}}, "configs": {task: params.model_dump(mode="json")}})
     write_jsonl(samples, [])
     note(task, result, {"skipped": reason})

@@ -1,4 +1,4 @@
-"""From a benchmark to its result: choose items, ask, score, write."""
+"""Run a benchmark: choose items, ask the model, score, write the result."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from lemur.inference.interface import Model
 
 
 def run(task: Task[Any, Any], folder: Path, result: Path, samples: Path) -> None:
-    """Evaluate the model of `folder`. Where the benchmark cannot run, the result is `skipped`, with the reason."""
+    """Evaluate the model of `folder`. If the benchmark cannot run, the result is `skipped` with the reason."""
     if (reason := task.why_skipped()) is not None:
         write_skipped(task.name, reason, task.params, result, samples)
     else:
@@ -43,6 +43,5 @@ def evaluate(task: Task[Item, Answer], model: Model, result: Path, samples: Path
 
 
 def score(task: Task[Item, Answer], samples: Sequence[Sample[Item, Answer]]) -> list[Sample[Item, Answer]]:
-    """`samples` with what their answers say and whether that is right. It needs no model; an earlier score is
-    replaced."""
+    """`samples` with their extracted answers and verdicts. Needs no model and replaces earlier scores."""
     return task.judge([replace(sample, extraction=task.extract(sample)) for sample in samples])

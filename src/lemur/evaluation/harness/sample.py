@@ -1,4 +1,4 @@
-"""What became of one question: asked, answered, extracted, judged."""
+"""One question with its answer, the extracted answer and the verdict."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from typing import Generic, Literal, TypeVar
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 NO_RULE = "none"
-"""The name of the only rule of a benchmark that has one, as in lm-evaluation-harness."""
+"""The rule's name in a benchmark with only one rule, as in lm-evaluation-harness."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """An answer in words. `prompt_too_long`: the prompt left no room, so the model was not asked."""
+    """A generated answer. `prompt_too_long`: the prompt left no room for one, so the model was not asked."""
 
     output: str
     finish: Literal["stop", "length", "prompt_too_long"]
@@ -24,7 +24,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class Likelihoods:
-    """The log-probability of each choice. `cut`: the prompt was too long and lost its beginning."""
+    """The log-probability of each choice. `cut`: the prompt was too long and was cut at its beginning."""
 
     logprobs: Mapping[str, float]
     cut: bool
@@ -40,16 +40,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Sample(Generic[Item, Answer]):
-    """One answer to one item. What follows the answer is made from item and answer alone, so it can be made again."""
+    """One answer to one item. The later fields follow from item and answer alone, so they can be recomputed."""
 
     item: Item
     prompt: str
     shots: int | None
-    """Examples in the prompt; `None` for a benchmark without."""
+    """Examples in the prompt; `None` for a benchmark without examples."""
     answer: Answer
     extraction: Mapping[str, str | None] = field(default_factory=dict)
-    """What the answer says, by rule."""
+    """The extracted answer by rule."""
     verdict: Mapping[str, Verdict] = field(default_factory=dict)
-    """What running it came to, by rule; empty where nothing runs."""
+    """The outcome of running it, by rule; empty if nothing runs."""
     correct: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     """By metric and rule."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 Scores = dict[str, float | None]
-"""`metric,rule` and `metric_stderr,rule` to their values."""
+"""Values of `metric,rule` and `metric_stderr,rule`."""
 
 
 def mean(values: Sequence[float]) -> float:
@@ -12,7 +12,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def standard_error(values: Sequence[float]) -> float | None:
-    """Standard error of the mean by the sample's variance, as in lm-evaluation-harness; `None` below two values."""
+    """Standard error of the mean from the sample variance, as in lm-evaluation-harness; `None` below two values."""
     if len(values) < 2:
         return None
     middle = mean(values)
@@ -25,29 +25,30 @@ def scored(metric: str, rule: str, values: Sequence[float]) -> Scores:
 
 
 def macro(metric: str, rule: str, groups: Sequence[Scores]) -> Scores:
-    """The mean over groups of a metric that `scored` gave for each, and its standard error."""
+    """The mean of a metric over groups (each from `scored`), and its standard error."""
     errors = [error for group in groups if (error := group[f"{metric}_stderr,{rule}"]) is not None]
-    known = len(errors) == len(groups)
-    error = math.sqrt(math.fsum(error**2 for error in errors)) / len(errors) if known else None
-    return {f"{metric},{rule}": mean(over_groups(metric, rule, groups)), f"{metric}_stderr,{rule}": error}
+    complete = len(errors) == len(groups)
+    error = math.sqrt(math.fsum(error**2 for error in errors)) / len(errors) if complete else None
+    return {f"{metric},{rule}": mean(group_values(metric, rule, groups)), f"{metric}_stderr,{rule}": error}
 
 
-def over_groups(metric: str, rule: str, groups: Sequence[Scores]) -> list[float]:
+def group_values(metric: str, rule: str, groups: Sequence[Scores]) -> list[float]:
     """A metric's value in each group."""
     return [value for group in groups if (value := group[f"{metric},{rule}"]) is not None]
 
 
 def metrics(keys: Iterable[str]) -> list[str]:
-    """The metrics that scores of these keys hold."""
+    """The names of the metrics in these keys of `Scores`."""
     names = dict.fromkeys(key.partition(",")[0] for key in keys)
     return [name for name in names if not name.endswith("_stderr")]
 
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:
-    """Probability that at least one of k samples, drawn from `samples` of which `correct` pass, passes: the unbiased
+    """Probability that at least one of k samples passes, drawn from `samples` of which `correct` pass: the unbiased
     estimator of Chen et al. (2021), equation 1.
 
-    1 - C(n-c, k) / C(n, k), as a product, which stays exact for large n. Raises `ValueError` if c > n or k > n."""
+    Computes 1 - C(n-c, k) / C(n, k) as a product, which stays accurate for large n. Raises `ValueError` if c > n or
+    k > n."""
     if not 0 <= correct <= samples or not 1 <= k <= samples:
         raise ValueError(
             f"pass@{k} of {correct} correct in {samples} samples; 0 <= correct <= samples and 1 <= k <= samples"

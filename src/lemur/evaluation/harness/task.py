@@ -1,7 +1,7 @@
-"""What a benchmark has to say about itself; `run.py` does the rest.
+"""What a benchmark has to define; `run.py` does the rest.
 
-A benchmark is a subclass in a file of its own: which items it has, how one is asked, what an answer says, whether that
-is right. Extracting and judging see samples only, so recorded answers can be scored again without a model.
+A benchmark is a subclass in its own file. It defines the items, their prompts, how to extract an answer and how to
+judge it. Extracting and judging see only samples, so recorded answers can be scored again without a model.
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ from lemur.inference.interface import Model
 
 @dataclass(frozen=True)
 class Task(ABC, Generic[Item, Answer]):
-    """`pools`: its items, in parts of each of which `params.limit` are taken."""
+    """`pools`: the items in parts; at most `params.limit` are taken from each part."""
 
     name: ClassVar[str]
     params: ItemParams
@@ -29,15 +29,15 @@ class Task(ABC, Generic[Item, Answer]):
 
     @property
     def shots(self) -> int | None:
-        """Most examples before an item; `None` for a benchmark without."""
+        """Maximum examples before an item; `None` for a benchmark without examples."""
         return None
 
     def why_skipped(self) -> str | None:
-        """Why it cannot be evaluated here, or `None`."""
+        """Why the benchmark cannot run here, or `None`."""
         return None
 
     def check(self) -> None:
-        """Raises `ValueError` where the items do not allow the parameters."""
+        """Raises `ValueError` if the items do not allow the parameters."""
 
     @abstractmethod
     def open(self, folder: Path) -> Model:
@@ -48,36 +48,36 @@ class Task(ABC, Generic[Item, Answer]):
         """The item's name in samples."""
 
     def key(self, item: Item) -> str:
-        """What decides, with the seed, whether the item is taken."""
+        """The key that decides, with the seed, whether the item is chosen."""
         return self.id(item)
 
     def choose(self) -> list[Item]:
-        """The items that are asked."""
-        taken = (choose(pool, self.params.limit, self.params.seed, self.key) for pool in self.pools)
-        return [item for items in taken for item in items]
+        """The items to ask."""
+        chosen = (choose(pool, self.params.limit, self.params.seed, self.key) for pool in self.pools)
+        return [item for items in chosen for item in items]
 
     @abstractmethod
     def ask(self, model: Model, items: Sequence[Item]) -> list[Sample[Item, Answer]]:
-        """Samples with their answers, an item's one after the other."""
+        """Samples with their answers; those of one item are adjacent."""
 
     def extract(self, sample: Sample[Item, Answer]) -> Mapping[str, str | None]:
-        """What the answer says, by rule."""
+        """The extracted answer by rule."""
         return {}
 
     def judge(self, samples: Sequence[Sample[Item, Answer]]) -> list[Sample[Item, Answer]]:
-        """`samples` with what is correct, by metric and rule."""
+        """`samples` with their correctness by metric and rule."""
         return [replace(sample, correct=self.correct(sample)) for sample in samples]
 
     def correct(self, sample: Sample[Item, Answer]) -> Mapping[str, Mapping[str, bool]]:
-        """By metric and rule, for a benchmark that needs to run nothing."""
+        """Correctness by metric and rule, for a benchmark that runs nothing."""
         return {}
 
     def group(self, item: Item) -> str | None:
-        """The part of the benchmark, such as a subject, that has a score of its own."""
+        """The part of the benchmark with a separate score, such as a subject."""
         return None
 
     def scores(self, samples: Sequence[Sample[Item, Answer]]) -> Scores:
-        """The score of samples of one group, or of all."""
+        """Scores over `samples`, which are one group or all."""
         scores: Scores = {}
         for metric, rules in samples[0].correct.items():
             for rule in rules:
@@ -85,11 +85,11 @@ class Task(ABC, Generic[Item, Answer]):
         return scores
 
     def overall(self, samples: Sequence[Sample[Item, Answer]], groups: Sequence[Scores]) -> Scores:
-        """The benchmark's score, of all samples and the scores of its groups."""
+        """The benchmark's score from all samples and the scores of its groups."""
         return self.scores(samples)
 
     def results(self, samples: Sequence[Sample[Item, Answer]]) -> dict[str, Mapping[str, object]]:
-        """Scores by name: the benchmark's and its groups'."""
+        """Scores by name: the benchmark and its groups."""
         by_group: defaultdict[str, list[Sample[Item, Answer]]] = defaultdict(list)
         for sample in samples:
             if (group := self.group(sample.item)) is not None:
@@ -101,17 +101,17 @@ class Task(ABC, Generic[Item, Answer]):
         return dict.fromkeys(metrics(results[self.name]), True)
 
     def counts(self, samples: Sequence[Sample[Item, Answer]]) -> Counter[str]:
-        """What went wrong, and how often."""
+        """Problems and how often they occurred."""
         return Counter()
 
     @abstractmethod
     def record(self, sample: Sample[Item, Answer]) -> Record:
-        """A sample as it is written."""
+        """A sample as written to the file."""
 
     def config(self, model: Model, samples: Sequence[Sample[Item, Answer]]) -> Record:
-        """What a result says about how it was made, besides the parameters."""
+        """What a result records about its settings besides the parameters."""
         return {}
 
     def facts(self) -> Record:
-        """What held or ran here; for the notes, not for the result."""
+        """Facts about this machine; for the notes, not for the result."""
         return {}

@@ -1,7 +1,7 @@
-"""The 18 languages of MultiPL-E: how a program is run in the sandbox, and a program that shows that it can be.
+"""The 18 languages of MultiPL-E: how to run a program in the sandbox, and an example that tests the toolchain.
 
-Commands follow MultiPL-E's own (evaluation/src/eval_*.py) with the compilers that Debian has: mcs for csc, ldc2 for
-rdmd. A program passes if its commands end with status 0 and print nothing that `fails` matches.
+The commands follow MultiPL-E (evaluation/src/eval_*.py) with Debian's compilers: mcs for csc, ldc2 for rdmd. A program
+passes if its commands exit with status 0 and their output does not match `failure_pattern`.
 """
 
 import os
@@ -16,7 +16,7 @@ from lemur import sandbox
 from lemur.core import workers
 
 FOLDERS = "/usr/bin:/bin"
-"""Where compilers are looked for, beside `bin/` of each folder in LEMUR_TOOLCHAINS (colons between them)."""
+"""Where to look for compilers, besides `bin/` of each folder in LEMUR_TOOLCHAINS (separated by colons)."""
 READABLE = ("/etc/R", "/etc/java-17-openjdk", "/etc/ldc2.conf", "/etc/mono", "/etc/php", "/etc/racket", "/etc/scala")
 JAVATUPLES = "/usr/share/java/javatuples.jar"
 Status = Literal["passed", "failed", "timed_out"]
@@ -24,19 +24,19 @@ Status = Literal["passed", "failed", "timed_out"]
 
 @dataclass(frozen=True)
 class Language:
-    """`file`: the program's name. `commands`: run one after the other. `right`: a program that passes; with its first +
-    turned into - it fails."""
+    """`file`: the program's file name. `commands`: run one after the other. `example`: a program that passes; with its
+    first + changed to - it fails."""
 
     title: str
     file: str
     commands: tuple[str, ...]
-    right: str
-    fails: str = "$^"
+    example: str
+    failure_pattern: str = "$^"
     version: str = "--version"
 
     @property
     def needs(self) -> str:
-        """The first program it needs, the environment's settings left out."""
+        """The first executable it needs; settings of environment variables do not count."""
         return next(word for word in self.commands[0].split() if "=" not in word)
 
 
@@ -61,7 +61,7 @@ LANGUAGES = {
         ("mcs -d:DEBUG -r:System.Numerics.dll program.cs", "MONO_TRACE_LISTENER=Console.Error mono program.exe"),
         "using System.Diagnostics;\nclass Problem {\n static long Add(long x, long y) { return x + y; }\n"
         " static void Main(string[] args) { Debug.Assert(Add(2L, 3L) == 5L); }\n}",
-        fails="Fail",
+        failure_pattern="Fail",
     ),
     "d": Language(
         "D",
@@ -75,7 +75,7 @@ LANGUAGES = {
         (f"{GO} go test program_test.go",),
         'package add_test\nimport "testing"\nfunc add(x int, y int) int { return x + y }\n'
         'func TestAdd(t *testing.T) { if add(2, 3) != 5 { t.Errorf("no") } }',
-        fails="FAIL|build failed|setup failed",
+        failure_pattern="FAIL|build failed|setup failed",
         version="version",
     ),
     "java": Language(
@@ -111,14 +111,14 @@ LANGUAGES = {
         "program.php",
         ("php program.php",),
         '<?php\nfunction add($x, $y) { return $x + $y; }\nif (add(2, 3) !== 5) { throw new Exception("no"); }',
-        fails="PHP Parse error",
+        failure_pattern="PHP Parse error",
     ),
     "pl": Language(
         "Perl",
         "program.pl",
         ("perl program.pl",),
         "sub add { my($x, $y) = @_; $x + $y; }\nuse Test::Deep;\neq_deeply(add(2, 3), 5) or exit 1;",
-        fails="ERROR",
+        failure_pattern="ERROR",
     ),
     "r": Language(
         "R",
@@ -138,7 +138,7 @@ LANGUAGES = {
         "program.rkt",
         ("racket program.rkt",),
         "#lang racket\n(define (add x y) (+ x y))\n(require rackunit)\n(check-within (add 2 3) 5 0.001)",
-        fails="(?s).*stderr:.",
+        failure_pattern="(?s).*stderr:.",
     ),
     "rs": Language(
         "Rust",
@@ -152,7 +152,7 @@ LANGUAGES = {
         ("scalac -d . program.scala", "scala -cp . Problem"),
         "object Problem {\n def add(x : Long, y : Long) : Long = x + y\n"
         " def main(args: Array[String]) = { assert(add(2l, 3l) == 5l) }\n}",
-        fails="(?s).*stderr:.",
+        failure_pattern="(?s).*stderr:.",
     ),
     "sh": Language(
         "Bash",
@@ -176,21 +176,21 @@ LANGUAGES = {
 }
 
 
-def extra() -> list[Path]:
+def toolchain_folders() -> list[Path]:
     """Folders of the user's own toolchains, such as an unpacked Julia."""
     return [Path(folder).resolve() for folder in os.environ.get("LEMUR_TOOLCHAINS", "").split(":") if folder]
 
 
 def _path() -> str:
-    return ":".join([FOLDERS, *(f"{folder}/bin" for folder in extra())])
+    return ":".join([FOLDERS, *(f"{folder}/bin" for folder in toolchain_folders())])
 
 
 def why_missing(name: str, *, timeout_s: int, memory_mb: int) -> str | None:
-    """Why programs of this language cannot be run here, or `None`."""
+    """Why programs in this language cannot run here, or `None`."""
     language = LANGUAGES[name]
     if shutil.which(language.needs, path=_path()) is None:
         return f"{language.needs} is not installed (make toolchains)"
-    if run(name, [language.right], timeout_s=timeout_s, memory_mb=memory_mb)[0].status != "passed":
+    if run(name, [language.example], timeout_s=timeout_s, memory_mb=memory_mb)[0].status != "passed":
         layers = sandbox.layers()
         lacks = f", which gives no {'; no '.join(layers.missing)}" if layers.missing else ""
         return (
@@ -201,7 +201,7 @@ def why_missing(name: str, *, timeout_s: int, memory_mb: int) -> str | None:
 
 
 def version(name: str) -> str:
-    """The first line that the language's compiler or interpreter says about itself."""
+    """The first line of the version that the language's compiler or interpreter prints."""
     done = sandbox.run(
         ["/bin/sh", "-c", f"PATH={_path()} {LANGUAGES[name].needs} {LANGUAGES[name].version}"], readable=READABLE
     )
@@ -211,8 +211,8 @@ def version(name: str) -> str:
 def run(
     name: str, programs: Sequence[str], *, names: Sequence[str] | None = None, timeout_s: int, memory_mb: int
 ) -> list[Run]:
-    """Verdicts in the order of `programs`, as many at once as this stage has workers; what times out runs a second
-    time, alone and with more room. `timeout_s`: processor seconds of each process of a program."""
+    """Verdicts in the order of `programs`. Runs as many at once as this stage has workers; a program that times out
+    runs again, alone and with a longer limit. `timeout_s`: CPU seconds of each process of a program."""
     return sandbox.judge_all(
         programs,
         lambda program, seconds: _run(LANGUAGES[name], program, seconds, memory_mb),
@@ -231,11 +231,11 @@ def _run(language: Language, program: str, timeout_s: int, memory_mb: int) -> Ru
     done = sandbox.run(
         argv,
         files={language.file: program.encode(errors="replace")},
-        readable=[*READABLE, *map(str, extra())],
+        readable=[*READABLE, *map(str, toolchain_folders())],
         limits=sandbox.Limits(cpu_s=timeout_s, memory_mb=memory_mb, processes=256, scratch_mb=512, file_mb=256),
     )
-    said = f"stdout:{done.stdout}\nstderr:{done.stderr}"
-    if done.returncode == 0 and not re.search(language.fails, said):
+    output = f"stdout:{done.stdout}\nstderr:{done.stderr}"
+    if done.returncode == 0 and not re.search(language.failure_pattern, output):
         return Run("passed", "", done.cpu_s)
     if sandbox.out_of_time(done, timeout_s):
         return Run("timed_out", f"more than {timeout_s} s", done.cpu_s)

@@ -1,4 +1,4 @@
-"""A Python environment of its own for programs that need libraries, mounted read-only into the sandbox."""
+"""A separate Python environment for programs that need libraries, mounted read-only into the sandbox."""
 
 import re
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ PROBE = "import numpy\nopen('written', 'w').write(str(numpy.ones(2).sum()))"
 
 @dataclass(frozen=True)
 class Environment:
-    """`folder`: a virtual environment; `base`: the installation that it was made with."""
+    """`folder`: a virtual environment; `base`: the Python installation it was created with."""
 
     folder: Path
     base: Path
 
     def run(self, program: str, timeout_s: int, memory_mb: int) -> sandbox.Result:
-        """The verdict on `program`. `timeout_s`: processor seconds of all its threads."""
+        """The verdict on `program`. `timeout_s`: CPU seconds of all its threads together."""
         settings = {
             "LD_LIBRARY_PATH": str(self.base / "lib"),
             "MPLCONFIGDIR": "/tmp",
@@ -41,25 +41,25 @@ class Environment:
         )
 
     def why_broken(self) -> str | None:
-        """Why programs cannot be run in it here (a sandbox without files to write, say), or `None`."""
+        """Why programs cannot run in it here (for example, the sandbox has no writable files), or `None`."""
         result = self.run(PROBE, timeout_s=60, memory_mb=2048)
         return None if result.status == "passed" else f"its libraries do not run in this sandbox: {result.status}"
 
 
-def find(requirements: Path) -> Environment | str:
-    """The environment `.venv-NAME` that `make NAME` makes of requirements/NAME.txt, or why it cannot be used."""
+def find_environment(requirements: Path) -> Environment | str:
+    """The environment `.venv-NAME` that `make NAME` creates from requirements/NAME.txt, or why it cannot be used."""
     name = requirements.stem
     folder = ROOT / f".venv-{name}"
     if not (folder / "pyvenv.cfg").is_file():
         return f"its libraries are not installed (make {name})"
-    wanted = re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", requirements.read_text(encoding="utf-8"), re.MULTILINE)
+    required = re.findall(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", requirements.read_text(encoding="utf-8"), re.MULTILINE)
     packages = next(iter(sorted(folder.glob("lib/python3.*/site-packages"))), folder)
-    found = {canonicalize_name(one.metadata["Name"]): one.version for one in distributions(path=[str(packages)])}
-    if differing := sorted(package for package, version in wanted if found.get(canonicalize_name(package)) != version):
+    versions = {canonicalize_name(each.metadata["Name"]): each.version for each in distributions(path=[str(packages)])}
+    if differing := sorted(name for name, version in required if versions.get(canonicalize_name(name)) != version):
         return f"its libraries are not those of {requirements.name}: {', '.join(differing[:3])} (make {name})"
-    return opened(folder)
+    return open_environment(folder)
 
 
-def opened(folder: Path) -> Environment:
+def open_environment(folder: Path) -> Environment:
     settings = dict(line.split(" = ", 1) for line in (folder / "pyvenv.cfg").read_text().splitlines() if " = " in line)
     return Environment(folder, Path(settings["home"]).parent)

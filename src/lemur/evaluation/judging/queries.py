@@ -1,4 +1,4 @@
-"""Verdicts on SQL queries: run beside the gold query in the sandbox, after the official evaluator's repairs."""
+"""Verdicts on SQL queries: the sandbox runs each beside its gold query, after the official evaluator's repairs."""
 
 import json
 import re
@@ -15,31 +15,32 @@ from lemur.evaluation.judging import sql_judge
 RULES = ("paper", "strict")
 METRICS = ("execution_accuracy", "test_suite_accuracy")
 TIMEOUT_S = 60
-"""Processor seconds for all that a query is asked. The steps end it long before; these are for what no step counts."""
+"""CPU seconds per query on all databases. The step limit ends a query long before; this limits work without steps."""
 _JUDGE = Path(sql_judge.__file__).read_text(encoding="utf-8")
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`"
 
 
 @dataclass(frozen=True)
 class Query:
-    """`name` is for messages; `said` is the model's."""
+    """`name` is for messages; `predicted` is the model's query."""
 
     name: str
     database: Database
     gold: str
-    said: str
+    predicted: str
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`correct` by metric and rule; `error`: why the model's query gave nothing, by the strict rule, or empty."""
+    """`correct` by metric and rule; `error`: why the model's query failed by the strict rule, or empty."""
 
     correct: Mapping[str, Mapping[str, bool]]
     error: str
 
 
-def repaired(query: str, *, keep_distinct: bool) -> str:
-    """The official evaluator's repairs: `> =` becomes `>=`, YEAR(CURDATE()) 2020, and DISTINCT goes, unless kept."""
+def repair_query(query: str, *, keep_distinct: bool) -> str:
+    """Apply the official evaluator's repairs: `> =` becomes `>=`, YEAR(CURDATE()) becomes 2020, and DISTINCT is removed
+    unless `keep_distinct`."""
     for wrong, right in (("> =", ">="), ("< =", "<="), ("! =", "!=")):
         query = query.replace(wrong, right)
     query = re.sub(r"YEAR\s*\(\s*CURDATE\s*\(\s*\)\s*\)\s*", "2020", query, flags=re.IGNORECASE)
@@ -48,18 +49,20 @@ def repaired(query: str, *, keep_distinct: bool) -> str:
     return re.sub(rf"({_QUOTED})|\bdistinct\b", lambda match: match[1] or "", query, flags=re.IGNORECASE)
 
 
-def judged(queries: Sequence[Query], *, max_steps: int, memory: int) -> list[Outcome]:
-    """Outcomes in the order of `queries`. Raises `ValueError` where a gold query fails."""
+def judge_queries(queries: Sequence[Query], *, max_steps: int, memory: int) -> list[Outcome]:
+    """Outcomes in the order of `queries`. Raises `ValueError` if a gold query fails."""
 
     def judge(query: Query, seconds: int) -> sandbox.Result:
         files = query.database.files
         databases = [f"{number}.sqlite" for number in range(len(files))]
         questions = []
         for rule in RULES:
-            gold, said = (repaired(text, keep_distinct=rule == "strict") for text in (query.gold, query.said))
+            gold, predicted = (
+                repair_query(text, keep_distinct=rule == "strict") for text in (query.gold, query.predicted)
+            )
             ordered = "order by" in gold.lower()
             questions.append(
-                {"gold": gold, "said": said, "ordered": ordered, "databases": databases, "steps": max_steps}
+                {"gold": gold, "predicted": predicted, "ordered": ordered, "databases": databases, "steps": max_steps}
             )
         return sandbox.run_python(
             _JUDGE,

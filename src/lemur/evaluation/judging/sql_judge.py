@@ -1,8 +1,8 @@
-"""Runs inside the sandbox: compares what a predicted and a gold SQL query give on SQLite databases.
+"""Runs inside the sandbox: compares the results of a predicted and a gold SQL query on SQLite databases.
 
 The rules are those of the official test-suite evaluator (Zhong et al. 2020): rows are a bag unless the gold query has
-ORDER BY, and columns may come in another order. Work is counted in SQLite's own steps and the clock stands still, so
-that a verdict is the same on every machine.
+ORDER BY, and columns may come in another order. Work is limited in SQLite's own steps and the clock is frozen, so the
+verdict is the same on every machine.
 """
 
 import json
@@ -12,63 +12,63 @@ from typing import Any
 
 STEPS_AT_ONCE = 100_000
 NOW = "2023-10-10 00:00:00"
-READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-UNDETERMINED = {"random", "randomblob", "load_extension", "sqlite_version", "sqlite_source_id"}
+READ_ACTIONS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+NONDETERMINISTIC = {"random", "randomblob", "load_extension", "sqlite_version", "sqlite_source_id"}
 Rows = list[tuple[Any, ...]]
 
 
 def connect(database: str, steps: int) -> sqlite3.Connection:
-    """A read-only connection whose queries end with an error after `steps` steps."""
+    """A read-only connection that ends a query with an error after `steps` steps."""
     connection = sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)
     connection.text_factory = lambda raw: raw.decode(errors="ignore")
-    plain, left = sqlite3.connect(":memory:"), [steps]
+    plain, steps_left = sqlite3.connect(":memory:"), [steps]
 
-    def standing(name: str) -> Any:
+    def frozen(name: str) -> Any:
         def call(*arguments: Any) -> Any:
             values = [NOW if str(value).lower() == "now" else value for value in arguments]
-            # Without a time these functions take the present one; strftime's first argument is its format.
+            # Without a time these functions use the current one; strftime's first argument is its format.
             values += [NOW] if len(values) == (name == "strftime") else []
             return plain.execute(f"SELECT {name}({', '.join('?' * len(values))})", values).fetchone()[0]
 
         return call
 
     for name in ("date", "time", "datetime", "julianday", "unixepoch", "strftime"):
-        connection.create_function(name, -1, standing(name))
+        connection.create_function(name, -1, frozen(name))
     for name, value in (("current_date", NOW[:10]), ("current_time", NOW[11:]), ("current_timestamp", NOW)):
         connection.create_function(name, 0, lambda value=value: value)
 
     def allow(action: int, _: str | None, name: str | None, *__: str | None) -> int:
-        known = action in READING and not (action == sqlite3.SQLITE_FUNCTION and str(name).lower() in UNDETERMINED)
-        return sqlite3.SQLITE_OK if known else sqlite3.SQLITE_DENY
+        denied = action == sqlite3.SQLITE_FUNCTION and str(name).lower() in NONDETERMINISTIC
+        return sqlite3.SQLITE_OK if action in READ_ACTIONS and not denied else sqlite3.SQLITE_DENY
 
     def tick() -> bool:
-        left[0] -= STEPS_AT_ONCE
-        return left[0] < 0
+        steps_left[0] -= STEPS_AT_ONCE
+        return steps_left[0] < 0
 
     connection.set_authorizer(allow)
     connection.set_progress_handler(tick, STEPS_AT_ONCE)
     return connection
 
 
-def same(gold: Rows, said: Rows, ordered: bool) -> bool:
-    """Whether some order of the columns (and, unless `ordered`, of the rows) turns `said` into `gold`."""
-    if not gold or not said:
-        return not gold and not said
+def equivalent(gold: Rows, predicted: Rows, ordered: bool) -> bool:
+    """Whether reordering the columns (and, unless `ordered`, the rows) turns `predicted` into `gold`."""
+    if not gold or not predicted:
+        return not gold and not predicted
     width = len(gold[0])
-    if len(gold) != len(said) or len(said[0]) != width:
+    if len(gold) != len(predicted) or len(predicted[0]) != width:
         return False
-    wanted = [Counter(row[column] for row in gold) for column in range(width)]
-    found = [Counter(row[column] for row in said) for column in range(width)]
+    gold_columns = [Counter(row[column] for row in gold) for column in range(width)]
+    columns = [Counter(row[column] for row in predicted) for column in range(width)]
     target = gold if ordered else Counter(gold)
 
     def fits(order: list[int]) -> bool:
         if len(order) == width:
-            rows = [tuple(row[column] for column in order) for row in said]
+            rows = [tuple(row[column] for column in order) for row in predicted]
             return (rows if ordered else Counter(rows)) == target
         tried: set[tuple[Any, ...]] = set()
         for column in range(width):
-            values = tuple(row[column] for row in said)
-            if column not in order and values not in tried and found[column] == wanted[len(order)]:
+            values = tuple(row[column] for row in predicted)
+            if column not in order and values not in tried and columns[column] == gold_columns[len(order)]:
                 tried.add(values)
                 if fits([*order, column]):
                     return True
@@ -78,8 +78,8 @@ def same(gold: Rows, said: Rows, ordered: bool) -> bool:
 
 
 def judge(question: dict[str, Any]) -> dict[str, Any]:
-    """`question`: gold, said, ordered, databases, steps. Gives `equal`, one verdict a database up to the first error,
-    and `error`, the prediction's. Raises `ValueError` where the gold query itself fails."""
+    """`question`: gold, predicted, ordered, databases, steps. Returns `equal`, one verdict per database up to the first
+    error, and the prediction's `error`. Raises `ValueError` if the gold query itself fails."""
     equal: list[bool] = []
     for database in question["databases"]:
         try:
@@ -87,14 +87,14 @@ def judge(question: dict[str, Any]) -> dict[str, Any]:
         except sqlite3.Error as error:
             raise ValueError(f"the gold query fails on {database}: {error}") from None
         try:
-            said = connect(database, question["steps"]).execute(question["said"]).fetchmany(len(gold) + 1)
-        except Exception as error:  # of whatever kind, it is the query's
+            predicted = connect(database, question["steps"]).execute(question["predicted"]).fetchmany(len(gold) + 1)
+        except Exception as error:  # of any kind: the query is to blame
             return {"equal": [*equal, False], "error": (str(error) or type(error).__name__)[:200]}
-        equal.append(same(gold, said, question["ordered"]))
+        equal.append(equivalent(gold, predicted, question["ordered"]))
     return {"equal": equal, "error": ""}
 
 
 if __name__ == "__main__":
     with open("question.json", encoding="utf-8") as file:
-        asked = json.load(file)
-    print(json.dumps([judge(one) for one in asked]))
+        questions = json.load(file)
+    print(json.dumps([judge(question) for question in questions]))

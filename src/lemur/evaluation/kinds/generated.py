@@ -1,4 +1,4 @@
-"""Benchmarks whose answers the model writes."""
+"""Benchmarks with generated answers."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -20,9 +20,9 @@ class GeneratedTask(PromptedTask[Item, Generated]):
 
     @abstractmethod
     def stop(self, item: Item, in_chat: bool) -> Sequence[str]:
-        """The benchmark's own strings that end an answer."""
+        """The benchmark's own stop strings."""
 
-    def room(self, model: Model, item: Item) -> int:
+    def max_prompt_tokens(self, model: Model, item: Item) -> int:
         return model.context_length - self.params.max_new_tokens
 
     def draws(self) -> list[tuple[float, int]]:
@@ -33,8 +33,8 @@ class GeneratedTask(PromptedTask[Item, Generated]):
         in_chat = self.in_chat(model)
         samples = []
         for stop, members in groupby(items, key=lambda item: self.params.stops(self.stop(item, in_chat))):
-            asked = list(members)
-            prompts = [self.fitted(model, item) for item in asked]
+            group = list(members)
+            prompts = [self.fit_prompt(model, item) for item in group]
             rounds = [
                 generate_fitting(
                     model,
@@ -46,7 +46,7 @@ class GeneratedTask(PromptedTask[Item, Generated]):
                 )
                 for temperature, seed in self.draws()
             ]
-            for item, (prompt, shots), *answers in zip(asked, prompts, *rounds, strict=True):
+            for item, (prompt, shots), *answers in zip(group, prompts, *rounds, strict=True):
                 samples += [Sample(item, prompt, shots, answer) for answer in answers]
         return samples
 

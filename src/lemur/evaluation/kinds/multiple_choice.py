@@ -1,4 +1,4 @@
-"""Benchmarks whose answer is the likeliest of several continuations."""
+"""Multiple-choice benchmarks: the answer is the likeliest of several continuations."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -15,17 +15,17 @@ from lemur.inference.interface import Model
 class ChoiceTask(PromptedTask[Item, Likelihoods]):
     @abstractmethod
     def choices(self, item: Item) -> Sequence[str]:
-        """The continuations, each with the space before it; the first is the shortest."""
+        """The continuations, each with its leading space; the first is the shortest."""
 
     @abstractmethod
     def target(self, item: Item) -> str:
-        """The right one, without its space."""
+        """The correct one, without its space."""
 
-    def room(self, model: Model, item: Item) -> int:
+    def max_prompt_tokens(self, model: Model, item: Item) -> int:
         return model.context_length - model.count_tokens(self.choices(item)[0])
 
     def ask(self, model: Model, items: Sequence[Item]) -> list[Sample[Item, Likelihoods]]:
-        prompts = [self.fitted(model, item) for item in items]
+        prompts = [self.fit_prompt(model, item) for item in items]
         pairs = list(zip(items, prompts, strict=True))
         scores = iter(
             model.loglikelihood([(prompt, choice) for item, (prompt, _) in pairs for choice in self.choices(item)])
@@ -33,13 +33,13 @@ class ChoiceTask(PromptedTask[Item, Likelihoods]):
         samples = []
         for item, (prompt, shots) in pairs:
             logprobs = {choice: next(scores).logprob for choice in self.choices(item)}
-            cut = model.count_tokens(prompt) > self.room(model, item)
+            cut = model.count_tokens(prompt) > self.max_prompt_tokens(model, item)
             samples.append(Sample(item, prompt, shots, Likelihoods(logprobs, cut)))
         return samples
 
     def extract(self, sample: Sample[Item, Likelihoods]) -> Mapping[str, str | None]:
         logprobs = sample.answer.logprobs
-        return {NO_RULE: max(logprobs, key=lambda choice: logprobs[choice]).strip()}  # the first of equals, as argmax
+        return {NO_RULE: max(logprobs, key=lambda choice: logprobs[choice]).strip()}  # ties: the first, as argmax
 
     def correct(self, sample: Sample[Item, Likelihoods]) -> Mapping[str, Mapping[str, bool]]:
         return {"acc": {NO_RULE: sample.extraction[NO_RULE] == self.target(sample.item)}}

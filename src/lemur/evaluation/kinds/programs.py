@@ -1,4 +1,4 @@
-"""Benchmarks whose answers are programs: several completions, verdicts from the sandbox, pass@k."""
+"""Benchmarks with programs as answers: several completions, verdicts from the sandbox, pass@k."""
 
 import re
 from abc import abstractmethod
@@ -16,7 +16,7 @@ from lemur.evaluation.kinds.generated import GeneratedTask
 
 
 class Result(Protocol):
-    """What running a program came to."""
+    """The outcome of running a program."""
 
     @property
     def status(self) -> str: ...
@@ -26,7 +26,7 @@ class Result(Protocol):
 
 
 Run = Callable[[Sequence[str], Sequence[str]], Sequence[Result]]
-"""Results of (programs, their names for messages), in their order."""
+"""Takes programs and their names for messages, returns results in the same order."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ProgramTask(GeneratedTask[Item]):
 
     @abstractmethod
     def program(self, sample: Sample[Item, Generated], rule: str) -> str:
-        """What is run to judge the answer by `rule`."""
+        """The program that judges the answer by `rule`."""
 
     def why_skipped(self) -> str | None:
         return super().why_skipped() or sandbox.why_unavailable()
@@ -58,7 +58,7 @@ class ProgramTask(GeneratedTask[Item]):
 
     def run_all(self, programs: Sequence[Program[Item]]) -> list[Verdict]:
         """Verdicts in the order of `programs`."""
-        return run_once(programs, self.run)
+        return run_unique(programs, self.run)
 
     def judge(self, samples: Sequence[Sample[Item, Generated]]) -> list[Sample[Item, Generated]]:
         programs = [
@@ -77,7 +77,7 @@ class ProgramTask(GeneratedTask[Item]):
         return judged
 
     def scores(self, samples: Sequence[Sample[Item, Generated]]) -> Scores:
-        """pass@k over problems."""
+        """Mean pass@k over problems."""
         scores: Scores = {}
         for rule in self.rules:
             by_problem: dict[str, list[bool]] = {}
@@ -97,8 +97,8 @@ class ProgramTask(GeneratedTask[Item]):
         return {"sandbox": sandbox.layers().record()}
 
 
-def run_once(programs: Sequence[Program[Item]], run: Run) -> list[Verdict]:
-    """Verdicts in the order of `programs`; equal programs are run once, under the first one's name."""
+def run_unique(programs: Sequence[Program[Item]], run: Run) -> list[Verdict]:
+    """Verdicts in the order of `programs`; equal programs run once, under the name of the first."""
     names: dict[str, str] = {}
     for program in programs:
         names.setdefault(program.text, program.name)
@@ -107,5 +107,5 @@ def run_once(programs: Sequence[Program[Item]], run: Run) -> list[Verdict]:
 
 
 def without_fence(completion: str) -> str:
-    """The completion up to the end of a Markdown code block, which chat models put after their code."""
+    """The completion up to the fence that ends a Markdown code block, which chat models write after their code."""
     return re.split(r"^```", completion, maxsplit=1, flags=re.MULTILINE)[0]

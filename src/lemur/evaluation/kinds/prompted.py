@@ -1,4 +1,4 @@
-"""Benchmarks that ask with prompts, in the model's chat template or plain, after as many examples as fit."""
+"""Benchmarks with prompts, in the model's chat template or plain, after as many examples as fit."""
 
 from abc import abstractmethod
 from collections import Counter
@@ -27,19 +27,19 @@ class PromptedTask(Task[Item, Answer]):
     source: Fetched
 
     def shots_for(self, item: Item) -> int:
-        """Most examples that there are for `item`."""
+        """Maximum examples available for `item`."""
         return self.shots or 0
 
     @abstractmethod
     def prompt(self, model: Model, item: Item, shots: int) -> str:
-        """The prompt after `shots` examples."""
+        """The prompt with `shots` examples."""
 
     @abstractmethod
-    def room(self, model: Model, item: Item) -> int:
-        """Most tokens of a prompt."""
+    def max_prompt_tokens(self, model: Model, item: Item) -> int:
+        """Maximum tokens of a prompt."""
 
-    def about(self, item: Item) -> Mapping[str, str]:
-        """What a sample says of its item besides the id."""
+    def item_fields(self, item: Item) -> Mapping[str, str]:
+        """Fields of the item, besides the id, that a sample records."""
         return {}
 
     def why_skipped(self) -> str | None:
@@ -60,10 +60,10 @@ class PromptedTask(Task[Item, Answer]):
     def in_chat(self, model: Model) -> bool:
         return model.chat if self.params.chat == "auto" else self.params.chat == "chat"
 
-    def fitted(self, model: Model, item: Item) -> tuple[str, int | None]:
+    def fit_prompt(self, model: Model, item: Item) -> tuple[str, int | None]:
         """The prompt with as many examples as fit, and their number."""
-        room = self.room(model, item)
-        prompt, count = fit_shots(lambda shots: self.prompt(model, item, shots), self.shots_for(item), model, room)
+        limit = self.max_prompt_tokens(model, item)
+        prompt, count = fit_shots(lambda shots: self.prompt(model, item, shots), self.shots_for(item), model, limit)
         return prompt, None if self.shots is None else count
 
     def counts(self, samples: Sequence[Sample[Item, Answer]]) -> Counter[str]:
@@ -77,7 +77,7 @@ class PromptedTask(Task[Item, Answer]):
         record: Record = {
             "id": self.id(sample.item),
             "prompt": sample.prompt,
-            **self.about(sample.item),
+            **self.item_fields(sample.item),
             "extraction": _of_rules(sample.extraction),
             "correct": sample.correct if len(sample.correct) > 1 else next(iter(sample.correct.values())),
         }
@@ -91,12 +91,12 @@ class PromptedTask(Task[Item, Answer]):
         return {"data": self.data(), "chat": "chat" if self.in_chat(model) else "completion"}
 
     def data(self) -> Record:
-        """Where the items came from. `sample`: they were written for this project, so scores on them are no
+        """Where the items came from. `sample`: they were written for this project, so their scores do not count as the
         benchmark's."""
         sample = any(file.meta.get("sample", False) for file in self.source.files)
         return {"place": self.source.place, "revision": self.source.revision, "sample": sample}
 
 
 def _of_rules(values: Mapping[str, Value]) -> Value | Mapping[str, Value]:
-    """`values` by rule, or the value where there is only one rule."""
+    """`values` by rule, or the single value if there is only one rule."""
     return values[NO_RULE] if set(values) == {NO_RULE} else values

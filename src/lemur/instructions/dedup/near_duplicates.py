@@ -1,4 +1,4 @@
-"""Exact greedy near-duplicate removal by cosine similarity, in blocks."""
+"""Exact, greedy search for near-duplicates by cosine similarity, in blocks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,24 +11,25 @@ import numpy as np
 
 from lemur.instructions.dedup.unit_vectors import row_sums
 
-DECIMALS = 6  # similarities are rounded to these before they are compared with the threshold
-# BLAS adds in an order of its own: 768 float32 products of unit vectors err by less than 768 * 2^-24 = 5e-5. Whatever
-# comes closer to a bound than this is computed again in a fixed order, so that no processor decides a verdict.
+DECIMALS = 6  # similarities are rounded to this many before the comparison with the threshold
+# BLAS adds in an unspecified order: the sum of 768 float32 products of unit vectors errs by less than 768 * 2^-24 =
+# 5e-5. Similarities above a bound minus this margin are computed again in a fixed order, so that verdicts are the same
+# on every processor.
 MARGIN = 1e-4
 
 
 @dataclass
 class Duplicates:
-    """Verdicts by row number in the order given. `duplicate_of`: dropped row -> kept row and their similarity.
+    """Verdicts by row number, in the order of the rows. `duplicate_of`: dropped row -> (kept row, similarity).
 
-    `near`: pairs (kept row, later row, similarity) whose similarity is within `near_margin` of the threshold."""
+    `near`: (kept row, later row, similarity) of pairs whose similarity is within `near_margin` of the threshold."""
 
     duplicate_of: dict[int, tuple[int, float]] = field(default_factory=dict)
     near: list[tuple[int, int, float]] = field(default_factory=list)
 
 
 class Vectors(Protocol):
-    """Unit vectors [n, d] of which a block of rows is read at a time: an array, or rows of a file."""
+    """Unit vectors [n, d], read one block of rows at a time: an array, or rows of a file."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -37,8 +38,8 @@ class Vectors(Protocol):
 
 
 class StoredVectors:
-    """Rows of a float32 .npy file [n, d] in the order of `rows`, read when they are asked for. Not through a memory
-    map, of which every page that was touched stays in memory as long as the search lasts."""
+    """The given `rows`, in that order, of a float32 .npy file [n, d]; read on access. Not through a memory map, whose
+    touched pages would stay in memory until the search ends."""
 
     def __init__(self, path: Path, rows: Sequence[int]) -> None:
         mapped = np.load(path, mmap_mode="r")
@@ -50,20 +51,20 @@ class StoredVectors:
 
     def __getitem__(self, block: slice, /) -> np.ndarray:
         rows = self._rows[block]
-        found = np.empty((len(rows), self.shape[1]), "<f4")
+        vectors = np.empty((len(rows), self.shape[1]), "<f4")
         with self._path.open("rb", buffering=0) as file:
-            for place, row in enumerate(rows):
+            for index, row in enumerate(rows):
                 file.seek(self._start + row * self._bytes)
-                file.readinto(found[place])
-        return found
+                file.readinto(vectors[index])
+        return vectors
 
 
 def similarity(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Cosine of corresponding rows of unit vectors [n, d], float64 in a fixed order of summation, rounded."""
+    """Cosine similarity of corresponding rows of unit vectors [n, d]: float64, summed in a fixed order, rounded."""
     return np.round(row_sums(left.astype(np.float64) * right.astype(np.float64)), DECIMALS)
 
 
-def find(
+def find_duplicates(
     vectors: Vectors,
     *,
     threshold: float,
@@ -72,41 +73,42 @@ def find(
     progress: Callable[[int], object] = lambda rows: None,
     scratch: Path | None = None,
 ) -> Duplicates:
-    """Walk through the rows of unit vectors [n, d] in order; a row is dropped if its similarity to a row kept before it
-    is above `threshold`. `block` decides memory (8 * block * (block + d) floats) and speed, never the result. The kept
-    vectors are in a temporary file in the folder `scratch`.
+    """Go through unit vectors [n, d] in order; drop a row whose similarity to an earlier kept row is above `threshold`.
+
+    `block` affects memory (8 * block * (block + d) floats) and speed, never the result. A temporary file in the folder
+    `scratch` holds the kept vectors.
     """
     result = Duplicates()
     total, size = vectors.shape
-    # One for all products: else the last ones are there while the next are computed.
+    # One buffer for all products: otherwise the previous products would still be in memory during the next product.
     buffer = np.empty(min(block, total) * min(8 * block, total), np.float32)
     lowest = threshold - near_margin - MARGIN
     with TemporaryFile(dir=scratch) as file:
-        kept = _Kept(file, size, 8 * block, total)
+        kept = _KeptRows(file, size, 8 * block, total)
         for start in range(0, total, block):
             rows = vectors[start : start + block]
-            best = _Best(result, rows, start, threshold, near_margin)
+            comparison = _BlockComparison(result, rows, start, threshold, near_margin)
             for kept_rows, kept_vectors in kept.parts():
                 products = buffer[: len(rows) * len(kept_rows)].reshape(len(rows), len(kept_rows))
                 np.matmul(rows, kept_vectors.T, out=products)
-                # One cheap pass over the matrix; almost every row of it is below the bound.
+                # One cheap pass over the matrix: almost every row is below the bound.
                 for row in np.flatnonzero(products.max(axis=1) >= lowest).tolist():
                     columns = np.flatnonzero(products[row] >= lowest)
-                    best.compare(row, kept_vectors[columns], kept_rows[columns])
-            inside = rows @ rows.T
-            before = np.zeros(len(rows), bool)
+                    comparison.compare(row, kept_vectors[columns], kept_rows[columns])
+            products_in_block = rows @ rows.T
+            kept_in_block = np.zeros(len(rows), bool)
             for row in range(len(rows)):
-                columns = np.flatnonzero((inside[row] >= lowest) & before)
+                columns = np.flatnonzero((products_in_block[row] >= lowest) & kept_in_block)
                 if len(columns):
-                    best.compare(row, rows[columns], start + columns)
-                before[row] = start + row not in result.duplicate_of
-            kept.add(start + np.flatnonzero(before), rows[before])
+                    comparison.compare(row, rows[columns], start + columns)
+                kept_in_block[row] = start + row not in result.duplicate_of
+            kept.add(start + np.flatnonzero(kept_in_block), rows[kept_in_block])
             progress(len(rows))
     return result
 
 
-class _Kept:
-    """Rows kept so far: their numbers in memory, their vectors in a file, of which one part at a time is read."""
+class _KeptRows:
+    """The rows kept so far: their numbers in memory, their vectors in a file that is read one part at a time."""
 
     def __init__(self, file: BufferedRandom, size: int, part: int, total: int) -> None:
         self._file = file
@@ -121,7 +123,7 @@ class _Kept:
         self._count += len(numbers)
 
     def parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Numbers [p] and vectors [p, d], which last until the next part."""
+        """Yield numbers [p] and vectors [p, d]; the next part overwrites the vectors."""
         self._file.seek(0)
         for first in range(0, self._count, len(self._part)):
             vectors = self._part[: self._count - first]
@@ -129,8 +131,8 @@ class _Kept:
             yield self._numbers[first : first + len(vectors)], vectors
 
 
-class _Best:
-    """Compares rows of one block with rows kept before them."""
+class _BlockComparison:
+    """Compares the rows of one block with earlier kept rows and adds the verdicts to `result`."""
 
     def __init__(self, result: Duplicates, rows: np.ndarray, start: int, threshold: float, near_margin: float) -> None:
         self._result = result
@@ -140,11 +142,11 @@ class _Best:
         self._near_margin = near_margin
 
     def compare(self, row: int, kept_vectors: np.ndarray, kept_rows: np.ndarray) -> None:
-        here = self._start + row
+        number = self._start + row
         values = similarity(np.broadcast_to(self._rows[row], kept_vectors.shape), kept_vectors)
         for other, value in zip(kept_rows.tolist(), values.tolist(), strict=True):
             if round(abs(value - self._threshold), DECIMALS) <= self._near_margin and self._near_margin > 0:
-                self._result.near.append((other, here, value))
-            # The first row in order above the threshold is named, whichever is most similar.
-            if value > self._threshold and here not in self._result.duplicate_of:
-                self._result.duplicate_of[here] = (other, value)
+                self._result.near.append((other, number, value))
+            # Record the first row above the threshold, even if a later one is more similar.
+            if value > self._threshold and number not in self._result.duplicate_of:
+                self._result.duplicate_of[number] = (other, value)

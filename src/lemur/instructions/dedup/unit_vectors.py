@@ -1,12 +1,12 @@
-"""Sums and lengths of vectors in a fixed order, so that no processor decides a bit."""
+"""Sums and lengths of vectors, added in a fixed order so that the bits are the same on every processor."""
 
 import numpy as np
 
 
 def row_sums(values: np.ndarray) -> np.ndarray:
-    """Sums over the last axis of float64 [n, d] -> [n], element by element in the order of d.
+    """Sums over the last axis of float64 [n, d] -> [n], adding the elements in order.
 
-    numpy's own sum over a contiguous axis, and BLAS, may add in an order that depends on the processor.
+    numpy's sum over a contiguous axis and BLAS may add in an order that depends on the processor.
     """
     return np.add.reduce(np.ascontiguousarray(values.T), axis=0)
 

@@ -1,4 +1,4 @@
-"""Embedding models of instructions: WordLlama's static vectors (numpy) and sentence-transformers (torch, an extra)."""
+"""Embedding models for instructions: WordLlama's static vectors (numpy) and sentence-transformers (torch, an extra)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from lemur.sources.fetched import Fetched
 
 
 class WordLlama:
-    """Mean of static token vectors (dleemiller/WordLlama). Its weights and tokenizer files are read directly: the
+    """Mean of static token vectors (dleemiller/WordLlama). Reads the weights and the tokenizer from files, because the
     package's own `load` looks for them on the hub."""
 
     def __init__(self, source: Fetched) -> None:
@@ -47,14 +47,14 @@ class WordLlama:
 
 
 class SentenceTransformerModel:
-    """A sentence-transformers model on one processor thread or one GPU, INSTRUCTOR models among them.
+    """A sentence-transformers model, for example an INSTRUCTOR, on one processor thread or one GPU.
 
-    With a `prompt` its tokens are not pooled. These are the vectors of INSTRUCTOR's own wrapper (measured: equal to
-    6e-8), which current libraries break: it fails, or pools the prompt's tokens too without a word.
+    The tokens of `prompt` are not pooled. The vectors equal those of INSTRUCTOR's own wrapper (measured: to 6e-8). With
+    current libraries that wrapper fails, or silently pools the prompt's tokens too.
     """
 
     def __init__(self, folder: Path, *, prompt: str, batch_size: int, dtype: str, device: str) -> None:
-        """Raises `RuntimeError` without the extra, `ValueError` where the prompt could not be left out for sure."""
+        """Raises `RuntimeError` without the extra, and `ValueError` if the prompt's tokens would be pooled."""
         try:
             import torch
             from sentence_transformers import SentenceTransformer
@@ -70,49 +70,49 @@ class SentenceTransformerModel:
         self._batch_size = batch_size
         if prompt:
             self._model.set_pooling_include_prompt(False)
-            self._prove_prompt_is_left_out(1e-5 if dtype == "float32" else 1e-2)
+            self._check_prompt_is_not_pooled(1e-5 if dtype == "float32" else 1e-2)
         self.dimension = int(self.encode(["dimension"]).shape[1])
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """float32 [n, dimension] of length 1."""
         vectors = self._model.encode(
             [text.strip() for text in texts],
-            prompt=self._prompt,  # "" too: None would take a default prompt out of the model's folder
+            prompt=self._prompt,  # also if empty: None would select the default prompt of the model's folder
             batch_size=self._batch_size,
             show_progress_bar=False,
             convert_to_tensor=True,
         )
         return unit(vectors.float().cpu().numpy())
 
-    def _prove_prompt_is_left_out(self, tolerance: float) -> None:
-        """Compare one vector with what the wrapper's rule gives: a mean over the tokens after those of the prompt."""
+    def _check_prompt_is_not_pooled(self, tolerance: float) -> None:
+        """Compare one vector with the wrapper's rule: the mean over the tokens after the prompt."""
         import torch
 
         text = "How many legs has a spider?"
         transformer: Any
         transformer, *others = list(self._model)
         ids = transformer.tokenizer(self._prompt.strip())["input_ids"]
-        own = len(ids) - 1  # without the closing token
+        prompt_length = len(ids) - 1  # without the closing token
         with torch.inference_mode():
             features = self._model.preprocess([self._prompt + text])
             for key in ("input_ids", "attention_mask"):
                 features[key] = features[key].to(self._model.device)
-            together = features["input_ids"][0].tolist()
-            if together[:own] != ids[:own]:
+            joint_ids = features["input_ids"][0].tolist()
+            if joint_ids[:prompt_length] != ids[:prompt_length]:
                 raise ValueError(
-                    f"embed_instructions.prompt: the tokens of {self._prompt!r} join with those of the text, so they "
-                    "cannot be told apart; end it with a blank"
+                    f"embed_instructions.prompt: the last token of {self._prompt!r} merges with the text, so the "
+                    "prompt's tokens cannot be told from the text's; end the prompt with a blank"
                 )
             features = transformer.forward(features)
             features["attention_mask"] = features["attention_mask"].clone()
-            features["attention_mask"][:, :own] = 0
+            features["attention_mask"][:, :prompt_length] = 0
             for module in others:
                 features = module.forward(features)
         expected = unit(features["sentence_embedding"].float().cpu().numpy())
         difference = float(np.abs(self.encode([text]) - expected).max())
         if difference > tolerance:
             raise ValueError(
-                f"embed_instructions.prompt: sentence-transformers pools other tokens than the text's (vectors differ "
-                f"by {difference:.1e}); does this tokenizer count the prompt's closing blank? "
+                f"embed_instructions.prompt: sentence-transformers does not pool exactly the text's tokens (vectors "
+                f"differ by {difference:.1e}); does this tokenizer count the prompt's trailing blank? "
                 "INSTRUCTOR's (T5's) strips it"
             )

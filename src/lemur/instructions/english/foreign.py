@@ -1,10 +1,10 @@
 """The paper's second language rule: runs of consecutive non-English characters (appendix A.2.1).
 
-A non-English character is a letter, or a vowel sign or tone mark of a script that writes them as characters of their
-own, other than A-Z and a-z. Not counted, and so allowed in English text: digits, punctuation, typographic quotes and
-dashes, symbols, emoji, mathematical alphabets, code; what compatibility folding (NFKC) makes ASCII (full-width Latin,
-ligatures, the ordinal signs); phonetic notation. Marks of no one script (combining accents, Arabic vowel points,
-joiners) neither count nor break a run.
+A non-English character is a letter other than A-Z and a-z, or a vowel sign or tone mark of a script that writes them as
+separate characters. Not counted, and so allowed in English text: digits, punctuation, typographic quotes and dashes,
+symbols, emoji, mathematical alphabets, code; characters that compatibility folding (NFKC) turns into ASCII (full-width
+Latin, ligatures, the ordinal signs); phonetic notation. Marks shared by several scripts (combining accents, Arabic
+vowel points, joiners) neither count nor break a run.
 """
 
 import re
@@ -21,7 +21,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])|\n+")
 
 
 def foreign_run(text: str, length: int) -> str | None:
-    """The first run of at least `length` consecutive non-English characters, None if there is none."""
+    """The first run of at least `length` consecutive non-English characters; None if there is none."""
     if text.isascii():
         return None
     match = _pattern(length).search(text)
@@ -29,9 +29,9 @@ def foreign_run(text: str, length: int) -> str | None:
 
 
 def without_foreign_sentences(text: str, length: int) -> tuple[str, int]:
-    """`text` without the sentences that hold such a run, and how many they were.
+    """`text` without the sentences that contain such a run, and the number of those sentences.
 
-    Sentences end at . ! ? followed by white space, at their full-width forms, and at line ends."""
+    Sentences end at . ! ? followed by white space, at the full-width forms of these, and at line ends."""
     kept, removed, start = [], 0, 0
     for end in [*(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]:
         sentence = text[start:end]
@@ -51,7 +51,7 @@ def _pattern(length: int) -> "regex.Pattern[str]":
 
 
 def _folding_to_ascii() -> list[int]:
-    """Code points of the Latin script beyond ASCII whose compatibility form is ASCII."""
+    """Code points of non-ASCII letters whose compatibility form is ASCII."""
     return [
         point
         for point in range(0x80, 0x10000)

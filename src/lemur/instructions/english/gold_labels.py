@@ -1,19 +1,19 @@
-"""How often the English filter is right where a source says which language a conversation is. Positive: English."""
+"""Accuracy of the English filter on conversations whose source labels the language. Positive means English."""
 
 from collections import Counter, defaultdict
 
 from lemur.core.records import Record
 
-SHOWN = 40  # different texts with a wrong verdict that the report shows
+SHOWN = 40  # the report shows at most this many distinct texts with a wrong verdict
 
 
 def is_english_label(label: str) -> bool:
-    """Whether a source's label (`en`, `en-GB`, `English`) says English."""
+    """Whether a source's label (`en`, `en-GB`, `English`) means English."""
     return label.lower().replace("_", "-").split("-")[0] in ("en", "english")
 
 
 class GoldLabels:
-    """Verdicts on labelled conversations; those of several chunks are added by `update`, in the chunks' order."""
+    """Verdicts on labelled conversations. `update` adds those of the next chunk, in order."""
 
     def __init__(self) -> None:
         self._detected: Counter[tuple[bool, bool]] = Counter()
@@ -22,7 +22,7 @@ class GoldLabels:
         self._mistakes: dict[str, Record] = {}
 
     def add(self, record: Record, text: str, verdict: str, *, english: bool, foreign: bool) -> None:
-        """Count a conversation, if it has a label. `english`: langdetect's verdict; `foreign`: the second rule's."""
+        """Count a conversation if it has a label. `english`: langdetect's verdict; `foreign`: the second rule's."""
         label = record["language"]
         if label is None:
             return
@@ -37,8 +37,8 @@ class GoldLabels:
     def update(self, later: "GoldLabels") -> None:
         self._detected.update(later._detected)
         self._kept.update(later._kept)
-        for label, found in later._by_language.items():
-            self._by_language[label].update(found)
+        for label, verdicts in later._by_language.items():
+            self._by_language[label].update(verdicts)
         for text, mistake in later._mistakes.items():
             self._show(text, mistake)
 
@@ -50,7 +50,7 @@ class GoldLabels:
         return {
             "langdetect": _scores(self._detected),
             "both_rules": _scores(self._kept),
-            "languages": {label: dict(sorted(found.items())) for label, found in sorted(self._by_language.items())},
+            "languages": {label: dict(sorted(counts.items())) for label, counts in sorted(self._by_language.items())},
             "mistakes": [{"text": text, **mistake} for text, mistake in self._mistakes.items()],
         }
 

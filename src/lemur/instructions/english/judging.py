@@ -1,4 +1,4 @@
-"""Judging of chunks of conversations for `english_filter`: a function of the texts alone, so any process may do it."""
+"""Judge chunks of conversations for `english_filter`; a verdict depends on the text alone, so any process can do it."""
 
 import json
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ from lemur.instructions.fences import without_fences
 
 @dataclass
 class Judged:
-    """What became of one chunk: `kept` and `rejects` are lines, `counts` is a report of `Counts`."""
+    """The verdicts on one chunk. `kept` and `rejects` hold whole lines, `counts` a report of `Counts`."""
 
     kept: bytes
     rejects: bytes
@@ -29,7 +29,7 @@ class Judged:
 
 @dataclass
 class _Chunk:
-    """What is known of one chunk so far."""
+    """The verdicts on one chunk so far."""
 
     kept: list[bytes] = field(default_factory=list)
     rejects: list[bytes] = field(default_factory=list)
@@ -39,16 +39,16 @@ class _Chunk:
 
 
 def start(rules: Rules, conversations: Path) -> tuple[Rules, Path, Detector]:
-    """What `judge` needs once in a process: the rules, the file and the language profiles."""
+    """The state that `judge` needs in each process: the rules, the file and the language profiles."""
     return rules, conversations, Detector(rules.seed)
 
 
 def judge(state: tuple[Rules, Path, Detector], chunk: tuple[int, int]) -> Judged:
-    """Judge the lines from byte `chunk[0]` to `chunk[1]`. Raises `ValueError` with file and byte if one is not JSON, or
-    its source has no rule."""
+    """Judge the lines from byte `chunk[0]` to `chunk[1]`. Raises `ValueError` with file and byte if a line is not JSON,
+    or if its source has no rule."""
     rules, path, detector = state
-    found = _Chunk()
-    counts = Counts("english_filter", lambda record: found.rejects.append(_line(record)))
+    verdicts = _Chunk()
+    counts = Counts("english_filter", lambda record: verdicts.rejects.append(_line(record)))
     with path.open("rb") as file:
         file.seek(chunk[0])
         while (offset := file.tell()) < chunk[1]:
@@ -59,31 +59,32 @@ def judge(state: tuple[Rules, Path, Detector], chunk: tuple[int, int]) -> Judged
                 raise ValueError(
                     f"{path}: the line at byte {offset} is not JSON ({error}); run the stage that wrote it again"
                 ) from None
-            _judge(rules, detector, record, line, counts, found)
-    lines = b"".join(found.kept), b"".join(found.rejects)
-    return Judged(*lines, counts.report(), dict(found.languages), found.sentences, found.gold)
+            _judge(rules, detector, record, line, counts, verdicts)
+    lines = b"".join(verdicts.kept), b"".join(verdicts.rejects)
+    return Judged(*lines, counts.report(), dict(verdicts.languages), verdicts.sentences, verdicts.gold)
 
 
-def judged_text(record: Record) -> str:
-    """The user's turns without fenced code, which langdetect would take for a language; with it if that is all."""
+def text_to_judge(record: Record) -> str:
+    """The user's turns without fenced code, which langdetect would take for a language; the code too if there is no
+    prose."""
     turns = user_turns(record)
     prose = "\n".join(without_fences(turn) for turn in turns)
     return prose if any(character.isalpha() for character in prose) else "\n".join(turns)
 
 
-def _judge(rules: Rules, detector: Detector, record: Record, line: bytes, counts: Counts, found: _Chunk) -> None:
+def _judge(rules: Rules, detector: Detector, record: Record, line: bytes, counts: Counts, verdicts: _Chunk) -> None:
     source = record["source"]
     counts.entered(source)
     if _rule(rules, record) == "none":
         counts.left(source)
-        found.kept.append(line)
+        verdicts.kept.append(line)
         return
-    text = judged_text(record)
+    text = text_to_judge(record)
     verdict = detector.verdict(text)
     english = rules.undetermined == "keep" if verdict in (NO_FEATURES, "unknown") else verdict == "en"
     run = next((run for turn in user_turns(record) if (run := foreign_run(turn, rules.foreign_run))), None)
-    found.languages[source][verdict] += 1
-    found.gold.add(record, text, verdict, english=english, foreign=run is not None)
+    verdicts.languages[source][verdict] += 1
+    verdicts.gold.add(record, text, verdict, english=english, foreign=run is not None)
     label = record["language"]
     if _rule(rules, record) == "label" and label is not None:
         if is_english_label(label):
@@ -99,10 +100,10 @@ def _judge(rules: Rules, detector: Detector, record: Record, line: bytes, counts
         if changed is None:
             counts.dropped(source, "foreign_characters", record, run=run[:40])
             return
-        found.sentences[source] += removed
+        verdicts.sentences[source] += removed
         line = _line(changed)
     counts.left(source)
-    found.kept.append(line)
+    verdicts.kept.append(line)
 
 
 def _rule(rules: Rules, record: Record) -> str:
@@ -110,8 +111,8 @@ def _rule(rules: Rules, record: Record) -> str:
 
 
 def _without_sentences(rules: Rules, record: Record) -> tuple[Record | None, int]:
-    """The conversation without foreign sentences in its instructions, and how many they were; it ends before an
-    instruction that is emptied. None if no answer is left."""
+    """The conversation without the foreign sentences of its instructions, and their number. It ends before the first
+    instruction that becomes empty; None if no answer is left."""
     messages: list[Record] = []
     removed = 0
     for message in record["messages"]:

@@ -1,4 +1,4 @@
-"""When a conversation counts as English, as params.yaml states it."""
+"""The parameters that decide whether a conversation counts as English."""
 
 from typing import Literal
 
@@ -9,10 +9,9 @@ from lemur.core.params import StageParams
 
 class Rules(StageParams):
     sources: dict[str, Literal["detect", "label", "none"]] = Field(
-        description="rule of each source: detect, label (the source's own language label decides), none; detect "
-        "for one that is not named"
+        description="rule for each source: detect (the default), label (its own label decides) or none"
     )
     seed: int = Field(ge=0, description="langdetect's seed, the same for every text")
-    undetermined: Literal["keep", "drop"] = Field(description="instructions in which langdetect finds nothing to judge")
-    foreign_run: int = Field(ge=1, description="consecutive non-English characters that make text foreign")
-    unit: Literal["conversation", "sentence"] = Field(description="what such a run removes")
+    undetermined: Literal["keep", "drop"] = Field(description="instructions for which langdetect has no verdict")
+    foreign_run: int = Field(ge=1, description="number of consecutive non-English characters that make text foreign")
+    unit: Literal["conversation", "sentence"] = Field(description="what to remove because of such a run")

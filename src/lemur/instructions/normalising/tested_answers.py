@@ -1,4 +1,4 @@
-"""Instructions whose answer is Python with tests beside it: doctests and asserts become a program for the sandbox."""
+"""Turn answers that contain Python and tests, as doctests or asserts, into programs for the sandbox."""
 
 import ast
 import re
@@ -27,31 +27,31 @@ _lemur_examples(EXAMPLES)
 def program_with_tests(record: Record) -> str | None:
     """A program that passes if the last answer's Python passes its tests; None if there is no Python or no test.
 
-    Tests are doctests with an expected value, and asserts: at module level or in a function `test...` without
-    arguments, in the answer, or on a line of the question. They count only beside a use of the answer's own functions
-    or classes.
+    Tests are doctests with an expected value, and asserts: in the answer at module level or in a function `test...`
+    without arguments, or on a line of the question. Only tests that use the answer's own functions or classes count.
     """
     question, answer = (message["content"] for message in record["messages"][-2:])
     blocks = _FENCE.findall(answer) if "```" in answer else [("", answer)]
     texts = [text for tag, text in blocks if tag.lower() in _PYTHON]
-    code = "\n\n".join(text.strip("\n") for text in texts if _parsed(text))
-    module = _parsed(code)
+    code = "\n\n".join(text.strip("\n") for text in texts if _parse(text))
+    module = _parse(code)
     if module is None:
         return None
     tested = {node.name for node in module.body if isinstance(node, _DEFINITIONS) and not _is_test(node)}
     calls = [f"{node.name}()" for node in module.body if _is_test(node) and _asserts([node], tested)]
-    asked = [line for line in map(str.strip, question.splitlines()) if line.startswith("assert")]
-    asked = [line for line in asked if (parsed := _parsed(line)) and _asserts(parsed.body, tested)]
-    shown = question.replace('"""', "\n").replace("'''", "\n")  # a closing quote would belong to the expected value
-    examples = _examples([*_docstrings(module), *(text for text in texts if not _parsed(text)), shown], tested)
-    own = [node for node in module.body if not isinstance(node, _DEFINITIONS)]
-    if not (calls or asked or examples or _asserts(own, tested)):
+    asserts = [line for line in map(str.strip, question.splitlines()) if line.startswith("assert")]
+    asserts = [line for line in asserts if (parsed := _parse(line)) and _asserts(parsed.body, tested)]
+    # Remove closing quotes, which would become part of an expected value.
+    unquoted = question.replace('"""', "\n").replace("'''", "\n")
+    examples = _examples([*_docstrings(module), *(text for text in texts if not _parse(text)), unquoted], tested)
+    statements = [node for node in module.body if not isinstance(node, _DEFINITIONS)]
+    if not (calls or asserts or examples or _asserts(statements, tested)):
         return None
-    program = "\n\n".join([code, *asked, *calls]) + "\n"
+    program = "\n\n".join([code, *asserts, *calls]) + "\n"
     return program + _DOCTESTS.replace("EXAMPLES", repr(examples)) if examples else program
 
 
-def _parsed(text: str) -> ast.Module | None:
+def _parse(text: str) -> ast.Module | None:
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -65,10 +65,10 @@ def _is_test(node: ast.AST) -> TypeGuard[ast.FunctionDef]:
 
 
 def _asserts(nodes: Sequence[ast.stmt], tested: set[str]) -> bool:
-    """Whether there is an assert in these statements, and a use of a tested name."""
-    inner = [child for node in nodes for child in ast.walk(node)]
-    names = {node.id for node in inner if isinstance(node, ast.Name)}
-    return bool(names & tested) and any(isinstance(node, ast.Assert) for node in inner)
+    """Whether these statements contain an assert and use a tested name."""
+    descendants = [child for node in nodes for child in ast.walk(node)]
+    names = {node.id for node in descendants if isinstance(node, ast.Name)}
+    return bool(names & tested) and any(isinstance(node, ast.Assert) for node in descendants)
 
 
 def _docstrings(module: ast.Module) -> Iterator[str]:
@@ -78,15 +78,15 @@ def _docstrings(module: ast.Module) -> Iterator[str]:
 
 
 def _examples(texts: list[str], tested: set[str]) -> str:
-    """The doctest examples in `texts` as one session; empty unless one of them has a value and uses a tested name."""
+    """The doctest examples in `texts` as one session; empty unless one expects a value and uses a tested name."""
     session, usable = [], False
     for text in texts:
         try:
             examples = DocTestParser().get_examples(text) if ">>>" in text else []
-        except ValueError:  # an example without a blank after >>>, or badly indented
+        except ValueError:  # no blank after >>>, or wrong indentation
             continue
         for example in examples:
-            body = _parsed(example.source)
+            body = _parse(example.source)
             names = {node.id for node in ast.walk(body) if isinstance(node, ast.Name)} if body else set()
             usable |= bool(example.want and names & tested)
             first, *rest = example.source.rstrip("\n").split("\n")

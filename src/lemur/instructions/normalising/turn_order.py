@@ -1,4 +1,4 @@
-"""From a source's turns to messages that alternate user and assistant, after at most one system message."""
+"""Convert a source's turns to messages that alternate user and assistant, after at most one system message."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +15,7 @@ ROLES = {
 
 
 class Unusable(Exception):
-    """The conversation is dropped: `reason` and what was found."""
+    """The conversation must be dropped: `reason` and `detail` for the rejects."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -26,10 +26,10 @@ class Unusable(Exception):
 def messages(
     raw: RawConversation, clean: Callable[[str], str], *, keep_system: bool, dropped: Counter[str]
 ) -> list[Record]:
-    """Cleaned messages of one conversation; single turns that are left out are counted in `dropped` by reason.
+    """Cleaned messages of one conversation. Counts dropped single turns in `dropped`, by reason.
 
-    Raises `Unusable` for a role that no source documents, tool turns, a system turn that is not first, two turns of one
-    role in a row, and if no answered question is left.
+    Raises `Unusable` for an undocumented role, a tool turn, a system turn that is not first, two turns of one role in a
+    row, or if no answered question is left.
     """
     turns = [(_role(role, raw), content) for role, content in raw.turns]
     system = []
@@ -39,33 +39,33 @@ def messages(
             system = [{"role": "system", "content": prompt}]
         elif prompt:
             dropped["system"] += 1
-    # An answer without its question teaches nothing; ShareGPT pages often begin in the middle (FastChat drops it too).
+    # An answer without its question teaches nothing; ShareGPT pages often begin with one, and FastChat drops it too.
     while turns and turns[0][0] == "assistant":
         turns.pop(0)
         dropped["leading_answer"] += 1
-    found: list[Record] = []
+    kept: list[Record] = []
     for number, (role, content) in enumerate(turns):
         expected = ("user", "assistant")[number % 2]
         if role != expected:
             raise Unusable("role_order", f"turn {number + 1} is {role}, {expected} is expected")
         cleaned = clean(content)
         if not cleaned:
-            # What follows an empty turn refers to something that the export lost.
+            # The turns after an empty one refer to something that the export lost.
             dropped["from_empty_turn_on"] += len(turns) - number
             break
-        found.append({"role": role, "content": cleaned})
-    if len(found) % 2:
-        found.pop()
+        kept.append({"role": role, "content": cleaned})
+    if len(kept) % 2:
+        kept.pop()
         dropped["unanswered_question"] += 1
-    if not found:
+    if not kept:
         raise Unusable("no_answered_question", f"of {len(raw.turns)} turns none is an answered question")
-    return system + found
+    return system + kept
 
 
 def _role(role: str, raw: RawConversation) -> str:
-    known = ROLES.get(role.strip().lower())
-    if known is None:
+    chatml_role = ROLES.get(role.strip().lower())
+    if chatml_role is None:
         raise Unusable("unknown_role", f"{role[:40]!r} in {raw.where}")
-    if known == "tool":
+    if chatml_role == "tool":
         raise Unusable("tool_turn", f"{role!r}; ChatML as Lemur-Chat was trained has no tool role")
-    return known
+    return chatml_role

@@ -1,4 +1,4 @@
-"""One module per schema of an instruction source; `read` picks by the schema that the source's manifest names."""
+"""One module per schema of the instruction sources; `read` picks the reader for the schema named in the manifest."""
 
 from collections.abc import Iterator
 
@@ -35,5 +35,5 @@ _READERS = {
 
 
 def read(file: FetchedFile) -> Iterator[RawConversation | BadRecord]:
-    """Conversations of one file. Raises `ValueError` for a schema that no reader knows."""
+    """Conversations of one file. Raises `ValueError` for a schema without a reader."""
     return reader(file, _READERS, "conversation")(file)

@@ -1,4 +1,4 @@
-"""Chatlogs: JSON lines of ShareGPT's shape, in some exports of `messages`' (winglian/chatlogs-en-cleaned)."""
+"""Chatlogs (winglian/chatlogs-en-cleaned): JSON lines in ShareGPT's schema; some exports use that of `messages`."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,7 @@
 """OASST1 message trees (2023-04-12_oasst_ready.trees.jsonl.gz): one conversation per root-to-leaf path.
 
-As in open-instruct, whose counts Table 1 repeats (34,546 conversations, 1.6 rounds): replies are alternatives, and a
-path counts if its last message, after removed messages are left out, is the assistant's.
+As in open-instruct, whose counts Table 1 repeats (34,546 conversations, 1.6 rounds), replies are alternatives; a path
+counts if its last message, once removed messages are skipped, is the assistant's.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _ROLES = {"prompter": "user", "assistant": "assistant"}
 
 
 def read(file: FetchedFile, *, reviewed: bool = True, synthetic: bool = False) -> Iterator[RawConversation | BadRecord]:
-    """`reviewed`: only messages with a positive review result; `synthetic`: also messages that a model wrote."""
+    """`reviewed`: only messages with a positive review result; `synthetic`: include messages that a model wrote."""
     return read_with(file, lambda where, row: list(_paths(where, row, reviewed=reviewed, synthetic=synthetic)))
 
 
@@ -28,7 +28,7 @@ def _paths(where: str, tree: Record, *, reviewed: bool, synthetic: bool) -> Iter
     stack: list[tuple[Record, tuple[tuple[str, str], ...]]] = [(root, ())]
     while stack:
         message, before = stack.pop()
-        reason = _unusable(message, reviewed=reviewed, synthetic=synthetic)
+        reason = _reason_to_skip(message, reviewed=reviewed, synthetic=synthetic)
         name = f"{where}#{message.get('message_id')}"
         if reason:
             yield BadRecord(name, reason, f"and {_size(message) - 1} messages below it")
@@ -38,7 +38,7 @@ def _paths(where: str, tree: Record, *, reviewed: bool, synthetic: bool) -> Iter
             raise FieldError("wrong_type", f"role {role!r}; {sorted(_ROLES)} are expected")
         path = (*before, (_ROLES[role], text(message, "text")))
         replies = rows(message, "replies") if message.get("replies") else []
-        usable = [reply for reply in replies if not _unusable(reply, reviewed=reviewed, synthetic=synthetic)]
+        usable = [reply for reply in replies if not _reason_to_skip(reply, reviewed=reviewed, synthetic=synthetic)]
         if not usable:
             if role == "assistant":
                 yield RawConversation(name, path, str(message.get("message_id")), language)
@@ -47,7 +47,7 @@ def _paths(where: str, tree: Record, *, reviewed: bool, synthetic: bool) -> Iter
         stack += [(reply, path) for reply in reversed(replies)]
 
 
-def _unusable(message: Record, *, reviewed: bool, synthetic: bool) -> str | None:
+def _reason_to_skip(message: Record, *, reviewed: bool, synthetic: bool) -> str | None:
     if message.get("deleted"):
         return "deleted_message"
     if reviewed and message.get("review_result") is not True:
@@ -58,6 +58,7 @@ def _unusable(message: Record, *, reviewed: bool, synthetic: bool) -> str | None
 
 
 def _size(message: Record) -> int:
+    """Number of messages in the tree below `message`, itself included."""
     count, stack = 0, [message]
     while stack:
         count += 1

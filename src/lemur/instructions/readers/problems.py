@@ -14,7 +14,7 @@ def read(file: FetchedFile) -> Iterator[RawConversation | BadRecord]:
 def _convert(where: str, row: Record) -> RawConversation:
     solution = text(row, "solution").strip("\n")
     entry_point = text(row, "entry_point")
-    # A misspelt entry point would let tests pass that never touch the solution.
+    # Name the entry point: if it is misspelt, the program fails, even when the tests never touch the solution.
     program = f"{solution}\n\n{text(row, 'tests')}\n\n{entry_point}\n"
     turns = (("user", text(row, "prompt")), ("assistant", f"```python\n{solution}\n```"))
     return RawConversation(where, turns, origin(row), licence=text(row, "licence", default="") or None, program=program)

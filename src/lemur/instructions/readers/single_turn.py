@@ -1,4 +1,4 @@
-"""One instruction with an optional input and an answer: Alpaca, GPTeacher and Dolly differ in field names only."""
+"""One instruction with an optional input and an answer: Alpaca, GPTeacher and Dolly differ only in field names."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def dolly(file: FetchedFile) -> Iterator[RawConversation | BadRecord]:
 
 
 def instruction(row: Record) -> str:
-    """The user's message: the instruction, and after a blank line the input where there is one."""
+    """The user's message: the instruction, then a blank line and the input if there is one."""
     parts = (text(row, "instruction").strip(), text(row, "input", default="").strip())
     return "\n\n".join(part for part in parts if part)
 

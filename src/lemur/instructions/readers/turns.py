@@ -1,4 +1,4 @@
-"""What every reader gives: a conversation as the source has it, or a `BadRecord`."""
+"""What every reader yields: a conversation as the source has it, or a `BadRecord`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from lemur.sources.reading.rows import rows as rows_of
 
 @dataclass(frozen=True)
 class RawConversation:
-    """One conversation before normalisation: `turns` are (role as the source writes it, content)."""
+    """A conversation before normalisation. `turns`: (role as the source writes it, content)."""
 
     where: str
     turns: tuple[tuple[str, str], ...]
     origin: str | None = None  # the source's own id
     language: str | None = None  # the source's own label: ISO 639-1, or as the source writes it
-    licence: str | None = None  # where a record's differs from its file's
-    program: str | None = None  # solution and tests; keep the conversation only if this passes in the sandbox
+    licence: str | None = None  # if it differs from the file's
+    program: str | None = None  # solution and tests; keep the conversation only if it passes in the sandbox
 
 
 def text(row: Record, field: str, default: str | None = None) -> str:
@@ -27,8 +27,8 @@ def text(row: Record, field: str, default: str | None = None) -> str:
     value = row.get(field)
     if value is None:
         if default is None:
-            found = "is null" if field in row else f"is missing; the record has {sorted(row)}"
-            raise FieldError("missing_field", f"{field!r} {found}")
+            problem = "is null" if field in row else f"is missing; the record has {sorted(row)}"
+            raise FieldError("missing_field", f"{field!r} {problem}")
         return default
     if not isinstance(value, str):
         raise FieldError("wrong_type", f"{field!r} is {type(value).__name__}, a string is expected")
@@ -46,7 +46,7 @@ def rows(row: Record, field: str) -> list[Record]:
 
 
 def origin(row: Record, field: str = "id") -> str | None:
-    """The source's own id as a string, None where it has none."""
+    """The source's own id as a string; None if it has none."""
     value = row.get(field)
     return None if value is None else str(value)
 
@@ -54,8 +54,8 @@ def origin(row: Record, field: str = "id") -> str | None:
 def read_with(
     file: FetchedFile, convert: Callable[[str, Record], RawConversation | Sequence[RawConversation | BadRecord]]
 ) -> Iterator[RawConversation | BadRecord]:
-    """Convert every record of a file; whatever cannot be converted becomes a `BadRecord`."""
-    labels = _labels(file)
+    """Convert every record of a file; a record that cannot be converted becomes a `BadRecord`."""
+    labels = _read_labels(file)
     default = file.meta.get("language")
     items: Iterator[RawConversation | Sequence[RawConversation | BadRecord] | BadRecord] = rows_of(file, convert)
     for item in items:
@@ -63,25 +63,25 @@ def read_with(
             if isinstance(conversation, BadRecord):
                 yield conversation
             else:
-                yield _checked(_labelled(conversation, labels, default))
+                yield _check_encoding(_add_label(conversation, labels, default))
 
 
-def _labels(file: FetchedFile) -> dict[str, str]:
+def _read_labels(file: FetchedFile) -> dict[str, str]:
     path = file.companion("languages")
     return read_json(path) if path else {}
 
 
-def _labelled(conversation: RawConversation, labels: dict[str, str], default: Any) -> RawConversation:
+def _add_label(conversation: RawConversation, labels: dict[str, str], default: Any) -> RawConversation:
     label = conversation.language or labels.get(conversation.origin or "") or default
     return replace(conversation, language=label) if label != conversation.language else conversation
 
 
-def _checked(conversation: RawConversation) -> RawConversation | BadRecord:
+def _check_encoding(conversation: RawConversation) -> RawConversation | BadRecord:
     try:
         for role, content in conversation.turns:
             role.encode()
             content.encode()
     except UnicodeEncodeError as error:
-        found = error.object[max(0, error.start - 20) : error.end + 20]
-        return BadRecord(conversation.where, "not_utf8", f"byte or half of a surrogate pair in {found!r}")
+        context = error.object[max(0, error.start - 20) : error.end + 20]
+        return BadRecord(conversation.where, "not_utf8", f"byte or half of a surrogate pair in {context!r}")
     return conversation

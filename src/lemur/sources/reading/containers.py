@@ -1,4 +1,4 @@
-"""The containers that sources come in: JSON lines, JSON, CSV, Parquet, text; gzipped or not."""
+"""Readers for the file formats of the sources: JSON lines, JSON, CSV, Parquet and text, gzipped or not."""
 
 import csv
 import gzip
@@ -9,14 +9,14 @@ from typing import Any
 
 from lemur.sources.fetched import BadRecord, FetchedFile
 
-_CHUNK = 1 << 20  # characters read at a time from a JSON list, so that memory does not grow with the file
+_CHUNK = 1 << 20  # characters of a JSON list read at a time, so that memory does not grow with the file
 
 
 def records(file: FetchedFile) -> Iterator[tuple[str, Any] | BadRecord]:
-    """`("name:number", value)` of each record; the container follows from the file's name and its first character.
+    """`("name:number", value)` of each record. The file's name and first character decide the format.
 
-    Bytes in a JSON list that are not UTF-8 become lone surrogates, so that one broken record does not cost the file.
-    Raises `ValueError` if a JSON list is damaged, since nothing after the damage can be told apart.
+    In a JSON list, bytes that are not UTF-8 become lone surrogates, so that one broken record does not spoil the file.
+    Raises `ValueError` if a JSON list is damaged, because the records after the damage cannot be found.
     """
     name = file.name.removesuffix(".gz")
     if name.endswith(".parquet"):
@@ -30,8 +30,8 @@ def records(file: FetchedFile) -> Iterator[tuple[str, Any] | BadRecord]:
         yield from _json_lines(file)
 
 
-def listed(file: FetchedFile, key: str) -> Iterator[tuple[str, Any] | BadRecord]:
-    """`("name:index", value)` of each entry of the list `key` in a file that is one JSON object."""
+def list_entries(file: FetchedFile, key: str) -> Iterator[tuple[str, Any] | BadRecord]:
+    """`("name:index", value)` of each entry of the list `key` in a file that holds one JSON object."""
     try:
         with _open(file) as data:
             values = json.loads(data.read())[key]
@@ -44,7 +44,7 @@ def listed(file: FetchedFile, key: str) -> Iterator[tuple[str, Any] | BadRecord]
 
 
 def lines(file: FetchedFile) -> Iterator[tuple[str, str] | BadRecord]:
-    """`("name:number", line)` of each line of text that is not blank."""
+    """`("name:number", line)` of each line that is not blank."""
     with _open(file) as data:
         for number, line in enumerate(data, 1):
             where = f"{file.name}:{number}"
@@ -57,7 +57,7 @@ def lines(file: FetchedFile) -> Iterator[tuple[str, str] | BadRecord]:
 
 
 def whole_text(file: FetchedFile) -> str | BadRecord:
-    """The file as one text; line ends become \\n."""
+    """The file as one string, with \\n line ends."""
     with _open(file) as opened:
         data: bytes = opened.read()
     try:
@@ -68,7 +68,7 @@ def whole_text(file: FetchedFile) -> str | BadRecord:
 
 
 def _begins_with_object(file: FetchedFile) -> bool:
-    """JSON lines are often named .json."""
+    """Whether the file holds JSON lines, which are often named .json too."""
     with _text(file) as text:
         return text.read(64).lstrip("\ufeff \t\r\n").startswith("{")
 
@@ -105,25 +105,26 @@ def _json_list(file: FetchedFile, text: io.TextIOWrapper) -> Iterator[tuple[str,
     index = 0
     while True:
         start = _skip(buffer, start, " \t\r\n,")
-        ended = False
+        at_end = False
         while True:
             if buffer[start : start + 1] == "]":
                 return
             try:
                 value, end = decoder.raw_decode(buffer, start)
-                if end < len(buffer):  # at the buffer's end a number could go on
+                if end < len(buffer):  # a number at the buffer's end could continue
                     break
             except ValueError as error:
-                if ended:
+                if at_end:
                     raise ValueError(
-                        f"{file.path}: record {index} is damaged or the file cut off ({error.args[0]}); fetch it again"
+                        f"{file.path}: record {index} is damaged or the file is cut off ({error.args[0]}); fetch it "
+                        "again"
                     ) from None
             else:
-                if ended:
+                if at_end:
                     break
-            # Doubling keeps the repeated parses of one long record linear overall.
+            # Doubling the buffer keeps the repeated parsing of one long record linear overall.
             more = text.read(max(_CHUNK, len(buffer) - start))
-            ended = not more
+            at_end = not more
             buffer = buffer[start:] + more
             start = _skip(buffer, 0, " \t\r\n,")
         yield f"{file.name}:{index}", value

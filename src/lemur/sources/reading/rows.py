@@ -1,4 +1,4 @@
-"""Records of a file as what a reader makes of them; whatever cannot be used becomes a `BadRecord`."""
+"""Convert a file's records with a reader; a record that cannot be used becomes a `BadRecord`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class FieldError(ValueError):
-    """A field is missing or has another type: `reason` and `detail` of the `BadRecord`."""
+    """A field is missing or has the wrong type. `reason` and `detail` go into the `BadRecord`."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -21,29 +21,29 @@ class FieldError(ValueError):
 
 
 def reader(file: FetchedFile, readers: Mapping[str, Read], kind: str) -> Read:
-    """The reader of a file's schema. Raises `ValueError` for a schema that none of `readers` knows."""
+    """The reader of a file's schema. Raises `ValueError` for a schema that is not in `readers`."""
     if file.schema not in readers:
         raise ValueError(
-            f"{file.path}: schema {file.schema!r} is no {kind} schema; the manifest may name {sorted(readers)}"
+            f"{file.path}: {file.schema!r} is not a {kind} schema; the manifest must name one of {sorted(readers)}"
         )
     return readers[file.schema]
 
 
 def rows(file: FetchedFile, convert: Callable[[str, Record], Item | BadRecord]) -> Iterator[Item | BadRecord]:
     """`convert(where, record)` of each object in `file`."""
-    return converted(records(file), convert)
+    return convert_all(records(file), convert)
 
 
-def converted(
+def convert_all(
     values: Iterable[tuple[str, Any] | BadRecord], convert: Callable[[str, Record], Item | BadRecord]
 ) -> Iterator[Item | BadRecord]:
-    """`convert(where, record)` of each object in `values`. It may raise `FieldError`, `KeyError` for a field that is
-    missing, and `TypeError` or `ValueError` for one that it cannot use."""
+    """`convert(where, record)` of each object in `values`. `convert` may raise `FieldError`, `KeyError` for a missing
+    field, and `TypeError` or `ValueError` for one that it cannot use."""
     for value in values:
-        yield value if isinstance(value, BadRecord) else _converted(*value, convert)
+        yield value if isinstance(value, BadRecord) else _convert(*value, convert)
 
 
-def _converted(where: str, row: object, convert: Callable[[str, Record], Item | BadRecord]) -> Item | BadRecord:
+def _convert(where: str, row: object, convert: Callable[[str, Record], Item | BadRecord]) -> Item | BadRecord:
     if not isinstance(row, dict):
         return BadRecord(where, "wrong_type", f"{type(row).__name__}, not an object")
     try:
@@ -57,7 +57,7 @@ def _converted(where: str, row: object, convert: Callable[[str, Record], Item | 
 
 
 def texts(record: Record, *names: str) -> list[str]:
-    """Fields that must be strings. Raises `KeyError` or `TypeError`."""
+    """The named fields, which must be strings. Raises `KeyError` or `TypeError`."""
     for name in names:
         if not isinstance(record[name], str):
             raise TypeError(f"{name} is {record[name]!r:.50}; a string is allowed")
@@ -65,11 +65,11 @@ def texts(record: Record, *names: str) -> list[str]:
 
 
 def readable(items: Iterable[Item | BadRecord]) -> list[Item]:
-    """All of `items`. Raises `ValueError` for the first bad record: a score over fewer items than the benchmark has
-    would not be its score."""
+    """All of `items`. Raises `ValueError` at the first bad record: a score over part of a benchmark would not be the
+    benchmark's score."""
     readable_items: list[Item] = []
     for item in items:
         if isinstance(item, BadRecord):
-            raise ValueError(f"{item.where}: {item.reason}: {item.detail}; fetch the file again, or mend the source")
+            raise ValueError(f"{item.where}: {item.reason}: {item.detail}; fetch the file again, or fix the source")
         readable_items.append(item)
     return readable_items

@@ -1,4 +1,4 @@
-"""A model whose answers are kept while an evaluation runs, so that an interrupted one goes on where it stopped."""
+"""A model that saves its answers while an evaluation runs, so that an interrupted one resumes where it stopped."""
 
 import hashlib
 import json
@@ -11,30 +11,30 @@ from typing import Any, TypeVar
 from lemur.core.files import PACKAGE, ROOT
 from lemur.core.records import Record, dump
 from lemur.core.versions import installed
-from lemur.inference.interface import Generation, Model, Score, shared
+from lemur.inference.interface import Generation, Model, Score, shared_prefix
 
 Answer = TypeVar("Answer", Generation, Score)
 TILES_AT_ONCE = 8
-"""Tiles computed between two saves: few enough to lose little, enough that most tiles are full."""
+"""Tiles between two saves: few enough to lose little work, enough to keep most tiles full."""
 
 
-class Remembered:
-    """Asks `model` in portions and writes each portion's answers to `path`; what stands there already is not asked
-    again. That changes no answer, for a model's do not depend on how requests are grouped."""
+class CachedModel:
+    """Asks `model` in portions, writes each portion's answers to `path` and never repeats a request answered there.
+    This changes no answer, since a model's answers do not depend on how requests are grouped."""
 
     def __init__(self, model: Model, path: Path, *, portion: int) -> None:
         """`portion`: prompts between two saves."""
         self._model, self._path, self._portion = model, path, portion
-        self._known: dict[str, Record] = {}
+        self._answers: dict[str, Record] = {}
         self.resumed = 0
         """Answers that an earlier run left."""
         if path.is_file():
             self._drop_torn_line()
             for line in path.read_bytes().splitlines():
-                with suppress(ValueError, KeyError, TypeError):  # left by a crash of the machine: asked again
+                with suppress(ValueError, KeyError, TypeError):  # damaged when the machine crashed: ask again
                     record = json.loads(line)
-                    self._known[record["key"]] = record["answer"]
-            self.resumed = len(self._known)
+                    self._answers[record["key"]] = record["answer"]
+            self.resumed = len(self._answers)
         self.context_length = model.context_length
 
     @property
@@ -50,8 +50,8 @@ class Remembered:
     def identity(self) -> Record:
         return self._model.identity()
 
-    def forget(self) -> None:
-        """Remove the file: the evaluation is complete."""
+    def clear(self) -> None:
+        """Delete the file once the evaluation is complete."""
         self._path.unlink(missing_ok=True)
 
     def generate(
@@ -68,66 +68,68 @@ class Remembered:
                 portion, max_new_tokens=max_new_tokens, stop=stop, temperature=temperature, seed=seed
             )
 
-        how = ["generate", max_new_tokens, list(stop), temperature, seed]
-        tokens = [self.count_tokens(prompt) for prompt in prompts]
-        order = sorted(range(len(prompts)), key=lambda index: (shared(prompts[index]), tokens[index], prompts[index]))
-        found = self._answers(how, prompts, order, ask, self._portion)
-        return [Generation(**record) for record in found]
+        def sort_key(index: int) -> tuple[str, int, str]:
+            return shared_prefix(prompts[index]), self.count_tokens(prompts[index]), prompts[index]
+
+        settings = ["generate", max_new_tokens, list(stop), temperature, seed]
+        order = sorted(range(len(prompts)), key=sort_key)
+        records = self._answer(settings, prompts, order, ask, self._portion)
+        return [Generation(**record) for record in records]
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
-        # Continuations of one context stay together, and contexts with one beginning: they share a pass.
-        def place(index: int) -> tuple[str, int, tuple[str, str]]:
-            return shared(requests[index][0]), len(requests[index][0]), requests[index]
+        # Keeps continuations of one context together, and contexts with one prefix: they share a pass.
+        def sort_key(index: int) -> tuple[str, int, tuple[str, str]]:
+            return shared_prefix(requests[index][0]), len(requests[index][0]), requests[index]
 
-        order = sorted(range(len(requests)), key=place)
+        order = sorted(range(len(requests)), key=sort_key)
         ask = self._model.loglikelihood
-        return list(map(_score, self._answers(["loglikelihood"], requests, order, ask, 4 * self._portion)))
+        return list(map(_score, self._answer(["loglikelihood"], requests, order, ask, 4 * self._portion)))
 
     def rolling_loglikelihood(self, texts: Sequence[str], *, overlap: int) -> list[Score]:
         def ask(portion: list[str]) -> list[Score]:
             return self._model.rolling_loglikelihood(portion, overlap=overlap)
 
         order = sorted(range(len(texts)), key=lambda index: (len(texts[index]), texts[index]))
-        return list(map(_score, self._answers(["rolling", overlap], texts, order, ask, self._portion)))
+        return list(map(_score, self._answer(["rolling", overlap], texts, order, ask, self._portion)))
 
-    def _answers(
+    def _answer(
         self,
-        how: list[Any],
+        settings: list[Any],
         requests: Sequence[Any],
         order: list[int],
         ask: Callable[[list[Any]], list[Answer]],
         portion: int,
     ) -> list[Record]:
-        keys = [hashlib.sha256(dump([how, request]).encode()).hexdigest() for request in requests]
-        missing = list({keys[index]: index for index in reversed(order) if keys[index] not in self._known}.values())
+        keys = [hashlib.sha256(dump([settings, request]).encode()).hexdigest() for request in requests]
+        missing = list({keys[index]: index for index in reversed(order) if keys[index] not in self._answers}.values())
         missing.reverse()
         for start in range(0, len(missing), portion):
-            asked = missing[start : start + portion]
-            answers = ask([requests[index] for index in asked])
-            self._keep({keys[index]: vars(answer) for index, answer in zip(asked, answers, strict=True)})
-        return [self._known[key] for key in keys]
+            indices = missing[start : start + portion]
+            answers = ask([requests[index] for index in indices])
+            self._save({keys[index]: vars(answer) for index, answer in zip(indices, answers, strict=True)})
+        return [self._answers[key] for key in keys]
 
-    def _keep(self, answers: dict[str, Record]) -> None:
+    def _save(self, answers: dict[str, Record]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
             file.writelines(dump({"key": key, "answer": answer}) + "\n" for key, answer in answers.items())
-        self._known |= answers
+        self._answers |= answers
 
     def _drop_torn_line(self) -> None:
-        """The one that was being written when the run was killed."""
+        """Remove the line that a killed run left unfinished."""
         content = self._path.read_bytes()
         if not content.endswith(b"\n"):
             self._path.write_bytes(content[: content.rfind(b"\n") + 1])
 
 
-def remember(model: Model, settings: Record, *, tile: int) -> Remembered:
-    """`model`, its answers kept under a name of their own for `settings`."""
-    return Remembered(model, place(model.identity(), settings), portion=TILES_AT_ONCE * tile)
+def with_cached_answers(model: Model, settings: Record, *, tile: int) -> CachedModel:
+    """`model` with a file of answers for `settings`."""
+    return CachedModel(model, cache_path(model.identity(), settings), portion=TILES_AT_ONCE * tile)
 
 
-def place(identity: Record, settings: Record) -> Path:
-    """The file for the answers of one model under `settings`. Its name holds the numerics and the code that computes,
-    so that answers of another version are never taken."""
+def cache_path(identity: Record, settings: Record) -> Path:
+    """The file for one model's answers under `settings`. Its name covers the numerics and the code that computes them,
+    so answers of another version are never reused."""
     code = hashlib.sha256()
     for path in sorted([*(PACKAGE / "model").glob("*.py"), *(PACKAGE / "inference").glob("*.py")]):
         code.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -1,4 +1,4 @@
-"""What prompts begin with is computed once, changes no answer, and does not depend on what else is asked."""
+"""A shared prefix is computed once, changes no answer, and does not depend on the other prompts."""
 
 import random
 from collections.abc import Callable
@@ -29,56 +29,56 @@ def model(tokenizer_folder: Path) -> JaxModel:
 
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Lengths of the beginnings that are computed."""
+    """Lengths of the computed prefixes."""
     lengths: list[int] = []
-    original: Callable[..., Any] = Programs.beginning
+    original: Callable[..., Any] = Programs.prefix_cache
 
-    def beginning(self: Programs, tokens: np.ndarray, length: int) -> Any:
+    def prefix_cache(self: Programs, tokens: np.ndarray, length: int) -> Any:
         lengths.append(length)
         return original(self, tokens, length)
 
-    monkeypatch.setattr(Programs, "beginning", beginning)
+    monkeypatch.setattr(Programs, "prefix_cache", prefix_cache)
     return lengths
 
 
-def test_a_shared_beginning_changes_no_answer_and_is_computed_once(model: JaxModel, computed: list[int]) -> None:
+def test_a_shared_prefix_changes_no_answer_and_is_computed_once(model: JaxModel, computed: list[int]) -> None:
     requests = [(prompt, letter) for prompt in PROMPTS for letter in LETTERS]
     shared = model.loglikelihood(requests)
-    assert len(computed) == len(SHOTS), "each beginning is needed once for each bucket of rests"
+    assert len(computed) == len(SHOTS), "each prefix is needed once per bucket of rests"
     plain = model.loglikelihood([(str(prompt), letter) for prompt, letter in requests])
     assert len(computed) == len(SHOTS)
     np.testing.assert_allclose([s.logprob for s in shared], [s.logprob for s in plain], atol=2e-5)
     assert [s.greedy for s in shared] == [s.greedy for s in plain]
     generated = model.generate(PROMPTS, max_new_tokens=8, stop=["\n"])
-    assert len(computed) == len(SHOTS), "kept from before"
+    assert len(computed) == len(SHOTS), "cached from before"
     assert generated == model.generate([str(prompt) for prompt in PROMPTS], max_new_tokens=8, stop=["\n"])
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_any_grouping_gives_the_same_bits(model: JaxModel, temperature: float) -> None:
-    how = {"max_new_tokens": 8, "stop": ["\n"], "temperature": temperature}
-    whole = model.generate(PROMPTS, **how)  # type: ignore[arg-type]
+    settings = {"max_new_tokens": 8, "stop": ["\n"], "temperature": temperature}
+    whole = model.generate(PROMPTS, **settings)  # type: ignore[arg-type]
     order = random.Random(0).sample(range(len(PROMPTS)), len(PROMPTS))
-    assert model.generate([PROMPTS[index] for index in order], **how) == [whole[index] for index in order]  # type: ignore[arg-type]
-    assert [model.generate([prompt], **how)[0] for prompt in PROMPTS] == whole  # type: ignore[arg-type]
+    assert model.generate([PROMPTS[index] for index in order], **settings) == [whole[index] for index in order]  # type: ignore[arg-type]
+    assert [model.generate([prompt], **settings)[0] for prompt in PROMPTS] == whole  # type: ignore[arg-type]
 
 
-def test_scores_of_one_prompt_are_those_of_many(model: JaxModel) -> None:
+def test_scores_do_not_depend_on_other_prompts(model: JaxModel) -> None:
     requests = [(prompt, letter) for prompt in PROMPTS for letter in LETTERS]
     whole = model.loglikelihood(requests)
     assert [model.loglikelihood([request])[0] for request in requests] == whole
 
 
-def test_a_prompt_longer_than_the_context_loses_its_beginning(model: JaxModel, computed: list[int]) -> None:
+def test_a_prompt_longer_than_the_context_is_cut_at_its_beginning(model: JaxModel, computed: list[int]) -> None:
     long = SHOTS[0] * 3
     assert model.count_tokens(long) > model.context_length
     assert model.loglikelihood([(Prompt(long + "x", len(long)), "a")]) == model.loglikelihood([(long + "x", "a")])
     assert computed == []
 
 
-def test_a_token_across_the_border_belongs_to_the_rest(model: JaxModel) -> None:
+def test_a_token_across_the_boundary_belongs_to_the_rest(model: JaxModel) -> None:
     text = SHOTS[1] + "def add"
-    inside = Prompt(text, len(text) - 2)  # in the middle of a word
-    split = model._beginnings.split(inside, model._codec.encode_prompt(text))
-    assert [*split.beginning, *split.rest] == model._codec.encode_prompt(text)
-    assert split.rest and len(split.beginning) >= 64
+    prompt = Prompt(text, len(text) - 2)  # ends its prefix in the middle of a word
+    split = model._prefixes.split(prompt, model._codec.encode_prompt(text))
+    assert [*split.prefix, *split.rest] == model._codec.encode_prompt(text)
+    assert split.rest and len(split.prefix) >= 64
