@@ -48,7 +48,7 @@ def clean(folder: Path) -> None:
     names = ("stack", "refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics")
     raw = [folder / "raw" / name for name in names]
     clean_corpus(
-        params, *raw, documents=folder / "cleaned", rejects=folder / "c.jsonl", report=folder / "clean_corpus.json"
+        params, raw, documents=folder / "cleaned", rejects=folder / "c.jsonl", report=folder / "clean_corpus.json"
     )
 
 
@@ -75,7 +75,7 @@ def decontaminate(folder: Path) -> None:
     decontaminate_corpus(
         params,
         folder / "distinct",
-        *benchmarks,
+        benchmarks,
         kept=folder / "kept",
         rejects=folder / "b.jsonl",
         report=folder / "b.json",

@@ -28,7 +28,7 @@ def _clean(folder: Path) -> None:
     others = [fetched(folder / "raw" / name, {}) for name in names]
     stack = ROOT / "data/raw/stack"
     clean_corpus(
-        params, stack, *others, documents=folder / "cleaned", rejects=folder / "c.jsonl", report=folder / "c.json"
+        params, [stack, *others], documents=folder / "cleaned", rejects=folder / "c.jsonl", report=folder / "c.json"
     )
 
 

@@ -82,7 +82,7 @@ def normalise(folder: Path) -> None:
     from tests.instructions.builders import SOURCES
 
     out = {"conversations": folder / "normalised.jsonl", "rejects": folder / "r.jsonl", "report": folder / "r.json"}
-    stage(params("normalise"), *(folder / source for source in SOURCES), **out)
+    stage(params("normalise"), [folder / source for source in SOURCES], **out)
 
 
 def english_filter(folder: Path, workers: int = 1) -> None:
@@ -114,7 +114,7 @@ def mix(folder: Path) -> None:
     (folder / "code.jsonl").touch()
     benchmarks = [ROOT / "data/raw" / name for name in BENCHMARKS]
     out = {"instructions": folder / "mixed.jsonl", "rejects": folder / "r.jsonl", "report": folder / "r.json"}
-    mix_instructions(params("mix_instructions"), folder / "distinct.jsonl", folder / "code.jsonl", *benchmarks, **out)
+    mix_instructions(params("mix_instructions"), folder / "distinct.jsonl", folder / "code.jsonl", benchmarks, **out)
 
 
 def encode(folder: Path, source: str = "mixed.jsonl") -> None:

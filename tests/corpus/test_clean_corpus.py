@@ -52,7 +52,7 @@ def run(tmp_path):
         folders = [fetched(tmp_path / name / "raw" / folder, sources[folder]) for folder in FOLDERS]
         out = tmp_path / name
         clean_corpus(
-            run_params or params(), *folders, documents=out / "d", rejects=out / "r.jsonl", report=out / "r.json"
+            run_params or params(), folders, documents=out / "d", rejects=out / "r.jsonl", report=out / "r.json"
         )
         return read_corpus(out / "d"), list(read_jsonl(out / "r.jsonl")), read_json(out / "r.json")
 
@@ -75,7 +75,7 @@ def test_the_same_documents_in_one_and_in_three_files_give_the_same_corpus(tmp_p
             sources = {folder: raw if folder == "refinedweb" else {} for folder in FOLDERS}
             clean_corpus(
                 params(max_bytes=dict.fromkeys(SOURCES) | {"refinedweb": limit}),
-                *(fetched(out / "raw" / folder, sources[folder]) for folder in FOLDERS),
+                [fetched(out / "raw" / folder, sources[folder]) for folder in FOLDERS],
                 documents=out / "cleaned",
                 rejects=out / "cleaned.jsonl",
                 report=out / "cleaned.json",

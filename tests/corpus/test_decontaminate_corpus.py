@@ -28,9 +28,7 @@ def run(tmp_path):
         decontaminate_corpus(
             params,
             source,
-            benchmarks[0],
-            gsm8k,
-            *benchmarks[1:],
+            [benchmarks[0], gsm8k, *benchmarks[1:]],
             kept=tmp_path / "k",
             rejects=tmp_path / "r.jsonl",
             report=tmp_path / "r.json",

@@ -86,8 +86,9 @@ def test_bad_rows_are_counted_and_training_splits_left_out(tmp_path: Path) -> No
     assert unreadable == {"s": 2}
 
 
-def test_every_benchmark_needs_an_action(tmp_path: Path) -> None:
+def test_overlap_with_a_benchmark_without_an_action_is_removed(tmp_path: Path) -> None:
     folder = fetched(tmp_path / "s", "s", {"a.jsonl": ("mint", [{"prompt": QUESTION}], {"benchmark": "mint_math"})})
     index = BenchmarkIndex.from_sources(folder, ngram=13, code_ngram=24)
-    with pytest.raises(ValueError, match=r"has no \['mint_math'\]"):
-        Overlaps(index, {"mmlu": "remove"}, 0.5)
+    removed = Overlaps(index, {"mmlu": "report"}, 0.5).judge("a", QUESTION)
+    assert removed is not None and removed["benchmark"] == "mint_math"
+    assert Overlaps(index, {"mint_math": "report"}, 0.5).judge("a", QUESTION) is None

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.exact
 
 STAGES = read_yaml(DAG)
 TREE = read_yaml(PARAMS)
-OWN = own_blocks(STAGES)
+OWN = own_blocks(TREE, STAGES)
 # Each block with one that is merged from it and is a stage's.
 BLOCKS = {name: own for own, names in shared_blocks(STAGES).items() for name in names}
 BLOCKS |= {key: key for key in OWN if block(TREE, key)}

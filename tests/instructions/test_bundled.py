@@ -37,7 +37,7 @@ def params(stage: str, **changes: Any) -> Any:
     return import_module(f"lemur.instructions.{stage.split('.')[0]}").Params.model_validate({**values, **changes})
 
 
-def call(stage: str, *inputs: Path, out: dict[str, Path], **changes: Any) -> str:
+def call(stage: str, *inputs: Path | list[Path], out: dict[str, Path], **changes: Any) -> str:
     """Run a stage; return its standard error."""
     name = stage.split(".")[0]
     function: Callable[..., None] = getattr(import_module(f"lemur.instructions.{name}"), name)
@@ -59,7 +59,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
     stderr: dict[str, str] = {}
     normalised = outs("normalise", "conversations", "rejects", "report")
-    stderr["normalise"] = call("normalise", *(raw[name] for name in SOURCES), out=normalised, verify="drop")
+    stderr["normalise"] = call("normalise", [raw[name] for name in SOURCES], out=normalised, verify="drop")
     english = outs("english_filter", "kept", "rejects", "report")
     stderr["english_filter"] = call("english_filter", normalised["conversations"], out=english)
     vectors = outs("embed_instructions", "vectors", "report")
@@ -73,7 +73,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     mixed = outs("mix_instructions", "instructions", "rejects", "report")
     limits = {name: 8 if name == "openorca" else None for name in SOURCES}
     stderr["mix_instructions"] = call(
-        "mix_instructions", distinct["text"]["kept"], distinct["code"]["kept"], *benchmarks, out=mixed, sources=limits
+        "mix_instructions", distinct["text"]["kept"], distinct["code"]["kept"], benchmarks, out=mixed, sources=limits
     )
     stages = {"normalise": normalised, "english_filter": english}
     stages |= {f"semantic_dedup_{group}": out for group, out in distinct.items()} | {"mix_instructions": mixed}

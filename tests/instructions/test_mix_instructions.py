@@ -4,8 +4,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from lemur.core.blocks import current_blocks
 from lemur.core.records import read_json, read_jsonl, write_jsonl
 from lemur.instructions.mix_instructions import Params, mix_instructions
@@ -33,7 +31,7 @@ def run(tmp_path: Path, text: list[Any], code: list[Any], **changes: Any) -> tup
     ]
     out = {name: tmp_path / f"{name}.out" for name in ("instructions", "rejects", "report")}
     params = Params.model_validate({**BASE, **changes})
-    mix_instructions(params, tmp_path / "text.jsonl", tmp_path / "code.jsonl", *benchmarks, **out)
+    mix_instructions(params, tmp_path / "text.jsonl", tmp_path / "code.jsonl", benchmarks, **out)
     return list(read_jsonl(out["instructions"])), list(read_jsonl(out["rejects"])), read_json(out["report"])
 
 
@@ -94,6 +92,6 @@ def test_params_name_the_papers_benchmarks_and_their_rephrased_forms() -> None:
     assert names == single_turn | agents | {f"rephrased_{name}" for name in ("mmlu", "gsm8k", "humaneval")}
 
 
-def test_a_source_without_a_number_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"mix_instructions\.sources has no 'chatlogs'"):
-        run(tmp_path, [chat("q", "a", source="chatlogs")], [])
+def test_a_source_without_a_number_is_taken_whole(tmp_path: Path) -> None:
+    mixed, _, report = run(tmp_path, [chat(f"q{i}", "a", source="recipes") for i in range(3)], [])
+    assert len(mixed) == 3 and report["sources"]["recipes"] == {"in": 3, "out": 3, "dropped": {}}

@@ -29,7 +29,7 @@ BASE: dict[str, Any] = {
 def run(tmp_path: Path, files: dict[str, Any], **changes: Any) -> tuple[list[Any], list[Any], Any]:
     folders = [fetched(tmp_path / "raw" / name, name, files.get(name, {})) for name in SOURCES]
     out = {name: tmp_path / f"{name}.out" for name in ("conversations", "rejects", "report")}
-    normalise(Params.model_validate({**BASE, **changes}), *folders, **out)
+    normalise(Params.model_validate({**BASE, **changes}), folders, **out)
     return list(read_jsonl(out["conversations"])), list(read_jsonl(out["rejects"])), read_json(out["report"])
 
 

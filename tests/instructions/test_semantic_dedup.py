@@ -160,5 +160,5 @@ def test_the_same_pair_of_instructions_is_shown_once(tmp_path: Path) -> None:
 
 
 def test_sources_of_two_groups_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not all in one group"):
+    with pytest.raises(ValueError, match="are two groups"):
         run(tmp_path, [], np.ones((0, 1), np.float32), sources=["sharegpt", "evol_code_80k"])

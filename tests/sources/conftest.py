@@ -22,7 +22,15 @@ def source_folder(tmp_path: Path) -> SourceFolder:
     ) -> Path:
         folder = tmp_path / "sources" / "demo"
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = {"name": "demo", "title": "Demo", "homepage": "-", "schema": "plain_text", "places": places, **keys}
+        manifest = {
+            "name": "demo",
+            "title": "Demo",
+            "homepage": "-",
+            "kind": "corpus",
+            "schema": "plain_text",
+            "places": places,
+            **keys,
+        }
         with (folder / "manifest.yaml").open("w") as file:
             YAML(typ="safe", pure=True).dump(manifest, file)
         for name, data in (bundled or {}).items():

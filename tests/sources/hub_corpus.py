@@ -32,7 +32,7 @@ def main(step: str, source: Path, out: Path) -> None:
                 fetched(folder, {})
         values = {**read_yaml(PARAMS)["clean_corpus"], "max_bytes": dict.fromkeys(SOURCES)}
         target = {"documents": out / "documents", "rejects": out / "rejects.jsonl", "report": out / "report.json"}
-        clean_corpus(Params.model_validate(values), *folders, **target)
+        clean_corpus(Params.model_validate(values), folders, **target)
 
 
 if __name__ == "__main__":

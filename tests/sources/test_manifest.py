@@ -46,8 +46,7 @@ def test_every_language_has_packages_under_permissive_licences() -> None:
 
 
 def test_every_source_of_the_dag_has_a_manifest_and_an_offered_place() -> None:
-    matrix = read_yaml(ROOT / "dvc.yaml")["stages"]["fetch"]["matrix"]["source"]
-    assert sorted(matrix) == [path.name for path in SOURCES]
+    assert sorted(read_yaml(ROOT / "params.yaml")["fetch"]) == [path.name for path in SOURCES]
     for path in [ROOT / "params.yaml", *sorted((ROOT / "scales").glob("*.yaml"))]:
         for source, block in (read_yaml(path).get("fetch") or {}).items():
             if block["place"] != "none":

@@ -13,6 +13,7 @@ MANIFEST = """\
 name: demo
 title: Demo
 homepage: '-'
+kind: corpus
 schema: plain_text
 places:
   bundled:

@@ -46,7 +46,14 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 def manifest(folder: Path, *, stream: bool) -> Path:
     entry = {"path": "data/*.parquet", "meta": {"text_field": "content"}, "sha256": None}
     place: dict[str, Any] = {"repo": "o/n", "revision": None, "licence": "ODC-BY", "stream": stream, "files": [entry]}
-    head = {"name": "refinedweb", "title": "Web", "homepage": "-", "schema": "text_jsonl", "places": {"hub": place}}
+    head = {
+        "name": "refinedweb",
+        "title": "Web",
+        "homepage": "-",
+        "kind": "corpus",
+        "schema": "text_jsonl",
+        "places": {"hub": place},
+    }
     source = folder / "sources" / "refinedweb"
     source.mkdir(parents=True)
     with (source / "manifest.yaml").open("w") as file:

@@ -23,22 +23,34 @@ def shared_blocks(dag: dict[str, Any]) -> dict[str, list[str]]:
     return {own: shared for shared, own in declared if shared}
 
 
-def own_blocks(dag: dict[str, Any]) -> dict[str, str]:
+def own_blocks(tree: dict[str, Any], dag: dict[str, Any]) -> dict[str, str]:
     """`FOLDER.STAGE` of each stage, by the dotted key of its own block of params.yaml (`fetch.stack`)."""
     blocks = {}
     for entry in dag["stages"].values():
         own = declared_blocks(entry)[1]
-        for variable, value in variants(entry):
+        for variable, value in variants(entry, tree):
             blocks[own.replace(variable, value)] = stage_of(entry["cmd"])
     return blocks
 
 
-def variants(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """(matrix variable, value) for each value in an entry of dvc.yaml; a single dummy pair if it has no matrix."""
+def variants(entry: dict[str, Any], tree: dict[str, Any]) -> list[tuple[str, str]]:
+    """(matrix variable, value) for each value in an entry of dvc.yaml; a single dummy pair if it has no matrix.
+
+    A matrix of `${fetch}` has one value for each key in that block of params.yaml (`tree`).
+    """
     if "matrix" in entry:
         [(axis, values)] = entry["matrix"].items()
+        if isinstance(values, str):
+            values = _block(tree, values.removeprefix("${").removesuffix("}"))
         return [(f"${{item.{axis}}}", str(value)) for value in values]
     return [("${}", "")]
+
+
+def bindings(cmd: str) -> dict[str, str]:
+    """The NAME=PATH arguments of a stage's command."""
+    words = cmd.split()
+    pairs = (word.partition("=") for word in words[words.index("run") + 2 :])
+    return {name: path for name, equals, path in pairs if equals}
 
 
 def merged_blocks(tree: dict[str, Any], dag: dict[str, Any]) -> dict[str, Any]:

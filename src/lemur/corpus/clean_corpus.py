@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lemur.corpus.readers.raw import RawDocument
     from lemur.sources.fetched import BadRecord, Fetched, FetchedFile
 
+READS = "corpus"  # kind of sources
 PACKAGES = ("datatrove", "detect-secrets")
 OVER = "over_max_bytes"
 
@@ -37,13 +38,7 @@ class Params(Rules):
 
 def clean_corpus(
     params: Params,
-    stack: Path,
-    refinedweb: Path,
-    wikipedia: Path,
-    books: Path,
-    arxiv: Path,
-    stackexchange: Path,
-    dm_mathematics: Path,
+    sources: list[Path],
     *,
     documents: Path,
     rejects: Path,
@@ -60,7 +55,7 @@ def clean_corpus(
     redacted: dict[str, Counter[str]] = {}
     with documents_writer(documents) as write, jsonl_writer(rejects) as reject:
         counts = Counts("clean_corpus", reject)
-        items = reader.items(documents, [stack, refinedweb, wikipedia, books, arxiv, stackexchange, dm_mathematics])
+        items = reader.items(documents, sources)
         verdicts = map_in_order(judging.judge_batch, judging.batches(items), start=judging.load, arguments=(params,))
         for source, where, record, reason, detail, redactions in chain.from_iterable(verdicts):
             counts.entered(source)

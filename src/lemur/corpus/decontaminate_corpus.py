@@ -7,6 +7,8 @@ from lemur.core.counts import Counts
 from lemur.core.records import jsonl_writer
 from lemur.decontamination.index import OverlapParams, Overlaps
 
+READS = "benchmark"  # kind of sources
+
 log = logging.getLogger(__name__)
 
 
@@ -17,15 +19,7 @@ class Params(OverlapParams):
 def decontaminate_corpus(
     params: Params,
     documents: Path,
-    mmlu: Path,
-    gsm8k: Path,
-    humaneval: Path,
-    bbh: Path,
-    mbpp: Path,
-    spider: Path,
-    multipl_e: Path,
-    ds1000: Path,
-    agents: Path,
+    benchmarks: list[Path],
     *,
     kept: Path,
     rejects: Path,
@@ -35,7 +29,6 @@ def decontaminate_corpus(
 
     from lemur.corpus.documents import documents_writer, read_documents
 
-    benchmarks = (mmlu, gsm8k, humaneval, bbh, mbpp, spider, multipl_e, ds1000, agents)
     overlaps = Overlaps.with_sources(params, *benchmarks)
     with documents_writer(kept) as write, jsonl_writer(rejects) as reject:
         counts = Counts("decontaminate_corpus", reject)

@@ -32,6 +32,7 @@ from lemur.core.records import Record
 from lemur.decontamination.items import Item, View, read_items
 
 Action = Literal["remove", "report", "ignore"]
+REMOVE: Action = "remove"
 SHOWN = 50  # a report shows at most this many overlaps, and item names per benchmark
 SHORTEST_SHARE = 8 / 13  # from GPT-3's bounds for n: items of 8 to 13 words count as one n-gram
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
@@ -42,7 +43,7 @@ class OverlapParams(StageParams):
     """Parameters of a stage that compares its data with the benchmarks."""
 
     benchmarks: dict[str, Action] = Field(
-        description="what to do about overlap with each benchmark: remove, report or ignore"
+        description="what to do about overlap with each benchmark: remove (the default), report or ignore"
     )
     ngram: int = Field(ge=4, description="words in an n-gram of text")
     code_ngram: int = Field(ge=4, description="tokens in an n-gram of code")
@@ -136,12 +137,9 @@ class Overlaps:
     """Decide what happens to texts that overlap benchmark items, by each benchmark's action, and report it."""
 
     def __init__(self, index: BenchmarkIndex, actions: Mapping[str, Action], minimum_share: float) -> None:
-        """Raises `ValueError` if a benchmark of the index has no action."""
-        missing = sorted(index.summary().keys() - actions.keys())
-        if missing:
-            raise ValueError(f"params.yaml: `benchmarks` has no {missing}; say remove, report or ignore for each")
+        """`actions` by benchmark; overlaps with one that is not named are removed."""
         self._index = index
-        self._actions = actions
+        self._actions = {**dict.fromkeys(index.summary(), REMOVE), **actions}
         self._minimum_share = minimum_share
         self._pairs: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._items: defaultdict[str, set[str]] = defaultdict(set)

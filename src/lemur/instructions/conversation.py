@@ -15,10 +15,15 @@ GROUPS: dict[str, Group] = {
     "evol_codealpaca": "code",
     "verified_python": "code",
 }
-"""Group of each source. Semantic deduplication runs separately in each group, as in the paper (appendix A.2.1)."""
+"""The paper's sources and their groups. Semantic deduplication runs separately in each group (appendix A.2.1)."""
 
 VERIFIED = "verified_python"
 """The source whose answers are kept only if they pass their tests in the sandbox."""
+
+
+def group_of(source: str) -> Group:
+    """A source's group; one that the paper does not have is text."""
+    return GROUPS.get(source, "text")
 
 
 def conversation(source: str, messages: list[Record], *, licence: str, language: str | None) -> Record:
@@ -26,7 +31,7 @@ def conversation(source: str, messages: list[Record], *, licence: str, language:
     return {
         "id": content_id(source, messages),
         "source": source,
-        "group": GROUPS[source],
+        "group": group_of(source),
         "licence": licence,
         "language": language,
         "messages": messages,

@@ -45,7 +45,7 @@ def encode_instructions(params: Params, instructions: Path, tokenizer: Path, *, 
 
     add_chat_tokens(tokenizer, shards / "tokenizer")
     chat = ChatTokenizer(shards / "tokenizer")
-    sources = sorted(GROUPS)
+    sources = sorted({*GROUPS, *(record["source"] for record in read_jsonl(instructions))})
     packer = Packer(params.sequence_length, params.open_sequences, pack=params.pack)
     account = _Account(params, Counts("encode_instructions"))
     with (

@@ -11,27 +11,23 @@ from lemur.core.counts import Counts
 from lemur.core.records import jsonl_writer, read_at, scan
 from lemur.decontamination.index import OverlapParams, Overlaps
 
+READS = "benchmark"  # kind of sources
+
 log = logging.getLogger(__name__)
 
 
 class Params(OverlapParams):
     seed: int = Field(ge=0, description="seed of the sample and of its order")
-    sources: dict[str, int | None] = Field(description="maximum number of conversations per source; null for all")
+    sources: dict[str, int | None] = Field(
+        description="maximum number of conversations per source; null (the default) for all"
+    )
 
 
 def mix_instructions(
     params: Params,
     text: Path,
     code: Path,
-    mmlu: Path,
-    gsm8k: Path,
-    humaneval: Path,
-    bbh: Path,
-    mbpp: Path,
-    spider: Path,
-    multipl_e: Path,
-    ds1000: Path,
-    agents: Path,
+    benchmarks: list[Path],
     *,
     instructions: Path,
     rejects: Path,
@@ -41,7 +37,6 @@ def mix_instructions(
     input moves a sampled conversation. Sampling comes last, so that removed overlaps do not shrink the sample."""
     from tqdm import tqdm
 
-    benchmarks = (mmlu, gsm8k, humaneval, bbh, mbpp, spider, multipl_e, ds1000, agents)
     overlaps = Overlaps.with_sources(params, *benchmarks)
     chosen: defaultdict[str, list[tuple[bytes, Path, int]]] = defaultdict(list)
     with jsonl_writer(rejects) as reject, jsonl_writer(instructions) as write:
@@ -49,10 +44,6 @@ def mix_instructions(
         for path in (text, code):
             for offset, record in tqdm(scan(path), desc=f"mix_instructions {path.name}"):
                 source = record["source"]
-                if source not in params.sources:
-                    raise ValueError(
-                        f"params.yaml: mix_instructions.sources has no {source!r}; add it with a number or null"
-                    )
                 counts.entered(source)
                 detail = overlaps.judge(record["id"], "\n".join(turn["content"] for turn in record["messages"]))
                 if detail is not None:
@@ -64,7 +55,7 @@ def mix_instructions(
             files = {text: text_file, code: code_file}
             for source in sorted(chosen):
                 ranked = sorted(chosen[source])
-                taken = ranked[: params.sources[source]]
+                taken = ranked[: params.sources.get(source)]
                 selected += taken
                 for _, path, offset in ranked[len(taken) :]:
                     # Keep no record in the rejects: sampling is no verdict, and it drops 800,000 of OpenOrca.

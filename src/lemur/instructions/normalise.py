@@ -14,6 +14,7 @@ from lemur.core.params import StageParams
 from lemur.core.records import Record, jsonl_writer
 from lemur.instructions.conversation import VERIFIED
 
+READS = "instructions"  # kind of sources
 PACKAGES = ("beautifulsoup4", "markdownify")
 MALFORMED = ("not_json", "missing_field", "wrong_type", "not_utf8")
 VERIFY_BATCH = 64
@@ -40,13 +41,7 @@ class Params(StageParams):
 
 def normalise(
     params: Params,
-    oasst1: Path,
-    openorca: Path,
-    sharegpt: Path,
-    chatlogs: Path,
-    evol_code_80k: Path,
-    evol_codealpaca: Path,
-    verified_python: Path,
+    sources: list[Path],
     *,
     conversations: Path,
     rejects: Path,
@@ -57,19 +52,10 @@ def normalise(
     Raises `ValueError` if a source has more malformed records than allowed, and `lemur.sandbox.Unavailable` if programs
     must run and no sandbox works: a verdict that depends on the machine must not reach the artifact.
     """
-    folders = {
-        "oasst1": oasst1,
-        "openorca": openorca,
-        "sharegpt": sharegpt,
-        "chatlogs": chatlogs,
-        "evol_code_80k": evol_code_80k,
-        "evol_codealpaca": evol_codealpaca,
-        "verified_python": verified_python,
-    }
     with jsonl_writer(rejects) as reject, jsonl_writer(conversations) as write:
         run = _Run(params, Counts("normalise", reject))
-        for source, folder in folders.items():
-            for record in run.source(source, folder):
+        for folder in sources:
+            for record in run.source(folder.name, folder):
                 write(record)
     run.counts.write(
         report,

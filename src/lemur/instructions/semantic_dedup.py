@@ -11,7 +11,7 @@ from pydantic import Field
 from lemur.core.counts import Counts
 from lemur.core.params import StageParams
 from lemur.core.records import Record, jsonl_writer, read_at, scan
-from lemur.instructions.conversation import GROUPS, VERIFIED, characters, rounds, user_turns
+from lemur.instructions.conversation import VERIFIED, characters, group_of, rounds, user_turns
 
 SHOWN = 20  # the report shows at most this many pairs near the threshold
 
@@ -38,11 +38,11 @@ def semantic_dedup(
 
     from lemur.instructions.dedup.near_duplicates import StoredVectors, find_duplicates
 
-    groups = {GROUPS.get(source) for source in params.sources}
-    if len(groups) != 1 or None in groups:
-        raise ValueError(f"semantic_dedup: sources {params.sources} are not all in one group; the groups are {GROUPS}")
-    group = groups.pop()
-    entries = _Entries(conversations, str(group))
+    groups = {source: group_of(source) for source in params.sources}
+    if len(set(groups.values())) != 1:
+        raise ValueError(f"params.yaml: semantic_dedup.*.sources: {groups} are two groups; name sources of one group")
+    group = groups[params.sources[0]]
+    entries = _Entries(conversations, group)
     matrix = np.load(vectors, mmap_mode="r")
     if len(matrix) != entries.lines:
         raise ValueError(f"{vectors} has {len(matrix)} rows, {conversations} {entries.lines} lines; embed again")

@@ -22,7 +22,11 @@ def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
     for key, (head, digits) in MEASURES.items():
         columns += [Column(f"ours_{key}", head, digits), Column(f"paper_{key}", "paper", digits)]
     statistics = stages.get("encode_instructions", {}).get("table_1", {})
-    rows = [{"dataset": row.name, **_ours(row, statistics.get("sources")), **_paper(row)} for row in paper.table1.rows]
+    sources = statistics.get("sources")
+    rows = [{"dataset": row.name, **_ours(row.sources, sources), **_paper(row)} for row in paper.table1.rows]
+    others = sorted((sources or {}).keys() - {name for row in paper.table1.rows for name in row.sources})
+    unknown = {f"paper_{key}": Missing("not in the paper's mix") for key in MEASURES}
+    rows += [{"dataset": name, **_ours([name], sources), **unknown} for name in others]
     instances = [row["ours_instances"] for row in rows if isinstance(row["ours_instances"], int)]
     total = sum(instances) if instances else Missing("no instruction data")
     rows.append(
@@ -36,9 +40,9 @@ def table(paper: PaperTables, stages: dict[str, Record]) -> Table:
     ]
     if statistics:
         notes.append(
-            _totals(stages["encode_instructions"], [name for row in paper.table1.rows for name in row.sources])
+            _totals(stages["encode_instructions"], [name for row in paper.table1.rows for name in row.sources] + others)
         )
-    names = [*(row.name for row in paper.table1.rows), None]  # None: the row of totals
+    names = [*(row["dataset"] for row in rows[:-1]), None]  # None: the row of totals
     slips = [
         (names.index(slip.row), f"paper_{slip.column}", f"{slip.row or 'Total'}: {slip.sentence()}")
         for slip in paper.table1.slips
@@ -70,10 +74,10 @@ def _paper(row: InstructionRow) -> Record:
     return {f"paper_{key}": getattr(row, key) for key in MEASURES}
 
 
-def _ours(row: InstructionRow, sources: Record | None) -> Record:
+def _ours(names: list[str], sources: Record | None) -> Record:
     if sources is None:
         return {f"ours_{key}": Missing("no report of encode_instructions") for key in MEASURES}
-    entries = [sources[name] for name in row.sources if name in sources]
+    entries = [sources[name] for name in names if name in sources]
     instances, rounds = (sum(entry[key] for entry in entries) for key in ("instances", "rounds"))
     if not instances:
         return {f"ours_{key}": Missing("nothing of this source reached the mix") for key in MEASURES}

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML, YAMLError
 
 Origin = Literal["bundled", "mirror", "hub"]
 PlaceName = Literal["bundled", "mirror", "hub", "package"]
+Kind = Literal["instructions", "corpus", "benchmark", "model"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -81,6 +82,7 @@ class Manifest(Entry):
     name: str
     title: str
     homepage: str
+    kind: Kind = Field(description="which stages read it: those whose module says so in `READS`")
     schema_: str = Field(alias="schema")
     places: dict[PlaceName, Place] = Field(min_length=1)
 

@@ -107,13 +107,7 @@ def _judge(rules: Rules, detector: Detector, record: Record, line: bytes, counts
 
 
 def _rule(rules: Rules, record: Record) -> str:
-    source = record["source"]
-    if source not in rules.sources:
-        raise ValueError(
-            f"params.yaml: english_filter.sources has no {source!r}, the source of conversation {record['id']}; "
-            "add it with detect, label or none"
-        )
-    return rules.sources[source]
+    return rules.sources.get(record["source"], "detect")
 
 
 def _without_sentences(rules: Rules, record: Record) -> tuple[Record | None, int]:

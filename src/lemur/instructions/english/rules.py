@@ -9,7 +9,7 @@ from lemur.core.params import StageParams
 
 class Rules(StageParams):
     sources: dict[str, Literal["detect", "label", "none"]] = Field(
-        description="rule for each source: detect, label (the source's own language label decides) or none"
+        description="rule for each source: detect (the default), label (its own label decides) or none"
     )
     seed: int = Field(ge=0, description="langdetect's seed, the same for every text")
     undetermined: Literal["keep", "drop"] = Field(description="instructions for which langdetect has no verdict")

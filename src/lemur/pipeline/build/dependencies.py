@@ -12,11 +12,12 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from lemur.core.blocks import stage_of
-from lemur.core.files import DAG, ENVIRONMENT, PACKAGE, ROOT, flatten, read_yaml
+from lemur.core.blocks import bindings, stage_of, variants
+from lemur.core.files import DAG, ENVIRONMENT, PACKAGE, PARAMS, ROOT, flatten, read_yaml
 from lemur.core.numerics import NUMERICS
 from lemur.core.versions import extras, installed, locked
 from lemur.pipeline.build.validation import stage_module
+from lemur.sources import manifest
 
 # Libraries whose version cannot reach an artifact: they draw progress bars, check parameters, carry answers, repeat
 # requests, and spell names.
@@ -35,6 +36,8 @@ HARMLESS = {
 }
 # What a library's own bits come from.
 BEHIND = {"jax": ["jaxlib"], "matplotlib": ["numpy"], "sentence-transformers": ["transformers"]}
+# Where manifests lie, and where `fetch` puts what they name.
+MANIFESTS, FETCHED = Path("data/sources"), Path("data/raw")
 # A file or folder that a module reads from beside itself, as it names it: "chat_template.jinja", "filters".
 DATA_FILE = re.compile(r"\w+(\.\w+)?")
 
@@ -123,8 +126,42 @@ def _imports(path: Path) -> tuple[frozenset[tuple[str, ...]], frozenset[str], fr
     return frozenset(own), frozenset(others), frozenset(files)
 
 
+def outputs(dag: dict[str, Any], tree: dict[str, Any]) -> list[str]:
+    """Every output of a parsed dvc.yaml, in its order; `tree` is params.yaml."""
+    return [
+        path.replace(variable, value)
+        for entry in dag["stages"].values()
+        for variable, value in variants(entry, tree)
+        for path in _outputs(entry)
+    ]
+
+
+def _outputs(entry: dict[str, Any]) -> list[str]:
+    entries = [item for kind in ("outs", "metrics", "plots") for item in entry.get(kind, [])]
+    return [path for item in entries for path in (item if isinstance(item, dict) else [item])]
+
+
+def data(entry: dict[str, Any], every_output: list[str]) -> list[str]:
+    """The deps of a stage that are no code: those written by hand, and the outputs in folders that its command names.
+
+    Of a folder of fetched sources these are the sources of one kind, the `READS` of the stage's module.
+    """
+    kind = getattr(stage_module(stage_of(entry["cmd"])), "READS", None)
+    paths = bindings(entry["cmd"]).values()
+    folders = tuple(path for path in paths if any(path != out and out.startswith(path) for out in every_output))
+    by_hand = [dep for dep in entry["deps"] if not dep.startswith(("src/", *folders))]
+    inside = [path for folder in folders for path in every_output if path.startswith(folder)]
+    return by_hand + [path for path in inside if path not in _outputs(entry) and _of_kind(path, kind)]
+
+
+def _of_kind(path: str, kind: str | None) -> bool:
+    source = Path(path)
+    return source.parent != FETCHED or manifest.read(ROOT / MANIFESTS / source.name).kind == kind
+
+
 def write(check: bool = False) -> list[str]:
-    """Write code deps and environment keys of every stage into dvc.yaml, and the versions into environment.yaml.
+    """Write what every stage reads through folders, its code deps and environment keys into dvc.yaml, and the versions
+    into environment.yaml.
 
     With `check`, writes nothing. Returns what differed, one line each: `STAGE: + ENTRY` is new, `STAGE: - ENTRY` gone.
     """
@@ -132,12 +169,13 @@ def write(check: bool = False) -> list[str]:
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
     dag = yaml.load(DAG.read_text())
+    every_output = outputs(dag, read_yaml(PARAMS))
     used: set[str] = set()
     for stage in dag["stages"].values():
         dotted = stage_of(stage["cmd"])
         names = packages(dotted)
         used.update(names)
-        stage["deps"] = _flow([dep for dep in stage["deps"] if not dep.startswith("src/")] + modules(dotted))
+        stage["deps"] = _flow(data(stage, every_output) + modules(dotted))
         keys = [f"packages.{name}" for name in names] + ([NUMERICS] if "jax" in names else [])
         stage["params"] = [entry for entry in stage["params"] if "environment.yaml" not in entry]
         if keys:

@@ -60,12 +60,17 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
         logging.warning("Warning: %s, so this stage may give other bytes than elsewhere", outside)
     check_packages(declared_packages(dotted))
     inputs, outputs = bind(module, name, bindings)
-    for argument, path in inputs.items():
+    listed = {argument: deps_inside(dotted, path) for argument, path in inputs.items() if takes_list(module, argument)}
+    read = [(argument, path) for argument, folder in inputs.items() for path in listed.get(argument, [folder])]
+    for argument, path in read:
         if not path.exists():
             raise SystemExit(f"{name}: input {argument}={path} is missing; `dvc repro {name}` builds what it needs")
     if stage:
-        integrity.check_inputs(name, inputs.values(), outputs.values())
-    inputs = {argument: declared_view(dotted, argument, path) for argument, path in inputs.items()}
+        integrity.check_inputs(name, [path for _, path in read], outputs.values())
+    views = [
+        listed[argument] if argument in listed else declared_view(dotted, argument, path)
+        for argument, path in inputs.items()
+    ]
     index = launch.join() if distributed else 0
     if index:
         logging.getLogger().setLevel(logging.ERROR)
@@ -75,7 +80,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     for path in partial.values():
         remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-    getattr(module, name)(params, *inputs.values(), **partial)
+    getattr(module, name)(params, *views, **partial)
     if distributed:
         launch.wait_for_all(name)
     if index:
@@ -113,6 +118,17 @@ def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, 
     return inputs, outputs
 
 
+def takes_list(module: ModuleType, argument: str) -> bool:
+    """Whether the stage's function takes the deps in the folder of this argument one by one."""
+    name = module.__name__.rpartition(".")[2]
+    return inspect.signature(getattr(module, name)).parameters[argument].annotation == list[Path]
+
+
+def deps_inside(dotted: str, folder: Path) -> list[Path]:
+    """The deps of a stage that lie in a folder, in dvc.yaml's order."""
+    return [path for path in map(Path, declared(dotted)["deps"]) if folder in path.parents]
+
+
 def declared_view(dotted: str, argument: str, path: Path) -> Path:
     """An input as the stage may see it: itself if it is a dep, else a folder of links to the deps that lie in it.
 
@@ -124,9 +140,8 @@ def declared_view(dotted: str, argument: str, path: Path) -> Path:
         view.parent.mkdir(parents=True, exist_ok=True)
         view.write_text(json.dumps(current_blocks()))
         return view
-    deps = [Path(dep) for dep in declared(dotted)["deps"]]
-    inside = [dep for dep in deps if path in dep.parents]
-    if path in deps or not inside:
+    inside = deps_inside(dotted, path)
+    if not inside or path in map(Path, declared(dotted)["deps"]):
         return path
     view = Path(".lemur/views") / dotted / argument
     remove(view)

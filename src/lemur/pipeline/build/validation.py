@@ -1,5 +1,6 @@
 """Checks params.yaml and environment.yaml at the edge: by the Snakefile as a whole, by each stage its own block."""
 
+from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -84,12 +85,13 @@ def validate_all(dag: dict[str, Any]) -> int:
     Returns how many blocks there are. Raises `SystemExit` that lists every problem.
     """
     tree = read_yaml(PARAMS) or {}
-    stages = own_blocks(dag)
+    stages = own_blocks(tree, dag)
     known = {*stages, *(name for names in shared_blocks(dag).values() for name in names)}
     problems = []
     for key, dotted in sorted(stages.items()):
         try:
-            stage_params(stage_module(dotted), key, tree, dag)
+            params = stage_params(stage_module(dotted), key, tree, dag)
+            problems += _unknown_sources(key, params, tree.get("fetch", {}))
         except SystemExit as error:
             problems += str(error).split("\n")
     problems += [
@@ -99,6 +101,15 @@ def validate_all(dag: dict[str, Any]) -> int:
     if problems:
         raise SystemExit("\n".join(dict.fromkeys(problems)))  # a shared value is wrong once, not for every stage
     return len(known)
+
+
+def _unknown_sources(key: str, params: StageParams, fetched: Collection[str]) -> list[str]:
+    """A misspelt source would be left out without a word."""
+    return [
+        f"params.yaml: {key}.sources: found {name!r}; the sources in `fetch` are allowed: {', '.join(fetched)}"
+        for name in getattr(params, "sources", ())
+        if name not in fetched
+    ]
 
 
 def _unread(tree: dict[str, Any], known: set[str], prefix: str = "") -> list[str]:
