@@ -17,7 +17,11 @@ def stages() -> list[str]:
     """Names as DVC gives them: `clean_corpus`, `fetch@oasst1`."""
     from lemur.core.blocks import variants
 
-    return [f"{name}@{value}" if value else name for name, entry in _entries().items() for _, value in variants(entry)]
+    return [
+        f"{name}@{value}" if value else name
+        for name, entry in _entries().items()
+        for _, value in variants(entry, _params())
+    ]
 
 
 def stages_or_data() -> list[str]:
@@ -34,7 +38,7 @@ def stage_modules() -> list[str]:
 def blocks() -> list[str]:
     from lemur.core.blocks import own_blocks
 
-    return sorted(own_blocks({"stages": _entries()}))
+    return sorted(own_blocks(_params(), {"stages": _entries()}))
 
 
 def sources() -> list[str]:
@@ -51,16 +55,9 @@ def places(ctx: typer.Context) -> list[str]:
 
 
 def outputs() -> list[str]:
-    from lemur.core.blocks import variants
+    from lemur.core.blocks import outputs
 
-    return [
-        path.replace(variable, value)
-        for entry in _entries().values()
-        for variable, value in variants(entry)
-        for kind in ("outs", "metrics", "plots")
-        for out in entry.get(kind, [])
-        for path in (out if isinstance(out, dict) else [out])
-    ]
+    return outputs(_params(), {"stages": _entries()})
 
 
 def trainings() -> list[str]:
@@ -77,6 +74,12 @@ def _entries() -> dict[str, Any]:
     from lemur.core.files import DAG
 
     return dict(_read(DAG).get("stages", {}))
+
+
+def _params() -> dict[str, Any]:
+    from lemur.core.files import PARAMS
+
+    return _read(PARAMS)
 
 
 def _read(path: Any) -> dict[str, Any]:

@@ -46,6 +46,22 @@ def variants(entry: dict[str, Any], tree: dict[str, Any]) -> list[tuple[str, str
     return [("${}", "")]
 
 
+def outputs(tree: dict[str, Any], dag: dict[str, Any]) -> list[str]:
+    """Every output of the stages in a parsed dvc.yaml, in its order; `tree` is params.yaml."""
+    return [
+        path.replace(variable, value)
+        for entry in dag["stages"].values()
+        for variable, value in variants(entry, tree)
+        for path in entry_outputs(entry)
+    ]
+
+
+def entry_outputs(entry: dict[str, Any]) -> list[str]:
+    """The outputs of an entry of dvc.yaml, matrix variables unresolved."""
+    items = [item for kind in ("outs", "metrics", "plots") for item in entry.get(kind, [])]
+    return [path for item in items for path in (item if isinstance(item, dict) else [item])]
+
+
 def bindings(cmd: str) -> dict[str, str]:
     """The NAME=PATH arguments of a stage's command."""
     words = cmd.split()

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from lemur.core.blocks import bindings, stage_of, variants
+from lemur.core.blocks import bindings, entry_outputs, outputs, stage_of
 from lemur.core.files import DAG, ENVIRONMENT, PACKAGE, PARAMS, ROOT, flatten, read_yaml
 from lemur.core.numerics import NUMERICS
 from lemur.core.versions import extras, installed, locked
@@ -126,21 +126,6 @@ def _imports(path: Path) -> tuple[frozenset[tuple[str, ...]], frozenset[str], fr
     return frozenset(own), frozenset(others), frozenset(files)
 
 
-def outputs(dag: dict[str, Any], tree: dict[str, Any]) -> list[str]:
-    """Every output of a parsed dvc.yaml, in its order; `tree` is params.yaml."""
-    return [
-        path.replace(variable, value)
-        for entry in dag["stages"].values()
-        for variable, value in variants(entry, tree)
-        for path in _outputs(entry)
-    ]
-
-
-def _outputs(entry: dict[str, Any]) -> list[str]:
-    entries = [item for kind in ("outs", "metrics", "plots") for item in entry.get(kind, [])]
-    return [path for item in entries for path in (item if isinstance(item, dict) else [item])]
-
-
 def data(entry: dict[str, Any], every_output: list[str]) -> list[str]:
     """The deps of a stage that are no code: those written by hand, and the outputs in folders that its command names.
 
@@ -151,7 +136,7 @@ def data(entry: dict[str, Any], every_output: list[str]) -> list[str]:
     folders = tuple(path for path in paths if any(path != out and out.startswith(path) for out in every_output))
     by_hand = [dep for dep in entry["deps"] if not dep.startswith(("src/", *folders))]
     inside = [path for folder in folders for path in every_output if path.startswith(folder)]
-    return by_hand + [path for path in inside if path not in _outputs(entry) and _of_kind(path, kind)]
+    return by_hand + [path for path in inside if path not in entry_outputs(entry) and _of_kind(path, kind)]
 
 
 def _of_kind(path: str, kind: str | None) -> bool:
@@ -169,7 +154,7 @@ def write(check: bool = False) -> list[str]:
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
     dag = yaml.load(DAG.read_text())
-    every_output = outputs(dag, read_yaml(PARAMS))
+    every_output = outputs(read_yaml(PARAMS), dag)
     used: set[str] = set()
     for stage in dag["stages"].values():
         dotted = stage_of(stage["cmd"])
