@@ -102,7 +102,7 @@ def test_dvc_lock_cut_anywhere_is_read_again(tmp_path: Path) -> None:
             subprocess.run(["git", "commit", "-qm", "."], cwd=folder, env={**os.environ, **identity()}, check=True)
         for size in [0, 1, 20, text.index("    outs:"), *(moments.randrange(len(text)) for _ in range(8))]:
             (folder / "dvc.lock").write_text(text[:size])
-            locks.mend_record(folder)
+            locks.repair_dvc_lock(folder)
             left = read_yaml(folder / "dvc.lock")["stages"] if (folder / "dvc.lock").exists() else {}
             # Cut at the end of a line, it may be well-formed; DVC then finds its last stage changed.
             assert all(left[name] == whole[name] for name in list(left)[:-1])

@@ -35,7 +35,7 @@ def test_ctrl_c_stops_at_once_and_says_so(project: Project) -> None:
         "4 stages: 1 ran, 2 stopped, 1 not started.",
         "Stopped: fork@left (logs/fork_left.log), fork@right (logs/fork_right.log)",
         "Not started: last",
-        "What has ended is kept: the same command goes on from here.",
+        "Finished stages are kept: run the same command to continue.",
     ]
     until(lambda: not running_in(project.root), seconds=20)
     project.set("time.sleep(600)", "time.sleep(0)", "src/lemur/toy/fork.py")
@@ -94,8 +94,8 @@ def test_failed_stage_says_what_to_do_and_its_last_outputs_come_back(project: Pr
     assert "Error in rule fork_left" in said
     assert "log: logs/fork_left.log" in said
     assert "ValueError: value is below zero" in said
-    assert "Repeat it alone: dvc repro --single-item fork@left" in said
-    assert "Its last good outputs: dvc checkout fork@left" in said
+    assert "Repeat only this stage: dvc repro --single-item fork@left" in said
+    assert "Restore its last good outputs: dvc checkout fork@left" in said
     assert "4 stages: 2 unchanged, 1 failed, 1 not started.\nFailed: fork@left (logs/fork_left.log)\n" in said
     assert not (project.root / "data/fork_left").exists()
     project.run("dvc", "checkout", "fork@left")

@@ -63,7 +63,7 @@ def test_dvc_repro_beside_snakemake_stops_and_names_it(project: Project) -> None
     other = Build(project, "dvc", "repro")
     said = other.finish()
     assert other.process.returncode
-    assert "is busy, it is being blocked by" in said or "Another build runs in this checkout: PID" in said
+    assert "is busy, it is being blocked by" in said or "Another build is running in this checkout: PID" in said
     one.finish()
     assert one.process.returncode == 0, one.said()
     built_once(project)
@@ -76,7 +76,7 @@ def test_stage_of_dvc_repro_beside_snakemake_stops_before_it_starts(project: Pro
     one = Build(project, "snakemake", "--cores", "2", "data/first.txt")
     until(lambda: starts_first(project))
     said = project.run("dvc", "repro", "--single-item", "last", "--force", ok=False)
-    assert f"Another build runs in this checkout: PID {one.process.pid}, " in said
+    assert f"Another build is running in this checkout: PID {one.process.pid}, " in said
     one.finish()
     assert one.process.returncode == 0, one.said()
 
@@ -92,5 +92,7 @@ def test_snakemake_beside_dvc_repro_waits(project: Project) -> None:
     other.finish()
     # Between two stages of `dvc repro`, Snakemake may take over; `dvc repro` then says so and stops.
     assert other.process.returncode == 0, other.said()
-    assert one.process.returncode == 0 or "Another build runs" in one.said() or "is busy" in one.said(), one.said()
+    assert one.process.returncode == 0 or "Another build is running" in one.said() or "is busy" in one.said(), (
+        one.said()
+    )
     built_once(project)

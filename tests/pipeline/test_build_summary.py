@@ -27,7 +27,7 @@ def test_what_ran_came_from_the_cache_and_was_unchanged(project: Project) -> Non
     equal = "All 4 artifacts have the bytes that the committed dvc.lock records."
     assert ending(project.run(*BUILD)) == ["Nothing to do: all 4 stages are up to date.", equal]
     assert ending(project.run(*BUILD, "data/first.txt")) == [
-        "Nothing to do: what was asked for is up to date (1 of 4 stages).",
+        "Nothing to do: the requested targets are up to date (1 of 4 stages).",
         "The artifact has the bytes that the committed dvc.lock records.",
     ]
     # A stage in between is made otherwise, and the first one's output is lost, but the cache has it.
@@ -35,9 +35,9 @@ def test_what_ran_came_from_the_cache_and_was_unchanged(project: Project) -> Non
     (project.root / "data/first.txt").unlink()
     differs = [
         "1 of 4 artifacts differs from the committed dvc.lock.",
-        "The first, in graph order, is data/fork_left/ of stage fork@left, made otherwise: "
+        "The first, in graph order, is data/fork_left/ of stage fork@left, built from other inputs: "
         "parameter params.yaml.fork.left.value: 2 -> 7.",
-        build_summary.EXPLAINED,
+        build_summary.DETAILS,
     ]
     assert ending(project.run(*BUILD)) == ["4 stages: 2 ran, 1 from the cache, 1 unchanged.", *differs]
     kept = (project.root / build_summary.LAST_VERDICT).stat().st_mtime_ns
@@ -55,7 +55,7 @@ def test_what_failed_and_what_was_not_started(project: Project) -> None:
         "4 stages: 1 ran, 1 unchanged, 1 failed, 1 not started.",
         "Failed: fork@left (logs/fork_left.log)",
         "Not started: last",
-        "What has ended is kept: the same command goes on from here.",
+        "Finished stages are kept: run the same command to continue.",
     ]
 
 
@@ -69,7 +69,7 @@ def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) ->
     assert lines[:3] == [
         "4 stages: 1 ran, 3 unchanged.",
         "1 of 4 artifacts differs from the committed dvc.lock.",
-        "The first with other bytes out of the same inputs is data/last/ of stage last.",
+        "The first with different bytes from the same inputs is data/last/ of stage last.",
     ]
     assert lines[3].startswith("Only weights or what is made from them differ. The likely reason: the processor (")
     assert "Warning" not in (built.root / "logs/last.log").read_text()
@@ -90,7 +90,9 @@ def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) ->
 def test_without_git(tmp_path: Path) -> None:
     stage = Stage("first", "", (), ("data/first.txt",), 1, 1)
     (tmp_path / "dvc.lock").write_text("stages: {}\n")
-    assert build_summary.compared([stage], tmp_path) == ["Git has no committed dvc.lock to compare the artifacts with."]
+    assert build_summary.comparison([stage], tmp_path) == [
+        "Git has no committed dvc.lock to compare the artifacts with."
+    ]
 
 
 @pytest.mark.parametrize("option", ["--list", "--dag", "--summary", "--dry-run", "--quiet=all", "--touch"])

@@ -17,7 +17,7 @@ from lemur.core.scales import names
 from lemur.pipeline.build import dependencies, locks
 from lemur.pipeline.build.dag import Dag
 from lemur.pipeline.build.dependencies import write
-from lemur.pipeline.build.dvc_job import one_entry
+from lemur.pipeline.build.dvc_job import modify_entries
 from lemur.pipeline.build.run import bind
 from lemur.pipeline.build.validation import check_environment, stage_module, validate, validate_all
 
@@ -80,7 +80,7 @@ def test_jobs_write_the_same_dvc_lock_as_dvc_does(tmp_path: Path, others: int, t
         entry = {**stages[name], "cmd": "a command that is so long that it has to be folded " * 3}
         kept = {other: stages[other] for other in names[:others] if other != name or there}
         written = []
-        for modify in (modify_yaml, one_entry):
+        for modify in (modify_yaml, modify_entries):
             path = tmp_path / "dvc.lock"
             path.write_text(dumps_yaml({"schema": "2.0", "stages": kept})) if kept else path.unlink(missing_ok=True)
             with modify(str(path)) as data:
@@ -237,10 +237,10 @@ def test_a_stage_without_a_module_is_named() -> None:
 
 def test_a_busy_lock_names_the_build_and_not_dvcs_advice(tmp_path: Path) -> None:
     error = LockError("'a' is busy, it is being blocked by:\n  (PID 1): dvc\n\nIf there are no processes with such")
-    assert locks._held(error, tmp_path) == "'a' is busy, it is being blocked by:\n  (PID 1): dvc"
-    (tmp_path / locks.BUILD).parent.mkdir()
-    (tmp_path / locks.BUILD).write_text(f"PID {os.getppid()}, snakemake")
-    assert locks._held(error, tmp_path).endswith(f"\nThe build: PID {os.getppid()}, snakemake")
+    assert locks._describe_holder(error, tmp_path) == "'a' is busy, it is being blocked by:\n  (PID 1): dvc"
+    (tmp_path / locks.BUILD_LOCK).parent.mkdir()
+    (tmp_path / locks.BUILD_LOCK).write_text(f"PID {os.getppid()}, snakemake")
+    assert locks._describe_holder(error, tmp_path).endswith(f"\nThe build: PID {os.getppid()}, snakemake")
 
 
 def test_a_scale_that_is_not_known_or_sets_what_is_no_parameter(

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from lemur.core.records import write_json, write_jsonl
 from lemur.pipeline.artifacts.differences import difference
-from lemur.pipeline.artifacts.values import MISSING, changes, differing, pair
+from lemur.pipeline.artifacts.values import MISSING, changes, leaf_differences, pair
 from lemur.tokens.shards import ShardWriter, token_fields
 
 Write = Callable[[Path], None]
@@ -41,7 +41,7 @@ def test_tensor(tmp_path: Path) -> None:
     assert "b.weight [2, 3] float32 -> [3, 2] float32" in said
     one = {"a.weight": tensors["a.weight"]}
     said = differ(tmp_path, "m.safetensors", lambda p: save_file(tensors, p), lambda p: save_file(one, p))
-    assert said.startswith("tensor b.weight is in one of them only")
+    assert said.startswith("tensor b.weight is only in one of them")
 
 
 def test_sign_of_zero_is_a_difference_and_nan_is_none(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_record(tmp_path: Path) -> None:
     assert said.endswith('word 3!"'), "a long value is shown around its difference"
     assert len(said) < 200
     said = differ(tmp_path, "x.jsonl", lambda p: write_jsonl(p, records), lambda p: write_jsonl(p, records[:3]))
-    assert said == "record 4 is in one of them only: 5 -> 3 records"
+    assert said == "record 4 is only in one of them: 5 -> 3 records"
 
 
 def test_key(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_key(tmp_path: Path) -> None:
     )
     assert said == "2 values differ, the first is a.b[1]: 2 -> 3"
     said = differ(tmp_path, "r.json", lambda p: p.write_text('{"a":1}'), lambda p: p.write_text('{"a": 1}'))
-    assert said.startswith("the same values, written otherwise: byte 5: 0x31 -> 0x20")
+    assert said.startswith("the same values, encoded differently: byte 5: 0x31 -> 0x20")
 
 
 def test_row_and_column(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_row_and_column(tmp_path: Path) -> None:
     )
     assert said == 'row 2 (step 2), column loss: "2.25" -> "2.26"'
     said = differ(tmp_path, "c.csv", lambda p: p.write_text(curve), lambda p: p.write_text(curve + "3,2.0\n"))
-    assert said == "row 3 is in one of them only"
+    assert said == "row 3 is only in one of them"
 
 
 def test_parquet_row(tmp_path: Path) -> None:
@@ -149,8 +149,8 @@ TREES = st.recursive(
 @given(TREES, TREES)
 def test_trees_differ_just_where_their_json_does(old: object, new: object) -> None:
     same = json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
-    assert (not list(differing(old, new))) == same
-    assert len(list(changes(old, new))) == len(list(differing(new, old)))
+    assert (not list(leaf_differences(old, new))) == same
+    assert len(list(changes(old, new))) == len(list(leaf_differences(new, old)))
 
 
 @given(st.text(), st.text())

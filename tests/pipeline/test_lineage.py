@@ -34,15 +34,15 @@ def test_lineage_of_a_file_and_what_changed_since(built: Project) -> None:
     found = lineage("data/fork_left/text", built.root)
     said = "\n".join(lines(found))
     assert said.startswith("data/fork_left/text: 7d909037 is on disk, dvc.lock records bb21ec83 ")
-    assert "since changed: params.yaml: fork.left.value: 2 -> 3" in said
-    assert f"written anew since ({found['stages']['first']['outs'][0]['md5'][:8]}): this is the newer one's" in said
+    assert "changed since: params.yaml: fork.left.value: 2 -> 3" in said
+    assert f"rewritten since ({found['stages']['first']['outs'][0]['md5'][:8]}): this is the newer one's" in said
     assert found["stages"]["fork@left"]["deps"][0]["md5"] != found["stages"]["first"]["outs"][0]["md5"]
 
     for path, message in {
         "data/fork_left/txt": "records no such file in data/fork_left/; there are text",
         "data": "is a folder of several artifacts; there are data/first.txt, data/fork_left, ",
         "in.txt": "is a file of the repository",
-        "data/frst.txt": "is not an artifact of dvc.lock; there are data/first.txt",
+        "data/frst.txt": "is not an artifact in dvc.lock; there are data/first.txt",
     }.items():
         with pytest.raises(SystemExit, match=message):
             lineage(path, built.root)

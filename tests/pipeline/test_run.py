@@ -56,9 +56,9 @@ def test_a_dvc_lock_that_cannot_be_read_is_read_again_and_then_named(
     monkeypatch.setattr("time.sleep", waited.append)
     for text in ("", "stages:\n", lock[:40], lock[:-50], f"<<<<<<< HEAD\n{lock}", "x: y\n"):
         Path("dvc.lock").write_text(text)
-        with pytest.raises(SystemExit, match=r"^last: dvc\.lock cannot be read.*`git checkout dvc\.lock` brings back"):
+        with pytest.raises(SystemExit, match=r"^last: dvc\.lock cannot be read.*`git checkout dvc\.lock` restores"):
             integrity.check_inputs("last", [Path("data.txt")], [])
-    assert len(waited) == 6 * (integrity.TRIES - 1)
+    assert len(waited) == 6 * (integrity.ATTEMPTS - 1)
     monkeypatch.setattr("time.sleep", lambda _: Path("dvc.lock").write_text(lock))  # it is whole at the second try
     integrity.check_inputs("last", [Path("data.txt")], [])
     Path("dvc.lock").write_text("")

@@ -47,17 +47,17 @@ def test_equal() -> None:
 def test_only_weights_and_what_follows_differ() -> None:
     assert said(changed(train={"model/": "33.dir", "curve.csv": "44"}, score={"score": "55"})) == [
         "3 of 4 artifacts differ from the committed dvc.lock.",
-        "The first with other bytes out of the same inputs is model/ of stage train.",
+        "The first with different bytes from the same inputs is model/ of stage train.",
         "Only weights or what is made from them differ. The likely reason: the processor (Toy 9) or the numerics "
-        'profile; docs/reproducibility.md, "Not promised", has others.',
+        'profile; docs/reproducibility.md, "Not promised", lists others.',
     ]
 
 
 def test_data_that_differs_by_itself_is_a_bug() -> None:
     count, first, reason = said(changed(clean={"data": "22"}, train={"model/": "33.dir"}))
     assert count.startswith("2 of 4 ")
-    assert first == "The first with other bytes out of the same inputs is data of stage clean."
-    assert reason == "No processor or numerics profile decides its bytes: that is a bug to report."
+    assert first == "The first with different bytes from the same inputs is data of stage clean."
+    assert reason == "Its bytes do not depend on the processor or the numerics profile: please report this bug."
 
 
 def test_weights_that_differ_by_themselves_beside_data_made_otherwise() -> None:
@@ -75,7 +75,7 @@ def test_what_was_made_otherwise_is_no_matter_of_the_processor() -> None:
     built["train"]["deps"].append({"path": "more", "md5": "7"})
     assert said(built) == [
         "1 of 4 artifacts differs from the committed dvc.lock.",
-        "The first, in graph order, is model/ of stage train, made otherwise: "
+        "The first, in graph order, is model/ of stage train, built from other inputs: "
         'command: "train" -> "train --fast" (and 1 more).',
     ]
 
@@ -84,7 +84,7 @@ def test_other_numerics_are_the_reason() -> None:
     built = changed(train={"model/": "33.dir"})
     built["train"]["params"]["environment.yaml"]["numerics"]["threads"] = 2
     _, first, reason = said(built)
-    assert first.endswith("made otherwise: parameter environment.yaml.numerics.threads: 1 -> 2.")
+    assert first.endswith("built from other inputs: parameter environment.yaml.numerics.threads: 1 -> 2.")
     assert "The likely reason: its numerics are not those of dvc.lock (threads: 1 -> 2)" in reason
 
 

@@ -7,7 +7,7 @@ import pytest
 from lemur.core.files import ROOT
 from lemur.pipeline.artifacts.integrity import file_md5
 from lemur.pipeline.build.dag import Dag
-from lemur.pipeline.inspect.why import find, why
+from lemur.pipeline.inspect.why import find_stages, why
 
 from .conftest import Project
 
@@ -37,7 +37,7 @@ def test_parameters_and_what_then_happens(built: Project) -> None:
     assert "last changed:\n  parameter  environment.yaml: numerics.threads: 1 -> 2\n  will run" in text
     assert "What follows: fork@left, fork@right\n  will run only if an input comes out different" in text
     assert said("fork_left").startswith(
-        "fork@left has not changed itself; it follows from first\n  through    data/first.txt\n  will run only if"
+        "fork@left itself has not changed; it follows first\n  through    data/first.txt\n  will run only if"
     )
     built.run("dvc", "repro", "-q")
     built.set("first: {value: 9}", "first: {value: 1}")
@@ -80,7 +80,7 @@ def test_outputs(built: Project) -> None:
     text = said()
     assert "first changed:\n  output     data/first.txt is missing (" in text
     assert "fork@left changed:\n  output     data/fork_left/ was altered after it was built: " in text
-    assert " (text)\n  will not run: its outputs come back from the cache" in text
+    assert " (text)\n  will not run: its outputs will be restored from the cache" in text
     assert "last changed:\n  input      data/fork_left/ " in text
     assert "(written by fork@left)\n  will not run: its inputs come out as recorded" in text
     assert "Running stage" not in built.run("dvc", "repro")
@@ -88,7 +88,7 @@ def test_outputs(built: Project) -> None:
     md5 = file_md5(output)
     output.unlink()
     (built.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
-    assert "output     data/fork_left/ is here without text, and the cache has not all of it (" in said()
+    assert "output     data/fork_left/ lacks text, which the cache lacks too (" in said()
     built.run("rm", "-r", "data", ".dvc/cache")
     text = said()
     assert "first, fork@left, fork@right, last changed:\n  its outputs are neither here nor in the cache" in text
@@ -98,8 +98,8 @@ def test_outputs(built: Project) -> None:
 def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     dag = Dag()
-    assert find(dag, "mmlu_base") == find(dag, "reports/eval/base/mmlu.json") == ["mmlu@base"]
-    assert find(dag, "models/base/") == find(dag, "./models/base/config.json") == ["base_model"]
-    assert set(find(dag, "mmlu")) == {"mmlu@base", "mmlu@lemur", "mmlu@lemur_chat"}
-    with pytest.raises(SystemExit, match=r"no stage 'tokeniser'; close to it: .*tokenizer"):
-        find(dag, "tokeniser")
+    assert find_stages(dag, "mmlu_base") == find_stages(dag, "reports/eval/base/mmlu.json") == ["mmlu@base"]
+    assert find_stages(dag, "models/base/") == find_stages(dag, "./models/base/config.json") == ["base_model"]
+    assert set(find_stages(dag, "mmlu")) == {"mmlu@base", "mmlu@lemur", "mmlu@lemur_chat"}
+    with pytest.raises(SystemExit, match=r"no stage 'tokeniser'; similar: .*tokenizer"):
+        find_stages(dag, "tokeniser")
