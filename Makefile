@@ -1,21 +1,21 @@
 # `make reproduce` and `make test` need git, make and Python 3.11 or 3.12 with venv, and nothing else.
 PY ?= $(firstword $(foreach python,python3.11 python3.12 python3,$(if $(shell command -v $(python)),$(python))))
 CORES ?= all
-# No more stages at once than fit: each says in dvc.yaml how much memory it takes.
-# In a container that is its own limit, not the machine's memory.
+# Run only as many stages at once as fit in memory: dvc.yaml states how much each takes.
+# In a container the limit is the container's, not the machine's memory.
 MEMORY_MB ?= $(shell { awk '/^MemTotal/ {print int($$2 / 1024)}' /proc/meminfo; \
 	cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null \
 	| awk '/^[0-9]/ {print int($$1 / 1048576)}'; } | sort -g | head -n 1)
 VENV := .venv
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-# Every start is three times slower without bytecode, and some images switch it off.
+# Without bytecode every start is three times slower, and some images disable it.
 export UV_COMPILE_BYTECODE := 1
 export PYTHONDONTWRITEBYTECODE :=
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
-# DVC asks for the user's name, which in a container may not exist; a number then stands for it.
+# DVC needs a user name, which a container may not have.
 export USER ?= $(shell id -un 2>/dev/null)
-# Nothing reports home.
+# No telemetry.
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
@@ -23,10 +23,10 @@ export DO_NOT_TRACK := 1
 .PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer plan small abilities ds1000 toolchains \
 	clean test-exact test-processors
 
-help: ## what can be made
+help: ## list the targets
 	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.core ## the environment in .venv, from hashed requirements
+setup: $(VENV)/.core ## create the environment in .venv from hashed requirements
 
 $(VENV)/.core: requirements/uv.txt requirements/core.txt bin/lemur
 	@$(PY) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else "Python 3.11 or 3.12 is needed, found %d.%d; name one: make PY=python3.12" % v)'
@@ -36,29 +36,29 @@ $(VENV)/.core: requirements/uv.txt requirements/core.txt bin/lemur
 	install -m 755 bin/lemur $(VENV)/bin/lemur
 	@touch $@
 
-reproduce: setup ## every artifact, from raw data to reports
+reproduce: setup ## build every artifact, from raw data to reports
 	snakemake --cores $(CORES) --resources mem_mb=$(MEMORY_MB)
 	@echo "Read reports/summary/report.md, or run 'make ui' for MLflow."
 
-test: setup ## the tests, offline
+test: setup ## run the tests, offline
 	python -m pytest -q -n auto
 
-test-all: setup ## the slow tests too
+test-all: setup ## run the slow tests too
 	python -m pytest -q -m ""
 
-verify: setup ## builds HEAD again from scratch in a temporary clone, and names what differs from dvc.lock
+verify: setup ## build HEAD from scratch in a temporary clone and name the differences from dvc.lock
 	lemur verify --cores $(CORES)
 
 EXACT ?= exact
-test-exact: setup ## real builds in temporary clones: exact reruns, the same bytes; a part: EXACT="exact and not tiny"
+test-exact: setup ## test exact reruns and equal bytes with real builds in temporary clones; some only: EXACT="exact and not tiny"
 	python -m pytest -q -n 2 --dist loadfile tests/exact -m "$(EXACT)"
 
 PROCESSORS ?= processors or qemu
-# Debian: gcc libc6-dev binutils for processors that are played at native speed, qemu-user for emulated ones (slow).
-test-processors: setup ## the same bytes as processors of other makes; played ones only: PROCESSORS=processors
+# Debian: gcc libc6-dev binutils for processors simulated at native speed, qemu-user for emulated ones (slow).
+test-processors: setup ## test for equal bytes as processors of other makes; simulated ones only: PROCESSORS=processors
 	python -m pytest -q tests/processors -m "$(PROCESSORS)"
 
-check: setup ## formatting, lint, types, floors of the rooms, and that dvc.yaml declares what the code uses
+check: setup ## check formatting, lint, types, the layers of rooms, and that dvc.yaml declares what the code uses
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile
@@ -66,21 +66,21 @@ check: setup ## formatting, lint, types, floors of the rooms, and that dvc.yaml 
 	PYTHONPATH=src lint-imports --no-cache
 	lemur check
 
-format: setup ## formats everything
+format: setup ## format everything
 	ruff check --fix -q .
 	ruff format -q .
 	snakefmt Snakefile
 
-ui: setup ## the MLflow UI on 127.0.0.1:5000
+ui: setup ## open the MLflow UI on 127.0.0.1:5000
 	lemur ui
 
-track: setup ## makes the MLflow run of this checkout's artifacts again
+track: setup ## create the MLflow run of this checkout's artifacts
 	lemur track
 
 COMPILE = uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate --universal
-# CPU torch is one file for one platform, so whatever needs it cannot be resolved universally.
+# CPU torch is a single file for one platform, so anything that needs it cannot be resolved universally.
 COMPILE_CPU = $(subst --universal,--python-platform x86_64-manylinux_2_28,$(COMPILE))
-lock: setup ## resolves the requirements files again from pyproject.toml
+lock: setup ## resolve the requirements files again from pyproject.toml
 	$(COMPILE) pyproject.toml --group dev -c requirements/constraints.txt -o requirements/core.txt
 	echo "uv==0.13.8" | $(COMPILE) - -o requirements/uv.txt
 	echo "libtpu==0.0.42.1" | $(COMPILE) - -o requirements/plan.txt
@@ -89,50 +89,50 @@ lock: setup ## resolves the requirements files again from pyproject.toml
 	$(COMPILE_CPU) requirements/peer.in -o requirements/peer.txt
 	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
 
-# CPU torch: uv knows where it is; a machine with its own wheels names their folder in PIP_FIND_LINKS.
+# CPU torch: uv knows its index; a machine with its own wheels sets their folder in PIP_FIND_LINKS.
 TORCH = $(if $(PIP_FIND_LINKS),,--torch-backend=cpu)
-embed parity: setup ## CPU torch and sentence-transformers: INSTRUCTOR embeddings, parity tests
+embed parity: setup ## install CPU torch and sentence-transformers for INSTRUCTOR embeddings and parity tests
 	uv pip install -q $(TORCH) --python $(VENV)/bin/python --require-hashes -r requirements/embed.txt
 
-serve: setup ## vLLM in .venv-serve
+serve: setup ## install vLLM in .venv-serve
 	test -x .venv-serve/bin/python || $(PY) -m venv .venv-serve
 	uv pip install -q --python .venv-serve/bin/python --no-deps --require-hashes -r requirements/serve.txt
 
-serve-check: serve ## vLLM beside JAX: this checkout's Lemur-Chat and SmolLM2-135M (scale small), and as a stage's back end
+serve-check: serve ## compare vLLM with JAX on this checkout's Lemur-Chat and SmolLM2-135M (scale small), also as a stage's back end
 	snakemake --cores $(CORES) --resources mem_mb=$(MEMORY_MB) -- models/lemur_chat/
 	CORES=$(CORES) MEMORY_MB=$(MEMORY_MB) bin/at_scale small small models/base/
 	python benchmarks/serve.py models/lemur_chat .lemur/at/small/models/base
 	python -m pytest -q -m serve tests/inference
 
-peer: setup ## lm-evaluation-harness in .venv-peer, for benchmarks/peer.py (1.4 GB)
+peer: setup ## install lm-evaluation-harness in .venv-peer, for benchmarks/peer.py (1.4 GB)
 	test -x .venv-peer/bin/python || $(PY) -m venv .venv-peer
 	uv pip install -q $(TORCH) --python .venv-peer/bin/python --require-hashes -r requirements/peer.txt
 
 SCALE ?= paper
-plan: setup ## compiles the paper's trainings for a TPU v4-512; libtpu in .venv-plan (203 MB to fetch, 700 MB there)
+plan: setup ## compile the paper's trainings for a TPU v4-512; libtpu in .venv-plan (203 MB to fetch, 700 MB installed)
 	uv pip install -q --python $(VENV)/bin/python --target .venv-plan --require-hashes -r requirements/plan.txt
 	lemur plan scales/$(SCALE).yaml
 
 CHAIN = base lemur lemur_chat
-small: setup ## SmolLM2-135M imported, trained on and tuned (scale small) in .lemur/at/small; report in .lemur/small.md
+small: setup ## import, continue training and tune SmolLM2-135M (scale small) in .lemur/at/small; report in .lemur/small.md
 	CORES=$(CORES) MEMORY_MB=$(MEMORY_MB) bin/at_scale small small $(CHAIN:%=reports/eval/%/bits_per_byte.json)
 	python benchmarks/small.py .lemur/at/small > .lemur/small.md; code=$$?; cat .lemur/small.md; exit $$code
 
 EIGHT = mmlu bbh gsm8k humaneval mbpp spider multipl_e ds1000
-abilities: setup ## SmolLM2-135M on the eight benchmarks (LEMUR_MIRROR; about an hour) in .lemur/at/abilities
+abilities: setup ## run SmolLM2-135M on the eight benchmarks (LEMUR_MIRROR; about an hour) in .lemur/at/abilities
 	CORES=$(CORES) MEMORY_MB=$(MEMORY_MB) bin/at_scale abilities small,benchmarks/abilities.yaml $(EIGHT:%=reports/eval/base/%.json)
 	python benchmarks/abilities.py .lemur/at/abilities/reports/eval/base > .lemur/abilities.md; code=$$?; cat .lemur/abilities.md; exit $$code
 
 DS1000_PY ?= python3.11
-ds1000: setup ## the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Python 3.11 only, as pandas 1.5 is)
+ds1000: setup ## install the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Python 3.11 only, because of pandas 1.5)
 	test -x .venv-ds1000/bin/python || $(DS1000_PY) -m venv .venv-ds1000
 	uv pip install -q $(TORCH) --python .venv-ds1000/bin/python --require-hashes -r requirements/ds1000.txt
 
 TOOLCHAINS = g++ golang-go ldc libjavatuples-java libmono-system-core4.0-cil libmono-system-numerics4.0-cil \
 	libtest-deep-perl lua-unit lua5.3 mono-mcs mono-runtime node-typescript nodejs openjdk-17-jdk-headless perl php-cli \
 	r-base-core racket ruby ruby-test-unit rustc scala
-toolchains: ## compilers of 16 of MultiPL-E's 18 languages, from Debian 12 (1.4 GB, as root; Julia and Swift it has not)
+toolchains: ## install compilers for 16 of MultiPL-E's 18 languages from Debian 12 (1.4 GB, as root; it lacks Julia and Swift)
 	apt-get install -y --no-install-recommends $(TOOLCHAINS)
 
-clean: ## removes what builds leave beside the artifacts: logs, unfinished trainings, remembered answers, .lemur/at
+clean: ## remove what builds leave beside the artifacts: logs, unfinished trainings, cached answers, .lemur/at
 	rm -rf .snakemake .lemur logs .pytest_cache .mypy_cache .ruff_cache

@@ -1,5 +1,5 @@
-# One rule for every stage of dvc.yaml, which is the only definition of the DAG. DVC decides by content whether a
-# stage has to run and records it; Snakemake decides when and where. See docs/design.md.
+# One rule per stage of dvc.yaml, which is the only definition of the DAG. DVC decides by content whether a stage has to
+# run, and records the result; Snakemake decides when and where it runs. See docs/design.md.
 import sys
 from pathlib import Path
 
@@ -29,7 +29,7 @@ for stage in rules_of.stages():
             rules_of.directories(stage, directory),
         log:
             f"logs/{stage.rule}.log",
-        # The longest chain first: it decides how long a build takes.
+        # The longest chain first, because it determines the length of the build.
         priority: rules_of.priority(stage)
         threads: rules_of.threads(stage)
         resources:
@@ -38,8 +38,8 @@ for stage in rules_of.stages():
             stage=rules_of.options(stage),
         message:
             f"{stage.desc} [{stage.name}]"
-        # `exec` and `setpriv` end the job with the snakemake that started it, also when that was killed; `$$` is
-        # the process that becomes `dvc`, and the stage ends with that. `dvc_job` is `dvc`.
+        # `exec` and `setpriv` end the job with the snakemake that started it, even if that is killed; `$$` becomes
+        # the process of `dvc`, and the stage ends with it. `dvc_job` is a faster `dvc`.
         shell:
             "PYTHONPATH=src LEMUR_JOB=$$ LEMUR_WORKERS={threads} exec setpriv --pdeathsig TERM "
             "python -m lemur.pipeline.build.dvc_job --wait-for-lock repro {params.stage} >{log} 2>&1"

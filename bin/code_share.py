@@ -1,11 +1,11 @@
-"""What the share of code in the mixture buys and costs: a sweep of DVC experiments and its trade-off curve.
+"""The trade-off of the share of code in the mixture: a sweep of DVC experiments and a curve.
 
     python bin/code_share.py [--shares 0.25 0.5 0.75] [--out reports/code_share]
 
 Each share is an experiment `code-share-N` in a folder of its own (`dvc exp run --temp`): mixture, packing, continued
-pre-training and bits per byte run again, all else comes from the cache, the checkout stays as it is. An experiment that
-is there already is not run again (`dvc exp remove code-share-N`). Writes OUT.csv and OUT.png, with the checkout's own
-mixture among them.
+pre-training and bits per byte run again, everything else comes from the cache, and the checkout does not change. An
+existing experiment is not run again (`dvc exp remove code-share-N` removes it). Writes OUT.csv and OUT.png, which
+include the checkout's own mixture.
 """
 
 import argparse
@@ -30,15 +30,15 @@ def main() -> None:
 
     weights = read_yaml(PARAMS)["mix_corpus"]["lemur"]["weights"]
     code = sum(weight for source, weight in weights.items() if source in CODE)
-    own = code / sum(weights.values())
-    rows = [{"share": own, **bits("lemur", None)}]
+    own_share = code / sum(weights.values())
+    rows = [{"share": own_share, **bits("lemur", None)}]
     for share in arguments.shares:
         name = f"code-share-{share * 100:g}".replace(".", "_")
         if not 0 < share < 1:
             sys.exit(f"--shares: {share} is not between 0 and 1")
-        if name not in existing():
-            # The sources of each group keep their proportions; only text is weighed up or down.
-            factor = own * (1 - share) / ((1 - own) * share)
+        if name not in existing_experiments():
+            # Scale only the weights of text; the sources within each group keep their proportions.
+            factor = own_share * (1 - share) / ((1 - own_share) * share)
             texts = {source: weight * factor for source, weight in weights.items() if source not in CODE}
             run(name, {f"mix_corpus.lemur.weights.{source}": round(weight, 4) for source, weight in texts.items()})
         rows.append({"share": share, **bits("lemur", name)})
@@ -52,13 +52,13 @@ def main() -> None:
     print(arguments.out.with_suffix(".csv").read_text() + f"{arguments.out}.png")
 
 
-def existing() -> list[str]:
-    listed = subprocess.run(["dvc", "exp", "list", "--name-only"], cwd=ROOT, check=True, capture_output=True, text=True)
-    return listed.stdout.split()
+def existing_experiments() -> list[str]:
+    command = ["dvc", "exp", "list", "--name-only"]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
 
 
 def run(name: str, values: dict[str, float]) -> None:
-    """One experiment, of the stages that end in Lemur's bits per byte."""
+    """Run an experiment up to Lemur's bits per byte."""
     changes = [option for key, value in values.items() for option in ("-S", f"{key}={value}")]
     command = ["dvc", "exp", "run", "--temp", "--name", name, *changes, "bits_per_byte@lemur"]
     print(" ".join(command), flush=True)
@@ -70,15 +70,15 @@ def bits(model: str, revision: str | None) -> dict[str, float]:
     import dvc.api
 
     path = RESULT.format(model)
-    found: Any = dvc.api.metrics_show(path, repo=str(ROOT), rev=revision)
-    results = found["results"]["bits_per_byte"]
+    metrics: Any = dvc.api.metrics_show(path, repo=str(ROOT), rev=revision)
+    results = metrics["results"]["bits_per_byte"]
     return {group: results[group] for group in ("code", "text")}
 
 
 def draw(base: dict[str, float], rows: list[dict[str, float]], path: Path) -> None:
     from lemur.pages.figures import BLUE, GREY, picture
 
-    with picture(path, 6, 4.5, "Continued pre-training: what the share of code buys and costs") as figure:
+    with picture(path, 6, 4.5, "Continued pre-training: trade-off of the share of code") as figure:
         axes = figure.subplots()
         axes.plot([row["text"] for row in rows], [row["code"] for row in rows], "o-", color=BLUE)
         axes.plot([base["text"]], [base["code"]], "s", color=GREY)

@@ -1,10 +1,10 @@
-"""Equal bits are promised for one thread of XLA's (design.md), whose count is read before the first program."""
+"""Equal bits need a single XLA thread (docs/reproducibility.md); XLA reads the number before its first program."""
 
 import os
 
 import hypothesis
 
 os.environ.setdefault("NPROC", "1")
-# An example may take as long as it takes: on a busy machine 200 ms are soon over.
+# No time limit for an example: a busy machine easily exceeds 200 ms.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")

@@ -1,4 +1,4 @@
-"""Leaves of params.yaml and environment.yaml: other values for them, and the stages that dvc.yaml says read them."""
+"""Leaves of params.yaml and environment.yaml: different values for them, and the stages that read them (dvc.yaml)."""
 
 import copy
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import yaml
 from pydantic import BaseModel
 
 
-def another(value: Any) -> Any:
-    """A value of the same type, or of some type for null, that differs; not always one that the stage allows."""
+def different_value(value: Any) -> Any:
+    """A different value of the same type, or of any type for null; not always one that the stage allows."""
     return next(_others(value))
 
 
@@ -31,13 +31,13 @@ def _others(value: Any) -> Iterator[Any]:
             yield from (1, 1.0, "x")
 
 
-def valid(model: type[BaseModel], block: dict[str, Any], leaf: str) -> Any:
-    """Another value for a leaf that the stage's model allows with the rest of the block, else `LookupError`."""
+def valid_value(model: type[BaseModel], block: dict[str, Any], leaf: str) -> Any:
+    """A different value for a leaf that the stage's model allows in this block, else raises `LookupError`."""
     value = block
     for key in leaf.split("."):
         value = value[key]
     for other in [*_others(value), *_choices(model.model_json_schema())]:
-        changed = replaced(block, leaf, other)
+        changed = with_value(block, leaf, other)
         if other != value and changed != block:
             try:
                 model.model_validate(changed)
@@ -58,8 +58,8 @@ def _choices(schema: Any) -> Iterator[Any]:
             yield from _choices(value)
 
 
-def replaced(tree: dict[str, Any], leaf: str, value: Any) -> dict[str, Any]:
-    """A copy of nested mappings in which the leaf at a dotted key has another value, or is new."""
+def with_value(tree: dict[str, Any], leaf: str, value: Any) -> dict[str, Any]:
+    """A copy of nested mappings with this value at a dotted key, which may be new."""
     tree = copy.deepcopy(tree)
     *parents, last = leaf.split(".")
     branch = tree
@@ -69,23 +69,23 @@ def replaced(tree: dict[str, Any], leaf: str, value: Any) -> dict[str, Any]:
     return tree
 
 
-def written(tree: dict[str, Any]) -> str:
-    """As YAML, in the order of the mappings."""
+def to_yaml(tree: dict[str, Any]) -> str:
+    """The YAML text, in the order of the mappings."""
     return yaml.dump(tree, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
 
 
-def declaring(dag: dict[str, Any], file: str, leaf: str) -> set[str]:
-    """The stages of dvc.yaml, as `fetch@stack`, whose params name a leaf of a file or something above it."""
-    found = set()
-    for name, stage, (axis, item) in expanded(dag):
+def declaring_stages(dag: dict[str, Any], file: str, leaf: str) -> set[str]:
+    """The stages of dvc.yaml, such as `fetch@stack`, whose params name a leaf of a file or a key above it."""
+    names = set()
+    for name, stage, (axis, item) in expand_matrix(dag):
         keys = [key.replace(f"${{item.{axis}}}", item) for entry in stage["params"] for key in _keys(entry, file)]
         if any(key in ("", leaf) or leaf.startswith(f"{key}.") for key in keys):
-            found.add(name)
-    return found
+            names.add(name)
+    return names
 
 
-def expanded(dag: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], tuple[str, str]]]:
-    """Every stage of dvc.yaml by name, as `fetch@stack`, with its entry, axis and item of its matrix."""
+def expand_matrix(dag: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], tuple[str, str]]]:
+    """Every stage of dvc.yaml by name, such as `fetch@stack`, with its entry and the axis and item of its matrix."""
     for name, stage in dag["stages"].items():
         [(axis, items)] = stage.get("matrix", {"": [""]}).items()
         for item in items:

@@ -1,4 +1,4 @@
-"""Builds that a test starts, signals and kills, and what they leave running."""
+"""Builds that a test starts, signals and kills, and the processes they leave running."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ from tests.tools import Project
 
 
 class Build:
-    """A command in a process group of its own, as a terminal's shell starts one, with both streams in a file."""
+    """A command in its own process group, as a shell would start it, with both streams in a file."""
 
     def __init__(self, project: Project, *command: str) -> None:
         self.root = project.root
-        self.output = project.root.with_name(f"output-{time.monotonic_ns()}")
-        with self.output.open("wb") as file:
+        self.log = project.root.with_name(f"output-{time.monotonic_ns()}")
+        with self.log.open("wb") as file:
             self.process = subprocess.Popen(
                 command,
                 cwd=project.root,
@@ -27,12 +27,12 @@ class Build:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # A shell that starts the tests in the background has SIGINT ignored, and this would be inherited.
+                # A shell that runs the tests in the background ignores SIGINT, and the build would inherit that.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def kill(self, group: bool) -> None:
-        """As a machine that goes down: the whole group, or as an out-of-memory killer: the first process only."""
+        """Kill the whole group, as when a machine goes down, or only the first process, as the out-of-memory killer."""
         if group:
             os.killpg(self.process.pid, signal.SIGKILL)
         else:
@@ -40,37 +40,37 @@ class Build:
         self.process.wait()
 
     def interrupt(self) -> None:
-        """Ctrl-C: a terminal signals the whole foreground group."""
+        """Send Ctrl-C: a terminal signals the whole foreground group."""
         os.killpg(self.process.pid, signal.SIGINT)
 
-    def said(self) -> str:
-        return self.output.read_text(errors="replace")
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
 
     def finish(self, seconds: float = 200) -> str:
-        """What it said, once it has ended; a build that does not end is killed and fails the test."""
+        """Wait for the end and return the output; a build that does not end is killed and fails the test."""
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill(group=True)
-            raise AssertionError(f"still running after {seconds} s:\n{self.said()}") from None
-        return self.said()
+            raise AssertionError(f"still running after {seconds} s:\n{self.output()}") from None
+        return self.output()
 
 
 def until(condition: Callable[[], object], seconds: float = 300) -> None:
-    """Wait until something holds; fails the test where it does not come to."""
+    """Wait until a condition holds; fail the test after a time limit."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"the condition did not hold within {seconds} s"
         time.sleep(0.02)
 
 
 def running_in(folder: Path) -> list[str]:
-    """Command lines of the processes that work in a folder or below it."""
+    """Command lines of the processes whose working directory is a folder or below it."""
     return [line for process in psutil.process_iter() if (line := command(process, folder))]
 
 
 def command(process: psutil.Process, folder: Path) -> str | None:
-    """The command line of a process that works in a folder or below it, None of any other."""
+    """The command line of a process whose working directory is a folder or below it, None for any other."""
     try:
         return " ".join(process.cmdline()) if Path(process.cwd()).is_relative_to(folder) else None
     except (psutil.Error, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""The floors of docs/design.md: `make check` sees an import that goes up, and one that closes a circle."""
+"""The layers of docs/design.md: `make check` detects an import from a higher layer and an import cycle."""
 
 import os
 import shutil
@@ -17,34 +17,34 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def broken(checkout: Path) -> str:
-    """What import-linter says, with the command of `make check`; empty if it finds nothing."""
+def import_problems(checkout: Path) -> str:
+    """The output of import-linter, with the command of `make check`; empty if it finds no problem."""
     environment = {**os.environ, "PYTHONPATH": "src"}
     command = ["lint-imports", "--no-cache"]
-    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
-    return "" if done.returncode == 0 else done.stdout
+    process = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
+    return "" if process.returncode == 0 else process.stdout
 
 
 def test_rooms_import_from_below(checkout: Path) -> None:
-    assert broken(checkout) == ""
+    assert import_problems(checkout) == ""
 
 
-def test_an_import_from_above_is_seen(checkout: Path) -> None:
+def test_an_import_from_a_higher_layer_is_detected(checkout: Path) -> None:
     _add(checkout, "core/records.py", "from lemur.pipeline.build import dag")
-    assert "lemur.core is not allowed to import lemur.pipeline" in broken(checkout)
+    assert "lemur.core is not allowed to import lemur.pipeline" in import_problems(checkout)
 
 
-def test_a_circle_in_a_room_is_seen(checkout: Path) -> None:
+def test_an_import_cycle_within_a_room_is_detected(checkout: Path) -> None:
     _add(checkout, "corpus/rules.py", "from lemur.corpus import clean_corpus")
-    report = broken(checkout)
+    report = import_problems(checkout)
     assert "No circles BROKEN" in report
     assert ".rules -> .clean_corpus" in report
 
 
-def test_a_new_room_needs_a_floor(checkout: Path) -> None:
+def test_a_new_room_needs_a_layer(checkout: Path) -> None:
     (checkout / "src/lemur/attic").mkdir()
     (checkout / "src/lemur/attic/__init__.py").touch()
-    assert "attic" in broken(checkout)
+    assert "attic" in import_problems(checkout)
 
 
 def _add(checkout: Path, module: str, line: str) -> None:

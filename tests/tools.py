@@ -9,22 +9,22 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Project:
-    """A checkout in which the tools can be called; `environment` is set for each of them."""
+    """A checkout in which to call the tools; `environment` has additional variables for each call."""
 
     def __init__(self, root: Path, environment: dict[str, str] | None = None) -> None:
         self.root = root
         self.environment = environment or {}
 
     def variables(self) -> dict[str, str]:
-        """The environment of a command: this one's tools first, and neither code nor settings from outside."""
+        """The environment of a command: this environment's tools first, no code or settings from outside."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("LEMUR_", "MLFLOW_"))}
         inherited.pop("PYTHONPATH", None)
         path = f"{Path(sys.executable).parent}:{inherited['PATH']}"
-        # Images that switch bytecode off make every start three times slower.
+        # Without bytecode, which some images disable, every start is three times slower.
         return {**inherited, "PYTHONDONTWRITEBYTECODE": "", "PATH": path, **self.environment}
 
     def run(self, *command: str, ok: bool = True) -> str:
-        """Output of a command, both streams; fails the test where its exit status is not as expected."""
+        """Output of a command, both streams; fails the test if its exit status is not as expected."""
         done = subprocess.run(
             command, cwd=self.root, env=self.variables(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -59,7 +59,7 @@ class Project:
 
 
 def identity() -> dict[str, str]:
-    """Variables with which git commits where nobody has told it a name."""
+    """Variables that let git commit without a configured name."""
     return {
         f"GIT_{role}_{key}": value
         for role in ("AUTHOR", "COMMITTER")

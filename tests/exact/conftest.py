@@ -1,7 +1,7 @@
 """A tiny build in a clone of HEAD, made once, and cheap copies of it in which a test may change anything.
 
-Two minutes for the build; whoever writes tests keeps it in a folder for the next session: LEMUR_EXACT_BUILT=FOLDER.
-Each file says how long it takes on two idle cores. What needs a build is marked `tiny`; CI runs the rest.
+The build takes two minutes; LEMUR_EXACT_BUILT=FOLDER keeps it for the next session while you write tests.
+Each file says how long it takes on two idle cores. Tests that need a build are marked `tiny`; CI runs the rest.
 """
 
 import fcntl
@@ -27,14 +27,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             if "built" in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.tiny)
-            item.add_marker(pytest.mark.timeout(3600))  # a build can be slow, on a busy machine very slow
+            item.add_marker(pytest.mark.timeout(3600))  # a build can be very slow on a busy machine
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Read only: a clone of HEAD at scale tiny, built by `snakemake --cores 2`, committed, with a cache of its own."""
     kept = os.environ.get("LEMUR_EXACT_BUILT")
-    # The processes of `pytest -n` have their folders side by side, and make one build for all of them.
+    # The processes of `pytest -n` have sibling folders and share a single build.
     session = tmp_path_factory.getbasetemp()
     session = session.parent if "PYTEST_XDIST_WORKER" in os.environ else session
     folder = Path(kept).resolve() if kept else session / "built"
@@ -59,7 +59,7 @@ def dag(built: Project) -> Dag:
 
 
 def variables(folder: Path) -> dict[str, str]:
-    """What every project of a session shares: an empty home, which keeps pip's cache, and no state of DVC outside."""
+    """The variables of every project in a session: an empty home, with a shared pip cache, and no DVC state outside."""
     home = folder / "home"
     home.mkdir(parents=True, exist_ok=True)
     return {
@@ -76,7 +76,7 @@ def variables(folder: Path) -> dict[str, str]:
 def from_scratch(project: Project) -> None:
     """A clone of HEAD at scale tiny with an empty cache beside it, nothing built."""
     if subprocess.run(["git", "diff", "--quiet", "HEAD"], cwd=ROOT).returncode:
-        warnings.warn("the exact tests clone HEAD; what is not committed is not tested", stacklevel=2)
+        warnings.warn("the exact tests clone HEAD; uncommitted changes are not tested", stacklevel=2)
     project.root.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "clone", "-q", str(ROOT), str(project.root)], check=True)
     own_cache(project)
@@ -98,20 +98,20 @@ def copy(built: Project, folder: Path) -> Project:
     return project
 
 
-def locked(project: Project) -> dict[str, str]:
+def locked_hashes(project: Project) -> dict[str, str]:
     """Hash of every output in dvc.lock, by path."""
     stages = read_yaml(project.root / "dvc.lock")["stages"]
     return {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
 
 
-def ran(project: Project, *command: str) -> set[str]:
+def executed_rules(project: Project, *command: str) -> set[str]:
     """Call `snakemake` or `dvc repro`; the rules whose command really ran: not skipped, not from the run cache."""
     shutil.rmtree(project.root / "logs", ignore_errors=True)
-    said = project.run(*command)
-    said += "".join(log.read_text() for log in (project.root / "logs").glob("*.log"))
-    return rules(re.findall(r"^Running stage '(\S+)':$", said, re.MULTILINE))
+    output = project.run(*command)
+    output += "".join(log.read_text() for log in (project.root / "logs").glob("*.log"))
+    return rules(re.findall(r"^Running stage '(\S+)':$", output, re.MULTILINE))
 
 
 def rules(stages: Iterable[str]) -> set[str]:
-    """Names of Snakemake's rules for stages as DVC names them."""
+    """Snakemake's rule names for DVC's stage names."""
     return {re.sub("[@-]", "_", name) for name in stages}

@@ -1,4 +1,4 @@
-"""Evaluation stages called by their command in a clone, with a tiny model and small benchmarks."""
+"""Runs evaluation stages by their command in a clone, with a tiny model and small benchmarks."""
 
 import json
 from pathlib import Path
@@ -19,8 +19,8 @@ def clone(folder: Path, **environment: str) -> Project:
 
 
 def command(project: Project, task: str, model: Path, benchmarks: Path, into: Path, **changed: object) -> list[str]:
-    """`lemur run` of the stage `task`, with the parameters of the tests but for those `changed`, which writes TASK.json
-    and TASK.jsonl `into` a folder."""
+    """The `lemur run` command of the stage `task`, with the tests' parameters except those `changed`. It writes
+    TASK.json and TASK.jsonl `into` a folder."""
     block = f"{task}_{len((project.root / 'params.yaml').read_text())}"
     params = PARAMS[task].model_dump(mode="json") | changed
     with (project.root / "params.yaml").open("a") as file:

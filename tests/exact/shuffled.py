@@ -1,4 +1,4 @@
-"""As src/sitecustomize.py of a checkout: directories are listed in another order, in every process of a stage."""
+"""Installed as src/sitecustomize.py of a checkout: lists directories in another order in every process of a stage."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Evaluations as stages: killed with kill -9 half way, with one worker or two, items in another order. 3 minutes."""
+"""Evaluations as stages: killed halfway with kill -9, with one or two workers, with reordered items. 3 minutes."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.tools import Project
 
 pytestmark = pytest.mark.exact
 
-# With one sequence a tile, answers are saved every 8 prompts.
+# With one sequence per tile, answers are saved every 8 prompts.
 CHANGED: dict[str, Any] = {"limit": None, "tile": 1, "seed": 3}
 ITEMS = 96
 
@@ -34,11 +34,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return clone(folder, LEMUR_ANSWERS=str(folder / "answers"))
 
 
-def files(task: str, turned: bool) -> dict[str, tuple[str, dict[str, str]]]:
-    """A benchmark's files; `turned`: the last item comes first."""
+def files(task: str, reverse: bool) -> dict[str, tuple[str, dict[str, str]]]:
+    """A benchmark's files; `reverse`: the last item comes first."""
 
     def ordered(text: str) -> str:
-        return "".join(reversed(text.splitlines(keepends=True))) if turned else text
+        return "".join(reversed(text.splitlines(keepends=True))) if reverse else text
 
     if task == "mmlu":
         subject = {"subject": "astronomy"}
@@ -66,47 +66,47 @@ def files(task: str, turned: bool) -> dict[str, tuple[str, dict[str, str]]]:
 
 
 @pytest.mark.parametrize("task", ["mmlu", "gsm8k", "humaneval"])
-def test_killed_half_way_with_other_workers_and_in_another_order(
+def test_kill_workers_and_order_change_no_byte(
     task: str,
     project: Project,
     model: Path,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    for name, turned in (("raw", False), ("turned", True)):
-        fetched(tmp_path / name / task, task, files(task, turned))
+    for name, reverse in (("raw", False), ("reversed", True)):
+        fetched(tmp_path / name / task, task, files(task, reverse))
     answers = Path(project.environment["LEMUR_ANSWERS"])
 
-    def of(raw: str, into: str, workers: int) -> list[str]:
-        where = command(project, task, model, tmp_path / raw, tmp_path / into, **CHANGED)
-        return ["env", f"LEMUR_WORKERS={workers}", *where[1:]]
+    def stage_command(raw: str, into: str, workers: int) -> list[str]:
+        env, *rest = command(project, task, model, tmp_path / raw, tmp_path / into, **CHANGED)
+        return [env, f"LEMUR_WORKERS={workers}", *rest]
 
-    def made(into: str) -> tuple[bytes, bytes]:
+    def outputs(into: str) -> tuple[bytes, bytes]:
         return (tmp_path / into / f"{task}.json").read_bytes(), (tmp_path / into / f"{task}.jsonl").read_bytes()
 
     core = str(min(os.sched_getaffinity(0)))
-    project.run("taskset", "--cpu-list", core, *of("raw", "one", 1))
+    project.run("taskset", "--cpu-list", core, *stage_command("raw", "one", 1))
     assert not list(answers.glob("*"))
-    stage = Build(project, *of("raw", "two", 2))
+    stage = Build(project, *stage_command("raw", "two", 2))
     until(lambda: stage.process.poll() is not None or any(path.stat().st_size for path in answers.glob("*")))
     stage.kill(group=False)
-    assert stage.process.returncode == -signal.SIGKILL, stage.said()
+    assert stage.process.returncode == -signal.SIGKILL, stage.output()
     until(lambda: not running_in(project.root), seconds=30)
     (kept,) = answers.glob("*")
-    half = len(kept.read_text().splitlines())
-    assert 0 < half < ITEMS * (4 if task == "mmlu" else 1)
+    saved = len(kept.read_text().splitlines())
+    assert 0 < saved < ITEMS * (4 if task == "mmlu" else 1)
     assert not (tmp_path / "two" / f"{task}.json").exists()
-    project.run(*of("raw", "two", 2))
+    project.run(*stage_command("raw", "two", 2))
     notes = read_json(project.root / "logs/evaluation/two" / f"{task}.json")
-    assert notes["resumed_answers"] >= half > 0
-    assert made("two") == made("one")
+    assert notes["resumed_answers"] >= saved > 0
+    assert outputs("two") == outputs("one")
     assert not list(answers.glob("*"))
 
-    project.run(*of("turned", "other", 2))
-    assert read_json(tmp_path / "other" / f"{task}.json") == read_json(tmp_path / "one" / f"{task}.json")
+    project.run(*stage_command("reversed", "reordered", 2))
+    assert read_json(tmp_path / "reordered" / f"{task}.json") == read_json(tmp_path / "one" / f"{task}.json")
 
     def by_prompt(into: str) -> list[tuple[str, dict[str, Any]]]:
         samples = read_jsonl(tmp_path / into / f"{task}.jsonl")
         return sorted((sample["prompt"], {k: v for k, v in sample.items() if k != "id"}) for sample in samples)
 
-    assert by_prompt("other") == by_prompt("one")
+    assert by_prompt("reordered") == by_prompt("one")
     shutil.rmtree(answers, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The same DAG where each job is a Snakemake of its own, started by a submit command. 2 minutes and a tiny build."""
+"""The same DAG with each job in a separate Snakemake, started by a submit command. 2 minutes and a tiny build."""
 
 import os
 import socket
@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.exact.conftest import from_scratch, locked, ran, variables
+from tests.exact.conftest import executed_rules, from_scratch, locked_hashes, variables
 from tests.processes import running_in, until
 from tests.tools import Project
 
 pytestmark = pytest.mark.exact
 
-# What a batch system does: takes a script, prints an id, and runs it later, in no relation to who asked for it.
+# Like a batch system: takes a script, prints an id, and runs the script later, detached from whoever submitted it.
 SUBMIT = '#!/bin/sh\nsetsid sh "$1" </dev/null >>"$0.out" 2>&1 &\necho $!\n'
 QUICK = ("--seconds-between-status-checks", "1", "--latency-wait", "5")
 
 
-def remotely(folder: Path, *options: str) -> list[str]:
-    """The command that builds through a submit command."""
+def submit_command(folder: Path, *options: str) -> list[str]:
+    """The Snakemake command that submits its jobs."""
     submit = folder / "submit"
     submit.write_text(SUBMIT)
     submit.chmod(0o755)
@@ -29,16 +29,16 @@ def remotely(folder: Path, *options: str) -> list[str]:
 
 
 def test_same_bytes_through_a_submit_command(project: Project, tmp_path: Path) -> None:
-    said = project.run(*remotely(tmp_path))
-    assert "Submitted job" in said
-    assert "\n4 stages: 4 ran.\n" in said
-    assert "4 ran" not in (tmp_path / "submit.out").read_text(), "each job is a Snakemake of its own"
-    remote = locked(project)
+    output = project.run(*submit_command(tmp_path))
+    assert "Submitted job" in output
+    assert "\n4 stages: 4 ran.\n" in output
+    assert "4 ran" not in (tmp_path / "submit.out").read_text(), "each job is a separate Snakemake"
+    remote = locked_hashes(project)
     assert (project.root / "data/last.txt").read_text() == "hello 4"
     assert project.planned() == set()
     other = project.clone(tmp_path / "other")
     other.run("snakemake", "--cores", "2")
-    assert locked(other) == remote
+    assert locked_hashes(other) == remote
     until(lambda: not running_in(project.root), seconds=20)
 
 
@@ -46,36 +46,41 @@ def test_same_bytes_through_a_submit_command(project: Project, tmp_path: Path) -
 def test_tiny_build_through_a_submit_command_gives_the_same_bytes(built: Project, tmp_path: Path) -> None:
     project = Project(tmp_path / "lemur", variables(tmp_path))
     from_scratch(project)
-    project.run(*remotely(tmp_path))
-    assert locked(project) == locked(built)
+    project.run(*submit_command(tmp_path))
+    assert locked_hashes(project) == locked_hashes(built)
     assert project.planned() == set()
 
 
 def test_force_reaches_the_job(project: Project, tmp_path: Path) -> None:
     project.run("snakemake", "--cores", "2")
-    assert ran(project, *remotely(tmp_path, "--forcerun", "fork_left")) == {"fork_left"}
-    # What follows was planned and not forced; its input came out the same.
+    assert executed_rules(project, *submit_command(tmp_path, "--forcerun", "fork_left")) == {"fork_left"}
+    # The follower was planned but not forced, and its input came out the same.
     assert (project.root / "logs/last.log").exists()
-    assert ran(project, *remotely(tmp_path)) == set()
-    assert ran(project, *remotely(tmp_path, "--forceall")) == {"first", "fork_left", "fork_right", "last"}
-    # Nobody forces any longer: what is planned again is taken from the cache.
+    assert executed_rules(project, *submit_command(tmp_path)) == set()
+    assert executed_rules(project, *submit_command(tmp_path, "--forceall")) == {
+        "first",
+        "fork_left",
+        "fork_right",
+        "last",
+    }
+    # Without force, what is planned again comes from the cache.
     project.set("left: {value: 2}", "left: {value: 7}")
-    assert ran(project, *remotely(tmp_path)) == {"fork_left", "last"}
+    assert executed_rules(project, *submit_command(tmp_path)) == {"fork_left", "last"}
     project.set("left: {value: 7}", "left: {value: 2}")
-    assert ran(project, *remotely(tmp_path)) == set()
+    assert executed_rules(project, *submit_command(tmp_path)) == set()
     assert project.planned() == set()
 
 
 def test_keep_going(project: Project, tmp_path: Path) -> None:
     project.set("left: {value: 2}", "left: {value: -1}")
-    said = project.run(*remotely(tmp_path, "--keep-going"), ok=False)
-    assert "Error in rule fork_left" in said
-    assert "ValueError: value is below zero" in said
+    output = project.run(*submit_command(tmp_path, "--keep-going"), ok=False)
+    assert "Error in rule fork_left" in output
+    assert "ValueError: value is below zero" in output
     assert (project.root / "data/fork_right/text").read_text() == "hello 3"
     assert not (project.root / "data/last.txt").exists()
 
 
-def test_stage_of_several_processes_is_started_by_the_launcher(project: Project, tmp_path: Path) -> None:
+def test_the_launcher_starts_a_stage_with_several_processes(project: Project, tmp_path: Path) -> None:
     """Two processes on this machine, started as srun would: the first writes, and both are part of the build."""
     launcher = tmp_path / "launcher"
     launcher.write_text('#!/bin/sh\nLEMUR_PROCESS=0 "$@" &\none=$!\nLEMUR_PROCESS=1 "$@" && wait $one\n')
@@ -100,12 +105,12 @@ def test_stage_of_several_processes_is_started_by_the_launcher(project: Project,
     until(lambda: not running_in(project.root), seconds=20)
 
 
-def test_slurm_profile_asks_for_what_dvc_yaml_says(project: Project, tmp_path: Path) -> None:
-    """With stand-ins for sbatch and sacct that run the job here: what they are asked is what Slurm would be."""
+def test_slurm_profile_requests_the_resources_of_dvc_yaml(project: Project, tmp_path: Path) -> None:
+    """Stand-ins for sbatch and sacct run the job here and record the arguments that Slurm would get."""
     tools = tmp_path / "tools"
     tools.mkdir()
     stand_ins = {
-        "sbatch": f'echo "$@" >>{tmp_path}/asked\nfor script; do :; done\nid=$(date +%s%N)\n'
+        "sbatch": f'echo "$@" >>{tmp_path}/arguments\nfor script; do :; done\nid=$(date +%s%N)\n'
         f'(sh "$script" >/dev/null 2>&1; echo $? >{tools}/$id) &\necho $id\n',
         "sacct": "for word; do id=${word#--jobs=}; done\n"
         f'case "$(cat {tools}/$id 2>/dev/null)" in 0) echo COMPLETED ;; "") echo RUNNING ;; *) echo FAILED ;; esac\n',
@@ -118,7 +123,7 @@ def test_slurm_profile_asks_for_what_dvc_yaml_says(project: Project, tmp_path: P
     project.environment = {"PATH": f"{tools}:{python}:{os.environ['PATH']}"}
     project.run("snakemake", "--profile", "profiles/slurm", *QUICK)
     assert (project.root / "data/last.txt").read_text() == "hello 4"
-    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=100 " in (tmp_path / "asked").read_text()
+    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=100 " in (tmp_path / "arguments").read_text()
     project.set("right: {value: 3}", "right: {value: -3}")
-    said = project.run("snakemake", "--profile", "profiles/slurm", *QUICK, ok=False)
-    assert "Error in rule fork_right" in said
+    output = project.run("snakemake", "--profile", "profiles/slurm", *QUICK, ok=False)
+    assert "Error in rule fork_right" in output

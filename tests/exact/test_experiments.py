@@ -1,4 +1,4 @@
-"""DVC experiments on the tiny build: what was tried is seen in `dvc exp show` and MLflow. About 6 minutes."""
+"""DVC experiments on the tiny build: `dvc exp show` and MLflow show them. About 6 minutes."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tests.exact.conftest import copy, locked
+from tests.exact.conftest import copy, locked_hashes
 from tests.tools import Project
 
 pytestmark = [pytest.mark.exact, pytest.mark.timeout(1800)]
@@ -18,24 +18,24 @@ SCORE = "mmlu/lemur/acc"
 
 
 def runs(project: Project) -> dict[str, Run]:
-    """Runs of variants in the project's MLflow store, by the experiment's name ("" outside one)."""
+    """Runs of variants in the project's MLflow store, by experiment name ("" outside an experiment)."""
     client = MlflowClient(tracking_uri=f"sqlite:///{project.root / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("lemur")
     assert experiment is not None
-    found = client.search_runs([experiment.experiment_id], "tags.`lemur.variant` != ''")
-    assert len({run.data.tags["lemur.variant"] for run in found}) == len(found)
-    return {run.data.tags.get("lemur.experiment", ""): run for run in found}
+    variants = client.search_runs([experiment.experiment_id], "tags.`lemur.variant` != ''")
+    assert len({run.data.tags["lemur.variant"] for run in variants}) == len(variants)
+    return {run.data.tags.get("lemur.experiment", ""): run for run in variants}
 
 
-def shown(project: Project) -> dict[str, dict[str, str]]:
-    """Rows of `dvc exp show`, by the experiment's name."""
+def experiment_table(project: Project) -> dict[str, dict[str, str]]:
+    """Rows of `dvc exp show`, by experiment name."""
     rows = csv.DictReader(io.StringIO(project.run("dvc", "exp", "show", "--csv")))
     return {row["Experiment"]: row for row in rows if row["Experiment"]}
 
 
-def test_experiments_are_seen_and_leave_the_baseline_alone(built: Project, tmp_path: Path) -> None:
+def test_experiments_are_shown_and_leave_the_baseline_unchanged(built: Project, tmp_path: Path) -> None:
     project = copy(built, tmp_path)
-    before = locked(project)
+    before = locked_hashes(project)
     project.lemur("track")
     assert len(runs(project)) == 1
 
@@ -46,9 +46,9 @@ def test_experiments_are_seen_and_leave_the_baseline_alone(built: Project, tmp_p
     assert set(runs(project)) == {"", "now"}
     project.run("git", "checkout", ".")
     project.run("dvc", "checkout", "-q")
-    assert locked(project) == before
+    assert locked_hashes(project) == before
 
-    # Queued, with code that only the experiment's own commit has, and a sweep.
+    # Queued: one with code that only its own commit has, and a sweep.
     module = project.root / "src/lemur/evaluation/mmlu.py"
     text = module.read_text()
     module.write_text(f'{text}\n\nprint("code of the experiment:", __file__)\n')
@@ -62,16 +62,16 @@ def test_experiments_are_seen_and_leave_the_baseline_alone(built: Project, tmp_p
         project.run("dvc", "queue", "logs", f"sweep-{number}", "--follow")
     assert "Failed" not in project.run("dvc", "queue", "status")
 
-    said = project.run("dvc", "queue", "logs", "own_code")
-    assert f"code of the experiment: {project.root}/.dvc/tmp/exps/" in said
+    output = project.run("dvc", "queue", "logs", "own_code")
+    assert f"code of the experiment: {project.root}/.dvc/tmp/exps/" in output
     assert "code of the experiment" not in project.run("dvc", "queue", "logs", "sweep-1")
 
-    # The baseline: files, records and outputs as they were.
+    # The baseline's files, dvc.lock and outputs are unchanged.
     assert project.run("git", "status", "--porcelain") == ""
-    assert locked(project) == before
+    assert locked_hashes(project) == before
     assert project.planned() == set()
 
-    table, tracked = shown(project), runs(project)
+    table, tracked = experiment_table(project), runs(project)
     expected = {"now": "2", "own_code": "3", "sweep-1": "4", "sweep-2": "5", "sweep-3": "6"}
     assert set(expected) <= set(table)
     assert set(expected) | {""} == set(tracked)

@@ -1,4 +1,4 @@
-"""Every instruction stage killed with kill -9 while it writes, and the English filter with more workers than cores.
+"""Kills every instruction stage with kill -9 while it writes; runs the English filter with more workers than cores.
 
 About 1 minute; no build is needed.
 """
@@ -35,7 +35,7 @@ STAGES: dict[str, tuple[str, list[str], list[str]]] = {
     "instruction_dataset": ("", ["instructions", *REPORTS], ["dataset"]),
     "encode_instructions": ("", ["instructions", "tokenizer"], ["shards", "report"]),
 }
-"""Of each stage its block of params.yaml where it is named otherwise, its inputs and its outputs."""
+"""For each stage: its block of params.yaml if it has another name, its inputs and its outputs."""
 
 
 @pytest.fixture(scope="module")
@@ -45,27 +45,27 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(folder / "lemur", {**variables(folder), "LEMUR_WORKERS": "3"})
     from_scratch(project)
     project.set("    sharegpt: 8 ", "    sharegpt: null ")
-    # Chunks so small that every worker gets some.
+    # Small chunks, so that every worker gets some.
     project.set("CHUNK = 1 << 18", "CHUNK = 1 << 12", "src/lemur/instructions/english_filter.py")
     return project
 
 
 @pytest.fixture(scope="module")
 def undisturbed(project: Project) -> dict[str, dict[str, Path]]:
-    """The paths of each stage's inputs and outputs, of which the outputs are those of a run that nothing stopped."""
+    """The paths of each stage's inputs and outputs; the outputs come from an uninterrupted run."""
     folder = project.root.with_name("data")
     paths = _sources(folder)
-    found = {}
+    bindings = {}
     for stage, (_, inputs, outputs) in STAGES.items():
         bound = {name: paths[name] for name in inputs} | {name: folder / stage / f"{name}.out" for name in outputs}
         project.run(*_command(stage, bound))
-        found[stage] = bound
+        bindings[stage] = bound
         paths |= {name: bound[name] for name in outputs} | {stage: bound.get("report", folder)}
-        # The second stage reads what the first wrote, and so on; the groups of the deduplication are one here.
+        # Each stage reads the outputs of the one before; here the deduplication has a single group.
         paths |= {"conversations": bound["kept"]} if stage == "english_filter" else {}
         paths |= {"text": bound["kept"]} if stage == "english_filter" else {}
         paths |= {f"{stage}_{group}": bound["report"] for group in ("text", "code")} if "report" in bound else {}
-    return found
+    return bindings
 
 
 def _sources(folder: Path) -> dict[str, Path]:
@@ -113,7 +113,7 @@ def _contents(paths: list[Path]) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_killed_stage_gives_the_same_bytes_when_it_is_started_again(
+def test_a_killed_stage_gives_the_same_bytes_when_restarted(
     project: Project, undisturbed: dict[str, dict[str, Path]], stage: str, tmp_path: Path
 ) -> None:
     names = STAGES[stage][2]
@@ -126,7 +126,7 @@ def test_a_killed_stage_gives_the_same_bytes_when_it_is_started_again(
         run.kill(group=False)
         if run.process.returncode == -signal.SIGKILL:
             break
-    assert run.process.returncode == -signal.SIGKILL, run.said()
+    assert run.process.returncode == -signal.SIGKILL, run.output()
     assert partial.exists()
     assert not bound[names[0]].exists()
     until(lambda: not running_in(project.root), seconds=20)
@@ -145,9 +145,9 @@ def test_more_workers_than_cores_change_no_byte(project: Project) -> None:
         build = Build(project, "snakemake", "data/instructions/english.jsonl", *threads)
         if workers > 1:
             while _workers(project) < workers:
-                assert build.process.poll() is None, build.said()
+                assert build.process.poll() is None, build.output()
         build.finish()
-        assert build.process.returncode == 0, build.said()
+        assert build.process.returncode == 0, build.output()
         stage = read_yaml(project.root / "dvc.lock")["stages"]["english_filter"]
         outs.append({out["path"]: out["md5"] for out in stage["outs"]})
         assert read_json(project.root / "reports/stages/english_filter.json")["in"] > 400

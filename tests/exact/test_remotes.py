@@ -1,4 +1,4 @@
-"""Artifacts through real remotes, a folder and SSH to a real sshd on 127.0.0.1, on a toy project. About 2 minutes."""
+"""Artifacts through real remotes on a toy project: a folder, and SSH to a real sshd on 127.0.0.1. About 2 minutes."""
 
 import getpass
 import os
@@ -33,7 +33,7 @@ Subsystem sftp internal-sftp
 
 
 class Remote:
-    """A place below `folder` and what a project needs to reach it."""
+    """A remote below `folder`, and what a project needs to reach it."""
 
     def __init__(self, url: str, folder: Path, key: Path | None = None) -> None:
         self.url, self.folder, self.key = url, folder, key
@@ -48,7 +48,7 @@ class Remote:
         return [path for path in self.folder.rglob("*") if path.is_file() and not path.name.endswith(".tmp")]
 
     def at(self, project: Project, artifact: str) -> Path:
-        """Where the remote keeps the content of an artifact."""
+        """The remote file with the content of an artifact."""
         md5 = digest(project.root / artifact)
         return self.folder / "files/md5" / md5[:2] / md5[2:]
 
@@ -69,7 +69,7 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
         port = free.getsockname()[1]
     (keys / "config").write_text(CONFIG.format(port=port, folder=keys))
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # which it wants to be there when root starts it
+        Path("/run/sshd").mkdir(exist_ok=True)  # sshd needs it when root starts it
     log = (keys / "log").open("w")
     sshd = subprocess.Popen([SSHD, "-D", "-e", "-f", str(keys / "config")], stderr=log)
     until(lambda: "Server listening" in (keys / "log").read_text() or sshd.poll() is not None, seconds=20)
@@ -80,7 +80,7 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
 
 
 def many_files(project: Project) -> None:
-    """Something big enough for a transfer to be caught half-way: 300 files, 60 MB."""
+    """Add enough data to interrupt a transfer halfway: 300 files, 60 MB."""
     big = project.root / "big"
     big.mkdir()
     for number in range(FILES):
@@ -89,7 +89,7 @@ def many_files(project: Project) -> None:
     project.commit()
 
 
-def test_artifacts_travel_and_nothing_is_left_to_do(project: Project, remote: Remote, tmp_path: Path) -> None:
+def test_push_and_pull_leave_nothing_to_do(project: Project, remote: Remote, tmp_path: Path) -> None:
     project.run("snakemake", "--cores", "2")
     project.commit()
     remote.use(project)
@@ -102,16 +102,16 @@ def test_artifacts_travel_and_nothing_is_left_to_do(project: Project, remote: Re
     assert "Everything is up to date" in project.run("dvc", "push")
 
 
-def test_killed_transfers_go_on(project: Project, remote: Remote, tmp_path: Path) -> None:
+def test_killed_transfers_resume(project: Project, remote: Remote, tmp_path: Path) -> None:
     many_files(project)
     remote.use(project)
     push = Build(project, "dvc", "push")
     until(lambda: len(remote.files()) > 20)
     push.kill(group=True)
-    there = len(remote.files())
-    assert 20 < there < FILES
+    pushed = len(remote.files())
+    assert 20 < pushed < FILES
     assert all(path.stat().st_size == SIZE for path in remote.files())
-    assert f"{FILES + 1 - there} files pushed" in project.run("dvc", "push")
+    assert f"{FILES + 1 - pushed} files pushed" in project.run("dvc", "push")
 
     clone = project.clone(tmp_path / "clone")
     remote.use(clone)
@@ -135,13 +135,13 @@ def test_damaged_remote_file_is_named_and_not_used(project: Project, remote: Rem
     damaged.write_text("HELLO 2")
     clone = project.clone(tmp_path / "clone")
     remote.use(clone)
-    said = clone.lemur("pull", ok=False)
-    assert "data/fork_left" in said
-    assert str(damaged) in said
+    output = clone.lemur("pull", ok=False)
+    assert "data/fork_left" in output
+    assert str(damaged) in output
     assert not (clone.root / "data/fork_left/text").exists()
     assert clone.planned() == {"fork_left", "last"}
-    # As it says: what is damaged is removed there, and pushed from where it is whole.
-    for line in said.splitlines():
+    # Follow its advice: remove the damaged files there, and push from the intact checkout.
+    for line in output.splitlines():
         if line.startswith("  rm "):
             (remote.folder / line.split("  #")[0].split("/remote/")[1]).unlink()
     project.run("dvc", "push")
@@ -150,7 +150,7 @@ def test_damaged_remote_file_is_named_and_not_used(project: Project, remote: Rem
     assert (clone.root / "data/fork_left/text").read_text() == "hello 2"
 
 
-def test_what_the_remote_does_not_have_is_named(project: Project, remote: Remote, tmp_path: Path) -> None:
+def test_files_missing_at_the_remote_are_named(project: Project, remote: Remote, tmp_path: Path) -> None:
     project.run("snakemake", "--cores", "2")
     project.commit()
     remote.use(project)
@@ -158,9 +158,9 @@ def test_what_the_remote_does_not_have_is_named(project: Project, remote: Remote
     remote.at(project, "data/last.txt").unlink()
     clone = project.clone(tmp_path / "clone")
     remote.use(clone)
-    said = clone.lemur("pull", ok=False)
-    assert "data/last.txt" in said
-    assert "make reproduce" in said
+    output = clone.lemur("pull", ok=False)
+    assert "data/last.txt" in output
+    assert "make reproduce" in output
     assert clone.planned() == {"last"}
     clone.run("snakemake", "--cores", "2")
     assert (clone.root / "data/last.txt").read_text() == "hello 4"
@@ -175,23 +175,23 @@ def test_damaged_cache_file_is_named_and_not_used(project: Project) -> None:
         cached.chmod(0o644)
         cached.write_text("HELLO 1")
         cached.chmod(0o444)
-        if quietly:  # as a disk does it: DVC has no reason to look
+        if quietly:  # like a failing disk, with the times unchanged: DVC has no reason to look
             os.utime(cached, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     damage(quietly=False)
-    said = project.run("snakemake", "--cores", "2")
-    assert f"data/first.txt is damaged in the cache: {cached} " in said
+    output = project.run("snakemake", "--cores", "2")
+    assert f"data/first.txt is damaged in the cache: {cached} " in output
     assert (project.root / "data/first.txt").read_text() == "hello 1"
 
     damage(quietly=True)
     project.set("left: {value: 2}", "left: {value: 7}")
     for build in (("snakemake", "--cores", "2"), ("dvc", "repro")):
-        said = project.run(*build, ok=False)
-        assert "fork: input data/first.txt is damaged: MD5" in said
+        output = project.run(*build, ok=False)
+        assert "fork: input data/first.txt is damaged: MD5" in output
     (project.root / "data/first.txt").unlink()
-    said = project.lemur("check", "--cache", ok=False)
-    assert f"data/first.txt is damaged in the cache: {cached} has MD5" in said
-    assert "have the content that their names say" in project.lemur("check", "--cache")
+    output = project.lemur("check", "--cache", ok=False)
+    assert f"data/first.txt is damaged in the cache: {cached} has MD5" in output
+    assert "match the hashes in their names" in project.lemur("check", "--cache")
     project.run("snakemake", "--cores", "2")
     assert (project.root / "data/fork_left/text").read_text() == "hello 7"
     assert project.planned() == set()

@@ -1,8 +1,8 @@
 """The same inputs give the same bytes, wherever and however they are built. About 4 minutes: one more build.
 
-The build of the other tests: snakemake, two cores, a random hash seed, directories as the file system lists them.
-The one here differs in everything at once. A third run of every stage, with one worker and yet another hash seed, is in
-test_hermetic.py.
+The other tests' build uses snakemake, two cores, a random hash seed and the file system's order of directories. The
+build here differs in all of these at once. test_hermetic.py runs every stage a third time, with one worker and yet
+another hash seed.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.exact.conftest import from_scratch, locked, variables
+from tests.exact.conftest import from_scratch, locked_hashes, variables
 from tests.tools import Project
 
 pytestmark = [pytest.mark.exact, pytest.mark.tiny]
@@ -41,7 +41,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_another_build_from_scratch_gives_the_same_bytes(built: Project, other: Project) -> None:
-    assert locked(other) == locked(built)
+    assert locked_hashes(other) == locked_hashes(built)
     assert (other.root / "dvc.lock").read_bytes() == (built.root / "dvc.lock").read_bytes()
 
 
@@ -49,7 +49,7 @@ def test_after_dvc_repro_snakemake_has_nothing_to_do(other: Project) -> None:
     assert other.planned() == set()
 
 
-def test_directories_really_were_listed_in_another_order(other: Project) -> None:
-    once = other.run("env", "PYTHONPATH=src", "python", "-c", LIST)
-    assert once != other.run("env", "python", "-c", LIST)
-    assert sorted(once) == sorted(other.run("env", "python", "-c", LIST))
+def test_directories_were_listed_in_another_order(other: Project) -> None:
+    shuffled = other.run("env", "PYTHONPATH=src", "python", "-c", LIST)
+    assert shuffled != other.run("env", "python", "-c", LIST)
+    assert sorted(shuffled) == sorted(other.run("env", "python", "-c", LIST))

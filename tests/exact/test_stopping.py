@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.exact.conftest import ran
+from tests.exact.conftest import executed_rules
 from tests.processes import Build, running_in, until
 from tests.tools import Project
 
@@ -18,28 +18,28 @@ def slow(project: Project, stage: str, seconds: float) -> None:
 
 
 def works_on(project: Project, stage: str) -> bool:
-    """Whether a toy stage has come to its own work: the runner has made the folder of its output."""
+    """Whether a process runs a toy stage."""
     return any(f"run toy.{stage}" in line and "python" in line[:80] for line in running_in(project.root))
 
 
-def test_ctrl_c_stops_at_once_and_says_so(project: Project) -> None:
+def test_ctrl_c_stops_at_once_and_reports_it(project: Project) -> None:
     slow(project, "fork", 600)
     build = Build(project, "snakemake", "--cores", "2")
     until(lambda: works_on(project, "fork"))
     time.sleep(1)
     build.interrupt()
-    said = build.finish(60)
+    output = build.finish(60)
     assert build.process.returncode
-    assert "Terminating processes on user request" in said
-    assert said.splitlines()[-4:] == [
+    assert "Terminating processes on user request" in output
+    assert output.splitlines()[-4:] == [
         "4 stages: 1 ran, 2 stopped, 1 not started.",
         "Stopped: fork@left (logs/fork_left.log), fork@right (logs/fork_right.log)",
         "Not started: last",
-        "What has ended is kept: the same command goes on from here.",
+        "Finished stages are kept: run the same command to continue.",
     ]
     until(lambda: not running_in(project.root), seconds=20)
     project.set("time.sleep(600)", "time.sleep(0)", "src/lemur/toy/fork.py")
-    assert ran(project, "snakemake", "--cores", "2") == {"fork_left", "fork_right", "last"}
+    assert executed_rules(project, "snakemake", "--cores", "2") == {"fork_left", "fork_right", "last"}
 
 
 def test_ctrl_c_stops_dvc_repro_too(project: Project) -> None:
@@ -57,10 +57,10 @@ def test_sigterm_lets_running_stages_finish_and_starts_no_more(project: Project)
     build = Build(project, "snakemake", "--cores", "2")
     until(lambda: works_on(project, "first"))
     build.process.send_signal(signal.SIGTERM)
-    said = build.finish()
+    output = build.finish()
     assert build.process.returncode
-    assert "Will exit after finishing currently running jobs" in said
-    assert "4 stages: 1 ran, 3 not started.\nNot started: fork@left, fork@right, last\n" in said
+    assert "Will exit after finishing currently running jobs" in output
+    assert "4 stages: 1 ran, 3 not started.\nNot started: fork@left, fork@right, last\n" in output
     assert (project.root / "data/first.txt").exists()
     assert not (project.root / "data/last.txt").exists()
     until(lambda: not running_in(project.root), seconds=20)
@@ -68,8 +68,8 @@ def test_sigterm_lets_running_stages_finish_and_starts_no_more(project: Project)
     assert (project.root / "data/last.txt").read_text() == "hello 4"
 
 
-def test_a_stage_that_outlives_its_killed_build_is_waited_for(project: Project) -> None:
-    """As a training does, which saves its state first."""
+def test_a_build_waits_for_a_stage_that_outlives_a_killed_build(project: Project) -> None:
+    """Like a training, which saves its state first."""
     project.set(
         "    text =",
         "    import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(8)\n"
@@ -80,23 +80,23 @@ def test_a_stage_that_outlives_its_killed_build_is_waited_for(project: Project) 
     until(lambda: works_on(project, "first"))
     time.sleep(1)
     build.kill(group=False)
-    said = project.run("snakemake", "--cores", "2")
-    assert "Waiting for another build in this checkout: PID" in said
+    output = project.run("snakemake", "--cores", "2")
+    assert "Waiting for another build in this checkout: PID" in output
     assert (project.root / "runs").read_text() == "first first "
     assert (project.root / "data/last.txt").read_text() == "hello 4"
     assert project.planned() == set()
 
 
-def test_failed_stage_says_what_to_do_and_its_last_outputs_come_back(project: Project) -> None:
+def test_failed_stage_says_what_to_do_and_its_last_outputs_can_be_restored(project: Project) -> None:
     project.run("snakemake", "--cores", "2")
     project.set("left: {value: 2}", "left: {value: -1}")
-    said = project.run("snakemake", "--cores", "2", ok=False)
-    assert "Error in rule fork_left" in said
-    assert "log: logs/fork_left.log" in said
-    assert "ValueError: value is below zero" in said
-    assert "Repeat it alone: dvc repro --single-item fork@left" in said
-    assert "Its last good outputs: dvc checkout fork@left" in said
-    assert "4 stages: 2 unchanged, 1 failed, 1 not started.\nFailed: fork@left (logs/fork_left.log)\n" in said
+    output = project.run("snakemake", "--cores", "2", ok=False)
+    assert "Error in rule fork_left" in output
+    assert "log: logs/fork_left.log" in output
+    assert "ValueError: value is below zero" in output
+    assert "Repeat only this stage: dvc repro --single-item fork@left" in output
+    assert "Restore its last good outputs: dvc checkout fork@left" in output
+    assert "4 stages: 2 unchanged, 1 failed, 1 not started.\nFailed: fork@left (logs/fork_left.log)\n" in output
     assert not (project.root / "data/fork_left").exists()
     project.run("dvc", "checkout", "fork@left")
     assert (project.root / "data/fork_left/text").read_text() == "hello 2"

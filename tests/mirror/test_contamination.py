@@ -1,4 +1,4 @@
-"""Decontamination on the mirror's real files, which LEMUR_MIRROR names."""
+"""Decontamination on the mirror's real files, in the folder LEMUR_MIRROR."""
 
 import ast
 import gzip
@@ -15,8 +15,8 @@ MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent")
 
 
 @pytest.mark.mirror
-def test_planted_problems_of_humaneval_are_named(tmp_path: Path) -> None:
-    """29 problems, as evol-codealpaca-v1 holds them (docstring as the instruction), among its real first evolution."""
+def test_planted_humaneval_problems_are_found(tmp_path: Path) -> None:
+    """29 problems in the form of evol-codealpaca-v1 (docstring as instruction), among its real first evolution."""
     raw = (MIRROR / "humaneval/HumanEval.jsonl.gz").read_bytes()
     rows = [json.loads(line) for line in gzip.decompress(raw).splitlines()]
     folder = fetched(tmp_path / "h", "humaneval", {"h.jsonl.gz": ("humaneval", raw, {})})

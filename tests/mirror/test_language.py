@@ -1,4 +1,4 @@
-"""The English filter's verdicts against langdetect's own, on the mirror's multilingual texts."""
+"""The English filter's verdicts compared with langdetect's own, on the mirror's multilingual texts."""
 
 import json
 import os
@@ -18,7 +18,7 @@ MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent")
 SEED = 0
 
 
-def bare(text: str) -> str:
+def langdetect_verdict(text: str) -> str:
     DetectorFactory.seed = SEED
     try:
         return str(detect(text))
@@ -28,7 +28,7 @@ def bare(text: str) -> str:
 
 @pytest.mark.mirror
 @pytest.mark.timeout(900)
-def test_10000_verdicts_are_those_of_single_seeded_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_10000_verdicts_equal_those_of_single_seeded_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (MIRROR / "multilingual/bigbench_language_identification.jsonl").read_text(encoding="utf-8").splitlines()
     # The sentences to identify, in hundreds of languages, without the choices that follow.
     texts = [json.loads(line)["query"].split("\n")[1].removeprefix("Sentence: ") for line in lines]
@@ -38,10 +38,10 @@ def test_10000_verdicts_are_those_of_single_seeded_calls(tmp_path: Path, monkeyp
     assert [text_to_judge(record) for record in records] == texts
     monkeypatch.setenv("LEMUR_WORKERS", "2")
     write_jsonl(tmp_path / "in.jsonl", random.Random(1).sample(records, len(records)))
-    # With these parameters the reject names each verdict but `en`.
+    # With these parameters the rejects have every verdict except `en`.
     rules = {"sources": {"sharegpt": "detect"}, "undetermined": "drop", "foreign_run": 10**6, "unit": "conversation"}
     out = {name: tmp_path / name for name in ("kept", "rejects", "report")}
     english_filter(Params.model_validate({**rules, "seed": SEED}), tmp_path / "in.jsonl", **out)
-    found = {reject["record"]["id"]: reject["language"] for reject in read_jsonl(out["rejects"])}
-    found |= {record["id"]: "en" for record in read_jsonl(out["kept"])}
-    assert [found[record["id"]] for record in records] == [bare(text) for text in texts]
+    verdicts = {reject["record"]["id"]: reject["language"] for reject in read_jsonl(out["rejects"])}
+    verdicts |= {record["id"]: "en" for record in read_jsonl(out["kept"])}
+    assert [verdicts[record["id"]] for record in records] == [langdetect_verdict(text) for text in texts]

@@ -1,4 +1,4 @@
-"""What a build on the real files must show. Runs after `lemur scale mirror` and a build (`.ci/mirror FOLDER`)."""
+"""Results that a build on real files must have. Runs after `lemur scale mirror` and a build (`.ci/mirror FOLDER`)."""
 
 import json
 import math
@@ -46,7 +46,7 @@ def test_every_source_of_table_8_has_documents() -> None:
     assert sum(row["out"] > 0 for row in stage("split_corpus")["sources"].values()) == 16
 
 
-def test_the_models_tell_the_papers_story() -> None:
+def test_the_models_show_the_papers_result() -> None:
     base, lemur, _ = (result(model, "bits_per_byte")["results"]["bits_per_byte"] for model in MODELS)
     assert base["text"] < base["unigram"]["text"]
     assert lemur["code"] < lemur["unigram"]["code"]
@@ -59,7 +59,7 @@ def test_benchmarks_are_the_real_ones(model: str) -> None:
     subjects = [name for name in mmlu["results"] if name.startswith("mmlu_")]
     assert len(subjects) == 57
     accuracy, error = mmlu["results"]["mmlu"]["acc,none"], mmlu["results"]["mmlu"]["acc_stderr,none"]
-    assert abs(accuracy - 0.25) < 5 * error, "a model of this size guesses"
+    assert abs(accuracy - 0.25) < 5 * error, "a model of this size can only guess"
     assert result(model, "gsm8k")["n-samples"]["gsm8k"]["original"] == 1319
     assert result(model, "humaneval")["n-samples"]["humaneval"]["original"] == 164
     for benchmark in ("mmlu", "gsm8k", "humaneval"):

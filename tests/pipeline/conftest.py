@@ -90,7 +90,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-# Writes a tensor, records and a blob; a variable that no dep covers plants a difference in one of them.
+# Writes a tensor, records and a blob; an undeclared environment variable plants a difference in one of them.
 PLANTING = """import os
 from pathlib import Path
 
@@ -124,7 +124,7 @@ def built(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Project:
-    """A copy of the toy project, built once a session and committed, whose last stage also declares the numerics."""
+    """A copy of the toy project, built once per session and committed; its last stage also declares the numerics."""
     if not BUILT:
         project: Project = request.getfixturevalue("project")
         (project.root / "src/lemur/toy/last.py").write_text(PLANTING)

@@ -12,77 +12,77 @@ from .conftest import Project
 BUILD = ("snakemake", "--cores", "2")
 
 
-def ending(said: str) -> list[str]:
-    """What follows Snakemake's own last line."""
-    own = ("Elapsed time: ", "Nothing to be done", "At least one job did not complete")
-    lines = said.splitlines()
-    last = max(number for number, line in enumerate(lines) if line.startswith(own))
+def summary_lines(output: str) -> list[str]:
+    """The lines after Snakemake's own last line."""
+    snakemake_endings = ("Elapsed time: ", "Nothing to be done", "At least one job did not complete")
+    lines = output.splitlines()
+    last = max(number for number, line in enumerate(lines) if line.startswith(snakemake_endings))
     return [line for line in lines[last + 1 :] if line and not line.startswith("Using workflow specific profile")]
 
 
-def test_what_ran_came_from_the_cache_and_was_unchanged(project: Project) -> None:
+def test_stages_that_ran_came_from_the_cache_or_were_unchanged(project: Project) -> None:
     uncommitted = "Git has no committed dvc.lock to compare the artifacts with."
-    assert ending(project.run(*BUILD)) == ["4 stages: 4 ran.", uncommitted]
+    assert summary_lines(project.run(*BUILD)) == ["4 stages: 4 ran.", uncommitted]
     project.commit()
     equal = "All 4 artifacts have the bytes that the committed dvc.lock records."
-    assert ending(project.run(*BUILD)) == ["Nothing to do: all 4 stages are up to date.", equal]
-    assert ending(project.run(*BUILD, "data/first.txt")) == [
-        "Nothing to do: what was asked for is up to date (1 of 4 stages).",
+    assert summary_lines(project.run(*BUILD)) == ["Nothing to do: all 4 stages are up to date.", equal]
+    assert summary_lines(project.run(*BUILD, "data/first.txt")) == [
+        "Nothing to do: the requested targets are up to date (1 of 4 stages).",
         "The artifact has the bytes that the committed dvc.lock records.",
     ]
-    # A stage in between is made otherwise, and the first one's output is lost, but the cache has it.
+    # A stage in the middle gets another parameter, and the first one's output is lost, but the cache has it.
     project.set("left: {value: 2}", "left: {value: 7}")
     (project.root / "data/first.txt").unlink()
     differs = [
         "1 of 4 artifacts differs from the committed dvc.lock.",
-        "The first, in graph order, is data/fork_left/ of stage fork@left, made otherwise: "
+        "The first, in graph order, is data/fork_left/ of stage fork@left, built from other inputs: "
         "parameter params.yaml.fork.left.value: 2 -> 7.",
-        build_summary.EXPLAINED,
+        build_summary.DETAILS,
     ]
-    assert ending(project.run(*BUILD)) == ["4 stages: 2 ran, 1 from the cache, 1 unchanged.", *differs]
+    assert summary_lines(project.run(*BUILD)) == ["4 stages: 2 ran, 1 from the cache, 1 unchanged.", *differs]
     kept = (project.root / build_summary.LAST_VERDICT).stat().st_mtime_ns
-    assert ending(project.run(*BUILD)) == ["Nothing to do: all 4 stages are up to date.", *differs]
+    assert summary_lines(project.run(*BUILD)) == ["Nothing to do: all 4 stages are up to date.", *differs]
     assert (project.root / build_summary.LAST_VERDICT).stat().st_mtime_ns == kept
     project.set("left: {value: 7}", "left: {value: 2}")
-    assert ending(project.run(*BUILD)) == ["4 stages: 2 from the cache, 2 unchanged.", equal]
+    assert summary_lines(project.run(*BUILD)) == ["4 stages: 2 from the cache, 2 unchanged.", equal]
 
 
-def test_what_failed_and_what_was_not_started(project: Project) -> None:
+def test_stages_that_failed_or_were_not_started(project: Project) -> None:
     project.run("dvc", "repro", "-q", "first")
     project.commit()
     project.set("left: {value: 2}", "left: {value: -1}")
-    assert ending(project.run(*BUILD, "--keep-going", ok=False)) == [
+    assert summary_lines(project.run(*BUILD, "--keep-going", ok=False)) == [
         "4 stages: 1 ran, 1 unchanged, 1 failed, 1 not started.",
         "Failed: fork@left (logs/fork_left.log)",
         "Not started: last",
-        "What has ended is kept: the same command goes on from here.",
+        "Finished stages are kept: run the same command to continue.",
     ]
 
 
 def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) -> None:
-    """The last stage declares the numerics; a variable that no dep covers gives it other bytes."""
+    """The last stage declares the numerics; an undeclared environment variable changes its bytes."""
     built.set("xla_flags: ''", "xla_flags: --xla_cpu_max_isa=AVX", "environment.yaml")
     built.run(*BUILD)
     built.commit()
     built.environment = {"PLANTED": "tensor"}
-    lines = ending(built.run(*BUILD, "--forcerun", "last"))
+    lines = summary_lines(built.run(*BUILD, "--forcerun", "last"))
     assert lines[:3] == [
         "4 stages: 1 ran, 3 unchanged.",
         "1 of 4 artifacts differs from the committed dvc.lock.",
-        "The first with other bytes out of the same inputs is data/last/ of stage last.",
+        "The first with different bytes from the same inputs is data/last/ of stage last.",
     ]
     assert lines[3].startswith("Only weights or what is made from them differ. The likely reason: the processor (")
     assert "Warning" not in (built.root / "logs/last.log").read_text()
-    # What the last line advises.
-    said = built.lemur("verify", "--built", ".", ok=False)
-    assert "model.safetensors: 1 of 2 tensors" in said
-    assert "the first is b [3] float32: 1 of 3 differ, first [1]: 4.0 -> 4.5" in said
-    assert said.splitlines()[-3:] == lines[1:4]
+    # Follow the advice of the last line.
+    output = built.lemur("verify", "--built", ".", ok=False)
+    assert "model.safetensors: 1 of 2 tensors" in output
+    assert "the first is b [3] float32: 1 of 3 differ, first [1]: 4.0 -> 4.5" in output
+    assert output.splitlines()[-3:] == lines[1:4]
 
     built.set('"/proc/cpuinfo"', '"cpuinfo"', "src/lemur/core/processor.py")
     (built.root / "cpuinfo").write_text("model name\t: Toy\nflags\t\t: sse avx\n")
     reason = "The likely reason: this processor has no AVX2 and no FMA; docs/reproducibility.md"
-    assert reason in ending(built.run(*BUILD, "--forcerun", "last"))[3]
+    assert reason in summary_lines(built.run(*BUILD, "--forcerun", "last"))[3]
     warned = "Warning: this processor has no AVX2 and no FMA, so this stage may give other bytes than elsewhere"
     assert warned in (built.root / "logs/last.log").read_text()
 
@@ -90,9 +90,11 @@ def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) ->
 def test_without_git(tmp_path: Path) -> None:
     stage = Stage("first", "", (), ("data/first.txt",), 1, 1)
     (tmp_path / "dvc.lock").write_text("stages: {}\n")
-    assert build_summary.compared([stage], tmp_path) == ["Git has no committed dvc.lock to compare the artifacts with."]
+    assert build_summary.comparison([stage], tmp_path) == [
+        "Git has no committed dvc.lock to compare the artifacts with."
+    ]
 
 
 @pytest.mark.parametrize("option", ["--list", "--dag", "--summary", "--dry-run", "--quiet=all", "--touch"])
-def test_nothing_is_added_where_nothing_is_built_or_said(built: Project, option: str) -> None:
+def test_no_summary_without_a_build_or_output(built: Project, option: str) -> None:
     assert "Nothing to do" not in built.run("snakemake", "--cores", "2", option)

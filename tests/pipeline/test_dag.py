@@ -17,7 +17,7 @@ from lemur.core.scales import names
 from lemur.pipeline.build import dependencies, locks
 from lemur.pipeline.build.dag import Dag
 from lemur.pipeline.build.dependencies import write
-from lemur.pipeline.build.dvc_job import one_entry
+from lemur.pipeline.build.dvc_job import modify_entries
 from lemur.pipeline.build.run import bind
 from lemur.pipeline.build.validation import check_environment, stage_module, validate, validate_all
 
@@ -25,7 +25,7 @@ STAGES: dict[str, Any] = read_yaml(DAG)["stages"]
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_one_stage_one_file_one_name(name: str) -> None:
+def test_a_stage_its_module_and_its_test_share_a_name(name: str) -> None:
     stage = STAGES[name]
     folder, _, module_name = stage_of(stage["cmd"]).partition(".")
     module = stage_module(f"{folder}.{module_name}")
@@ -36,7 +36,7 @@ def test_one_stage_one_file_one_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_command_binds_the_arguments_of_the_function_to_declared_paths(name: str) -> None:
+def test_command_binds_the_functions_arguments_to_declared_paths(name: str) -> None:
     stage = STAGES[name]
     bindings = [word for word in stage["cmd"].split() if "=" in word and not word.startswith("PYTHONPATH")]
     inputs, outputs = bind(stage_module(stage_of(stage["cmd"])), name, bindings)
@@ -58,29 +58,29 @@ def test_dvc_reads_fewer_than_a_hundred_stages_with_unique_rule_names() -> None:
     assert all(stage.desc != stage.name for stage in stages.values())
 
 
-def test_user_of_a_container_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_containers_user_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pwd.getpwuid", lambda _number: {}["no such user"])
     assert Dag().changed() <= set(Dag().stages)
 
 
-def test_lock_has_no_entry_of_a_stage_that_is_gone() -> None:
-    """DVC leaves such entries there; a renamed stage's old one goes by hand."""
+def test_lock_has_no_entry_of_a_removed_stage() -> None:
+    """DVC keeps such entries; the entry of a renamed stage must be removed by hand."""
     assert set(read_yaml(ROOT / "dvc.lock")["stages"]) <= set(Dag(ROOT).stages)
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("present", [True, False])
 @pytest.mark.parametrize("others", [0, 1, 5])
-def test_jobs_write_the_same_dvc_lock_as_dvc_does(tmp_path: Path, others: int, there: bool) -> None:
-    """DVC writes all of it anew, `dvc_job` the entry of one stage."""
+def test_jobs_write_the_same_dvc_lock_as_dvc(tmp_path: Path, others: int, present: bool) -> None:
+    """DVC rewrites all of it, `dvc_job` only a stage's entry."""
     stages = read_yaml(ROOT / "dvc.lock")["stages"]
     names = ["report", "mmlu@base", "fetch@oasst1", "continued_pretraining", "track"]
     for name in names:
         entry = {**stages[name], "cmd": "a command that is so long that it has to be folded " * 3}
-        kept = {other: stages[other] for other in names[:others] if other != name or there}
+        kept = {other: stages[other] for other in names[:others] if other != name or present}
         written = []
-        for modify in (modify_yaml, one_entry):
+        for modify in (modify_yaml, modify_entries):
             path = tmp_path / "dvc.lock"
             path.write_text(dumps_yaml({"schema": "2.0", "stages": kept})) if kept else path.unlink(missing_ok=True)
             with modify(str(path)) as data:
@@ -91,7 +91,7 @@ def test_jobs_write_the_same_dvc_lock_as_dvc_does(tmp_path: Path, others: int, t
         assert set(parse_yaml(written[1], path)["stages"]) == {*kept, name}
 
 
-def test_dvc_lock_is_as_dvc_writes_it() -> None:
+def test_dvc_lock_has_dvcs_format() -> None:
     text = (ROOT / "dvc.lock").read_text()
     assert dumps_yaml(parse_yaml(text, "dvc.lock")) == text
 
@@ -110,11 +110,11 @@ def test_params_are_valid_and_every_leaf_is_declared() -> None:
     check_environment(dag)
 
 
-def test_declared_code_and_libraries_have_not_drifted() -> None:
+def test_declared_code_and_libraries_are_up_to_date() -> None:
     assert write(check=True) == []
 
 
-def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
+def test_outdated_declarations_are_listed_by_stage_as_added_and_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     edits = {
@@ -146,20 +146,24 @@ def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
     assert write(check=True) == []
 
 
-def test_scales_are_valid_and_hold_what_differs_from_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scales_are_valid_and_list_only_differences_from_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lemur.core import scales as scale
     from lemur.pipeline.build import validation
 
-    of = {name: flatten(read_yaml(ROOT / f"scales/{name}.yaml")) for name in names()}
-    assert set(of) >= {"demo", "tiny", "small", "paper", "mirror"}
-    assert all(of["demo"].get(key, ...) != value for name in of for key, value in of[name].items() if name != "demo")
-    committed, demo = (
-        subprocess.run(["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, check=True).stdout
+    scales = {name: flatten(read_yaml(ROOT / f"scales/{name}.yaml")) for name in names()}
+    assert set(scales) >= {"demo", "tiny", "small", "paper", "mirror"}
+    demo = scales["demo"]
+    assert all(demo.get(key, ...) != value for name in scales for key, value in scales[name].items() if name != "demo")
+    committed_params, committed_demo = (
+        flatten(
+            yaml.safe_load(
+                subprocess.run(["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, check=True).stdout
+            )
+        )
         for name in ("params.yaml", "scales/demo.yaml")
     )
-    at_head, of_demo = flatten(yaml.safe_load(committed)), flatten(yaml.safe_load(demo))
-    assert of_demo == {key: at_head[key] for key in of_demo}, "params.yaml is committed at demo scale"
-    # As it is here, not in HEAD: a stage that is not committed yet has its block here; so may another scale its values.
+    assert committed_demo == {key: committed_params[key] for key in committed_demo}, "commit params.yaml at demo scale"
+    # The file here, not in HEAD: it may have the block of a stage, or the values of a scale, that is not committed yet.
     params = tmp_path / "params.yaml"
     params.write_bytes(PARAMS.read_bytes())
     scale.switch("demo", params=params)
@@ -182,15 +186,14 @@ def test_scales_are_valid_and_hold_what_differs_from_demo(tmp_path: Path, monkey
     assert set(renamed) == {".params.yaml.partial"}, "a name that .gitignore and .dvcignore cover"
 
 
-def test_scale_keeps_values_of_no_scale_and_takes_back_what_overrides_a_shared_one(tmp_path: Path) -> None:
+def test_scale_keeps_other_values_and_removes_overrides_of_shared_ones(tmp_path: Path) -> None:
     from lemur.core import scales as scale
 
     params = tmp_path / "params.yaml"
     params.write_bytes(PARAMS.read_bytes())
     scale.switch("demo", params=params)
     text = params.read_text()
-    asked = text.replace("\nmmlu:\n", "\nmmlu:\n  limit: 3\n  backend: server\n")
-    params.write_text(asked)
+    params.write_text(text.replace("\nmmlu:\n", "\nmmlu:\n  limit: 3\n  backend: server\n"))
     changes = scale.differences("tiny", params)
     assert changes["mmlu.limit"] == (3, scale.SHARED)
     assert "mmlu.backend" not in changes
@@ -198,17 +201,19 @@ def test_scale_keeps_values_of_no_scale_and_takes_back_what_overrides_a_shared_o
     assert params.read_text() == text.replace("\nmmlu:\n", "\nmmlu:\n  backend: server\n")
 
 
-def test_values_that_do_not_go_together_are_said_without_the_whole_block() -> None:
+def test_incompatible_values_are_reported_without_the_whole_block() -> None:
     block = {**current_blocks()["continued_pretraining"], "batch_size": 4, "microbatches": 3}
     with pytest.raises(SystemExit) as refused:
         validate(stage_module("training.continued_pretraining"), "continued_pretraining", block)
-    said = str(refused.value)
-    assert said.startswith("params.yaml: continued_pretraining: batch_size (4)") and len(said) < 200
+    message = str(refused.value)
+    assert message.startswith("params.yaml: continued_pretraining: batch_size (4)") and len(message) < 200
     with pytest.raises(SystemExit, match=r"^params\.yaml: mmlu\.shots: found 'five'; Input should be"):
         validate(stage_module("evaluation.mmlu"), "mmlu", {**current_blocks()["mmlu"], "shots": "five"})
 
 
-def test_a_wrong_value_is_named_where_it_stands_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_is_reported_once_with_the_block_that_contains_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from lemur.pipeline.build import validation
 
     tree = read_yaml(PARAMS)
@@ -230,20 +235,20 @@ def test_a_wrong_value_is_named_where_it_stands_and_once(tmp_path: Path, monkeyp
         validate_all(read_yaml(DAG))
 
 
-def test_a_stage_without_a_module_is_named() -> None:
+def test_a_stage_without_a_module_is_reported() -> None:
     with pytest.raises(SystemExit, match=r"^no stage 'evaluation\.nosuch': .* src/lemur/FOLDER/STAGE\.py$"):
         stage_module("evaluation.nosuch")
 
 
-def test_a_busy_lock_names_the_build_and_not_dvcs_advice(tmp_path: Path) -> None:
+def test_a_busy_lock_names_the_build_without_dvcs_advice(tmp_path: Path) -> None:
     error = LockError("'a' is busy, it is being blocked by:\n  (PID 1): dvc\n\nIf there are no processes with such")
-    assert locks._held(error, tmp_path) == "'a' is busy, it is being blocked by:\n  (PID 1): dvc"
-    (tmp_path / locks.BUILD).parent.mkdir()
-    (tmp_path / locks.BUILD).write_text(f"PID {os.getppid()}, snakemake")
-    assert locks._held(error, tmp_path).endswith(f"\nThe build: PID {os.getppid()}, snakemake")
+    assert locks._describe_holder(error, tmp_path) == "'a' is busy, it is being blocked by:\n  (PID 1): dvc"
+    (tmp_path / locks.BUILD_LOCK).parent.mkdir()
+    (tmp_path / locks.BUILD_LOCK).write_text(f"PID {os.getppid()}, snakemake")
+    assert locks._describe_holder(error, tmp_path).endswith(f"\nThe build: PID {os.getppid()}, snakemake")
 
 
-def test_a_scale_that_is_not_known_or_sets_what_is_no_parameter(
+def test_an_unknown_scale_and_a_scale_with_an_unknown_parameter_are_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lemur.core import scales as scale

@@ -1,6 +1,6 @@
-"""Every leaf of params.yaml and environment.yaml: which stages DVC finds changed, in one process. About 15 s.
+"""For every leaf of params.yaml and environment.yaml, the stages that DVC finds changed, in one process. About 15 s.
 
-That these are the stages that `snakemake -n` plans is seen in tests/exact/test_leaves.py, with the real tools.
+tests/exact/test_leaves.py checks with the real tools that `snakemake -n` plans the same stages.
 """
 
 import shutil
@@ -19,36 +19,36 @@ from lemur.core.files import DAG, ENVIRONMENT, PARAMS, flatten, read_yaml
 from lemur.pipeline.build import validation
 from lemur.pipeline.build.dag import Dag
 from lemur.pipeline.build.validation import check_environment, validate_all
-from tests.leaves import another, declaring, replaced, written
+from tests.leaves import declaring_stages, different_value, to_yaml, with_value
 
 STAGES = read_yaml(DAG)
 LEAVES = [(path.name, leaf) for path in (PARAMS, ENVIRONMENT) for leaf in flatten(read_yaml(path))]
 BLOCKS = {leaf.rpartition(".")[0] for name, leaf in LEAVES if name == PARAMS.name}
-# Keyed by a source's name, of any source: one that the data has and the map lacks stops the stage.
+# Maps with any source's name as key: a source that is in the data but not in the map stops the stage.
 FREE = {"mix_instructions.sources", "english_filter.sources"}
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dag]:
-    """The real dvc.yaml, every parameter recorded as it is now, as a build would leave it."""
+    """The real dvc.yaml with the present value of every parameter recorded, as after a build."""
     root = tmp_path_factory.mktemp("leaves")
     for path in (DAG, PARAMS, ENVIRONMENT):
         shutil.copy(path, root)
     Repo.init(str(root), no_scm=True).close()
-    # DVC parses a file anew for every stage that reads it, which is nearly all of the time here.
-    known: dict[Any, Any] = {}
+    # Almost all of the time here would be DVC parsing a file again for every stage that reads it.
+    cached: dict[Any, Any] = {}
 
     def load_once(path: str, fs: Any) -> Any:
-        return remember(("tree", path, Path(path).read_bytes()), lambda: load_path(path, fs))
+        return cached_result(("tree", path, Path(path).read_bytes()), lambda: load_path(path, fs))
 
     def read_once(fs: Any, path: str, keys: list[str] | None = None, **options: Any) -> Any:
-        asked = (str(keys), str(options), path, Path(path).read_bytes())
-        return remember(asked, lambda: read_param_file(fs, path, keys, **options))
+        key = (str(keys), str(options), path, Path(path).read_bytes())
+        return cached_result(key, lambda: read_param_file(fs, path, keys, **options))
 
-    def remember(asked: Any, answer: Callable[[], Any]) -> Any:
-        if asked not in known:
-            known[asked] = answer()
-        return known[asked]
+    def cached_result(key: Any, compute: Callable[[], Any]) -> Any:
+        if key not in cached:
+            cached[key] = compute()
+        return cached[key]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -79,14 +79,14 @@ def test_a_leaf_changes_exactly_the_stages_that_declare_it(recorded: Dag, name: 
     path = Path(recorded.repo.root_dir) / name
     before = path.read_bytes()
     tree = read_yaml(path)
-    path.write_text(written(replaced(tree, leaf, another(flatten(tree)[leaf]))))
+    path.write_text(to_yaml(with_value(tree, leaf, different_value(flatten(tree)[leaf]))))
     changed = _changed(recorded)
     path.write_bytes(before)
-    assert changed == declaring(STAGES, name, leaf) != set()
-    assert not _changed(recorded), "and back again, nothing has changed"
+    assert changed == declaring_stages(STAGES, name, leaf) != set()
+    assert not _changed(recorded), "the old value again: nothing has changed"
 
 
-def test_what_follows_is_what_dvcs_own_graph_says(recorded: Dag) -> None:
+def test_descendants_are_those_of_dvcs_own_graph(recorded: Dag) -> None:
     graph = recorded.repo.index.graph
     by_name = {stage.addressing: stage for stage in graph}
     for name in recorded.stages:
@@ -101,7 +101,7 @@ def test_a_leaf_of_params_that_no_stage_declares_is_an_error(
 ) -> None:
     params = tmp_path / "params.yaml"
     leaf = f"{block}.undeclared".removeprefix(".")
-    params.write_text(written(replaced(read_yaml(PARAMS), leaf, 1)))
+    params.write_text(to_yaml(with_value(read_yaml(PARAMS), leaf, 1)))
     monkeypatch.setattr(validation, "PARAMS", params)
     with pytest.raises(SystemExit, match=rf"params\.yaml: {leaf}"):
         validate_all(STAGES)
@@ -110,6 +110,6 @@ def test_a_leaf_of_params_that_no_stage_declares_is_an_error(
 @pytest.mark.parametrize("leaf", ["packages.undeclared", "undeclared"])
 def test_a_leaf_of_the_environment_that_no_stage_declares_is_an_error(leaf: str, tmp_path: Path) -> None:
     environment = tmp_path / "environment.yaml"
-    environment.write_text(written(replaced(read_yaml(ENVIRONMENT), leaf, 1)))
+    environment.write_text(to_yaml(with_value(read_yaml(ENVIRONMENT), leaf, 1)))
     with pytest.raises(SystemExit, match=rf"environment\.yaml: {leaf}: no stage"):
         check_environment(STAGES, environment)

@@ -1,4 +1,4 @@
-"""`lemur lineage`: down to the sources as dvc.lock records it, and what has changed since is said."""
+"""`lemur lineage`: down to the sources according to dvc.lock, with the changes since."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,11 @@ from .conftest import Project
 
 
 def test_lineage_of_a_file_and_what_changed_since(built: Project) -> None:
-    found = lineage("data/last/", built.root)
-    assert list(found["stages"]) == ["last", "fork@left", "first"]
-    assert found["stages"]["fork@left"]["params"] == {"params.yaml": {"fork.left": {"value": 2}}}
-    assert json.loads(json.dumps(found)) == found
-    text = lines(found)
+    result = lineage("data/last/", built.root)
+    assert list(result["stages"]) == ["last", "fork@left", "first"]
+    assert result["stages"]["fork@left"]["params"] == {"params.yaml": {"fork.left": {"value": 2}}}
+    assert json.loads(json.dumps(result)) == result
+    text = lines(result)
     assert text[0].startswith("data/last/ ") and text[0].endswith(" <- last")
     assert text[-1] == "      └─ in.txt 5d41402a: a file of the repository"
 
@@ -31,18 +31,18 @@ def test_lineage_of_a_file_and_what_changed_since(built: Project) -> None:
     built.run("dvc", "repro", "-q", "--single-item", "first")
     (built.root / "data/fork_left/text").unlink()
     (built.root / "data/fork_left/text").write_text("by hand")
-    found = lineage("data/fork_left/text", built.root)
-    said = "\n".join(lines(found))
-    assert said.startswith("data/fork_left/text: 7d909037 is on disk, dvc.lock records bb21ec83 ")
-    assert "since changed: params.yaml: fork.left.value: 2 -> 3" in said
-    assert f"written anew since ({found['stages']['first']['outs'][0]['md5'][:8]}): this is the newer one's" in said
-    assert found["stages"]["fork@left"]["deps"][0]["md5"] != found["stages"]["first"]["outs"][0]["md5"]
+    result = lineage("data/fork_left/text", built.root)
+    printed = "\n".join(lines(result))
+    assert printed.startswith("data/fork_left/text: 7d909037 is on disk, dvc.lock records bb21ec83 ")
+    assert "changed since: params.yaml: fork.left.value: 2 -> 3" in printed
+    assert f"rewritten since ({result['stages']['first']['outs'][0]['md5'][:8]}): this is the newer one's" in printed
+    assert result["stages"]["fork@left"]["deps"][0]["md5"] != result["stages"]["first"]["outs"][0]["md5"]
 
     for path, message in {
         "data/fork_left/txt": "records no such file in data/fork_left/; there are text",
         "data": "is a folder of several artifacts; there are data/first.txt, data/fork_left, ",
         "in.txt": "is a file of the repository",
-        "data/frst.txt": "is not an artifact of dvc.lock; there are data/first.txt",
+        "data/frst.txt": "is not an artifact in dvc.lock; there are data/first.txt",
     }.items():
         with pytest.raises(SystemExit, match=message):
             lineage(path, built.root)
@@ -51,10 +51,12 @@ def test_lineage_of_a_file_and_what_changed_since(built: Project) -> None:
         lineage("data/last", built.root)
 
 
-def test_every_source_of_the_report_with_revision_licence_and_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reports_lineage_has_every_source_with_revision_licence_and_checksums(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(ROOT)
-    found = lineage("reports/summary/report.md" if (ROOT / "reports/summary").exists() else "reports/summary", ROOT)
-    sources = {source["name"]: source for source in found["sources"].values()}
+    result = lineage("reports/summary/report.md" if (ROOT / "reports/summary").exists() else "reports/summary", ROOT)
+    sources = {source["name"]: source for source in result["sources"].values()}
     lock = read(ROOT, ROOT)
     fetched = {name.partition("@")[2] for name in lock if name.startswith("fetch@")}
     assert set(sources) == fetched & {path.parent.name for path in ROOT.glob("data/sources/*/manifest.yaml")}
@@ -64,15 +66,15 @@ def test_every_source_of_the_report_with_revision_licence_and_checksums(monkeypa
         assert source["revision"] and source["licence"] and source["files"]
         for file in source["files"]:
             assert file["licence"] and len(file["sha256"]) == 64, (source["name"], file)
-    stages = found["stages"]
+    stages = result["stages"]
     assert set(stages) == set(lock) - {"track", "instruction_dataset"}, "the report is made from everything else"
-    shown = lines(found)
+    shown = lines(result)
     for name in stages:
         assert len([line for line in shown if f" <- {name}" in line and not line.endswith("(above)")]) >= 1
     assert len(shown) < 600 and max(map(len, shown)) < 240
 
 
-def test_numbers_of_the_lock_are_read_as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_in_dvc_lock_are_read_as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     path = Path("models/base")
     tuned = lineage(str(path), ROOT)["stages"]["base_model"]["params"]["params.yaml"]["base_model"]

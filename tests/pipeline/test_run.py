@@ -1,4 +1,4 @@
-"""The runner: what is wrong is said at once, and a stage that fails leaves nothing behind."""
+"""The runner: it reports errors at once, and a failing stage leaves nothing behind."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from lemur.pipeline.build.validation import validate_all
 from .conftest import Project
 
 
-def test_missing_and_unknown_arguments_are_named() -> None:
+def test_missing_and_unknown_arguments_are_reported() -> None:
     module = validation.stage_module("corpus.split_corpus")
     with pytest.raises(SystemExit, match=r"\['wrong'\]"):
         bind(module, "split_corpus", ["documents=a", "train=b", "heldout=c", "report=d", "wrong=e"])
@@ -22,7 +22,7 @@ def test_missing_and_unknown_arguments_are_named() -> None:
         bind(module, "split_corpus", ["train"])
 
 
-def test_other_library_version_stops_the_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_another_library_version_stops_the_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     environment = tmp_path / "environment.yaml"
     environment.write_text("packages: {numpy: 0.0.1}")
     monkeypatch.setattr("lemur.core.numerics.ENVIRONMENT", environment)
@@ -36,7 +36,7 @@ def test_numerics_come_before_jax(monkeypatch: pytest.MonkeyPatch) -> None:
         apply_numerics({"platform": "cpu", "threads": 1, "xla_flags": ""})
 
 
-def test_params_that_are_no_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_params_that_are_not_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
     params.write_text("fetch: {oasst1: [")
     monkeypatch.setattr(validation, "PARAMS", params)
@@ -44,7 +44,7 @@ def test_params_that_are_no_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         validate_all({"stages": {}})
 
 
-def test_a_dvc_lock_that_cannot_be_read_is_read_again_and_then_named(
+def test_an_unreadable_dvc_lock_is_read_again_and_then_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(integrity, "ROOT", tmp_path)
@@ -56,10 +56,10 @@ def test_a_dvc_lock_that_cannot_be_read_is_read_again_and_then_named(
     monkeypatch.setattr("time.sleep", waited.append)
     for text in ("", "stages:\n", lock[:40], lock[:-50], f"<<<<<<< HEAD\n{lock}", "x: y\n"):
         Path("dvc.lock").write_text(text)
-        with pytest.raises(SystemExit, match=r"^last: dvc\.lock cannot be read.*`git checkout dvc\.lock` brings back"):
+        with pytest.raises(SystemExit, match=r"^last: dvc\.lock cannot be read.*`git checkout dvc\.lock` restores"):
             integrity.check_inputs("last", [Path("data.txt")], [])
-    assert len(waited) == 6 * (integrity.TRIES - 1)
-    monkeypatch.setattr("time.sleep", lambda _: Path("dvc.lock").write_text(lock))  # it is whole at the second try
+    assert len(waited) == 6 * (integrity.ATTEMPTS - 1)
+    monkeypatch.setattr("time.sleep", lambda _: Path("dvc.lock").write_text(lock))  # complete at the second attempt
     integrity.check_inputs("last", [Path("data.txt")], [])
     Path("dvc.lock").write_text("")
     Path("data.txt").write_text("rotten")
@@ -67,7 +67,7 @@ def test_a_dvc_lock_that_cannot_be_read_is_read_again_and_then_named(
         integrity.check_inputs("last", [Path("data.txt")], [])
 
 
-def test_workers_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEMUR_WORKERS", "3")
     assert count() == 3
     monkeypatch.setenv("LEMUR_WORKERS", "none")
@@ -75,12 +75,12 @@ def test_workers_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         count()
 
 
-def test_failing_stage_leaves_no_output(project: Project) -> None:
+def test_a_failing_stage_leaves_no_output(project: Project) -> None:
     command = ["python", "-m", "lemur", "run", "toy.first", "source=in.txt", "out=data/first.txt"]
     project.run("env", "PYTHONPATH=src", *command)
     project.set("first: {value: 1}", "first: {value: -1}")
-    said = project.run("env", "PYTHONPATH=src", *command, ok=False)
-    assert "value is below zero" in said
+    output = project.run("env", "PYTHONPATH=src", *command, ok=False)
+    assert "value is below zero" in output
     assert (project.root / "data/first.txt").read_text() == "hello 1", "the last good output stays"
     assert not list((project.root / "data").glob(".*.partial"))
     (project.root / "in.txt").unlink()

@@ -1,4 +1,4 @@
-"""The Snakefile over DVC, with the real tools on a toy project. About 1 s for each call of a tool."""
+"""The Snakefile and DVC, with the real tools on a toy project. About 1 s per call of a tool."""
 
 import json
 import signal
@@ -23,14 +23,14 @@ def test_build_then_nothing_to_do(project: Project) -> None:
     assert "didn't change, skipping" in project.run("dvc", "repro", "-v")
 
 
-def test_changed_parameter_reruns_what_it_touches(project: Project) -> None:
+def test_a_changed_parameter_reruns_the_stages_it_affects(project: Project) -> None:
     project.run("dvc", "repro", "-q")
     assert project.planned() == set()
     project.set("first: {value: 1}", "first: {value: 9}")
     assert project.planned() == ALL
     project.run("snakemake", "--cores", "2")
     assert (project.root / "data/first.txt").read_text() == "hello 9"
-    # The fork reads five characters of it and writes the same as before: DVC stops there.
+    # The fork reads only five characters and writes the same as before, so DVC stops there.
     assert "> PYTHONPATH" in (project.root / "logs/fork_left.log").read_text()
     assert "> PYTHONPATH" not in (project.root / "logs/last.log").read_text()
     project.set("left: {value: 2}", "left: {value: 7}")
@@ -42,7 +42,7 @@ def test_changed_parameter_reruns_what_it_touches(project: Project) -> None:
     assert "cached - skipping run" in (project.root / "logs/fork_left.log").read_text()
 
 
-def test_clone_and_pull_plan_nothing_and_see_each_change(project: Project, tmp_path: Path) -> None:
+def test_a_clone_plans_nothing_after_pull_and_detects_changes(project: Project, tmp_path: Path) -> None:
     project.run("snakemake", "--cores", "2")
     project.run("dvc", "push", "-q")
     project.commit()
@@ -53,13 +53,13 @@ def test_clone_and_pull_plan_nothing_and_see_each_change(project: Project, tmp_p
     assert clone.planned() == {"last"}
 
 
-def test_edited_module_reruns_the_stages_that_use_it(project: Project) -> None:
+def test_an_edited_module_reruns_the_stages_that_use_it(project: Project) -> None:
     project.run("dvc", "repro", "-q")
     project.set("{params.value}", "{params.value + 1}", "src/lemur/toy/fork.py")
     assert project.planned() == {"fork_left", "fork_right", "last"}
 
 
-def test_forced_stage_runs_and_plans_what_follows(project: Project) -> None:
+def test_a_forced_stage_runs_and_its_followers_are_planned(project: Project) -> None:
     project.run("dvc", "repro", "-q")
     assert project.planned("--forcerun", "fork_left") == {"fork_left", "last"}
     assert project.planned("--forceall") == ALL
@@ -75,27 +75,27 @@ def test_targets(project: Project) -> None:
     assert "fork_left" in project.run("snakemake", "--dag")
 
 
-def test_failure_names_stage_log_and_command_and_keeps_going(project: Project) -> None:
+def test_a_failure_names_stage_log_and_command_and_other_stages_continue(project: Project) -> None:
     project.set("left: {value: 2}", "left: {value: -1}")
-    said = project.run("snakemake", "--cores", "2", "--keep-going", ok=False)
-    assert "Error in rule fork_left" in said
-    assert "logs/fork_left.log" in said
-    assert "--single-item fork@left" in said
+    output = project.run("snakemake", "--cores", "2", "--keep-going", ok=False)
+    assert "Error in rule fork_left" in output
+    assert "logs/fork_left.log" in output
+    assert "--single-item fork@left" in output
     assert "value is below zero" in (project.root / "logs/fork_left.log").read_text()
     assert (project.root / "data/fork_right/text").exists()
     assert not (project.root / "data/fork_left").exists()
     assert not list(project.root.rglob("*.partial"))
 
 
-def test_bad_parameter_stops_at_once_with_its_key(project: Project) -> None:
+def test_a_bad_parameter_stops_at_once_with_its_key(project: Project) -> None:
     project.set("last: {value: 4}", "last: {value: four, wrong: 1}\nunread: 3")
-    said = project.run("snakemake", "-n", ok=False)
-    assert "params.yaml: last.value: found 'four'" in said
-    assert "params.yaml: last.wrong: unknown key; allowed here: value" in said
-    assert "params.yaml: unread: no stage reads this key" in said
+    output = project.run("snakemake", "-n", ok=False)
+    assert "params.yaml: last.value: found 'four'" in output
+    assert "params.yaml: last.wrong: unknown key; allowed here: value" in output
+    assert "params.yaml: unread: no stage reads this key" in output
 
 
-def test_killed_build_leaves_no_process_and_completes_when_run_again(project: Project) -> None:
+def test_a_killed_build_leaves_no_process_and_completes_when_run_again(project: Project) -> None:
     stage = project.root / "src/lemur/toy/fork.py"
     stage.write_text("import time\n" + stage.read_text().replace("    text =", "    time.sleep(3)\n    text =", 1))
     build = subprocess.Popen(
@@ -117,42 +117,42 @@ def test_killed_build_leaves_no_process_and_completes_when_run_again(project: Pr
     assert project.planned() == set()
 
 
-def test_parsing_waits_while_another_build_writes_and_says_who_holds_what(project: Project) -> None:
+def test_parsing_waits_for_another_build_and_names_the_holder(project: Project) -> None:
     project.run("dvc", "repro", "-q")
     other = subprocess.Popen(["python3", "-c", "import time; time.sleep(60)", "repro", "of", "somebody"])
     held = {"write": {str(project.root / "data/first.txt"): {"pid": other.pid, "cmd": "dvc repro of somebody"}}}
     lock = project.root / ".dvc/tmp/rwlock"
     lock.write_text(json.dumps(held))
-    kept = []
+    before_release = []
 
     def release() -> None:
-        kept.append(lock.read_text())
+        before_release.append(lock.read_text())
         lock.write_text("{}")
 
     threading.Timer(4, release).start()
-    said = project.run("snakemake", "-n")
-    assert "dvc repro of somebody" in kept[0]
+    output = project.run("snakemake", "-n")
+    assert "dvc repro of somebody" in before_release[0]
     other.kill()
     other.wait()
-    assert "Waiting for another build" in said
-    assert "dvc repro of somebody" in said
-    assert "Nothing to be done" in said
+    assert "Waiting for another build" in output
+    assert "dvc repro of somebody" in output
+    assert "Nothing to be done" in output
 
 
-def test_killed_process_holds_no_lock_though_nobody_reaped_it_or_another_has_its_number(project: Project) -> None:
+def test_a_zombie_and_a_reused_process_id_hold_no_lock(project: Project) -> None:
     project.run("dvc", "repro", "-q")
     zombie = subprocess.Popen(["true"])
     while psutil.Process(zombie.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
     other = subprocess.Popen(["sleep", "60"])
-    one, two = ({"pid": process.pid, "cmd": "dvc repro"} for process in (zombie, other))
+    zombie_entry, reused_entry = ({"pid": process.pid, "cmd": "dvc repro"} for process in (zombie, other))
     first, last = (str(project.root / path) for path in ("data/first.txt", "data/last.txt"))
     lock = project.root / ".dvc/tmp/rwlock"
-    lock.write_text(json.dumps({"write": {first: one, last: two}, "read": {}}))
+    lock.write_text(json.dumps({"write": {first: zombie_entry, last: reused_entry}, "read": {}}))
     assert "Nothing to be done" in project.run("snakemake", "-n")
     assert "dvc repro" not in lock.read_text()
-    # Readers hold up only the stage that writes what they read.
-    lock.write_text(json.dumps({"read": {last: [one, two]}}))
+    # Readers block only the stage that writes the file they read.
+    lock.write_text(json.dumps({"read": {last: [zombie_entry, reused_entry]}}))
     project.run("snakemake", "--cores", "2", "--forcerun", "last")
     for process in (zombie, other):
         process.kill()

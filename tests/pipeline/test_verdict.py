@@ -1,4 +1,4 @@
-"""Two dvc.lock files side by side, in a few lines: each kind of difference, and what is said of it."""
+"""The verdict on two dvc.lock files, for each kind of difference."""
 
 from copy import deepcopy
 
@@ -26,7 +26,7 @@ def _processor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def changed(**stages: dict[str, str]) -> lockfile.Lock:
-    """LOCK with other hashes: `stage={path: md5}`, of an output, and of a dep wherever it is one."""
+    """LOCK with other hashes of outputs, `stage={path: md5}`, and of the deps with these paths."""
     lock = deepcopy(LOCK)
     for name, hashes in stages.items():
         for entry in lock[name]["outs"] + [dep for stage in lock.values() for dep in stage["deps"]]:
@@ -34,48 +34,48 @@ def changed(**stages: dict[str, str]) -> lockfile.Lock:
     return lock
 
 
-def said(built: lockfile.Lock, *lost: str) -> list[str]:
+def verdict_lines(built: lockfile.Lock, *lost: str) -> list[str]:
     return verdict(LOCK, built, lockfile.parents(LOCK | built), lost)
 
 
 def test_equal() -> None:
-    assert said(LOCK) == ["All 4 artifacts have the bytes that the committed dvc.lock records."]
+    assert verdict_lines(LOCK) == ["All 4 artifacts have the bytes that the committed dvc.lock records."]
     [line] = verdict(LOCK, LOCK, ["clean"], record="dvc.lock of v1")
     assert line == "The artifact has the bytes that dvc.lock of v1 records."
 
 
-def test_only_weights_and_what_follows_differ() -> None:
-    assert said(changed(train={"model/": "33.dir", "curve.csv": "44"}, score={"score": "55"})) == [
+def test_only_weights_and_their_followers_differ() -> None:
+    assert verdict_lines(changed(train={"model/": "33.dir", "curve.csv": "44"}, score={"score": "55"})) == [
         "3 of 4 artifacts differ from the committed dvc.lock.",
-        "The first with other bytes out of the same inputs is model/ of stage train.",
+        "The first with different bytes from the same inputs is model/ of stage train.",
         "Only weights or what is made from them differ. The likely reason: the processor (Toy 9) or the numerics "
-        'profile; docs/reproducibility.md, "Not promised", has others.',
+        'profile; docs/reproducibility.md, "Not promised", lists others.',
     ]
 
 
-def test_data_that_differs_by_itself_is_a_bug() -> None:
-    count, first, reason = said(changed(clean={"data": "22"}, train={"model/": "33.dir"}))
+def test_data_that_differs_with_equal_inputs_is_a_bug() -> None:
+    count, first, reason = verdict_lines(changed(clean={"data": "22"}, train={"model/": "33.dir"}))
     assert count.startswith("2 of 4 ")
-    assert first == "The first with other bytes out of the same inputs is data of stage clean."
-    assert reason == "No processor or numerics profile decides its bytes: that is a bug to report."
+    assert first == "The first with different bytes from the same inputs is data of stage clean."
+    assert reason == "Its bytes do not depend on the processor or the numerics profile: please report this bug."
 
 
-def test_weights_that_differ_by_themselves_beside_data_made_otherwise() -> None:
+def test_weights_differ_with_equal_inputs_and_other_data_is_new() -> None:
     built = changed(train={"model/": "33.dir"})
     built["other"] = {"cmd": "other", "deps": [], "outs": [{"path": "extra", "md5": "6"}]}
-    count, first, reason = said(built)
+    count, first, reason = verdict_lines(built)
     assert count.startswith("2 of 5 ")
     assert first.endswith("is model/ of stage train.")
     assert reason.startswith("The likely reason: the processor (Toy 9)")
 
 
-def test_what_was_made_otherwise_is_no_matter_of_the_processor() -> None:
+def test_other_inputs_are_not_blamed_on_the_processor() -> None:
     built = changed(train={"model/": "33.dir"})
     built["train"]["cmd"] = "train --fast"
     built["train"]["deps"].append({"path": "more", "md5": "7"})
-    assert said(built) == [
+    assert verdict_lines(built) == [
         "1 of 4 artifacts differs from the committed dvc.lock.",
-        "The first, in graph order, is model/ of stage train, made otherwise: "
+        "The first, in graph order, is model/ of stage train, built from other inputs: "
         'command: "train" -> "train --fast" (and 1 more).',
     ]
 
@@ -83,18 +83,18 @@ def test_what_was_made_otherwise_is_no_matter_of_the_processor() -> None:
 def test_other_numerics_are_the_reason() -> None:
     built = changed(train={"model/": "33.dir"})
     built["train"]["params"]["environment.yaml"]["numerics"]["threads"] = 2
-    _, first, reason = said(built)
-    assert first.endswith("made otherwise: parameter environment.yaml.numerics.threads: 1 -> 2.")
+    _, first, reason = verdict_lines(built)
+    assert first.endswith("built from other inputs: parameter environment.yaml.numerics.threads: 1 -> 2.")
     assert "The likely reason: its numerics are not those of dvc.lock (threads: 1 -> 2)" in reason
 
 
-def test_what_one_side_does_not_have() -> None:
+def test_an_artifact_is_missing_on_one_side() -> None:
     without = {name: entry for name, entry in LOCK.items() if name != "score"}
-    assert said(without)[1] == "The first, in graph order, is score of stage score, which was not built."
+    assert verdict_lines(without)[1] == "The first, in graph order, is score of stage score, which was not built."
     lines = verdict(without, LOCK, LOCK)
     assert lines[1] == "The first, in graph order, is score of stage score, which is not recorded."
 
 
-def test_what_is_lost_counts() -> None:
-    assert said(LOCK, "data", "score") == ["2 of 4 artifacts differ from the committed dvc.lock."]
-    assert said(changed(score={"score": "55"}), "score")[0].startswith("1 of 4 ")
+def test_lost_artifacts_count() -> None:
+    assert verdict_lines(LOCK, "data", "score") == ["2 of 4 artifacts differ from the committed dvc.lock."]
+    assert verdict_lines(changed(score={"score": "55"}), "score")[0].startswith("1 of 4 ")

@@ -1,4 +1,4 @@
-"""What the in-process back end answers: scores, bits per byte, generated texts."""
+"""Answers of the in-process back end: scores, bits per byte, generated texts."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,29 +18,31 @@ NEW_TOKENS = 40
 
 
 def answers(work: Path, changes: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """Of a model of Lemur-Chat's shape, but for `changes`, whose weights are so large that its texts are varied."""
+    """Answers of a model of Lemur-Chat's shape, except `changes`; its large weights make the texts varied."""
     settings = current_blocks()
     words = settings["tokenizer"]["vocab_size"]
     folder = _model(work, settings["base_model"]["model"] | changes, words)
     model = JaxModel.load(folder, tile=settings["gsm8k"]["tile"], bos=True)
     rng = np.random.default_rng(7)
 
-    def some(least: int, most: int) -> str:
+    def random_text(least: int, most: int) -> str:
         return text(rng, int(rng.integers(least, most)), words)
 
-    examples = some(150, 170)
-    pairs = [(some(3, 60), " " + some(2, 9)) for _ in range(12)]
+    examples = random_text(150, 170)
+    pairs = [(random_text(3, 60), " " + random_text(2, 9)) for _ in range(12)]
     yield "log-likelihoods", _scores(model.loglikelihood(pairs))
     for beginning, where in (("", ""), (examples, " after a shared beginning")):
-        prompts = [Prompt(f"{beginning} {some(3, 30)}", len(beginning)) for _ in range(8)]
+        prompts = [Prompt(f"{beginning} {random_text(3, 30)}", len(beginning)) for _ in range(8)]
         yield f"single tokens{where}", _scores(model.loglikelihood([(prompt, " w9") for prompt in prompts]))
-        for temperature, way in ((0.0, "greedy"), (0.7, "sampled")):
-            made = model.generate(prompts, max_new_tokens=NEW_TOKENS, stop=["\n\n"], temperature=temperature, seed=1)
-            yield f"{way} texts{where}", repr(made).encode()
+        for temperature, method in ((0.0, "greedy"), (0.7, "sampled")):
+            completions = model.generate(
+                prompts, max_new_tokens=NEW_TOKENS, stop=["\n\n"], temperature=temperature, seed=1
+            )
+            yield f"{method} texts{where}", repr(completions).encode()
 
     bits = settings["bits_per_byte"]
     model = JaxModel.load(folder, tile=bits["tile"], bos=True, context=bits["context"])
-    documents = [some(600, 700) for _ in range(3)]
+    documents = [random_text(600, 700) for _ in range(3)]
     yield "bits per byte", _scores(model.rolling_loglikelihood(documents, overlap=bits["overlap"]))
 
 

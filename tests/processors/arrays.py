@@ -1,4 +1,4 @@
-"""What the data stages and the trainings compute with numpy, where numbers of its own decide bytes."""
+"""Results that the data stages and the trainings compute with numpy and that affect bytes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def arrays(work: Path) -> Iterator[tuple[str, bytes]]:
     texts = [text(rng, int(rng.integers(5, 60)), WORDS) for _ in range(600)]
     vectors = _model(work, rng).encode([*texts, *(f"{each} w3" for each in texts)])
     yield "embeddings", vectors.tobytes()
-    # So many near the threshold that sums in another order would move some across it.
+    # Many near the threshold, so that sums in another order would move some across it.
     base = unit(rng.standard_normal((40, 256)))
     close = unit(np.repeat(base, 30, axis=0) + 0.02 * rng.standard_normal((1200, 256)))
     for name, rows in (("embeddings", vectors), ("close vectors", close)):

@@ -1,6 +1,6 @@
 """Compiles the project's programs for a small model: python -m tests.processors.compile_programs DUMP
 
-XLA leaves in the folder DUMP what it made of them."""
+XLA writes the compiled programs to the folder DUMP."""
 
 import os
 import sys
@@ -64,5 +64,5 @@ if __name__ == "__main__":
     apply_numerics(
         numerics | {"xla_flags": f"{numerics['xla_flags']} --xla_dump_to={sys.argv[1]} --xla_dump_hlo_as_text"}
     )
-    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # what is remembered is not compiled
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # a cached program would not be compiled
     compile_programs()

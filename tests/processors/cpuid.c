@@ -1,9 +1,9 @@
-/* The process sees another processor. Used twice in one process:
+/* Simulates another processor for a process, which loads this library twice:
 
-   LD_AUDIT:   as a library is loaded, each of its cpuid instructions (0F A2) listed in the file $CPUID_SITES becomes
-               0E A2, which 64-bit processors refuse. One line a library: its path, a tab and addresses in hex.
-   LD_PRELOAD: the SIGILL that follows is answered from the file $CPUID_PROFILE, format in profiles/README.md.
-               With $CPUID_LOG set, every answer is a line on stderr. */
+   LD_AUDIT:   when a library is loaded, each of its cpuid instructions (0F A2) listed in the file $CPUID_SITES becomes
+               0E A2, which is illegal on 64-bit processors. One line per library: its path, a tab and addresses in hex.
+   LD_PRELOAD: handles the resulting SIGILL with the answers of the file $CPUID_PROFILE (format in profiles/README.md).
+               With $CPUID_LOG set, every answer is logged to stderr. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <limits.h>
@@ -28,7 +28,7 @@ static void fail(const char *what) {
 
 static void replace(uint8_t *at) {
   uintptr_t page = (uintptr_t)at & ~(uintptr_t)4095;
-  if (at[0] != CPUID_FIRST || at[1] != CPUID_SECOND) fail("no cpuid at a place that $CPUID_SITES names");
+  if (at[0] != CPUID_FIRST || at[1] != CPUID_SECOND) fail("no cpuid at an address in $CPUID_SITES");
   if (mprotect((void *)page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC)) fail("mprotect");
   at[0] = REFUSED_FIRST;
   if (mprotect((void *)page, 4096, PROT_READ | PROT_EXEC)) fail("mprotect");
@@ -42,7 +42,7 @@ unsigned la_objopen(struct link_map *map, Lmid_t namespace, uintptr_t *cookie) {
   char path[PATH_MAX], *line = NULL, *sites, *end;
   size_t size = 0;
   if (!file) fail("CPUID_SITES");
-  if (!realpath(map->l_name, path)) *path = '\0'; /* the kernel's own, of no file */
+  if (!realpath(map->l_name, path)) *path = '\0'; /* the kernel's own, without a file */
   while (getline(&line, &size, file) > 0)
     if (!strcmp(strtok_r(line, "\t", &sites), path))
       for (unsigned long site; site = strtoul(sites, &end, 16), end != sites; sites = end)
@@ -60,12 +60,12 @@ static int answers, logged;
 static struct sigaction next_action;
 static int (*real_sigaction)(int, const struct sigaction *, struct sigaction *);
 
-/* An instruction set that this processor lacks is never announced: of these registers only what both have. */
-static uint32_t present(uint32_t leaf, int k, uint32_t played, uint32_t real) {
+/* Never report an instruction set that this processor lacks: in these registers, only the bits that both have. */
+static uint32_t present(uint32_t leaf, int k, uint32_t simulated, uint32_t real) {
   const uint32_t amd_instructions = 0x20218960; /* lzcnt sse4a prefetchw xop lwp fma4 tbm mwaitx */
-  if ((leaf == 1 && k >= 2) || (leaf == 7 && k >= 1)) return played & real;
-  if (leaf == 0x80000001 && k == 2) return played & (real | ~amd_instructions);
-  return played;
+  if ((leaf == 1 && k >= 2) || (leaf == 7 && k >= 1)) return simulated & real;
+  if (leaf == 0x80000001 && k == 2) return simulated & (real | ~amd_instructions);
+  return simulated;
 }
 
 static void answer(int signal, siginfo_t *info, void *context) {
@@ -87,7 +87,7 @@ static void answer(int signal, siginfo_t *info, void *context) {
   } else if (next_action.sa_handler != SIG_IGN && next_action.sa_handler != SIG_DFL) {
     next_action.sa_handler(signal);
   } else {
-    real_sigaction(SIGILL, &(struct sigaction){.sa_handler = SIG_DFL}, NULL); /* it happens again, and ends us */
+    real_sigaction(SIGILL, &(struct sigaction){.sa_handler = SIG_DFL}, NULL); /* the signal recurs and ends the process */
   }
 }
 

@@ -1,7 +1,7 @@
-"""Where a shared library executes `cpuid`.
+"""Finds where a shared library executes `cpuid`.
 
-Its two bytes also occur inside other instructions, so the functions around them are disassembled. Functions start where
-the library's table for unwinding (.eh_frame_hdr) says; that takes 2 s where the whole of jaxlib would take 40.
+Its two bytes also occur inside other instructions, so the functions that contain them are disassembled. The library's
+unwind table (.eh_frame_hdr) lists where functions start; this takes 2 s, disassembling all of jaxlib would take 40.
 """
 
 import re
@@ -16,11 +16,11 @@ import numpy as np
 
 CPUID = b"\x0f\xa2"
 LOADED, UNWINDING, EXECUTABLE = 1, 0x6474E550, 1
-BETWEEN = b"\x90" * 16  # longer than any instruction: whatever a function ends with, the next is read from its start
+BETWEEN = b"\x90" * 16  # longer than any instruction, so the next function is disassembled from its start
 
 
 def cpuid_sites(library: Path) -> list[int]:
-    """Addresses of its cpuid instructions, relative to the place where the library is loaded."""
+    """Addresses of the library's cpuid instructions, relative to its load address."""
     data = library.read_bytes()
     if data[:5] != b"\x7fELF\x02":
         return []
@@ -32,16 +32,16 @@ def cpuid_sites(library: Path) -> list[int]:
         file.flush()
         command = ["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "--no-show-raw-insn", file.name]
         listing = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
-    places = [int(place, 16) for place in re.findall(r"^ *([0-9a-f]+):\tcpuid", listing, re.MULTILINE)]
+    offsets = [int(offset, 16) for offset in re.findall(r"^ *([0-9a-f]+):\tcpuid", listing, re.MULTILINE)]
     sites, begin = [], 0
     for address, code in functions:
-        sites += [address + place - begin for place in places if begin <= place < begin + len(code)]
+        sites += [address + offset - begin for offset in offsets if begin <= offset < begin + len(code)]
         begin += len(code) + len(BETWEEN)
     return sites
 
 
-def _functions_with(sought: bytes, data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Address and code of the functions of a library that contain these bytes."""
+def _functions_with(pattern: bytes, data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Address and code of a library's functions that contain these bytes."""
     table, entry_size, entries = *struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54)
     segments = [struct.unpack_from("<IIQQQQ", data, table + entry_size * i) for i in range(entries)]
     starts = np.concatenate([np.array([], np.int64), *(_starts(data, s) for s in segments if s[0] == UNWINDING)])
@@ -51,13 +51,15 @@ def _functions_with(sought: bytes, data: bytes) -> Iterator[tuple[int, bytes]]:
         inside = starts[(starts > address) & (starts < address + size)]
         code = data[offset : offset + size]
         for start, end in pairwise([0, *(inside - address).tolist(), size]):
-            if code.find(sought, start, end) >= 0:
+            if code.find(pattern, start, end) >= 0:
                 yield address + start, code[start:end]
 
 
 def _starts(data: bytes, segment: tuple[int, ...]) -> np.ndarray:
     """The addresses in the sorted table of .eh_frame_hdr: pairs of int32, relative to the header's own address."""
     _, _, offset, address, _, _ = segment
-    assert data[offset : offset + 4] == b"\x01\x1b\x03\x3b", "an .eh_frame_hdr in a form that linkers do not write"
+    assert data[offset : offset + 4] == b"\x01\x1b\x03\x3b", (
+        "unsupported format of .eh_frame_hdr, which linkers do not write"
+    )
     (count,) = struct.unpack_from("<I", data, offset + 8)
     return address + np.frombuffer(data, np.int32, 2 * count, offset + 12)[::2].astype(np.int64)

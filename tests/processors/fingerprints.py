@@ -1,9 +1,8 @@
-"""Hashes of what the project computes, a line each, to be compared between processors.
+"""Hashes of what the project computes, one per line, to compare between processors.
 
     python -m tests.processors.fingerprints [--steps 5] [--model num_hidden_layers=1] [--mesh fsdp=2] [PART...]
 
-Parts: trainings, imported (one more training), answers, kernels, arrays. On a mesh, of devices that the processor is
-cut into, only the first.
+Parts: trainings, imported (another training), answers, kernels, arrays. On a mesh of forced CPU devices: trainings.
 """
 
 import argparse
@@ -21,7 +20,7 @@ from lemur.core.numerics import apply_numerics
 PARTS = ("trainings", "imported", "answers", "kernels", "arrays")
 
 
-def fingerprints(part: str, work: Path, asked: argparse.Namespace) -> Iterator[tuple[str, bytes]]:
+def fingerprints(part: str, work: Path, arguments: argparse.Namespace) -> Iterator[tuple[str, bytes]]:
     """`work`: an empty folder."""
     if part == "arrays":
         from tests.processors.arrays import arrays
@@ -34,10 +33,14 @@ def fingerprints(part: str, work: Path, asked: argparse.Namespace) -> Iterator[t
     if part == "answers":
         from tests.processors.answers import answers
 
-        return answers(work, asked.model)
+        return answers(work, arguments.model)
     from tests.processors.trainings import imported, trainings
 
-    return imported(work, asked.steps) if part == "imported" else trainings(work, asked.steps, asked.model, asked.mesh)
+    return (
+        imported(work, arguments.steps)
+        if part == "imported"
+        else trainings(work, arguments.steps, arguments.model, arguments.mesh)
+    )
 
 
 def sizes(text: str) -> dict[str, int]:
@@ -51,15 +54,17 @@ def main() -> None:
     parser.add_argument("--flags", help="XLA's flags, in place of environment.yaml's")
     parser.add_argument("--mesh", type=sizes, default={}, help="as data=1,fsdp=2,sequence=1,tensor=2")
     parser.add_argument("parts", nargs="*", default=PARTS, metavar="PART")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     numerics = read_yaml(ENVIRONMENT)["numerics"]
-    apply_numerics(numerics | ({"xla_flags": asked.flags} if asked.flags else {}), math.prod(asked.mesh.values()))
-    # A program that another processor compiled would say nothing about this one.
+    apply_numerics(
+        numerics | ({"xla_flags": arguments.flags} if arguments.flags else {}), math.prod(arguments.mesh.values())
+    )
+    # A cached program that another processor compiled would prove nothing about this one.
     os.environ |= {"JAX_ENABLE_COMPILATION_CACHE": "false", "LEMUR_CHECKPOINT_EVERY": "0", "TQDM_DISABLE": "1"}
-    for part in asked.parts:
+    for part in arguments.parts:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["LEMUR_CHECKPOINTS"] = f"{folder}/checkpoints"
-            for name, value in fingerprints(part, Path(folder), asked):
+            for name, value in fingerprints(part, Path(folder), arguments):
                 print(f"{name:44} {hashlib.sha256(value).hexdigest()[:16]}", flush=True)
 
 

@@ -1,8 +1,9 @@
 """Run a program as another processor: python -m tests.processors.identity NAME -- COMMAND ARGUMENTS...
 
-jaxlib, numpy and others ask `cpuid` which processor they run on, and choose kernels and generate code by the answer.
-cpuid.c gives all that lies in site-packages the answer of a file of profiles/ instead, at native speed. Python itself
-and the C library keep what they were told. JAX remembers no compiled program meanwhile: it could be another's.
+jaxlib, numpy and others ask `cpuid` which processor they run on, and choose kernels and generate code accordingly.
+cpuid.c gives every library in site-packages the answers of a file in profiles/ instead, at native speed. Python itself
+and the C library still see the real processor. JAX's compilation cache is off, because its programs could be another
+processor's.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ PROFILES = sorted(path.name for path in (HERE / "profiles").iterdir() if path.su
 
 
 def missing_tools() -> str:
-    """What this needs and the machine has not, as the reason of a skip; empty if nothing."""
+    """The reason for a skip if the machine lacks tools; otherwise empty."""
     missing = [tool for tool in ("gcc", "objdump") if not shutil.which(tool)]
     return f"no {' and '.join(missing)} here: apt-get install gcc libc6-dev binutils" if missing else ""
 
@@ -37,22 +38,23 @@ def run_as(name: str, command: list[str], **options: Any) -> subprocess.Complete
 
 
 def run_module(name: str, module: str, *arguments: str, python: Sequence[str] = (sys.executable,)) -> str:
-    """What `python -m MODULE ARGUMENTS` of this checkout prints as this processor. Raises what it writes to stderr."""
+    """The output of `python -m MODULE ARGUMENTS` of this checkout as this processor. Raises its stderr on failure."""
     command = [*python, "-m", module, *arguments]
     path = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    done = subprocess.run(command, cwd=ROOT, env=environment(name) | path, text=True, capture_output=True)
-    if done.returncode:
-        raise RuntimeError(f"as {name}: {' '.join(command)} gave {done.returncode}:\n{done.stderr[-4000:]}")
-    return done.stdout
+    process = subprocess.run(command, cwd=ROOT, env=environment(name) | path, text=True, capture_output=True)
+    if process.returncode:
+        status = process.returncode
+        raise RuntimeError(f"as {name}: {' '.join(command)} exited with {status}:\n{process.stderr[-4000:]}")
+    return process.stdout
 
 
 def environment(name: str) -> dict[str, str]:
-    """The environment of a process that is to run as this processor."""
+    """The environment of a process that runs as this processor."""
     return {"JAX_ENABLE_COMPILATION_CACHE": "false", **os.environ, **variables(name)}
 
 
 def variables(name: str) -> dict[str, str]:
-    """What makes the difference in such an environment."""
+    """The additional variables of such an environment."""
     if name == NATIVE:
         return {}
     profile = HERE / "profiles" / name
@@ -60,10 +62,10 @@ def variables(name: str) -> dict[str, str]:
         raise SystemExit(f"no profile {name}; there are {NATIVE}, {', '.join(PROFILES)}")
     if reason := missing_tools():
         raise SystemExit(reason)
-    library = _made("cpuid.so", _compile, [HERE / "cpuid.c"])
+    library = _cached("cpuid.so", _compile, [HERE / "cpuid.c"])
     packages = Path(sysconfig.get_paths()["platlib"])
     libraries = sorted(path.resolve() for path in packages.rglob("*.so*"))
-    sites = _made("sites", _list_sites, [HERE / "cpuid_sites.py", *libraries])
+    sites = _cached("sites", _list_sites, [HERE / "cpuid_sites.py", *libraries])
     return {
         "LD_PRELOAD": str(library),
         "LD_AUDIT": str(library),
@@ -72,15 +74,15 @@ def variables(name: str) -> dict[str, str]:
     }
 
 
-def _made(name: str, make: Callable[[list[Path], Path], None], sources: list[Path]) -> Path:
-    """A file made from others, kept as long as those stay the same."""
+def _cached(name: str, make: Callable[[list[Path], Path], None], sources: list[Path]) -> Path:
+    """A file made from others, cached as long as those stay the same."""
     state = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
     target = CACHE / hashlib.sha256(repr(state).encode()).hexdigest()[:16] / name
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             make(sources, Path(folder) / name)
-            (Path(folder) / name).rename(target)  # whole, or not at all
+            (Path(folder) / name).rename(target)  # atomic
     return target
 
 

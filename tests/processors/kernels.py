@@ -1,4 +1,4 @@
-"""Products as long as larger models have them, and the functions that programs are made of."""
+"""Products of the sizes in larger models, and the functions that programs consist of."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-LENGTHS = (576, 1536, 4096, 8192)  # that a product sums over: kernels are chosen by it
+LENGTHS = (576, 1536, 4096, 8192)  # of the axis that a product sums over, which determines the kernel
 ROWS = (1, 8, 1022)
 WIDTH = 192
 FUNCTIONS = {

@@ -1,6 +1,6 @@
-"""What two operations give under XLA's flags of your choice: python -m tests.processors.operations FLAGS
+"""The results of two operations with any XLA flags: python -m tests.processors.operations FLAGS
 
-One line each: the processor that LLVM compiles for, and hashes of `rsqrt` and of `x.T @ dy` at the demo's shape."""
+Prints the processor that LLVM compiles for, and hashes of `rsqrt` and of `x.T @ dy` at the demo's shape."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ def operations(flags: str, dump: Path) -> None:
     rng = np.random.default_rng(0)
     x, dy = (rng.standard_normal((1022, 128), np.float32) for _ in range(2))
     results = {"rsqrt": jax.jit(jax.lax.rsqrt)(x * x + 1), "x.T @ dy": jax.jit(lambda x, dy: x.T @ dy)(x, dy)}
-    for path in sorted(dump.glob("*/topology.textproto"))[:1]:  # none if JAX remembered both programs
+    for path in sorted(dump.glob("*/topology.textproto"))[:1]:  # none if both programs came from JAX's cache
         # After the platform's name: field 2, its length, the processor's name, field 3.
         name = re.findall(r"linux-gnu\\022(?:\\\d{3}|\\[tnr])([\w-]+)\\032", path.read_text())[0]
         print("processor", name)

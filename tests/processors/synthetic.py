@@ -1,4 +1,4 @@
-"""Inputs of the demo's shapes without its data: a tokenizer of words, texts, held-out documents, packed sequences."""
+"""Synthetic inputs of the demo's shapes: a word tokenizer, texts, held-out documents, packed sequences."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SOURCES = ("python", "books", "wikipedia")
 
 
 def write_tokenizer(folder: Path, vocabulary: int, *, chat: bool = False) -> None:
-    """One token a word, `w3` to the last of the vocabulary; with `chat`, Lemur-Chat's tokens after them."""
+    """One token per word, from `w3` to the end of the vocabulary; with `chat`, Lemur-Chat's tokens follow."""
     words = [*SPECIAL, *(f"w{number}" for number in range(len(SPECIAL), vocabulary))]
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -26,7 +26,7 @@ def write_tokenizer(folder: Path, vocabulary: int, *, chat: bool = False) -> Non
 
 
 def tokens(rng: np.random.Generator, count: int, vocabulary: int) -> np.ndarray:
-    """Ids of words, low ones often and high ones seldom."""
+    """Ids of words, low ones frequent and high ones rare."""
     share = rng.random(count)
     return (len(SPECIAL) + share * share * share * (vocabulary - len(SPECIAL))).astype(np.int64)
 
@@ -46,7 +46,7 @@ def write_heldout(folder: Path, vocabulary: int) -> None:
 
 
 def write_shards(folder: Path, sequences: int, length: int, vocabulary: int, *, chat: bool = False) -> None:
-    """Packed documents; with `chat` packed conversations, of which every second turn is a target."""
+    """Packed documents; with `chat`, packed conversations in which every second turn is a target."""
     rng = np.random.default_rng([length, sequences])
     size = vocabulary + (len(CHAT) if chat else 0)
     with ShardWriter(
@@ -64,7 +64,7 @@ def write_shards(folder: Path, sequences: int, length: int, vocabulary: int, *, 
 
 
 def _sequence(rng: np.random.Generator, length: int, vocabulary: int, chat: bool) -> Arrays:
-    parts, left = [], length - int(rng.integers(9))  # what is left over is padding
+    parts, left = [], length - int(rng.integers(9))  # the rest is padding
     while left > 1:
         size = min(int(rng.integers(2, length)), left)
         turns = np.arange(size) // rng.integers(3, 40) % 2

@@ -1,4 +1,4 @@
-"""What XLA makes of the programs: nothing whose bits differ between processors (docs/reproducibility.md)."""
+"""XLA compiles the programs to code whose results do not differ between processors (docs/reproducibility.md)."""
 
 import platform
 import re
@@ -14,12 +14,12 @@ from tests.processors.identity import NATIVE, environment, run_module
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the promise is for x86-64")
 
-# Approximate reciprocals and roots, and products rounded together with a sum: XLA's own kernels must hold none.
+# Approximate reciprocals and roots, and fused multiply-adds: XLA's own kernels must not contain any.
 FORBIDDEN = re.compile(
     r"^ +[0-9a-f]+:\s+v?((?:rsqrt|rcp)(?:14|28)?[ps]s|fn?m(?:add|sub|addsub|subadd)\w*)\b", re.MULTILINE
 )
 
-DIFFERENT = """
+NOT_PORTABLE = """
 import sys, os
 os.environ |= {"NPROC": "1", "XLA_FLAGS": f"--xla_cpu_max_isa=AVX2 --xla_dump_to={sys.argv[1]} --xla_dump_hlo_as_text"}
 import jax, numpy as np
@@ -28,25 +28,25 @@ jax.jit(lambda x, dy: (x.T @ dy, jax.lax.rsqrt(dy), x * 3 + dy))(x, x)
 """
 
 
-def test_programs_are_made_alike_everywhere(tmp_path: Path) -> None:
+def test_programs_are_portable(tmp_path: Path) -> None:
     run_module(NATIVE, "tests.processors.compile_programs", str(tmp_path))
-    ynnpacks, others = products(tmp_path)
+    ynnpack, others = products(tmp_path)
     assert others == []
-    assert {"jit_step", "jit__each_token", "jit__next_token", "jit__first_token", "jit__decode"} <= set(ynnpacks)
+    assert {"jit_step", "jit__each_token", "jit__next_token", "jit__first_token", "jit__decode"} <= set(ynnpack)
     assert forbidden(tmp_path) == {}
 
 
-def test_what_differs_between_processors_is_seen(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", DIFFERENT, str(tmp_path)], check=True, env=environment(NATIVE))
-    ynnpacks, others = products(tmp_path)
-    assert not ynnpacks
+def test_code_that_differs_between_processors_is_detected(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", NOT_PORTABLE, str(tmp_path)], check=True, env=environment(NATIVE))
+    ynnpack, others = products(tmp_path)
+    assert not ynnpack
     assert len(others) == 1
     assert {name[:5] for name in forbidden(tmp_path)} >= {"rsqrt", "fmadd"}
 
 
 def products(dump: Path) -> tuple[Counter[str], list[str]]:
-    """How many products of each program YNNPACK computes, and the instructions of those that it does not."""
-    ours: Counter[str] = Counter()
+    """The number of products per program that YNNPACK computes, and the instructions of the other products."""
+    counts: Counter[str] = Counter()
     others: list[str] = []
     for path in dump.glob("*.cpu_after_optimizations.txt"):
         text = path.read_text()
@@ -55,16 +55,16 @@ def products(dump: Path) -> tuple[Counter[str], list[str]]:
             name = re.match(r"(?:ENTRY )?%([\w.-]+)", computation.lstrip())
             instructions = re.findall(r"^.* (?:dot|convolution)\(.*$", computation, re.MULTILINE)
             if name and name[1] in ynnpack:
-                ours[path.name.split(".")[1]] += len(instructions)
+                counts[path.name.split(".")[1]] += len(instructions)
             else:
                 others += [f"{path.name}: {instruction.strip()}" for instruction in instructions]
-    return +ours, others
+    return +counts, others
 
 
 def forbidden(dump: Path) -> Counter[str]:
-    """Forbidden instructions in the code that XLA generated, and how often each occurs."""
+    """The number of occurrences of each forbidden instruction in the code that XLA generated."""
     if not shutil.which("objdump"):
-        pytest.skip("no objdump here, so instructions were not looked at: apt-get install binutils")
+        pytest.skip("no objdump to check the instructions: apt-get install binutils")
     objects = sorted(map(str, dump.glob("*.o")))
     assert objects
     listing = subprocess.run(

@@ -1,4 +1,4 @@
-"""What the trainings write: the three stages, each from what the one before left, and one of an imported shape."""
+"""Outputs of the trainings: the three stages in sequence, and one with an imported shape."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,16 +17,16 @@ Files = Iterator[tuple[str, bytes]]
 
 
 def trainings(work: Path, steps: int, changes: dict[str, Any], mesh: dict[str, int]) -> Files:
-    """`changes` of params.yaml's base_model.model; `mesh` of the three trainings' mesh."""
+    """`changes`: to params.yaml's base_model.model; `mesh`: changes to the three trainings' mesh."""
     settings = current_blocks()
     shape = settings["base_model"]["model"] | changes
     vocabulary = settings["tokenizer"]["vocab_size"]
     packed, encoded = (settings[stage]["sequence_length"] for stage in ("pack_corpus", "encode_instructions"))
 
     def block(stage: str, **values: Any) -> dict[str, Any]:
-        # Each device of a mesh needs its rows of a microbatch.
-        cut = {"mesh": settings[stage]["mesh"] | mesh, "microbatches": 2} if mesh else {}
-        return settings[stage] | {"eval_every": steps} | cut | values
+        # Each device of a mesh needs rows of a microbatch.
+        on_mesh = {"mesh": settings[stage]["mesh"] | mesh, "microbatches": 2} if mesh else {}
+        return settings[stage] | {"eval_every": steps} | on_mesh | values
 
     rows = settings["base_model"]["batch_size"] * steps
     write_tokenizer(work / "tokenizer", vocabulary)
@@ -43,7 +43,7 @@ def trainings(work: Path, steps: int, changes: dict[str, Any], mesh: dict[str, i
     continued_pretraining.continued_pretraining(continued, *inputs, **_outputs(work / "continued_pretraining"))
     yield from _files(work / "continued_pretraining")
 
-    # Its vocabulary is made larger for the chat's tokens.
+    # Adds the chat tokens to the vocabulary.
     tuning = instruction_tuning.Params.model_validate(block("instruction_tuning", epochs=1.0))
     inputs = (work / "continued_pretraining" / "model", work / "encoded", work / "heldout")
     instruction_tuning.instruction_tuning(tuning, *inputs, **_outputs(work / "instruction_tuning"))
@@ -51,8 +51,8 @@ def trainings(work: Path, steps: int, changes: dict[str, Any], mesh: dict[str, i
 
 
 def imported(work: Path, steps: int) -> Files:
-    """Shapes as of SmolLM2 and Llama 3: 9 heads on 3, widths that are no powers of two, a head of its own, stretched
-    rotary frequencies. Trained as EasyLM does, and with the products kept for the backward pass."""
+    """Shapes like SmolLM2's and Llama 3's: 9 heads on 3, widths that are not powers of two, a separate output head,
+    scaled rotary frequencies. Trained like EasyLM, and with the products kept for the backward pass."""
     config = LlamaConfig(
         vocab_size=1003,
         hidden_size=192,
@@ -70,8 +70,8 @@ def imported(work: Path, steps: int) -> Files:
         for name, shape in tensor_shapes(config).items()
     }
     settings = current_blocks()["continued_pretraining"]
-    ways = {"loss_normalisation": "sequences", "attend_across_documents": True, "microbatches": 1, "remat": "dots"}
-    params = continued_pretraining.Params.model_validate(settings | ways | {"steps": steps, "eval_every": steps})
+    options = {"loss_normalisation": "sequences", "attend_across_documents": True, "microbatches": 1, "remat": "dots"}
+    params = continued_pretraining.Params.model_validate(settings | options | {"steps": steps, "eval_every": steps})
     write_tokenizer(work / "tokenizer", config.vocab_size)
     write_heldout(work / "heldout", config.vocab_size)
     write_shards(work / "packed", params.batch_size * steps, 190, config.vocab_size)

@@ -1,4 +1,4 @@
-"""Whether inputs and DVC's cache hold the bytes that were recorded. DVC itself believes every file it has seen."""
+"""Checks that inputs and DVC's cache hold the recorded bytes. DVC itself trusts every file it has seen before."""
 
 import hashlib
 import json
@@ -17,30 +17,30 @@ from lemur.core.files import ROOT
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
-# DVC names a file in its cache by the MD5 of its content, a listing of a folder with `.dir` behind it.
+# DVC names a file in its cache by the MD5 of its content, and adds `.dir` for the listing of a folder.
 CACHED = re.compile(r"/files/md5/([0-9a-f]{2})/([0-9a-f]{30})(?:\.dir)?$")
-IGNORED = re.compile(r"\.snakemake_timestamp|__pycache__|\..*\.partial")  # as .dvcignore does
-TRIES = 20
+IGNORED = re.compile(r"\.snakemake_timestamp|__pycache__|\..*\.partial")  # the same as in .dvcignore
+ATTEMPTS = 20
 ADVICE = (
-    "Remove it and run `lemur check --cache`, which takes damaged files out of DVC's cache; "
-    "a build or `lemur pull` then brings back what is missing."
+    "Remove it and run `lemur check --cache`, which removes damaged files from DVC's cache; "
+    "a build or `lemur pull` then restores what is missing."
 )
 
 
 def check_inputs(stage: str, inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
-    """Read a stage's inputs and compare them with what dvc.lock says that the stages before it wrote.
+    """Read a stage's inputs and compare them with what the earlier stages wrote, according to dvc.lock.
 
-    An input folder may hold the stage's own last outputs, which are left alone.
+    An input folder may contain the stage's own previous outputs, which are not checked.
 
-    Raises `SystemExit` that names what differs, and what to do.
+    Raises `SystemExit` that names what differs and what to do.
     """
     paths, own = list(inputs), set(outputs)
-    for attempt in range(TRIES):
+    for attempt in range(ATTEMPTS):
         problems = _problems(stage, paths, own)
         if not problems:
             return
-        if attempt < TRIES - 1:
-            time.sleep(0.25)  # another job's DVC may be writing dvc.lock, which it does not do at once
+        if attempt < ATTEMPTS - 1:
+            time.sleep(0.25)  # another job's DVC may be writing dvc.lock, which is not atomic
     raise SystemExit("\n".join(problems))
 
 
@@ -48,17 +48,17 @@ def _problems(stage: str, paths: list[Path], own: set[Path]) -> list[str]:
     try:
         recorded = {out: md5 for out, md5 in _recorded().items() if out not in own}
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        why = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         return [
-            f"{stage}: dvc.lock cannot be read, so no input can be checked ({why}); "
-            "`git checkout dvc.lock` brings back the committed one"
+            f"{stage}: dvc.lock cannot be read, so no input can be checked ({reason}); "
+            "`git checkout dvc.lock` restores the committed one"
         ]
     outs = sorted(out for out in recorded if any(path == out or path in out.parents for path in paths))
-    found = {out: digest(out) for out in outs}
+    digests = {out: digest(out) for out in outs}
     damaged = [
-        f"{stage}: input {out} is damaged: MD5 {found[out]}, in dvc.lock {recorded[out]}"
+        f"{stage}: input {out} is damaged: MD5 {digests[out]}, in dvc.lock {recorded[out]}"
         for out in outs
-        if found[out] != recorded[out]
+        if digests[out] != recorded[out]
     ]
     return [*damaged, ADVICE] if damaged else []
 
@@ -73,7 +73,7 @@ def _recorded() -> dict[Path, str]:
 
 
 def digest(path: Path) -> str:
-    """The hash that DVC gives a file or folder, made of its content now."""
+    """The hash that DVC gives to a file or folder with its present content."""
     if not path.is_dir():
         return file_md5(path) if path.exists() else "none"
     files = [
@@ -90,25 +90,25 @@ def digest(path: Path) -> str:
 
 
 def check_cache(repo: "Repo") -> None:
-    """Read every file in DVC's cache, and take out those that are damaged. Raises `SystemExit` that names them."""
+    """Read every file in DVC's cache and remove the damaged ones. Raises `SystemExit` that names them."""
     cache = Path(repo.cache.local.path)
     files = [file for file in cache.glob("??/*") if CACHED.search(str(file))]
-    found = _take_out(repo, files)
-    if found:
-        raise SystemExit("\n".join(found) + "\nTaken out; a build makes them again, `lemur pull` fetches them.")
-    print(f"{cache}: {len(files)} files have the content that their names say")
+    damaged = _remove_damaged(repo, files)
+    if damaged:
+        raise SystemExit("\n".join(damaged) + "\nRemoved; a build makes them again, or `lemur pull` fetches them.")
+    print(f"{cache}: all {len(files)} files match the hashes in their names")
 
 
 def drop_damaged(repo: "Repo", outputs: set[str]) -> None:
-    """Take out the cached content of these outputs where it is damaged, so that DVC does not restore it."""
+    """Remove damaged cache files of these outputs, so that DVC does not restore them."""
     if outputs:
-        files = [file for out in repo.index.outs if out.def_path in outputs for file, _ in objects(repo, out)]
-        for line in _take_out(repo, files):
-            print(f"{line}; it is made again", flush=True)
+        files = [file for out in repo.index.outs if out.def_path in outputs for file, _ in cached_files(repo, out)]
+        for line in _remove_damaged(repo, files):
+            print(f"{line}; it will be built again", flush=True)
 
 
 def drop_dangling(repo: "Repo") -> list[str]:
-    """Remove links to what is not in the cache from the outputs: DVC makes them, and then stumbles over them."""
+    """Remove links to missing cache files from the outputs: DVC makes such links and then fails on them."""
     dropped = []
     for out in repo.index.outs:
         path = Path(out.fs_path)
@@ -119,8 +119,8 @@ def drop_dangling(repo: "Repo") -> list[str]:
     return dropped
 
 
-def objects(repo: "Repo", out: Any) -> Iterator[tuple[Path, str]]:
-    """The files in the cache that an output of dvc.lock is made of, each with the artifact's path."""
+def cached_files(repo: "Repo", out: Any) -> Iterator[tuple[Path, str]]:
+    """The cache files of an output in dvc.lock, each with the path of its artifact."""
     if not out.hash_info:
         return
     listing = Path(repo.cache.local.oid_to_path(out.hash_info.value))
@@ -134,19 +134,19 @@ def objects(repo: "Repo", out: Any) -> Iterator[tuple[Path, str]]:
             yield Path(repo.cache.local.oid_to_path(md5)), f"{out.def_path.rstrip('/')}/{relpath}"
 
 
-def _take_out(repo: "Repo", files: Iterable[Path]) -> list[str]:
-    """Remove files of the cache that are damaged, and the links to them. Returns a line for each."""
+def _remove_damaged(repo: "Repo", files: Iterable[Path]) -> list[str]:
+    """Remove damaged cache files and the links to them. Returns one line per file."""
     present = sorted(file for file in set(files) if file.is_file())
-    found = {file: md5 for file, md5 in zip(present, _md5s(present), strict=True) if md5 != _named(file)}
-    if not found:
+    damaged = {file: md5 for file, md5 in zip(present, _md5s(present), strict=True) if md5 != _md5_in_name(file)}
+    if not damaged:
         return []
-    artifacts = {file: name for out in repo.index.outs for file, name in objects(repo, out)}
-    for file in found:
+    artifacts = {file: name for out in repo.index.outs for file, name in cached_files(repo, out)}
+    for file in damaged:
         file.unlink()
     drop_dangling(repo)
     return [
         f"{artifacts.get(file, 'a former artifact')} is damaged in the cache: {file} has MD5 {md5}"
-        for file, md5 in found.items()
+        for file, md5 in damaged.items()
     ]
 
 
@@ -161,6 +161,6 @@ def file_md5(file: Path) -> str:
         return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _named(file: Path) -> str:
+def _md5_in_name(file: Path) -> str:
     match = CACHED.search(str(file))
     return match[1] + match[2] if match else ""

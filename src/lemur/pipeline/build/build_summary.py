@@ -1,4 +1,4 @@
-"""The last lines of a build under Snakemake: what ran, what failed, and whether the bytes are those committed."""
+"""The last lines of a Snakemake build: what ran, what failed, and whether the bytes match the committed ones."""
 
 import hashlib
 import json
@@ -8,60 +8,60 @@ from typing import Any
 
 from lemur.core import processor
 from lemur.pipeline.artifacts import lockfile
-from lemur.pipeline.artifacts.values import listed
+from lemur.pipeline.artifacts.values import join_names
 from lemur.pipeline.artifacts.verdict import equal, verdict
 from lemur.pipeline.build.dag import Stage
 
-# Two dvc.lock files take 0.4 s to parse; the next build with nothing to do mostly meets the same two.
+# Parsing two dvc.lock files takes 0.4 s; the next build with nothing to do usually compares the same two.
 LAST_VERDICT = Path(".lemur/verdict.json")
-EXPLAINED = "More: `lemur verify --built .` looks inside the first that differs, `git diff HEAD dvc.lock` has all."
+DETAILS = "More: `lemur verify --built .` looks inside the first that differs, `git diff HEAD dvc.lock` lists all."
 
 
 def summary(workflow: Any, stages: dict[str, Stage], lost: Collection[str], before: str, root: Path) -> list[str]:
-    """How a build ended.
+    """Lines that say how a build ended.
 
     Args:
-        workflow: Snakemake's, when it has no more to do.
-        stages: those of dvc.yaml, by their rules' names.
-        lost: names of those of which an output was missing or altered before the build.
-        before: dvc.lock's text before the build.
+        workflow: Snakemake's workflow at the end of the build.
+        stages: the stages of dvc.yaml, by rule name.
+        lost: names of the stages with an output that was missing or altered before the build.
+        before: the text of dvc.lock before the build.
         root: the checkout.
     """
     dag, scheduler = workflow.dag, workflow.scheduler
-    asked = [stages[rule] for rule in _jobs(dag.jobs, stages)]
+    requested = [stages[rule] for rule in _jobs(dag.jobs, stages)]
     planned = _jobs(dag.needrun_jobs(exclude_finished=False), stages)
     if not planned:
         up_to_date = f"all {len(stages)} stages are up to date"
-        if len(asked) < len(stages):
-            up_to_date = f"what was asked for is up to date ({len(asked)} of {len(stages)} stages)"
-        return [f"Nothing to do: {up_to_date}.", *compared(asked, root)]
+        if len(requested) < len(stages):
+            up_to_date = f"the requested targets are up to date ({len(requested)} of {len(stages)} stages)"
+        return [f"Nothing to do: {up_to_date}.", *comparison(requested, root)]
     failed = _jobs(scheduler.failed, stages)
     stopped = _jobs(scheduler.running, stages)
     waiting = [rule for rule in _jobs(scheduler.remaining_jobs, stages) if rule not in {**failed, **stopped}]
     done = {rule: job for rule, job in planned.items() if rule not in {*failed, *stopped, *waiting}}
     skipped = {stages[rule].name for rule, job in done.items() if _was_skipped(stages[rule], job)}
-    spared = skipped - set(lost) - (_reentered(skipped, before, _text(root)) if skipped else set())
+    unchanged = skipped - set(lost) - (_changed_entries(skipped, before, _text(root)) if skipped else set())
     counts = {
         "ran": len(done) - len(skipped),
-        "from the cache": len(skipped - spared),
-        "unchanged": len(asked) - len(planned) + len(spared),
+        "from the cache": len(skipped - unchanged),
+        "unchanged": len(requested) - len(planned) + len(unchanged),
         "failed": len(failed),
         "stopped": len(stopped),
         "not started": len(waiting),
     }
-    said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    lines = [f"{len(asked)} stage{'s' * (len(asked) != 1)}: {said}."]
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    lines = [f"{len(requested)} stage{'s' * (len(requested) != 1)}: {outcomes}."]
     if len(done) == len(planned):
-        return [*lines, *compared(asked, root)]
-    for what, jobs in (("Failed", failed), ("Stopped", stopped)):
+        return [*lines, *comparison(requested, root)]
+    for outcome, jobs in (("Failed", failed), ("Stopped", stopped)):
         if jobs:
-            lines.append(f"{what}: {listed(f'{stages[rule].name} ({_log(job)})' for rule, job in jobs.items())}")
+            lines.append(f"{outcome}: {join_names(f'{stages[rule].name} ({_log(job)})' for rule, job in jobs.items())}")
     if waiting:
-        lines.append(f"Not started: {listed(stages[rule].name for rule in waiting)}")
-    return [*lines, "What has ended is kept: the same command goes on from here."]
+        lines.append(f"Not started: {join_names(stages[rule].name for rule in waiting)}")
+    return [*lines, "Finished stages are kept: run the same command to continue."]
 
 
-def compared(stages: Iterable[Stage], root: Path) -> list[str]:
+def comparison(stages: Iterable[Stage], root: Path) -> list[str]:
     """How the stages' artifacts compare with the dvc.lock of Git's HEAD."""
     outputs = {stage.name: len(stage.outputs) for stage in stages}
     try:
@@ -71,26 +71,26 @@ def compared(stages: Iterable[Stage], root: Path) -> list[str]:
     built = _text(root)
     if built == committed:
         return [equal(sum(outputs.values()))]
-    known = root / LAST_VERDICT
-    of = json.dumps([committed, built, sorted(outputs), processor.name()])
-    key = hashlib.md5(of.encode(), usedforsecurity=False).hexdigest()
-    last = json.loads(known.read_text()) if known.exists() else {}
-    if key not in last:
-        last = {key: _verdict(lockfile.parse(committed), lockfile.parse(built), outputs)}
-        known.write_text(json.dumps(last))
-    return list(last[key])
+    last_verdict = root / LAST_VERDICT
+    compared = json.dumps([committed, built, sorted(outputs), processor.name()])
+    key = hashlib.md5(compared.encode(), usedforsecurity=False).hexdigest()
+    verdicts = json.loads(last_verdict.read_text()) if last_verdict.exists() else {}
+    if key not in verdicts:
+        verdicts = {key: _verdict(lockfile.parse(committed), lockfile.parse(built), outputs)}
+        last_verdict.write_text(json.dumps(verdicts))
+    return list(verdicts[key])
 
 
 def _verdict(committed: lockfile.Lock, built: lockfile.Lock, names: Collection[str]) -> list[str]:
     committed, built = ({name: lock[name] for name in names if name in lock} for lock in (committed, built))
     lines = verdict(committed, built, lockfile.parents(committed | built))
-    return [*lines, EXPLAINED] if len(lines) > 1 else lines
+    return [*lines, DETAILS] if len(lines) > 1 else lines
 
 
 def _jobs(jobs: Iterable[Any], stages: dict[str, Stage]) -> dict[str, Any]:
     """Snakemake's jobs by rule, in the order of dvc.yaml."""
-    single = [each for job in jobs for each in (job if job.is_group() else [job])]
-    by_rule = {job.rule.name: job for job in single}
+    single_jobs = [member for job in jobs for member in (job if job.is_group() else [job])]
+    by_rule = {job.rule.name: job for job in single_jobs}
     return {rule: by_rule[rule] for rule in stages if rule in by_rule}
 
 
@@ -99,16 +99,17 @@ def _log(job: Any) -> str:
 
 
 def _was_skipped(stage: Stage, job: Any) -> bool:
-    """Whether `dvc repro` took a stage's outputs from its cache, or found nothing to do; it says so in the log."""
+    """Whether the log says that `dvc repro` took a stage's outputs from its cache or had nothing to do."""
     try:
-        said = Path(_log(job)).read_text(errors="replace")
+        log = Path(_log(job)).read_text(errors="replace")
     except FileNotFoundError:
         return False
-    return any(f"Stage '{stage.name}' {how}" in said for how in ("is cached - skipping run", "didn't change, skipping"))
+    messages = ("is cached - skipping run", "didn't change, skipping")
+    return any(f"Stage '{stage.name}' {message}" in log for message in messages)
 
 
-def _reentered(names: Iterable[str], before: str, after: str) -> set[str]:
-    """Stages whose entry in dvc.lock a build has changed."""
+def _changed_entries(names: Iterable[str], before: str, after: str) -> set[str]:
+    """Stages whose dvc.lock entry was changed by the build."""
     old, new = (lockfile.parse(text) if text else {} for text in (before, after))
     return {name for name in names if old.get(name) != new.get(name)}
 

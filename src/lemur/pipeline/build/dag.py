@@ -1,4 +1,4 @@
-"""dvc.yaml as the Snakefile needs it: one rule a stage, and which of them DVC says have to run."""
+"""dvc.yaml as the Snakefile needs it: one rule per stage, and which stages have to run according to DVC."""
 
 import getpass
 import os
@@ -23,7 +23,7 @@ from lemur.pipeline.build import locks
 class Stage:
     """A stage of dvc.yaml: `name` is DVC's address, paths are relative to the root, directories end in a slash.
 
-    `workers`: how many processes it can use well, where there are cores for them.
+    `workers`: how many processes it can use, given enough cores.
     """
 
     name: str
@@ -36,16 +36,16 @@ class Stage:
 
     @property
     def rule(self) -> str:
-        """The rule's name: Snakemake takes no `@`, so `fetch@stack` is `fetch_stack`."""
+        """The rule's name. Snakemake does not allow `@`, so `fetch@stack` becomes `fetch_stack`."""
         return self.name.replace("@", "_").replace("-", "_")
 
 
 class Dag:
-    """The stages, in DVC's own reading of dvc.yaml."""
+    """The stages of dvc.yaml, as DVC itself reads them."""
 
     def __init__(self, root: Path = ROOT) -> None:
         self.root = root
-        self.repo = locks.patiently(lambda: _loaded(root), root)
+        self.repo = locks.retry_while_locked(lambda: _load_repo(root), root)
         loaded = [stage for stage in self.repo.index.stages if stage.cmd]
         self.stages = {stage.addressing: _stage(stage) for stage in loaded}
         self._producer = {out.rstrip("/"): stage.name for stage in self.stages.values() for out in stage.outputs}
@@ -56,23 +56,23 @@ class Dag:
                     self._followers[producer].add(stage.name)
 
     def changed(self) -> set[str]:
-        """Stages that DVC finds changed: a dep, a param, the command, or a missing or other output."""
+        """Stages that changed according to DVC: a dep, a param, the command, or a missing or altered output."""
         return set(self.changes())
 
     def changes(self) -> dict[str, list[Any]]:
-        """What DVC finds changed, by stage.
+        """DVC's changes, by stage.
 
-        Raises `SystemExit` that says who holds DVC's lock if it stays held.
+        Raises `SystemExit` that names the holder if DVC's lock stays held.
         """
-        # Not only where this process waits for them: the stages that it starts would not wait, but fail.
-        locks.forget_the_dead(self.root)
+        # Always, not only when this process has to wait: the stages it starts do not wait for a lock, they fail.
+        locks.remove_dead_holders(self.root)
         integrity.drop_dangling(self.repo)
-        status = locks.patiently(self._status, self.root)
+        status = locks.retry_while_locked(self._status, self.root)
         integrity.drop_damaged(self.repo, modified_outputs(status))
         return {name: entry for name, entry in status.items() if name in self.stages}
 
     def _status(self) -> dict[str, Any]:
-        """What `dvc status` returns, in half its time: it parses params.yaml twice for every stage."""
+        """The result of `dvc status` in half the time: DVC parses params.yaml twice for every stage."""
         load_path = params_file.load_path
         params_file.load_path = cache(load_path)
         try:
@@ -87,16 +87,16 @@ class Dag:
 
     def descendants(self, names: Iterable[str]) -> set[str]:
         """These stages and all that depend on them."""
-        found = set(names)
-        waiting = list(found)
-        while waiting:
-            for follower in self._followers[waiting.pop()] - found:
-                found.add(follower)
-                waiting.append(follower)
-        return found
+        reached = set(names)
+        queue = list(reached)
+        while queue:
+            for follower in self._followers[queue.pop()] - reached:
+                reached.add(follower)
+                queue.append(follower)
+        return reached
 
     def priority(self, name: str) -> int:
-        """How many stages the longest chain has that waits for this one: what takes longest should start first."""
+        """The length of the longest chain of stages that waits for this one: the longest chain should start first."""
         return max((1 + self.priority(follower) for follower in self._followers[name]), default=0)
 
     def order(self) -> list[str]:
@@ -112,32 +112,32 @@ class Dag:
         return self._producer.get(path.rstrip("/"))
 
 
-def without_outputs(changes: dict[str, list[Any]]) -> set[str]:
-    """Stages of which an output is missing, or is not what the stage wrote."""
+def with_lost_outputs(changes: dict[str, list[Any]]) -> set[str]:
+    """Stages with an output that is missing or is not what the stage wrote."""
     parts = [(name, part) for name, entry in changes.items() for part in entry if isinstance(part, dict)]
     return {name for name, part in parts if "changed outs" in part}
 
 
 def modified_outputs(status: dict[str, Any]) -> set[str]:
-    """Paths of outputs in what `dvc status` returned that are there, and are not what the stage wrote."""
+    """Paths of the existing outputs that are not what the stage wrote, from the result of `dvc status`."""
     changes = [change for entry in status.values() for change in entry if isinstance(change, dict)]
-    return {path for change in changes for path, how in change.get("changed outs", {}).items() if how == "modified"}
+    return {path for change in changes for path, kind in change.get("changed outs", {}).items() if kind == "modified"}
 
 
-def _loaded(root: Path) -> Repo:
+def _load_repo(root: Path) -> Repo:
     try:
         getpass.getuser()
     except (KeyError, OSError):
-        os.environ["USER"] = str(os.getuid())  # DVC asks for a name too, which a container's user may not have
+        os.environ["USER"] = str(os.getuid())  # DVC needs a user name, which a container's user may not have
     repo = Repo(str(root))
-    # DVC reads its records without its lock, and does not write them at once: see `locks.mend_record`.
+    # DVC reads dvc.lock without taking its lock, and writes it non-atomically: see `locks.repair_dvc_lock`.
     with repo.lock:
-        if locks.cut_short(root):
-            locks.mend_record(root)
+        if locks.is_truncated(root):
+            locks.repair_dvc_lock(root)
         try:
-            repo.index  # noqa: B018 - a cached property, which reads them
+            repo.index  # noqa: B018 - a cached property, which reads dvc.lock
         except DvcException:
-            if not locks.mend_record(root):
+            if not locks.repair_dvc_lock(root):
                 raise
             repo = Repo(str(root))
             repo.index  # noqa: B018

@@ -1,11 +1,11 @@
-"""`dvc` as a job of the Snakefile runs it (`python -m lemur.pipeline.build.dvc_job ARGUMENT...`): a faster dvc.lock.
+"""`dvc` as the Snakefile's jobs run it (`python -m lemur.pipeline.build.dvc_job ARGUMENT...`): writes dvc.lock faster.
 
-Faster: for every stage DVC parses and writes all of dvc.lock in pure Python and holds its lock meanwhile: 0.9 of 2.0 s
-at 77 stages, more than all else that a small stage takes. Here only the stage's own entry is written.
+Fast: for every stage DVC parses and rewrites all of dvc.lock in pure Python while it holds its lock: 0.9 of 2.0 s at 77
+stages, more than everything else in a small stage. Here only the stage's own entry is written.
 
-At once: DVC takes 0.4 s to write it, and a build killed meanwhile leaves half of it (`locks.mend_record`).
+Atomic: DVC takes 0.4 s to write dvc.lock, and a build killed meanwhile leaves half of it (`locks.repair_dvc_lock`).
 
-With plain `dvc` everything works the same, but for these, and gives the same bytes (tests/exact/test_front_ends.py).
+Otherwise plain `dvc` works the same and gives the same bytes (tests/exact/test_front_ends.py).
 """
 
 import re
@@ -23,22 +23,22 @@ EMPTY = "schema: '2.0'\nstages:\n"
 
 
 @contextmanager
-def one_entry(path: str, fs: Any = None) -> Iterator[dict[str, Any]]:
-    """In place of DVC's `modify_yaml`: an empty dvc.lock to put stages into, which replace those in the file."""
+def modify_entries(path: str, fs: Any = None) -> Iterator[dict[str, Any]]:
+    """Replaces DVC's `modify_yaml`: yields an empty dvc.lock; the stages put into it replace those in the file."""
     changes: dict[str, Any] = {"schema": "2.0", "stages": {}}
     yield changes
     file = Path(path)
     text = file.read_text() if file.exists() else EMPTY
     for name, entry in changes["stages"].items():
-        written = dumps_yaml({"stages": {name: entry}}).removeprefix("stages:\n")
-        own = re.search(rf"^  {re.escape(name)}:\n(?:(?:   .*)?\n)*", text, re.MULTILINE)
-        start, end = own.span() if own else (len(text), len(text))
-        text = text[:start] + written + text[end:]
+        entry_text = dumps_yaml({"stages": {name: entry}}).removeprefix("stages:\n")
+        old_entry = re.search(rf"^  {re.escape(name)}:\n(?:(?:   .*)?\n)*", text, re.MULTILINE)
+        start, end = old_entry.span() if old_entry else (len(text), len(text))
+        text = text[:start] + entry_text + text[end:]
     partial = file.with_name(f".{file.name}.partial")
     partial.write_text(text)
     partial.replace(file)
 
 
 if __name__ == "__main__":
-    dvcfile.modify_yaml = one_entry
+    dvcfile.modify_yaml = modify_entries
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""One build at a time in a checkout, and DVC's records mended where one was killed. Nothing is unlocked by hand."""
+"""Allows one build at a time in a checkout, and repairs DVC's files after a killed one. Nobody unlocks by hand."""
 
 import fcntl
 import json
@@ -16,8 +16,8 @@ import psutil
 import yaml
 
 WAIT_S = 60
-BUILD = Path(".lemur/build.lock")
-STAGES = Path(".lemur/stages.lock")
+BUILD_LOCK = Path(".lemur/build.lock")
+STAGES_LOCK = Path(".lemur/stages.lock")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Result = TypeVar("Result")
@@ -26,22 +26,22 @@ Result = TypeVar("Result")
 def hold_build(root: Path) -> None:
     """Keep every other build out of this checkout until this process ends, however it ends.
 
-    Snakemake removes a stage's outputs before it starts the job; another build may be reading them. A stage that
-    `dvc repro` runs holds the same lock, shared. Raises `SystemExit` with the holder where it stays held.
+    Snakemake removes a stage's outputs before it starts the job, while another build may be reading them. A stage
+    under `dvc repro` holds the same lock, shared. Raises `SystemExit` that names the holder if the lock stays held.
     """
-    _hold(root / BUILD, fcntl.LOCK_EX, WAIT_S)
-    # Stages of a build that was killed: a training still saves its state, and jobs on a cluster just go on.
-    os.close(_hold(root / STAGES, fcntl.LOCK_EX, WAIT_S))
+    _hold(root / BUILD_LOCK, fcntl.LOCK_EX, WAIT_S)
+    # Wait for the stages of a killed build: a training still saves its state, and jobs on a cluster just continue.
+    os.close(_hold(root / STAGES_LOCK, fcntl.LOCK_EX, WAIT_S))
 
 
 def hold_stage(root: Path) -> None:
-    """What a stage holds that Snakemake started: the next build waits for it, also where its own was killed."""
-    _hold(root / STAGES, fcntl.LOCK_SH, WAIT_S)
+    """Hold the lock of a stage under Snakemake: the next build waits for it, even if its own build was killed."""
+    _hold(root / STAGES_LOCK, fcntl.LOCK_SH, WAIT_S)
 
 
 def join_builds(root: Path) -> None:
-    """What a stage holds that was not started by Snakemake. Raises `SystemExit` where Snakemake is building."""
-    _hold(root / BUILD, fcntl.LOCK_SH, 0)
+    """Hold the lock of a stage that Snakemake did not start. Raises `SystemExit` if Snakemake is building."""
+    _hold(root / BUILD_LOCK, fcntl.LOCK_SH, 0)
 
 
 def _hold(path: Path, kind: int, wait_s: int) -> int:
@@ -54,7 +54,7 @@ def _hold(path: Path, kind: int, wait_s: int) -> int:
             holder = os.pread(file, 500, 0).decode(errors="replace")
             if attempt == wait_s:
                 raise SystemExit(
-                    f"Another build runs in this checkout: {holder}. Wait until it has finished, or stop it."
+                    f"Another build is running in this checkout: {holder}. Wait until it finishes, or stop it."
                 ) from None
             if not attempt:
                 print(f"Waiting for another build in this checkout: {holder}", flush=True)
@@ -62,14 +62,14 @@ def _hold(path: Path, kind: int, wait_s: int) -> int:
         else:
             os.ftruncate(file, 0)
             os.pwrite(file, f"PID {os.getpid()}, {' '.join(sys.argv)}"[:500].encode(), 0)
-            return file  # it stays open, and the lock held, until this process ends
+            return file  # stays open, which holds the lock, until this process ends
     raise AssertionError("not reached")
 
 
-def patiently(read: Callable[[], Result], root: Path) -> Result:
-    """What `read` returns, which reads DVC's records and fails while another process writes them.
+def retry_while_locked(read: Callable[[], Result], root: Path) -> Result:
+    """The result of `read`, which reads DVC's files; retried while another process writes them.
 
-    Raises `SystemExit` that says who holds what where it stays so, and for any other error of DVC.
+    Raises `SystemExit` that names the holder if they stay locked, and for any other DVC error.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -81,32 +81,33 @@ def patiently(read: Callable[[], Result], root: Path) -> Result:
             return read()
         except (LockError, RWLockFileCorruptedError, RWLockFileFormatError) as error:
             if not attempt:
-                print(f"Waiting for another build: {_held(error, root)}", flush=True)
-            # By the clock: in one attempt, DVC itself waits three seconds for its lock.
+                print(f"Waiting for another build: {_describe_holder(error, root)}", flush=True)
+            # By the clock, since DVC itself waits three seconds for its lock in each attempt.
             if time.monotonic() - started > WAIT_S:
-                said = _held(error, root)
-                raise SystemExit(f"Another build still holds DVC's lock after {WAIT_S} s: {said}") from None
+                holder = _describe_holder(error, root)
+                raise SystemExit(f"Another build still holds DVC's lock after {WAIT_S} s: {holder}") from None
             time.sleep(attempt > 0)
-            forget_the_dead(root)
+            remove_dead_holders(root)
         except DvcException as error:
             raise SystemExit(f"DVC: {error}") from None
     raise AssertionError("not reached")
 
 
-def _held(error: Exception, root: Path) -> str:
-    """What DVC says of a lock, without its advice to remove it by hand, and the build that runs, where one does."""
-    said = str(error).partition("If there are no processes")[0].strip()
-    holder = (root / BUILD).read_text(errors="replace") if (root / BUILD).exists() else ""
+def _describe_holder(error: Exception, root: Path) -> str:
+    """DVC's message about a lock, without its advice to remove it by hand, and the running build, if there is one."""
+    message = str(error).partition("If there are no processes")[0].strip()
+    build_lock = root / BUILD_LOCK
+    holder = build_lock.read_text(errors="replace") if build_lock.exists() else ""
     pid, _, command = holder.removeprefix("PID ").partition(", ")
-    runs = pid.isdecimal() and int(pid) != os.getpid() and not _has_ended({"pid": pid, "cmd": command})
-    return f"{said}\nThe build: {holder}" if runs else said
+    is_running = pid.isdecimal() and int(pid) != os.getpid() and not _has_ended({"pid": pid, "cmd": command})
+    return f"{message}\nThe build: {holder}" if is_running else message
 
 
-def forget_the_dead(root: Path) -> None:
-    """Take processes that have ended out of DVC's lock file, and replace it where a killed one left half of it.
+def remove_dead_holders(root: Path) -> None:
+    """Remove ended processes from DVC's lock file, and replace the file if a killed process left half of it.
 
-    DVC keeps a process in it as long as its number is in use: a killed one that nobody has reaped is still listed, in
-    a container without an init for ever, and so is one whose number something else has got, after a power cut.
+    DVC lists a process as long as its id is in use. A killed process that nobody reaps stays listed, in a container
+    without an init forever; so does one whose id belongs to another process after a power cut.
     """
     from dvc.lock import LockError, make_lock
     from dvc.repo import Repo
@@ -117,13 +118,13 @@ def forget_the_dead(root: Path) -> None:
     folder = Path(repo.tmp_dir)
     hardlink = repo.config["core"].get("hardlink_lock", False)
     path = folder / "rwlock"
-    with suppress(LockError, FileNotFoundError):  # somebody is writing it; nobody has
+    with suppress(LockError, FileNotFoundError):  # somebody is writing it, or nobody has yet
         guard = make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder), hardlink_lock=hardlink)
         with guard:
             try:
                 lock = SCHEMA(json.loads(path.read_text()))
-                write = {of: info for of, info in lock["write"].items() if not _has_ended(info)}
-                read = {of: [info for info in infos if not _has_ended(info)] for of, infos in lock["read"].items()}
+                write = {file: info for file, info in lock["write"].items() if not _has_ended(info)}
+                read = {file: [info for info in infos if not _has_ended(info)] for file, infos in lock["read"].items()}
             except (ValueError, Invalid):
                 write, read = {}, {}
             _replace(path, json.dumps({"write": write, "read": read}))
@@ -141,17 +142,17 @@ def _has_ended(info: dict[str, Any]) -> bool:
         return False
 
 
-def cut_short(root: Path) -> bool:
-    """Whether dvc.lock ends within a line, which DVC may read without a word."""
+def is_truncated(root: Path) -> bool:
+    """Whether dvc.lock ends in the middle of a line, which DVC may read without an error."""
     path = root / "dvc.lock"
     return path.exists() and not path.read_bytes().endswith(b"\n")
 
 
-def mend_record(root: Path) -> bool:
-    """Make dvc.lock whole where a `dvc repro` was killed while it wrote it; whether there was something to mend.
+def repair_dvc_lock(root: Path) -> bool:
+    """Repair a dvc.lock that a killed `dvc repro` left half written. Returns whether it needed repair.
 
-    Whole entries are kept and the others taken from Git's HEAD. An entry is never believed: DVC compares it with what
-    is there, and its run cache knows of every stage that has run. Call this while holding DVC's lock.
+    Keeps complete entries and takes the others from Git's HEAD. No entry is trusted: DVC compares each with the files,
+    and its run cache knows every stage that has run. Call this while holding DVC's lock.
     """
     from dvc.utils.serialize import dumps_yaml
 
@@ -171,12 +172,12 @@ def mend_record(root: Path) -> bool:
         path.unlink()
         return True
     _replace(path, dumps_yaml({"schema": "2.0", "stages": stages}))
-    print(f"dvc.lock: a build was killed while DVC wrote it; {len(kept)} entries kept, the rest from HEAD", flush=True)
+    print(f"dvc.lock: a build was killed while DVC wrote it; kept {len(kept)} entries, the rest from HEAD", flush=True)
     return True
 
 
 def _stages(text: str) -> dict[str, Any]:
-    """The stages in a text of dvc.lock; empty where it is not one that DVC would read."""
+    """The stages in the text of a dvc.lock; empty if DVC would not read it."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid
 

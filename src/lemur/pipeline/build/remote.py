@@ -1,4 +1,4 @@
-"""Where artifacts are shared: `lemur remote URL` names the place, `lemur pull` says what to do if they are absent."""
+"""Shares artifacts: `lemur remote URL` sets where, `lemur pull` fetches them and says what to do about missing ones."""
 
 import subprocess
 import sys
@@ -13,24 +13,24 @@ KINDS = "a folder, ssh://HOST/PATH, s3://BUCKET/PATH or gs://BUCKET/PATH"
 
 
 def remote(url: str | None) -> None:
-    """Make `url` this checkout's default remote (.dvc/config.local, which Git leaves out), or print the present one."""
+    """Make `url` this checkout's default remote (in .dvc/config.local, which Git ignores), or print the current one."""
     if url is None:
-        print(f"{_url()}  (`lemur remote URL` names another: {KINDS})")
+        print(f"{_url()}  (`lemur remote URL` sets another: {KINDS})")
         return
     scheme = url.partition("://")[0] if "://" in url else ""
     if scheme not in ("", "ssh", "s3", "gs"):
-        raise SystemExit(f"remote {url!r}: {scheme}:// is not known here; allowed: {KINDS}")
+        raise SystemExit(f"remote {url!r}: {scheme}:// is not supported; allowed: {KINDS}")
     if scheme in ("s3", "gs"):
         _require(f"dvc_{scheme}", f"uv pip install dvc-{scheme}")
     _dvc(
         "remote", "add", "--quiet", "--local", "--force", "--default", NAME, url if scheme else str(Path(url).resolve())
     )
     _dvc("remote", "modify", "--quiet", "--local", NAME, "verify", "true")
-    print(f"dvc pull and dvc push use {url} now")
+    print(f"`dvc pull` and `dvc push` now use {url}")
 
 
 def pull() -> None:
-    """`dvc pull`, with what to do where the remote does not have everything, or has it damaged."""
+    """Run `dvc pull`; if files are missing at the remote or damaged there, say what to do."""
     from lemur.pipeline.artifacts.integrity import drop_dangling
     from lemur.pipeline.build.dag import Dag
 
@@ -42,40 +42,40 @@ def pull() -> None:
     if missing:
         print("Missing:", *missing)
     if damaged := _damaged(repo):
-        print(f"\nDamaged at {_url()}, and not used. Remove these there, and `dvc push` from where they are whole:")
+        print(f"\nDamaged at {_url()}, so not used. Remove these there, and `dvc push` from an intact checkout:")
         print("\n".join(f"  rm {path}  # {artifact}" for path, artifact in damaged.items()))
     raise SystemExit(
-        f"\nNot everything in dvc.lock is at {_url()}. Either\n"
-        "  make reproduce      builds what is missing (minutes at demo scale), then `dvc push` shares it; or\n"
-        f"  lemur remote URL    names a remote that has it ({KINDS}), then `lemur pull` again."
+        f"\n{_url()} does not have everything in dvc.lock. Either run\n"
+        "  make reproduce      to build what is missing (minutes at demo scale), then `dvc push` to share it; or\n"
+        f"  lemur remote URL    to set a remote that has it ({KINDS}), then `lemur pull` again."
     )
 
 
 def _damaged(repo: "Repo") -> dict[str, str]:
-    """Files that the remote has and that did not arrive, so were found damaged, with the artifact they belong to.
+    """Files at the remote that were not pulled because they are damaged, with the artifact they belong to.
 
-    A folder's listing goes with them: while it is there, `dvc push` believes that everything in it is.
+    Includes the listing of their folder: as long as it exists, `dvc push` assumes that the remote has every file in it.
     """
     from dvc.exceptions import DvcException
 
-    from lemur.pipeline.artifacts.integrity import objects
+    from lemur.pipeline.artifacts.integrity import cached_files
 
-    found: dict[str, str] = {}
+    damaged: dict[str, str] = {}
     try:
-        there = repo.cloud.get_remote_odb()
+        remote_store = repo.cloud.get_remote_odb()
         for out in repo.index.outs:
-            oids = {file.parent.name + file.name: (file, artifact) for file, artifact in objects(repo, out)}
-            absent = {
-                there.oid_to_path(oid): artifact
+            oids = {file.parent.name + file.name: (file, artifact) for file, artifact in cached_files(repo, out)}
+            not_pulled = {
+                remote_store.oid_to_path(oid): artifact
                 for oid, (file, artifact) in oids.items()
-                if not file.exists() and there.exists(oid)
+                if not file.exists() and remote_store.exists(oid)
             }
-            if absent and out.hash_info.isdir:
-                absent[there.oid_to_path(out.hash_info.value)] = out.def_path
-            found.update(absent)
+            if not_pulled and out.hash_info.isdir:
+                not_pulled[remote_store.oid_to_path(out.hash_info.value)] = out.def_path
+            damaged.update(not_pulled)
     except (DvcException, OSError):
         pass
-    return found
+    return damaged
 
 
 def _url() -> str:
@@ -93,4 +93,4 @@ def _require(module: str, command: str) -> None:
     from importlib.util import find_spec
 
     if find_spec(module) is None:
-        raise SystemExit(f"this kind of remote needs one more package: {command}")
+        raise SystemExit(f"this kind of remote needs another package: {command}")

@@ -1,4 +1,4 @@
-"""Runs one stage: `lemur run FOLDER.STAGE [--params BLOCK] NAME=PATH...`, the command of every stage in dvc.yaml."""
+"""Runs a stage: `lemur run FOLDER.STAGE [--params BLOCK] NAME=PATH...`, the command of every stage in dvc.yaml."""
 
 import atexit
 import inspect
@@ -21,29 +21,29 @@ from lemur.pipeline.artifacts import integrity
 from lemur.pipeline.build import launch, locks
 from lemur.pipeline.build.validation import environment_keys, stage_module, stage_params
 
-ADVICE = """Stage {stage} failed. Repeat it alone: dvc repro --single-item {stage}
-Its last good outputs: dvc checkout {stage}
+ADVICE = """Stage {stage} failed. Repeat only this stage: dvc repro --single-item {stage}
+Restore its last good outputs: dvc checkout {stage}
 """
 
 
 def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
-    """Validate a stage's parameters and environment, run it on temporary paths and rename what it wrote.
+    """Validate a stage's parameters and environment, run it on temporary paths and rename its outputs.
 
-    Raises `SystemExit` with one message for everything that is wrong before the stage's own work starts.
+    Raises `SystemExit` with a message if anything is wrong before the stage's own work starts.
     """
     if stage := os.environ.get("DVC_STAGE"):
-        # After the traceback, where it is looked for.
+        # Printed after the traceback, where people look.
         atexit.register(sys.stderr.write, ADVICE.format(stage=stage))
-    # Ctrl-C ends a stage at once, compiled code too; what it wrote so far is under a temporary name.
+    # Ctrl-C ends a stage at once, even in compiled code; its partial outputs have temporary names.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # An orphaned stage would go on writing while a new build runs: it ends with the `dvc` that started it.
+    # End with the `dvc` that started this stage: an orphan would keep writing while a new build runs.
     workers.end_with(int(os.environ.get("LEMUR_JOB", os.getppid())))
-    of_build = "LEMUR_JOB" in os.environ or launch.LAUNCHED in os.environ
-    locks.hold_stage(ROOT) if of_build else locks.join_builds(ROOT)
+    under_snakemake = "LEMUR_JOB" in os.environ or launch.LAUNCHED in os.environ
+    locks.hold_stage(ROOT) if under_snakemake else locks.join_builds(ROOT)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.WARNING)
     if not sys.stderr.isatty():
-        # Of a long stage a log gets a line with the time left now and then; tqdm reads these when it is imported.
+        # In a log, print the remaining time of a long stage now and then; tqdm reads these when it is imported.
         os.environ.update(TQDM_DELAY="15", TQDM_MININTERVAL="15", TQDM_MAXINTERVAL="60")
     name = dotted.rpartition(".")[2]
     module = stage_module(dotted)
@@ -56,8 +56,8 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     devices = getattr(getattr(params, "mesh", None), "devices", 1)
     numerics = read_yaml(ENVIRONMENT)[NUMERICS] if NUMERICS in environment_keys(declared(dotted)) else None
     apply_numerics(numerics, devices // launch.processes())
-    if outside := processor.outside_profile(numerics or {}):
-        logging.warning("Warning: %s, so this stage may give other bytes than elsewhere", outside)
+    if mismatch := processor.outside_profile(numerics or {}):
+        logging.warning("Warning: %s, so this stage may give other bytes than elsewhere", mismatch)
     check_packages(declared_packages(dotted))
     inputs, outputs = bind(module, name, bindings)
     listed = {argument: deps_inside(dotted, path) for argument, path in inputs.items() if takes_list(module, argument)}
@@ -153,14 +153,14 @@ def declared_view(dotted: str, argument: str, path: Path) -> Path:
 
 
 def declared_packages(dotted: str) -> list[str]:
-    """The distributions whose versions this stage declares in dvc.yaml as params of environment.yaml."""
+    """The distributions whose versions the stage declares in dvc.yaml as params of environment.yaml."""
     keys = environment_keys(declared(dotted))
     return [key.removeprefix("packages.") for key in keys if key.startswith("packages.")]
 
 
 @cache
 def declared(dotted: str) -> dict[str, Any]:
-    """The entry of dvc.yaml that runs a stage. Raises `SystemExit` where there is none."""
+    """The dvc.yaml entry of a stage. Raises `SystemExit` if there is none."""
     for stage in read_yaml(DAG)["stages"].values():
         if f" run {dotted} " in f" {stage['cmd']} ":
             return dict(stage)

@@ -1,4 +1,4 @@
-"""Checks params.yaml and environment.yaml at the edge: by the Snakefile as a whole, by each stage its own block."""
+"""Validates params.yaml and environment.yaml: the Snakefile checks them as a whole, each stage checks its own block."""
 
 from collections.abc import Collection
 from importlib import import_module
@@ -14,9 +14,9 @@ from lemur.core.params import StageParams
 
 
 def stage_module(dotted: str) -> ModuleType:
-    """The module `lemur.FOLDER.STAGE` of a stage named `FOLDER.STAGE`, as commands in dvc.yaml name it.
+    """The module `lemur.FOLDER.STAGE` of a stage that dvc.yaml's commands name `FOLDER.STAGE`.
 
-    Raises `SystemExit` where there is none.
+    Raises `SystemExit` if there is none.
     """
     name = f"lemur.{dotted}"
     try:
@@ -28,18 +28,18 @@ def stage_module(dotted: str) -> ModuleType:
 
 
 def block(tree: Any, key: str) -> Any:
-    """The block of params.yaml at a dotted key. Raises `SystemExit` where it is missing."""
+    """The block of params.yaml at a dotted key. Raises `SystemExit` if it is missing."""
     for part in key.split("."):
         if not isinstance(tree, dict) or part not in tree:
-            raise SystemExit(f"params.yaml: {key}: this block is missing; the stage that reads it is in dvc.yaml")
+            raise SystemExit(f"params.yaml: {key}: this block is missing; dvc.yaml shows which stage reads it")
         tree = tree[part]
     return tree
 
 
 def stage_params(module: ModuleType, key: str, tree: dict[str, Any], dag: dict[str, Any]) -> StageParams:
-    """Out of params.yaml the `Params` of the stage whose own block is `key`, with the values of the blocks it shares.
+    """The `Params` of the stage whose own block in params.yaml is `key`, with the values of the blocks it shares.
 
-    Raises `SystemExit` with full key, what was found, what is allowed.
+    Raises `SystemExit` with the full key, the value and what is allowed.
     """
     names = [key, *reversed(shared_blocks(dag).get(key, []))]
     own = block(tree, key)
@@ -48,17 +48,19 @@ def stage_params(module: ModuleType, key: str, tree: dict[str, Any], dag: dict[s
 
 
 def validate(module: ModuleType, key: str, values: Any, written: dict[str, Any] | None = None) -> StageParams:
-    """`values` as the stage's `Params`. `written`: the blocks that they come from by name, the strongest first."""
+    """`values` as the stage's `Params`. `written`: the blocks the values come from, by name, highest priority first."""
     try:
         return module.Params.model_validate(values if values is not None else {})
     except ValidationError as error:
         blocks = written or {key: values}
-        lines = [_explain(_holder(blocks, key, problem["loc"]), problem, module.Params) for problem in error.errors()]
+        lines = [
+            _explain(_block_with(blocks, key, problem["loc"]), problem, module.Params) for problem in error.errors()
+        ]
         raise SystemExit("\n".join(lines)) from None
 
 
-def _holder(blocks: dict[str, Any], key: str, location: tuple[int | str, ...]) -> str:
-    """The block in which the value at a location stands; `key` if in none."""
+def _block_with(blocks: dict[str, Any], key: str, location: tuple[int | str, ...]) -> str:
+    """The name of the block that contains the value at a location; `key` if none does."""
     for name, value in blocks.items():
         for part in location:
             if not isinstance(value, dict) or part not in value:
@@ -75,18 +77,18 @@ def _explain(key: str, problem: Any, model: type[BaseModel]) -> str:
         return f"params.yaml: {path}: unknown key; allowed here: {', '.join(model.model_fields)}"
     if problem["type"] == "missing":
         return f"params.yaml: {path}: missing; `git diff params.yaml` shows what was removed"
-    found = "" if isinstance(problem["input"], dict) else f"found {problem['input']!r}; "
-    return f"params.yaml: {path}: {found}{problem['msg'].removeprefix('Value error, ')}"
+    value = "" if isinstance(problem["input"], dict) else f"found {problem['input']!r}; "
+    return f"params.yaml: {path}: {value}{problem['msg'].removeprefix('Value error, ')}"
 
 
 def validate_all(dag: dict[str, Any]) -> int:
-    """Check params.yaml as a whole: every block that a stage of dvc.yaml reads, and no key that none reads.
+    """Check all of params.yaml: every block that a stage of dvc.yaml reads is valid, and a stage reads every key.
 
-    Returns how many blocks there are. Raises `SystemExit` that lists every problem.
+    Returns the number of blocks. Raises `SystemExit` that lists every problem.
     """
     tree = read_yaml(PARAMS) or {}
     stages = own_blocks(tree, dag)
-    known = {*stages, *(name for names in shared_blocks(dag).values() for name in names)}
+    blocks = {*stages, *(name for names in shared_blocks(dag).values() for name in names)}
     problems = []
     for key, dotted in sorted(stages.items()):
         try:
@@ -95,12 +97,12 @@ def validate_all(dag: dict[str, Any]) -> int:
         except SystemExit as error:
             problems += str(error).split("\n")
     problems += [
-        f"params.yaml: {key}: no stage reads this key; known: {', '.join(sorted(known))}"
-        for key in sorted(_unread(tree, known))
+        f"params.yaml: {key}: no stage reads this key; allowed: {', '.join(sorted(blocks))}"
+        for key in sorted(_unread_keys(tree, blocks))
     ]
     if problems:
-        raise SystemExit("\n".join(dict.fromkeys(problems)))  # a shared value is wrong once, not for every stage
-    return len(known)
+        raise SystemExit("\n".join(dict.fromkeys(problems)))  # report a shared value once, not for every stage
+    return len(blocks)
 
 
 def _unknown_sources(key: str, params: StageParams, fetched: Collection[str]) -> list[str]:
@@ -112,21 +114,21 @@ def _unknown_sources(key: str, params: StageParams, fetched: Collection[str]) ->
     ]
 
 
-def _unread(tree: dict[str, Any], known: set[str], prefix: str = "") -> list[str]:
-    found = []
+def _unread_keys(tree: dict[str, Any], blocks: set[str], prefix: str = "") -> list[str]:
+    unread = []
     for key, value in tree.items():
         path = f"{prefix}{key}"
-        if path in known:
+        if path in blocks:
             continue
-        if isinstance(value, dict) and any(other.startswith(f"{path}.") for other in known):
-            found += _unread(value, known, f"{path}.")
+        if isinstance(value, dict) and any(block.startswith(f"{path}.") for block in blocks):
+            unread += _unread_keys(value, blocks, f"{path}.")
         else:
-            found.append(path)
-    return found
+            unread.append(path)
+    return unread
 
 
 def environment_keys(stage: dict[str, Any]) -> list[str]:
-    """Keys of environment.yaml that a stage of dvc.yaml declares."""
+    """The keys of environment.yaml that a stage of dvc.yaml declares."""
     files = [entry for entry in stage.get("params", []) if isinstance(entry, dict)]
     return [key for entry in files for key in entry.get("environment.yaml") or []]
 
@@ -139,5 +141,5 @@ def check_environment(dag: dict[str, Any], environment: Path = ENVIRONMENT) -> N
     if unread:
         raise SystemExit(
             "\n".join(f"environment.yaml: {leaf}: no stage of dvc.yaml declares this key" for leaf in unread)
-            + "\nRemove it, or let `lemur dependencies --write` declare it where code imports the library."
+            + "\nRemove it, or run `lemur dependencies --write` to declare it for the code that imports the library."
         )

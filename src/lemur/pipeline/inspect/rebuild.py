@@ -1,4 +1,4 @@
-"""A build from scratch: a temporary clone of one commit, with an empty cache, under Snakemake."""
+"""A build from scratch with Snakemake: a temporary clone of a commit, with an empty cache."""
 
 import os
 import re
@@ -12,8 +12,8 @@ import psutil
 
 from lemur.core.workers import end_with_parent
 
-# What could carry bytes of this checkout, or of another build, into the clone.
-CARRIERS = (
+# Variables that could bring bytes of this checkout or of another build into the clone.
+REMOVED_VARIABLES = (
     "PYTHONPATH",
     "LEMUR_CHECKPOINTS",
     "LEMUR_ANSWERS",
@@ -28,22 +28,22 @@ PLANNED = re.compile(r"total +(\d+)")
 
 
 def clone(root: Path, folder: Path) -> None:
-    """Clone HEAD of `root` into `folder`, with a cache of its own that is empty, and as if nothing was ever built."""
+    """Clone HEAD of `root` into `folder`, with an empty cache of its own and without a dvc.lock."""
     subprocess.run(["git", "clone", "-q", str(root), str(folder)], check=True)
     (folder / ".dvc/config.local").write_text("[cache]\n    dir = cache\n")
     (folder / "dvc.lock").unlink(missing_ok=True)
 
 
 def build(folder: Path, targets: list[str], cores: str) -> None:
-    """Run Snakemake for `targets` (all, if none) and print each stage when it is done.
+    """Run Snakemake for `targets` (all stages if empty) and print each stage when it is done.
 
-    Raises `SystemExit` with the end of the log where the build fails.
+    Raises `SystemExit` with the end of the log if the build fails.
     """
     memory = psutil.virtual_memory().total >> 20
-    # Targets first: after `--resources` they would be taken for more of these.
+    # Targets come first: after `--resources` they would be parsed as more resources.
     command = [sys.executable, "-m", "snakemake", *targets, "--cores", cores, "--resources", f"mem_mb={memory}"]
-    environment = {name: value for name, value in os.environ.items() if name not in CARRIERS}
-    start, done, total, said = time.monotonic(), 0, 0, []
+    environment = {name: value for name, value in os.environ.items() if name not in REMOVED_VARIABLES}
+    start, done, total, output = time.monotonic(), 0, 0, []
     running = subprocess.Popen(
         command,
         cwd=folder,
@@ -56,7 +56,7 @@ def build(folder: Path, targets: list[str], cores: str) -> None:
     )
     try:
         for line in running.stdout or ():
-            said.append(line)
+            output.append(line)
             if planned := PLANNED.match(line):
                 total = int(planned[1]) - (not targets)
             if finished := FINISHED.match(line):
@@ -71,5 +71,5 @@ def build(folder: Path, targets: list[str], cores: str) -> None:
         logs = sorted((folder / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
         last = logs[-1].read_text(errors="replace").splitlines()[-15:] if logs else []
         raise SystemExit(
-            "".join(said[-25:]) + "\n".join(last) + f"\nThe build in {folder} failed; its logs are in {folder}/logs"
+            "".join(output[-25:]) + "\n".join(last) + f"\nThe build in {folder} failed; its logs are in {folder}/logs"
         )
