@@ -20,12 +20,12 @@ def main() -> None:
     parser.add_argument("checkout", type=Path, help="a checkout with models/base and data/raw/mmlu")
     parser.add_argument("--limit", type=int, default=10, help="questions per subject, a seeded choice")
     arguments = parser.parse_args()
-    from lemur.core.blocks import current_blocks
     from lemur.core.files import ENVIRONMENT, read_yaml
     from lemur.core.numerics import apply_numerics
+    from lemur.core.parameter_blocks import current_blocks
 
     apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
-    from lemur.benchmarks.mmlu import LETTERS
+    from lemur.benchmark_items.mmlu import LETTERS
     from lemur.evaluation import mmlu
     from lemur.evaluation.harness.scores import scored
     from lemur.inference.jax_model import JaxModel

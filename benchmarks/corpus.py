@@ -29,7 +29,7 @@ PEER = Path(__file__).with_name("corpus_peer.py")
 
 
 def block(name: str) -> Any:
-    from lemur.core.blocks import current_blocks
+    from lemur.core.parameter_blocks import current_blocks
 
     value = current_blocks()
     for key in name.split("."):

@@ -21,7 +21,7 @@ from unittest.mock import patch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
-from lemur.core.blocks import current_blocks  # noqa: E402
+from lemur.core.parameter_blocks import current_blocks  # noqa: E402
 from lemur.core.records import Record, read_json, read_jsonl  # noqa: E402
 from lemur.evaluation import bbh, ds1000, gsm8k, humaneval, mbpp, mmlu, multipl_e, spider  # noqa: E402
 from lemur.evaluation.harness import result as result_module  # noqa: E402

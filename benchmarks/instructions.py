@@ -34,7 +34,7 @@ def params(stage: str, block: str = "") -> Any:
     """The stage's `Params` with the values of params.yaml."""
     from importlib import import_module
 
-    from lemur.core.blocks import current_blocks
+    from lemur.core.parameter_blocks import current_blocks
 
     values = current_blocks()[stage]
     return import_module(f"lemur.instructions.{stage}").Params.model_validate(values[block] if block else values)
@@ -149,7 +149,7 @@ def _bare_langdetect(folder: Path) -> None:
     from langdetect import DetectorFactory, LangDetectException, detect
 
     from lemur.core.records import read_jsonl
-    from lemur.instructions.english.judging import text_to_judge
+    from lemur.instructions.english.keep_or_drop import text_to_judge
 
     DetectorFactory.seed = 0
     for record in read_jsonl(folder / "normalised.jsonl"):

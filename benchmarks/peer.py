@@ -62,7 +62,7 @@ def main() -> int:
 
 def read_questions(folder: Path, limit: int | None) -> dict[str, dict[str, list[list[str]]]]:
     """{subject: {dev or test: rows of question, A, B, C, D, answer}}."""
-    from lemur.benchmarks.mmlu import read
+    from lemur.benchmark_items.mmlu import read
     from lemur.sources.fetched import load
     from lemur.sources.reading.rows import readable
 
@@ -78,7 +78,7 @@ def ask(
     arguments: argparse.Namespace, questions: dict[str, dict[str, list[list[str]]]]
 ) -> tuple[dict[str, list[dict[str, Any]]], float, float]:
     """Our samples by subject, and items per second with and without compilation."""
-    from lemur.benchmarks.mmlu import Question
+    from lemur.benchmark_items.mmlu import Question
     from lemur.core.records import read_jsonl
     from lemur.evaluation import mmlu
     from lemur.evaluation.harness.run import evaluate
@@ -134,7 +134,7 @@ def compare_mmlu(ours: dict[str, list[dict[str, Any]]], theirs: dict[str, Any], 
 
 def read_generations(path: Path) -> list[dict[str, str]]:
     """{output, target}: ours unchanged; OpenAI's end with a line `A: N`, which becomes a sentence."""
-    from lemur.benchmarks.gsm8k import without_commas
+    from lemur.benchmark_items.gsm8k import without_commas
     from lemur.core.records import read_jsonl
 
     generations: list[dict[str, str]] = []

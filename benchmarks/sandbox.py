@@ -22,7 +22,7 @@ BOUND = 2.0
 os.environ["LEMUR_WORKERS"] = str(WORKERS)
 
 from lemur import sandbox  # noqa: E402
-from lemur.benchmarks import humaneval  # noqa: E402
+from lemur.benchmark_items import humaneval  # noqa: E402
 from lemur.sandbox import backend, judge  # noqa: E402
 from lemur.sandbox.process import memory_file  # noqa: E402
 from lemur.sources.fetched import load  # noqa: E402

@@ -101,7 +101,7 @@ def compare(work: str, folder: Path, threads: int, torch: Path, seconds: float) 
 
 def settings(folder: Path) -> dict[str, Any]:
     """What a side needs to know about a model from `prepare` and about the demo's training."""
-    from lemur.core.blocks import current_blocks
+    from lemur.core.parameter_blocks import current_blocks
 
     demo = current_blocks()["continued_pretraining"]
     trained = {"remat": REMAT[folder.name], "microbatches": demo["microbatches"], "optimizer": demo["optimizer"]}

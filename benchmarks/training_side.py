@@ -158,7 +158,7 @@ def lemur_generation(request: dict[str, Any]) -> dict[str, Any]:
     profile(request)
     import numpy as np
 
-    from lemur.inference.tiles import STEPS, Programs, bucket
+    from lemur.inference.compiled_programs import STEPS, Programs, bucket
     from lemur.model import folder
 
     config, model = folder.load(Path(request["folder"]))
@@ -192,7 +192,7 @@ def lemur_scoring(request: dict[str, Any]) -> dict[str, Any]:
     profile(request)
     import numpy as np
 
-    from lemur.inference.tiles import Programs
+    from lemur.inference.compiled_programs import Programs
     from lemur.model import folder
 
     _, model = folder.load(Path(request["folder"]))

@@ -35,7 +35,7 @@ def test_an_import_from_a_higher_layer_is_detected(checkout: Path) -> None:
 
 
 def test_an_import_cycle_within_a_room_is_detected(checkout: Path) -> None:
-    _add(checkout, "corpus/rules.py", "from lemur.corpus import clean_corpus")
+    _add(checkout, "corpus/parameters.py", "from lemur.corpus import clean_corpus")
     report = import_problems(checkout)
     assert "No circles BROKEN" in report
     assert ".rules -> .clean_corpus" in report

@@ -108,7 +108,7 @@ def test_wrong_usage_is_told_in_three_lines_with_status_2(
 
 def test_arguments_reach_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[object] = []
-    monkeypatch.setattr("lemur.pipeline.build.run.run", lambda *given: calls.append(given))
+    monkeypatch.setattr("lemur.pipeline.build.run_stage.run", lambda *given: calls.append(given))
     for line in ("run a.b --params c x=1 y=2", "run a.b x=1 y=2 --params c", "run --params=c a.b x=1 y=2"):
         parse(line.split())()
         assert calls.pop() == ("a.b", "c", ["x=1", "y=2"])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lemur.core.records import read_json, read_jsonl
-from lemur.corpus import judging
+from lemur.corpus import keep_or_drop
 from lemur.corpus.clean_corpus import Params, clean_corpus
 from lemur.corpus.cleaning import split
 from lemur.corpus.dedup_corpus import dedup_corpus
@@ -221,7 +221,7 @@ def test_same_bytes_for_any_number_of_workers(run, tmp_path, monkeypatch):
     data = jsonl(*lines, code("short"), {"lang": "C"}, code("copied = 'left'\n", licences=["GPL-3.0"]))
     prose = jsonl(*({"text": f"write to someone{number}@example.com, number {number}\n"} for number in range(30)))
     limited = params(max_bytes={**dict.fromkeys(SOURCES), "refinedweb": 600})
-    monkeypatch.setattr(judging, "BATCH_CHARS", 400)  # many batches
+    monkeypatch.setattr(keep_or_drop, "BATCH_CHARS", 400)  # many batches
     results = []
     for workers in ("1", "2", "3"):
         monkeypatch.setenv("LEMUR_WORKERS", workers)

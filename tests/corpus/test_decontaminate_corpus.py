@@ -1,7 +1,7 @@
 import pytest
 
-from lemur.core.blocks import current_blocks
 from lemur.core.files import ROOT, read_yaml
+from lemur.core.parameter_blocks import current_blocks
 from lemur.core.records import read_json, read_jsonl
 from lemur.corpus.decontaminate_corpus import Params, decontaminate_corpus
 from tests.corpus.builders import corpus, document, fetched, jsonl, read_corpus

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from lemur.benchmarks.gsm8k import Problem
+from lemur.benchmark_items.gsm8k import Problem
 from lemur.evaluation.gsm8k import Gsm8k, Params
 from lemur.evaluation.harness.run import score
 from lemur.evaluation.harness.sample import Generated, Sample

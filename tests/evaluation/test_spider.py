@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lemur import sandbox
-from lemur.benchmarks.spider import Database, content
+from lemur.benchmark_items.spider import Database, content
 from lemur.core.records import Record, read_json, read_jsonl
 from lemur.evaluation import spider as stage
 from lemur.evaluation.judging import queries, sql_judge

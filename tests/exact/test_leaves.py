@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lemur.core.blocks import merged_blocks, own_blocks, shared_blocks
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, flatten, read_yaml
+from lemur.core.parameter_blocks import merged_blocks, own_blocks, shared_blocks
 from lemur.pipeline.build.dag import Dag
 from lemur.pipeline.build.validation import block, stage_module
 from tests.exact.conftest import copy, rules

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from lemur.inference.compiled_programs import Programs
 from lemur.inference.interface import Prompt
 from lemur.inference.jax_model import JaxModel
 from lemur.inference.text import TextCodec
-from lemur.inference.tiles import Programs
 from lemur.model.llama import Llama
 from tests.inference.test_jax_model import CONFIG
 

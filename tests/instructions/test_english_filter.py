@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lemur.core.records import read_json, read_jsonl, write_jsonl
-from lemur.instructions.english.foreign import foreign_run, without_foreign_sentences
-from lemur.instructions.english.language import NO_FEATURES, Detector
+from lemur.instructions.english.foreign_characters import foreign_run, without_foreign_sentences
+from lemur.instructions.english.language_detector import NO_FEATURES, Detector
 from lemur.instructions.english_filter import Params, english_filter
 from tests.instructions.builders import chat
 
@@ -107,7 +107,7 @@ def test_verdicts_equal_seeded_langdetect(single: Callable[[str], str]) -> None:
 
 
 def test_the_cache_evicts_the_oldest(monkeypatch: pytest.MonkeyPatch, single: Callable[[str], str]) -> None:
-    monkeypatch.setattr("lemur.instructions.english.language._CACHED", 3)
+    monkeypatch.setattr("lemur.instructions.english.language_detector._CACHED", 3)
     texts = multilingual()[:20]
     detector = Detector(0)
     assert [detector.verdict(text) for text in texts * 2] == [single(text) for text in texts] * 2

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from lemur.core.blocks import current_blocks
+from lemur.core.parameter_blocks import current_blocks
 from lemur.core.records import read_json, read_jsonl, write_jsonl
 from lemur.instructions.mix_instructions import Params, mix_instructions
 from tests.instructions.builders import chat, fetched

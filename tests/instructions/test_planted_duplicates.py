@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemur.core.records import read_jsonl, write_jsonl
+from lemur.instructions.dedup.embedding_models import WordLlama
 from lemur.instructions.dedup.near_duplicates import similarity
-from lemur.instructions.dedup.vectors import WordLlama
 from lemur.instructions.embed_instructions import fold
 from lemur.instructions.semantic_dedup import Params, semantic_dedup
 from lemur.sources.fetched import load

@@ -100,7 +100,7 @@ def test_bad_records_name_their_line(tmp_path: Path) -> None:
 
 
 def test_a_list_longer_than_one_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lemur.sources.reading.containers._CHUNK", 7)
+    monkeypatch.setattr("lemur.sources.reading.file_formats._CHUNK", 7)
     rows = [{"instruction": f"Q{i}" * (i % 5), "output": "A]},{[ \n" * i} for i in range(40)]
     items = good(read_all(tmp_path, "evol_instruct", "a.json", json.dumps(rows, indent=2)))
     assert [item.turns for item in items] == [(("user", r["instruction"]), ("assistant", r["output"])) for r in rows]

@@ -9,8 +9,8 @@ import pytest
 from langdetect import DetectorFactory, LangDetectException, detect
 
 from lemur.core.records import read_jsonl, write_jsonl
-from lemur.instructions.english.judging import text_to_judge
-from lemur.instructions.english.language import NO_FEATURES
+from lemur.instructions.english.keep_or_drop import text_to_judge
+from lemur.instructions.english.language_detector import NO_FEATURES
 from lemur.instructions.english_filter import Params, english_filter
 from tests.instructions.builders import chat
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lemur.core.files import ROOT
-from lemur.inference.tiles import STEPS, Programs, padded
+from lemur.inference.compiled_programs import STEPS, Programs, padded
 from lemur.model import folder
 from lemur.model.config import RopeScaling
 from lemur.model.weights import build

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup
 
-from lemur.pages.blocks import NONE, Block, Column, Heading, Missing, Picture, Table, Text, markdown
 from lemur.pages.html import html
+from lemur.pages.page_parts import NONE, Block, Column, Heading, Missing, Picture, Table, Text, markdown
 
 EVIL = "<script>alert('x')</script> & \"quotes\" {{ 7 * 7 }}"
 PNG = b"\x89PNG\x00\xff"

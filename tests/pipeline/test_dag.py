@@ -11,14 +11,14 @@ import yaml
 from dvc.lock import LockError
 from dvc.utils.serialize import dumps_yaml, modify_yaml, parse_yaml
 
-from lemur.core.blocks import current_blocks, stage_of
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
+from lemur.core.parameter_blocks import current_blocks, stage_of
 from lemur.core.scales import names
 from lemur.pipeline.build import dependencies, locks
 from lemur.pipeline.build.dag import Dag
 from lemur.pipeline.build.dependencies import write
 from lemur.pipeline.build.dvc_job import modify_entries
-from lemur.pipeline.build.run import bind
+from lemur.pipeline.build.run_stage import bind
 from lemur.pipeline.build.validation import check_environment, stage_module, validate, validate_all
 
 STAGES: dict[str, Any] = read_yaml(DAG)["stages"]

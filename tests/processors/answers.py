@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lemur.core.blocks import current_blocks
+from lemur.core.parameter_blocks import current_blocks
 from lemur.inference.interface import Prompt, Score
 from lemur.inference.jax_model import JaxModel
 from lemur.model import folder as model_folder

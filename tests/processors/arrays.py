@@ -7,10 +7,10 @@ import numpy as np
 from safetensors.numpy import save
 
 from lemur.corpus.dedup.minhash import band_keys, shingles, signatures
+from lemur.instructions.dedup.embedding_models import WordLlama
 from lemur.instructions.dedup.near_duplicates import find_duplicates
 from lemur.instructions.dedup.unit_vectors import unit
-from lemur.instructions.dedup.vectors import WordLlama
-from lemur.instructions.english.language import Detector
+from lemur.instructions.english.language_detector import Detector
 from lemur.sources.fetched import load
 from lemur.tokens.mixture import take
 from lemur.tokens.packing import pack

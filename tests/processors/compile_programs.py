@@ -5,9 +5,9 @@ XLA writes the compiled programs to the folder DUMP."""
 import os
 import sys
 
-from lemur.core.blocks import current_blocks
 from lemur.core.files import ENVIRONMENT, read_yaml
 from lemur.core.numerics import apply_numerics
+from lemur.core.parameter_blocks import current_blocks
 
 ROWS, LENGTH = 4, 64
 
@@ -17,7 +17,7 @@ def compile_programs() -> None:
     import numpy as np
     from flax import nnx
 
-    from lemur.inference.tiles import Programs
+    from lemur.inference.compiled_programs import Programs
     from lemur.model.config import LlamaConfig
     from lemur.model.weights import build, tensor_shapes
     from lemur.training.base_model import Params

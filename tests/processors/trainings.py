@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lemur.core.blocks import current_blocks
+from lemur.core.parameter_blocks import current_blocks
 from lemur.model import folder as model_folder
 from lemur.model.config import LlamaConfig, RopeScaling
 from lemur.model.weights import build, tensor_shapes

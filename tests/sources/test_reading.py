@@ -8,7 +8,7 @@ import pytest
 
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.containers import lines, list_entries, records, whole_text
+from lemur.sources.reading.file_formats import lines, list_entries, records, whole_text
 from lemur.sources.reading.rows import FieldError, readable, rows, texts
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lemur import __main__ as cli
-from lemur.core import blocks
+from lemur.core import parameter_blocks
 from lemur.core.records import write_json
 from lemur.tokens import inspection
 from lemur.tokens.loader import Loader
@@ -38,8 +38,8 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / "dvc.yaml").write_text(json.dumps(dag))
     (tmp_path / "params.yaml").write_text(json.dumps({"tuning": {"seed": 5, "batch_size": 4}}))
     monkeypatch.setattr(inspection, "DAG", tmp_path / "dvc.yaml")
-    monkeypatch.setattr(blocks, "DAG", tmp_path / "dvc.yaml")
-    monkeypatch.setattr(blocks, "PARAMS", tmp_path / "params.yaml")
+    monkeypatch.setattr(parameter_blocks, "DAG", tmp_path / "dvc.yaml")
+    monkeypatch.setattr(parameter_blocks, "PARAMS", tmp_path / "params.yaml")
     return tmp_path, data
 
 

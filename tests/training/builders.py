@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from lemur.core.blocks import current_blocks
+from lemur.core.parameter_blocks import current_blocks
 from lemur.core.records import write_json, write_jsonl
 from lemur.tokens.shards import ShardWriter, token_fields
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lemur.core.files import ENVIRONMENT, read_yaml
 from lemur.core.numerics import apply_numerics
-from lemur.pipeline.build import launch
+from lemur.pipeline.build import multi_host
 from tests.training.builders import parameters
 
 SHAPE = {
@@ -112,7 +112,7 @@ def stage(inputs, out, mesh, steps, terminate_at):
     from lemur.training.base_model import Params, base_model
     from lemur.training.batches import Batches
 
-    out = out / str(launch.join())
+    out = out / str(multi_host.join())
     out.mkdir(parents=True, exist_ok=True)
     next_batch = Batches.next
 
@@ -132,14 +132,14 @@ def stage(inputs, out, mesh, steps, terminate_at):
         curve=out / "curve.csv",
         report=out / "report.json",
     )
-    launch.wait_for_all("done")
+    multi_host.wait_for_all("done")
 
 
 if __name__ == "__main__":
     command, inputs, out, *meshes = sys.argv[1:]
     sizes = [int(size) for size in meshes[0].split("x")]
     count = sizes[0] * sizes[1] * sizes[2] * sizes[3]
-    apply_numerics(read_yaml(ENVIRONMENT)["numerics"], count // launch.processes())
+    apply_numerics(read_yaml(ENVIRONMENT)["numerics"], count // multi_host.processes())
     if command == "gradients":
         gradients(Path(inputs), Path(out), meshes)
     elif command == "sent":

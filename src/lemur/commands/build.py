@@ -98,7 +98,7 @@ def run(
 
     Example: lemur run corpus.split_corpus documents=D train=T heldout=H report=R
     """
-    from lemur.pipeline.build.run import run
+    from lemur.pipeline.build.run_stage import run
 
     run(stage, params, paths)
 

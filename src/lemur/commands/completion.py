@@ -15,7 +15,7 @@ def scales() -> list[str]:
 
 def stages() -> list[str]:
     """Names as DVC gives them: `clean_corpus`, `fetch@oasst1`."""
-    from lemur.core.blocks import variants
+    from lemur.core.parameter_blocks import variants
 
     return [
         f"{name}@{value}" if value else name
@@ -30,13 +30,13 @@ def stages_or_data() -> list[str]:
 
 def stage_modules() -> list[str]:
     """`FOLDER.STAGE` of every stage."""
-    from lemur.core.blocks import stage_of
+    from lemur.core.parameter_blocks import stage_of
 
     return sorted({stage_of(entry["cmd"]) for entry in _entries().values()})
 
 
 def blocks() -> list[str]:
-    from lemur.core.blocks import own_blocks
+    from lemur.core.parameter_blocks import own_blocks
 
     return sorted(own_blocks(_params(), {"stages": _entries()}))
 
@@ -55,7 +55,7 @@ def places(ctx: typer.Context) -> list[str]:
 
 
 def outputs() -> list[str]:
-    from lemur.core.blocks import outputs
+    from lemur.core.parameter_blocks import outputs
 
     return outputs(_params(), {"stages": _entries()})
 

@@ -8,8 +8,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from lemur.core.blocks import merged_blocks, shared_blocks
 from lemur.core.files import DAG, PARAMS, SCALES, flatten, read_yaml
+from lemur.core.parameter_blocks import merged_blocks, shared_blocks
 
 DEMO = "demo"  # sets every value that any scale sets; the other scales hold only their differences from it
 SHARED = "the shared value"

@@ -11,11 +11,11 @@ from pydantic import Field
 
 from lemur.core.counts import Counts
 from lemur.core.records import Record, jsonl_writer
-from lemur.corpus.rules import Rules
+from lemur.corpus.parameters import Rules
 from lemur.corpus.sources import SOURCES, Source, source_of
 
 if TYPE_CHECKING:
-    from lemur.corpus.judging import Item
+    from lemur.corpus.keep_or_drop import Item
     from lemur.corpus.readers.raw import RawDocument
     from lemur.sources.fetched import BadRecord, Fetched, FetchedFile
 
@@ -46,7 +46,7 @@ def clean_corpus(
 ) -> None:
     """Write the documents that pass the rules, in the order of the sources and their files, with any worker count."""
     from lemur.core.parallel import map_in_order
-    from lemur.corpus import judging
+    from lemur.corpus import keep_or_drop
     from lemur.corpus.documents import documents_writer
 
     reader = _Reader(params)
@@ -56,7 +56,9 @@ def clean_corpus(
     with documents_writer(documents) as write, jsonl_writer(rejects) as reject:
         counts = Counts("clean_corpus", reject)
         items = reader.items(documents, sources)
-        verdicts = map_in_order(judging.judge_batch, judging.batches(items), start=judging.load, arguments=(params,))
+        verdicts = map_in_order(
+            keep_or_drop.judge_batch, keep_or_drop.batches(items), start=keep_or_drop.load, arguments=(params,)
+        )
         for source, where, record, reason, detail, redactions in chain.from_iterable(verdicts):
             counts.entered(source)
             if reason == OVER:  # dropped by chance alone: the rejects record its place, not its text
@@ -122,7 +124,7 @@ class _Reader:
             yield from self.limits[source].chosen() if source in self.limits else ()
 
     def _read(self, work: Path, folder: Path) -> "Iterator[Item]":
-        from lemur.corpus.judging import Item
+        from lemur.corpus.keep_or_drop import Item
         from lemur.corpus.sampling import rank
         from lemur.sources.fetched import BadRecord, load
 

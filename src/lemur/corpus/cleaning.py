@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from lemur.corpus.rules import GroupRules
+from lemur.corpus.parameters import GroupRules
 
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n\s*")
 _BROKEN = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")

@@ -12,6 +12,7 @@ from pydantic import Field
 from lemur.core.counts import Counts
 from lemur.core.params import StageParams
 from lemur.core.records import Record, jsonl_writer
+from lemur.corpus.dedup.which_to_keep import keeper
 
 if TYPE_CHECKING:
     from lemur.corpus.dedup.duplicates import Duplicates
@@ -102,8 +103,8 @@ class _Removals:
         self._keeper = np.full(len(entries), -1)
         self.count = self.largest = 0
         for members in duplicates.clusters():
-            keeper = min(members, key=lambda member: (-int(entries["length"][member]), member))
-            self._keeper[[member for member in members if member != keeper]] = keeper
+            kept = keeper(members, entries["length"])
+            self._keeper[[member for member in members if member != kept]] = kept
             self.count += 1
             self.largest = max(self.largest, len(members))
         # Ordered by kept document, then member.

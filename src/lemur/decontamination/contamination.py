@@ -1,7 +1,7 @@
 """Report which benchmarks the training data was compared with, and the overlaps."""
 
 from lemur.core.records import Record
-from lemur.pages.blocks import Cell, Column, Table
+from lemur.pages.page_parts import Cell, Column, Table
 
 STAGES = {"mix_instructions": "instructions", "decontaminate_corpus": "corpus"}
 PLACES = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lemur.benchmarks import (
+from lemur.benchmark_items import (
     bbh,
     ds1000,
     gsm8k,

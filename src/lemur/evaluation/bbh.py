@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.benchmarks.bbh import Examples, Question, read, read_examples
+from lemur.benchmark_items.bbh import Examples, Question, read, read_examples
 from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample

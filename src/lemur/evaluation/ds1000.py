@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lemur import sandbox
-from lemur.benchmarks.ds1000 import Problem, read
+from lemur.benchmark_items.ds1000 import Problem, read
 from lemur.core import workers
 from lemur.core.records import Record
 from lemur.evaluation.harness.parameters import ProgramParams

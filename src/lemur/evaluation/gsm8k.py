@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.benchmarks.gsm8k import Problem, read, read_fewshot, without_commas
+from lemur.benchmark_items.gsm8k import Problem, read, read_fewshot, without_commas
 from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample

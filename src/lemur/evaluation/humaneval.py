@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.benchmarks.humaneval import Problem, read
+from lemur.benchmark_items.humaneval import Problem, read
 from lemur.evaluation.harness.parameters import ProgramParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.benchmarks.mbpp import EXAMPLES, TEST, Problem, read
+from lemur.benchmark_items.mbpp import EXAMPLES, TEST, Problem, read
 from lemur.evaluation.harness.parameters import ProgramParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.benchmarks.mmlu import LETTERS, Question, read
+from lemur.benchmark_items.mmlu import LETTERS, Question, read
 from lemur.evaluation.harness.parameters import AskParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Likelihoods, Sample

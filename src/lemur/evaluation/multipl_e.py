@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from lemur import sandbox
-from lemur.benchmarks.multipl_e import Problem, read
+from lemur.benchmark_items.multipl_e import Problem, read
 from lemur.core.records import Record
 from lemur.evaluation.harness.parameters import ProgramParams
 from lemur.evaluation.harness.run import run

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from lemur import sandbox
-from lemur.benchmarks.spider import Database, Question, read, read_databases
+from lemur.benchmark_items.spider import Database, Question, read, read_databases
 from lemur.core.records import Record
 from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run

@@ -9,10 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 from lemur.core.records import Record
+from lemur.inference.compiled_programs import Programs, Row, bucket, padded, tiles
 from lemur.inference.interface import Generation, Score
 from lemur.inference.prefix_cache import PrefixCache, Split
 from lemur.inference.text import TextCodec, first_stop
-from lemur.inference.tiles import Programs, Row, bucket, padded, tiles
 from lemur.inference.token_model import Part, TokenModel, Window, identity, key
 from lemur.model.llama import Llama
 

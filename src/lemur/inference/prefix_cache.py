@@ -7,10 +7,10 @@ however prompts are grouped.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lemur.inference.compiled_programs import SHORTEST_REST, Programs, bucket, padded, stacked
 from lemur.inference.decoding import Cache
 from lemur.inference.interface import shared_prefix
 from lemur.inference.text import TextCodec
-from lemur.inference.tiles import SHORTEST_REST, Programs, bucket, padded, stacked
 
 SHORTEST = 64
 """Tokens. A shorter prefix is computed with the rest: a second program would cost more than it saves."""

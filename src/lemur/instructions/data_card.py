@@ -5,7 +5,7 @@ from collections import Counter
 from lemur.core.records import Record
 from lemur.decontamination.contamination import not_checked, place_notes
 from lemur.instructions.funnel import table as funnel
-from lemur.pages.blocks import Block, Cell, Column, Heading, Table, Text, markdown
+from lemur.pages.page_parts import Block, Cell, Column, Heading, Table, Text, markdown
 
 NOTES = {
     "sharegpt": "Users' conversations with ChatGPT, shared by them; the service's terms restrict competing use.",

@@ -77,7 +77,7 @@ def fold(text: str) -> str:
 
 
 def _model(params: Params, embedding_model: Path):  # type: ignore[no-untyped-def]
-    from lemur.instructions.dedup.vectors import SentenceTransformerModel, WordLlama
+    from lemur.instructions.dedup.embedding_models import SentenceTransformerModel, WordLlama
 
     source = load(embedding_model)
     if params.kind == "wordllama":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lemur.core.counts import Counts
-from lemur.instructions.english.rules import Rules
+from lemur.instructions.english.parameters import Rules
 
 PACKAGES = ("langdetect", "regex")
 CHUNK = 1 << 18  # bytes of conversations that a worker judges at a time: about 0.1 s
@@ -26,14 +26,16 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
     from tqdm import tqdm
 
     from lemur.core.parallel import map_in_order
-    from lemur.instructions.english import judging
+    from lemur.instructions.english import keep_or_drop
     from lemur.instructions.english.gold_labels import GoldLabels
 
     counts = Counts("english_filter")
     languages: defaultdict[str, Counter[str]] = defaultdict(Counter)
     sentences: Counter[str] = Counter()
     gold = GoldLabels()
-    judged = map_in_order(judging.judge, _chunks(conversations), start=judging.start, arguments=(params, conversations))
+    judged = map_in_order(
+        keep_or_drop.judge, _chunks(conversations), start=keep_or_drop.start, arguments=(params, conversations)
+    )
     with (
         kept.open("wb") as kept_lines,
         rejects.open("wb") as rejected_lines,

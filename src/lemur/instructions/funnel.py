@@ -3,7 +3,7 @@
 from collections import Counter
 
 from lemur.core.records import Record
-from lemur.pages.blocks import Cell, Column, Table, by_size, tally
+from lemur.pages.page_parts import Cell, Column, Table, by_size, tally
 
 STAGES = {
     "normalise": "normalise",

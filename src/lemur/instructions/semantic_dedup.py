@@ -11,7 +11,8 @@ from pydantic import Field
 from lemur.core.counts import Counts
 from lemur.core.params import StageParams
 from lemur.core.records import Record, jsonl_writer, read_at, scan
-from lemur.instructions.conversation import VERIFIED, characters, group_of, rounds, user_turns
+from lemur.instructions.conversation import group_of, user_turns
+from lemur.instructions.dedup.which_to_keep import Priority, priority
 
 SHOWN = 20  # the report shows at most this many pairs near the threshold
 
@@ -28,11 +29,9 @@ class Params(StageParams):
 def semantic_dedup(
     params: Params, conversations: Path, vectors: Path, *, kept: Path, rejects: Path, report: Path
 ) -> None:
-    """Compare the conversations of one group and keep one of each set of near-duplicates.
+    """Compare the conversations of one group and keep one of each set of near-duplicates, that of `which_to_keep`.
 
-    Of two near-duplicates, keep the execution-verified one; else the one with more rounds; else the one with more
-    characters; else the one with the smaller id. The rule looks only at content, so the order of the input does not
-    matter. The output is sorted by source and id.
+    The output is sorted by source and id.
     """
     from tqdm import tqdm
 
@@ -51,7 +50,7 @@ def semantic_dedup(
         if lines and not any(matrix[line].any() for line in lines):
             raise ValueError(f"{vectors}: no vector of {source}; add it to embed_instructions.sources in params.yaml")
     compared = sorted(
-        (entry for entry in entries.of_group if entry.source in params.sources), key=lambda entry: entry.rank
+        (entry for entry in entries.of_group if entry.source in params.sources), key=lambda entry: entry.priority
     )
     with tqdm(total=len(compared), desc=f"semantic_dedup {group}") as progress:
         duplicates = find_duplicates(
@@ -114,14 +113,14 @@ def semantic_dedup(
 class _Entry:
     """The facts needed to rank a conversation, and where to read the rest."""
 
-    __slots__ = ("identifier", "line", "offset", "rank", "source")
+    __slots__ = ("identifier", "line", "offset", "priority", "source")
 
     def __init__(self, record: Record, line: int, offset: int) -> None:
         self.identifier: str = record["id"]
         self.source: str = intern(record["source"])
         self.line = line
         self.offset = offset
-        self.rank = (self.source != VERIFIED, -rounds(record), -characters(record), self.identifier)
+        self.priority: Priority = priority(record)
 
     def read(self, file: BinaryIO) -> Record:
         return read_at(file, self.offset)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.sharding import PartitionSpec
 
-from lemur.model.products import cpu_barrier
+from lemur.model.matrix_products import cpu_barrier
 from lemur.model.sharding import AXES, constrain, spec
 
 Attend = Callable[[Array, Array, Array], Array]
@@ -40,7 +40,7 @@ def attention(kind: Kind, segments: Array | None) -> Attend:
 
 
 def _xla(query: Array, key: Array, value: Array, same_segment: Array | None) -> Array:
-    """As `jax.nn.dot_product_attention`, with products in the form of lemur.model.products. `same_segment`: bool
+    """As `jax.nn.dot_product_attention`, with products in the form of lemur.model.matrix_products. `same_segment`: bool
     [B, L, L]."""
     batch, length, heads, size = query.shape
     kv_heads = key.shape[2]

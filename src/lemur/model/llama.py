@@ -15,7 +15,7 @@ from jax import Array
 
 from lemur.model.attention import Attend, Kind, attention
 from lemur.model.config import LlamaConfig
-from lemur.model.products import linear, linear_transposed
+from lemur.model.matrix_products import linear, linear_transposed
 from lemur.model.sharding import constrain, gather_weight
 
 REMAT_POLICIES: dict[str, Any] = {

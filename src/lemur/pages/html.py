@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from lemur.pages.blocks import Block
+from lemur.pages.page_parts import Block
 
 _TEMPLATE = Path(__file__).with_name("page.jinja").read_text(encoding="utf-8")
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lemur.pages.blocks import Cell, Column, Missing, Table
 from lemur.pages.figures import CODE, TEXT, picture, write_reason
+from lemur.pages.page_parts import Cell, Column, Missing, Table
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.scores import bits
 

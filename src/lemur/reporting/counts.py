@@ -4,8 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 from lemur.core.records import Record
-from lemur.pages.blocks import Cell, Column, Table, by_size, number, tally
 from lemur.pages.figures import BLUE, ORANGE, name_rows, picture, write_reason
+from lemur.pages.page_parts import Cell, Column, Table, by_size, number, tally
 
 ORDER = (  # noqa: SIM905
     "normalise english_filter embed_instructions semantic_dedup_text semantic_dedup_code mix_instructions "

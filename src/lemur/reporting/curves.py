@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from lemur.pages.blocks import Cell, Column, Missing, Table
 from lemur.pages.figures import CODE, GREY, TEXT, picture, write_reason
+from lemur.pages.page_parts import Cell, Column, Missing, Table
 from lemur.reporting.inputs import MODELS, Curve, Inputs, points
 
 LINES = {

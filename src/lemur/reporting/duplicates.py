@@ -1,7 +1,7 @@
 """How many duplicates planted in this build's documents `dedup_corpus` found, and what it joined by mistake."""
 
 from lemur.core.records import Record
-from lemur.pages.blocks import Cell, Column, Table
+from lemur.pages.page_parts import Cell, Column, Table
 
 
 def table(stages: dict[str, Record]) -> Table:

@@ -27,12 +27,12 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
     from lemur.core.records import write_json
     from lemur.decontamination import contamination
     from lemur.instructions import funnel
-    from lemur.pages.blocks import markdown
     from lemur.pages.html import html
+    from lemur.pages.page_parts import markdown
     from lemur.reporting import bits_per_byte, counts, duplicates, inputs, table1, table3, table8
     from lemur.reporting import curves as training
     from lemur.reporting import paper as published
-    from lemur.reporting.pages import page
+    from lemur.reporting.report_page import page
 
     reported = inputs.load(stages, curves, results)
     printed = published.load(paper)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lemur.core.records import Record
-from lemur.pages.blocks import Missing
+from lemur.pages.page_parts import Missing
 from lemur.reporting.inputs import MODELS, Inputs
 
 METRICS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lemur.core.records import Record
-from lemur.pages.blocks import Column, Missing, Table, number, tally
+from lemur.pages.page_parts import Column, Missing, Table, number, tally
 from lemur.reporting.paper import InstructionRow, PaperTables
 
 MEASURES = {

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lemur.pages.blocks import Cell, Column, Missing, Table
+from lemur.pages.page_parts import Cell, Column, Missing, Table
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
 from lemur.reporting.scores import Score, benchmark_names, score, skipped_parts

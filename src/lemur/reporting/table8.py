@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lemur.core.records import Record
-from lemur.pages.blocks import Cell, Column, Missing, Table, number
+from lemur.pages.page_parts import Cell, Column, Missing, Table, number
 from lemur.reporting.paper import PaperTables
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lemur.core.blocks import current_blocks
 from lemur.core.files import DAG, read_yaml
+from lemur.core.parameter_blocks import current_blocks
 from lemur.core.records import Record, read_json
 
 SHOWN_CHARS = 60  # characters shown of a document's beginning and of its end

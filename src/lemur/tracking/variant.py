@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lemur.core.blocks import merged_blocks
 from lemur.core.files import flatten, read_yaml
+from lemur.core.parameter_blocks import merged_blocks
 from lemur.core.records import Record, dump, read_json
 from lemur.reporting.inputs import MODELS, Inputs, load
 

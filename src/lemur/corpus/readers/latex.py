@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from lemur.corpus.readers.raw import RawDocument
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.containers import whole_text
+from lemur.sources.reading.file_formats import whole_text
 
 _COMMENT_LINE = re.compile(r"^[ \t]*%.*\n?", re.MULTILINE)
 _COMMENT = re.compile(r"(?<!\\)%.*$", re.MULTILINE)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lemur.corpus.readers.notebook import NOTEBOOK, notebook_text
 from lemur.corpus.readers.raw import RawDocument
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.containers import lines, whole_text
+from lemur.sources.reading.file_formats import lines, whole_text
 
 
 def read_file(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:

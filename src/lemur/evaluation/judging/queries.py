@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lemur import sandbox
-from lemur.benchmarks.spider import Database
+from lemur.benchmark_items.spider import Database
 from lemur.core import workers
 from lemur.core.records import dump
 from lemur.evaluation.judging import sql_judge

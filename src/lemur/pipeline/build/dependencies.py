@@ -12,9 +12,9 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
-from lemur.core.blocks import bindings, entry_outputs, outputs, stage_of
 from lemur.core.files import DAG, ENVIRONMENT, PACKAGE, PARAMS, ROOT, flatten, read_yaml
 from lemur.core.numerics import NUMERICS
+from lemur.core.parameter_blocks import bindings, entry_outputs, outputs, stage_of
 from lemur.core.versions import extras, installed, locked
 from lemur.pipeline.build.validation import stage_module
 from lemur.sources import manifest

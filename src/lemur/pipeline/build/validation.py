@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from lemur.core.blocks import merged_blocks, own_blocks, shared_blocks
 from lemur.core.files import ENVIRONMENT, PARAMS, flatten, read_yaml
+from lemur.core.parameter_blocks import merged_blocks, own_blocks, shared_blocks
 from lemur.core.params import StageParams
 
 

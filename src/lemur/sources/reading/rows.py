@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.containers import records
+from lemur.sources.reading.file_formats import records
 
 Read = TypeVar("Read")
 Item = TypeVar("Item")

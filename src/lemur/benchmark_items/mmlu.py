@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.containers import records
+from lemur.sources.reading.file_formats import records
 
 LETTERS = "ABCD"
 

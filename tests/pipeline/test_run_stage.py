@@ -8,7 +8,7 @@ from lemur.core.numerics import apply_numerics, check_packages
 from lemur.core.workers import count
 from lemur.pipeline.artifacts import integrity
 from lemur.pipeline.build import validation
-from lemur.pipeline.build.run import bind
+from lemur.pipeline.build.run_stage import bind
 from lemur.pipeline.build.validation import validate_all
 
 from .conftest import Project

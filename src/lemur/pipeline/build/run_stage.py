@@ -14,11 +14,11 @@ from types import ModuleType
 from typing import Any
 
 from lemur.core import processor, workers
-from lemur.core.blocks import current_blocks
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.core.numerics import NUMERICS, apply_numerics, check_packages
+from lemur.core.parameter_blocks import current_blocks
 from lemur.pipeline.artifacts import integrity
-from lemur.pipeline.build import launch, locks
+from lemur.pipeline.build import locks, multi_host
 from lemur.pipeline.build.validation import environment_keys, stage_module, stage_params
 
 ADVICE = """Stage {stage} failed. Repeat only this stage: dvc repro --single-item {stage}
@@ -38,7 +38,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # End with the `dvc` that started this stage: an orphan would keep writing while a new build runs.
     workers.end_with(int(os.environ.get("LEMUR_JOB", os.getppid())))
-    under_snakemake = "LEMUR_JOB" in os.environ or launch.LAUNCHED in os.environ
+    under_snakemake = "LEMUR_JOB" in os.environ or multi_host.LAUNCHED in os.environ
     locks.hold_stage(ROOT) if under_snakemake else locks.join_builds(ROOT)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("absl").setLevel(logging.WARNING)
@@ -50,12 +50,12 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     key = params_key or name
     params = stage_params(module, key, read_yaml(PARAMS), read_yaml(DAG))
     distributed = getattr(module, "DISTRIBUTED", False)
-    if distributed and launch.relaunch(["run", dotted, "--params", key, *bindings]):
+    if distributed and multi_host.relaunch(["run", dotted, "--params", key, *bindings]):
         atexit.unregister(sys.stderr.write)
         return
     devices = getattr(getattr(params, "mesh", None), "devices", 1)
     numerics = read_yaml(ENVIRONMENT)[NUMERICS] if NUMERICS in environment_keys(declared(dotted)) else None
-    apply_numerics(numerics, devices // launch.processes())
+    apply_numerics(numerics, devices // multi_host.processes())
     if mismatch := processor.outside_profile(numerics or {}):
         logging.warning("Warning: %s, so this stage may give other bytes than elsewhere", mismatch)
     check_packages(declared_packages(dotted))
@@ -71,18 +71,19 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
         listed[argument] if argument in listed else declared_view(dotted, argument, path)
         for argument, path in inputs.items()
     ]
-    index = launch.join() if distributed else 0
+    index = multi_host.join() if distributed else 0
     if index:
         logging.getLogger().setLevel(logging.ERROR)
     partial = {
-        argument: launch.scratch(path.with_name(f".{path.name}.partial"), index) for argument, path in outputs.items()
+        argument: multi_host.scratch(path.with_name(f".{path.name}.partial"), index)
+        for argument, path in outputs.items()
     }
     for path in partial.values():
         remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
     getattr(module, name)(params, *views, **partial)
     if distributed:
-        launch.wait_for_all(name)
+        multi_host.wait_for_all(name)
     if index:
         for path in partial.values():
             remove(path)

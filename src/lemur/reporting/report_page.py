@@ -1,7 +1,7 @@
 """The report's page: an introduction, and the tables and pictures in reading order."""
 
 from lemur.core.records import Record
-from lemur.pages.blocks import Block, Cell, Column, Heading, Picture, Table, Text
+from lemur.pages.page_parts import Block, Cell, Column, Heading, Picture, Table, Text
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from lemur.core.counts import Counts
 from lemur.core.records import Record, dump
 from lemur.instructions.conversation import conversation, user_turns
-from lemur.instructions.english.foreign import foreign_run, without_foreign_sentences
+from lemur.instructions.english.foreign_characters import foreign_run, without_foreign_sentences
 from lemur.instructions.english.gold_labels import GoldLabels, is_english_label
-from lemur.instructions.english.language import NO_FEATURES, Detector
-from lemur.instructions.english.rules import Rules
+from lemur.instructions.english.language_detector import NO_FEATURES, Detector
+from lemur.instructions.english.parameters import Rules
 from lemur.instructions.fences import without_fences
 
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from lemur.core.records import Record, content_id
 from lemur.corpus.cleaning import broken_rule
+from lemur.corpus.parameters import Rules
 from lemur.corpus.privacy import Secrets, redact
-from lemur.corpus.rules import Rules
 from lemur.corpus.sources import group
 
 BATCH_CHARS = 1 << 20  # characters in a worker's batch

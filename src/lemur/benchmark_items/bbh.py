@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.containers import list_entries, whole_text
+from lemur.sources.reading.file_formats import list_entries, whole_text
 from lemur.sources.reading.rows import convert_all, texts
 
 

@@ -9,7 +9,7 @@ import pytest
 from jax import Array
 
 from lemur.model.attention import attention
-from lemur.model.products import linear, linear_transposed
+from lemur.model.matrix_products import linear, linear_transposed
 
 
 def normal(*shape: int) -> Array:
