@@ -1,5 +1,6 @@
 """Stage `encode_instructions`, ChatML and packing."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lemur.core.records import Record, read_json, write_jsonl
+from lemur.inference.chat_template import find_chat_template
 from lemur.instructions.encode_instructions import Params, encode_instructions
 from lemur.instructions.packing import Packer, Piece
-from lemur.tokens.chatml import CHAT_TOKENS, ChatTokenizer, add_chat_tokens
+from lemur.tokens.chatml import CHAT_TEMPLATE, CHAT_TOKENS, ChatTokenizer, add_chat_tokens
 from lemur.tokens.shards import open_shards
 from tests.instructions.builders import chat, tokenizer_folder
 
@@ -66,6 +68,16 @@ def test_chat_tokens_follow_the_vocabulary(base: Path, chat_folder: Path) -> Non
     assert tokenizer.bos == "<s>"
     with pytest.raises(ValueError, match=r"add_chat_tokens"):
         ChatTokenizer(base)
+
+
+def test_a_bases_own_chat_template_is_left_out(base: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(base, tmp_path / "source")
+    (source / "chat_template.jinja").write_text("theirs")
+    (source / "chat_template.json").write_text('{"chat_template": "theirs"}')
+    add_chat_tokens(source, tmp_path / "chat")
+    template = find_chat_template(tmp_path / "chat", {})
+    assert template is not None
+    assert template.text == CHAT_TEMPLATE
 
 
 def test_loss_is_on_answers_only(chat_folder: Path) -> None:

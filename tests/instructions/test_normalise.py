@@ -87,6 +87,8 @@ def test_single_turns_are_dropped_and_counted(tmp_path: Path, turns: Any, expect
         ([Q, A, ("system", "x"), Q], "role_order"),
         ([Q, ("function_call", "{}"), A], "tool_turn"),
         ([Q, ("narrator", "x")], "unknown_role"),
+        ([("human", "<div>" * 340 + "What is 2 + 2?" + "</div>" * 340), A], "bad_markup"),
+        ([Q, ("gpt", "<p>Four.<![x</p>")], "bad_markup"),
         ([A], "no_answered_question"),
         ([], "no_answered_question"),
         ([("human", "Hi"), ("gpt", "Hello")], "too_short"),

@@ -194,6 +194,10 @@ def test_a_missing_and_a_swapped_shard_are_named(tmp_path, tokenizer):
 def test_tokens_of_a_tokenizer_folder(tokenizer):
     assert folder.tokenizer_size(tokenizer) == 5
     assert folder.special_ids(tokenizer) == (1, 2)
+    config = {"bos_token": "<s>", "eos_token": None}
+    (tokenizer / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"tokenizer_config\.json: eos_token must name a token"):
+        folder.special_ids(tokenizer)
     assert folder.token_id(tokenizer, "<|im_end|>") == 4
     with pytest.raises(ValueError, match="no token '<pad>'"):
         folder.token_id(tokenizer, "<pad>")

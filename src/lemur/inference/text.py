@@ -6,28 +6,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jinja2 import nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from lemur.core.records import read_json
+from lemur.inference.chat_template import ChatTemplate, find_chat_template
+from lemur.model.special_tokens import special_tokens
 from lemur.tokens.tokenizers.tokenizer_folder import open_folder
 
 # Tokens of the prompt that are decoded together with an answer and then cut off: decoders treat a text's first token
 # differently (Llama's drops its space), which would break the indentation of continued code.
 ANCHOR = 8
-
-
-class _Generation(Extension):
-    """`{% generation %}` marks the assistant's words for training masks; here its body is plain template text."""
-
-    tags = {"generation"}  # noqa: RUF012
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+# ChatML's first token of each turn, which SmolLM2's chat models name as bos_token.
+_TURN = "<|im_start|>"
 
 
 class TextCodec:
@@ -43,40 +33,39 @@ class TextCodec:
         self._tokenizer = Tokenizer.from_file(str(path))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
-        self._config: dict[str, Any] = self._optional("tokenizer_config.json")
 
     def _optional(self, name: str) -> dict[str, Any]:
         path = self.folder / name
         return dict(read_json(path)) if path.is_file() else {}
 
-    @cached_property
+    @property
     def chat_template(self) -> str | None:
-        separate = self.folder / "chat_template.jinja"
-        if separate.is_file():
-            return separate.read_text(encoding="utf-8")
-        template = self._config.get("chat_template")
-        return template if isinstance(template, str) else None
+        """The template's text. Raises the errors of `find_chat_template`."""
+        return None if self._chat_template is None else self._chat_template.text
+
+    @cached_property
+    def _chat_template(self) -> ChatTemplate | None:
+        return find_chat_template(self.folder, self._special_tokens)
+
+    @cached_property
+    def _special_tokens(self) -> dict[str, str]:
+        return special_tokens(self.folder) if (self.folder / "tokenizer_config.json").is_file() else {}
 
     @cached_property
     def bos_id(self) -> int:
         """The beginning-of-text token, or the end-of-text token if a tokenizer has no other (as GPT-2's)."""
         for key in ("bos_token", "eos_token"):
-            text = self._special(key)
+            text = self._special_tokens.get(key)
             if text and (number := self._tokenizer.token_to_id(text)) is not None:
                 return int(number)
         raise ValueError(
             f"{self.folder / 'tokenizer_config.json'}: neither bos_token nor eos_token names a known token"
         )
 
-    def _special(self, key: str) -> str:
-        token = self._config.get(key)
-        return str((token.get("content") if isinstance(token, dict) else token) or "")
-
     @cached_property
     def leading_tokens(self) -> list[int]:
-        """Tokens before every prompt. SmolLM2's chat models name `<|im_start|>` as bos_token, but their template writes
-        it, so it is never put before a prompt."""
-        return [self.bos_id] if self.bos and self._special("bos_token") != "<|im_start|>" else []
+        """Tokens before every prompt. A template writes `<|im_start|>` itself, so it is never put before a prompt."""
+        return [self.bos_id] if self.bos and self._special_tokens.get("bos_token") != _TURN else []
 
     @cached_property
     def eos_ids(self) -> frozenset[int]:
@@ -122,16 +111,13 @@ class TextCodec:
         return self._tokenizer.decode([*anchor, *answer])[len(before) :]
 
     def chat_prompt(self, messages: Sequence[dict[str, str]], prefill: str) -> str:
-        if self.chat_template is None:
+        """The conversation in the model's template up to the assistant's turn, which `prefill` begins. Without the
+        beginning-of-text token at its start, which `encode_prompt` adds."""
+        if self._chat_template is None:
             raise ValueError(f"{self.folder} has no chat template; use plain prompts (chat: completion)")
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation])
-        rendered = environment.from_string(self.chat_template).render(
-            messages=list(messages),
-            add_generation_prompt=True,
-            bos_token="",  # `encode_prompt` adds it
-            eos_token=self._special("eos_token"),
-        )
-        return rendered + prefill
+        text = self._chat_template.render(messages)
+        bos = self._special_tokens.get("bos_token", "")
+        return (text if bos == _TURN else text.removeprefix(bos)) + prefill
 
     def hashes(self) -> dict[str, str | None]:
         """SHA-256 of the tokenizer file and of the chat template."""

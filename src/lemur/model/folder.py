@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from lemur.core.records import read_json, write_json
 from lemur.model.config import LlamaConfig, config_json, json_object, read_config
 from lemur.model.llama import Llama
+from lemur.model.special_tokens import special_tokens
 from lemur.model.weights import build, tensor_shapes, tensors
 
 TOKENIZER_FILES = (
@@ -22,6 +23,7 @@ TOKENIZER_FILES = (
     "special_tokens_map.json",
     "tokenizer.model",
     "chat_template.jinja",
+    "chat_template.json",
 )
 FLOATS = ("float32", "bfloat16", "float16", "float64")
 # Buffers in older exports; they can be derived from config.json.
@@ -175,11 +177,12 @@ def token_id(folder: Path, token: str) -> int:
 
 
 def special_ids(folder: Path) -> tuple[int, int]:
-    """Ids of the beginning-of-text and end-of-text tokens that `tokenizer_config.json` names."""
-    config = read_json(folder / "tokenizer_config.json")
-    tokens = [config[kind] for kind in ("bos_token", "eos_token")]
-    bos, eos = (token_id(folder, token["content"] if isinstance(token, dict) else token) for token in tokens)
-    return bos, eos
+    """Ids of the beginning-of-text and end-of-text tokens that `tokenizer_config.json` names. Raises `ValueError` if it
+    does not name them."""
+    tokens = special_tokens(folder)
+    if missing := [name for name in ("bos_token", "eos_token") if name not in tokens]:
+        raise ValueError(f"{folder}/tokenizer_config.json: {' and '.join(missing)} must name a token of tokenizer.json")
+    return token_id(folder, tokens["bos_token"]), token_id(folder, tokens["eos_token"])
 
 
 def sha256(folder: Path) -> str:

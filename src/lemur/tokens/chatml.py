@@ -9,11 +9,13 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
 from lemur.core.records import Record, read_json, write_json
+from lemur.model.special_tokens import special_tokens
 
 PAD, START, END = "<pad>", "<|im_start|>", "<|im_end|>"
 CHAT_TOKENS = (PAD, START, END, "<|im_sep|>", "<|diff_marker|>")
 """Added after the base vocabulary in this order (Lemur's `train.py`); they follow Llama-2's as 32000 to 32004."""
 
+TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")
 CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja").read_text(encoding="utf-8")
 
 
@@ -55,11 +57,12 @@ class ChatTokenizer:
 
 def add_chat_tokens(source: Path, target: Path) -> None:
     """Copy a tokenizer folder and add the chat tokens, padding token and chat template; the base folder is not changed.
+    Its own template is left out: a file of that name would count more than this one.
 
     A token that the base vocabulary already has (SmolLM2: `<|im_start|>`) keeps its id."""
     target.mkdir(parents=True)
     for file in sorted(source.iterdir()):
-        if file.is_file():
+        if file.is_file() and file.name not in TEMPLATE_FILES:
             shutil.copyfile(file, target / file.name)
     tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in CHAT_TOKENS])
@@ -77,9 +80,8 @@ def add_chat_tokens(source: Path, target: Path) -> None:
 
 def _bos_text(folder: Path) -> str:
     """The text that begins a conversation, by the same rule as the chat template's first line."""
-    token = read_json(folder / "tokenizer_config.json").get("bos_token")
-    content = token.get("content") if isinstance(token, dict) else token
-    return "" if content in (None, START) else str(content)
+    text = special_tokens(folder).get("bos_token", "")
+    return "" if text == START else text
 
 
 @dataclass(frozen=True)

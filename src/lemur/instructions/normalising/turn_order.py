@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from lemur.core.records import Record
+from lemur.instructions.normalising.markup import MarkupError
 from lemur.instructions.readers.turns import RawConversation
 
 ROLES = {
@@ -29,8 +30,17 @@ def messages(
     """Cleaned messages of one conversation. Counts dropped single turns in `dropped`, by reason.
 
     Raises `Unusable` for an undocumented role, a tool turn, a system turn that is not first, two turns of one role in a
-    row, or if no answered question is left.
+    row, HTML that cannot be converted, or if no answered question is left.
     """
+    try:
+        return _messages(raw, clean, keep_system, dropped)
+    except MarkupError as error:
+        raise Unusable("bad_markup", f"{error} in {raw.where}") from None
+
+
+def _messages(
+    raw: RawConversation, clean: Callable[[str], str], keep_system: bool, dropped: Counter[str]
+) -> list[Record]:
     turns = [(_role(role, raw), content) for role, content in raw.turns]
     system = []
     if turns and turns[0][0] == "system":

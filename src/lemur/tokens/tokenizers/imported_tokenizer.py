@@ -7,6 +7,8 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from lemur.model.special_tokens import token_text
+
 _CONTROL = 3  # GGUF's token type of control tokens
 
 
@@ -27,8 +29,7 @@ def from_json(path: Path, config: Path | None = None) -> Imported:
     stated: dict[str, Any] = json.loads(config.read_bytes()) if config else {}
     tokens: dict[str, str] = {}
     for key, default in (("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>")):
-        value = stated.get(key) or default
-        content = value["content"] if isinstance(value, dict) else value
+        content = (token_text(stated.get(key), config, key) if config else None) or default
         if tokenizer.token_to_id(content) is None:
             raise ValueError(
                 f"{path}: {key} {content!r} is not in the vocabulary; set it to one that is, in tokenizer_config.json"

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
-from lemur.core.records import read_json, write_json
+from lemur.core.records import write_json
+from lemur.model.special_tokens import special_tokens
 
 END_OF_TEXT = "<|endoftext|>"
 _CHAT = ("<|im_start|>", "<|im_end|>")
@@ -48,12 +49,11 @@ def document_markers(folder: Path, tokenizer: Tokenizer) -> Markers:
 
     SmolLM2's own BOS and EOS are ChatML's, which begin and end turns, not documents.
     """
-    config = read_json(folder / "tokenizer_config.json")
+    tokens = special_tokens(folder)
 
     def identifier(key: str) -> int | None:
-        token = config.get(key)
-        content = token.get("content") if isinstance(token, dict) else token
-        return None if content is None or content in _CHAT else tokenizer.token_to_id(content)
+        text = tokens.get(key)
+        return None if text is None or text in _CHAT else tokenizer.token_to_id(text)
 
     end_of_text = tokenizer.token_to_id(END_OF_TEXT)
     return Markers(identifier("bos_token"), end_of_text if end_of_text is not None else identifier("eos_token"))
