@@ -55,8 +55,8 @@ def write(path: Path, content: str) -> None:
 
 def touched(project: Project) -> set[str]:
     """What was changed or added by hand, without what the tools write."""
-    files = project.run("git", "status", "--porcelain", "--untracked-files=all").split("\n")
-    return {file[3:] for file in files if file} - {"dvc.lock", "environment.yaml"}
+    files = project.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()
+    return {file[3:] for file in files if not file.endswith((".gitignore", "dvc.lock", "environment.yaml"))}
 
 
 def test_adding_a_benchmark(built: Project, tmp_path: Path) -> None:
