@@ -33,6 +33,12 @@ class Generation:
     tokens: int
     finish: Literal["stop", "length"]
 
+    def __post_init__(self) -> None:
+        """Half of a surrogate pair, which UTF-8 cannot write, becomes U+FFFD; two halves become their character."""
+        if not self.text.isascii():
+            units = self.text.encode("utf-16-le", "surrogatepass")
+            object.__setattr__(self, "text", units.decode("utf-16-le", "replace"))
+
 
 @dataclass(frozen=True)
 class Score:

@@ -53,7 +53,7 @@ class TextCodec:
     def chat_template(self) -> str | None:
         separate = self.folder / "chat_template.jinja"
         if separate.is_file():
-            return separate.read_text(encoding="utf-8")
+            return separate.read_text(encoding="utf-8-sig")
         template = self._config.get("chat_template")
         return template if isinstance(template, str) else None
 

@@ -6,18 +6,10 @@ from typing import Any, TypeVar
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
 from lemur.sources.reading.containers import records
+from lemur.sources.reading.values import FieldError
 
 Read = TypeVar("Read")
 Item = TypeVar("Item")
-
-
-class FieldError(ValueError):
-    """A field is missing or has the wrong type. `reason` and `detail` go into the `BadRecord`."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 def reader(file: FetchedFile, readers: Mapping[str, Read], kind: str) -> Read:
@@ -38,7 +30,7 @@ def convert_all(
     values: Iterable[tuple[str, Any] | BadRecord], convert: Callable[[str, Record], Item | BadRecord]
 ) -> Iterator[Item | BadRecord]:
     """`convert(where, record)` of each object in `values`. `convert` may raise `FieldError`, `KeyError` for a missing
-    field, and `TypeError` or `ValueError` for one that it cannot use."""
+    field, and `TypeError`, `ValueError` or `OverflowError` for one that it cannot use."""
     for value in values:
         yield value if isinstance(value, BadRecord) else _convert(*value, convert)
 
@@ -52,7 +44,7 @@ def _convert(where: str, row: object, convert: Callable[[str, Record], Item | Ba
         return BadRecord(where, error.reason, error.detail)
     except KeyError as error:
         return BadRecord(where, "missing_field", f"{error.args[0]} is missing; the record has {sorted(row)}")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         return BadRecord(where, "wrong_type", str(error)[:200])
 
 
