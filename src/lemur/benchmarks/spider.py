@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lemur.core.files import read_text
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, DamagedFile, FetchedFile
 from lemur.sources.reading.rows import rows, texts
@@ -59,7 +60,7 @@ def content(path: Path) -> bytes:
         database = Path(folder, "made.sqlite")
         connection = sqlite3.connect(database)
         try:
-            connection.executescript(path.read_text(encoding="utf-8-sig"))
+            connection.executescript(read_text(path))
             connection.commit()
         except (sqlite3.Error, ValueError) as error:  # bytes that are not UTF-8, or a null character
             raise DamagedFile(f"{path}: {error}; the script must run in SQLite") from None

@@ -12,6 +12,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
+from lemur.core.files import read_text
 from lemur.core.records import read_json
 from lemur.tokens.tokenizers.tokenizer_folder import open_folder
 
@@ -53,7 +54,7 @@ class TextCodec:
     def chat_template(self) -> str | None:
         separate = self.folder / "chat_template.jinja"
         if separate.is_file():
-            return separate.read_text(encoding="utf-8-sig")
+            return read_text(separate)
         template = self._config.get("chat_template")
         return template if isinstance(template, str) else None
 

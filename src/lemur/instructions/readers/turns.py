@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lemur.core.files import read_text
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, DamagedFile, FetchedFile
 from lemur.sources.reading.rows import FieldError
@@ -72,9 +73,9 @@ def _read_labels(file: FetchedFile) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        labels = parse(path.read_text(encoding="utf-8-sig"))
+        labels = parse(read_text(path))
     except ValueError as error:
-        raise DamagedFile(f"{path}: {error}; fetch it again") from None
+        raise DamagedFile(f"{path} cannot be read as JSON ({error}); fetch it again") from None
     if not isinstance(labels, dict) or not all(isinstance(label, str) for label in labels.values()):
         raise DamagedFile(f"{path}: not an object of language labels by conversation id; fetch it again")
     return labels

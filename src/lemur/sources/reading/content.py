@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lemur.core.files import refuse_utf_16
 from lemur.sources.fetched import DamagedFile, FetchedFile
-
-_UTF_16 = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 def _zstd(path: Path) -> Any:
@@ -43,16 +42,10 @@ def open_content(file: FetchedFile) -> BinaryIO:
         else file.path.open("rb")
     )
     try:
-        start = content.peek(4)[:4]
-        for mark, encoding in _UTF_16.items():
-            if start.startswith(mark):
-                raise DamagedFile(
-                    f"{file.path}: byte 0: the byte order mark of {encoding}; only UTF-8 is read: convert the file "
-                    f"(iconv -f {encoding} -t UTF-8)"
-                )
-    except DamagedFile:
+        refuse_utf_16(file.path, content.peek(4)[:4])
+    except ValueError as error:
         content.close()
-        raise
+        raise DamagedFile(str(error)) from None
     return content
 
 
