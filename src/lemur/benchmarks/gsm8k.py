@@ -8,6 +8,7 @@ from pathlib import Path
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, DamagedFile, FetchedFile
 from lemur.sources.reading.rows import FieldError, rows, texts
+from lemur.sources.reading.values import check
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def read_fewshot(path: Path) -> list[Problem]:
     problems = []
     try:
         samples = YAML(typ="safe").load(path)["fewshot_config"]["samples"]
+        check(samples)
         texts_of_samples = [texts(sample, "question", "target") for sample in samples]
     except (YAMLError, ValueError, KeyError, TypeError) as error:
         raise DamagedFile(f"{path}: {error}; fewshot_config.samples with question and target are expected") from None

@@ -26,6 +26,19 @@ def rows(file: FetchedFile, convert: Callable[[str, Record], Item | BadRecord]) 
     return convert_all(records(file), convert)
 
 
+def table_rows(file: FetchedFile) -> Iterator[tuple[str, list[str]] | BadRecord]:
+    """The rows of a table, a CSV or a file in JSON, as lists of strings."""
+    for value in records(file):
+        if isinstance(value, BadRecord) or _is_row(value[1]):
+            yield value
+        else:
+            yield BadRecord(value[0], "wrong_type", f"{type(value[1]).__name__}, not a row of strings")
+
+
+def _is_row(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(cell, str) for cell in value)
+
+
 def convert_all(
     values: Iterable[tuple[str, Any] | BadRecord], convert: Callable[[str, Record], Item | BadRecord]
 ) -> Iterator[Item | BadRecord]:
