@@ -220,7 +220,7 @@ def _byte(text: io.TextIOWrapper, rest: str) -> int:
     while rest:
         after += len(rest.encode(errors="surrogateescape"))
         rest = text.read(_CHUNK)
-    return text.buffer.tell() - after
+    return text.buffer.tell() - after  # type: ignore[attr-defined]
 
 
 def _skip(text: str, start: int, characters: str) -> int:

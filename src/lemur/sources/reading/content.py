@@ -37,7 +37,7 @@ def open_content(file: FetchedFile) -> BinaryIO:
     the text is in UTF-16 or UTF-32, by its byte order mark."""
     ending = _compression(file.name)
     content = (
-        io.BufferedReader(_Decompressed(_DECOMPRESSORS[ending](file.path), file.path), io.DEFAULT_BUFFER_SIZE * 16)
+        io.BufferedReader(_Decompressed(_DECOMPRESSORS[ending](file.path), file.path))
         if ending and file.path.stat().st_size  # an empty file has no content, compressed or not
         else file.path.open("rb")
     )
