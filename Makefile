@@ -21,7 +21,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
 .PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer plan small abilities ds1000 toolchains \
-	clean test-exact test-processors
+	clean test-exact test-processors fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,11 @@ PROCESSORS ?= processors or qemu
 # Debian: gcc libc6-dev binutils for processors simulated at native speed, qemu-user for emulated ones (slow).
 test-processors: setup ## test for equal bytes as processors of other makes; simulated ones only: PROCESSORS=processors
 	python -m pytest -q tests/processors -m "$(PROCESSORS)"
+
+FUZZ_SECONDS ?= 300
+fuzz: setup ## read arbitrary records, then damaged bundled files for FUZZ_SECONDS, with the reader of every source
+	FUZZ_SECONDS=$(FUZZ_SECONDS) python -m pytest -q -m "" --hypothesis-profile=fuzz \
+		tests/sources/test_reader_properties.py tests/sources/test_fuzz.py
 
 check: setup ## check formatting, lint, types, the layers of rooms, and that dvc.yaml declares what the code uses
 	ruff check .

@@ -1,5 +1,6 @@
 """The back end `server` against a real local server: the same answers as in process, whatever goes wrong."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ import requests
 import tenacity
 from flax import nnx
 
+from lemur.inference.answer_cache import CachedModel
 from lemur.inference.interface import Generation
 from lemur.inference.jax_model import JaxModel
+from lemur.inference.replay import ReplayModel
 from lemur.inference.server_model import ATTEMPTS, Gate, Server, ServerError, ServerModel
 from lemur.inference.text import TextCodec
 from lemur.model.llama import Llama
@@ -237,3 +240,23 @@ def test_a_mistake_of_ours_is_not_repeated(monkeypatch: pytest.MonkeyPatch, paus
     with pytest.raises(ZeroDivisionError):
         server.ask("GET", "/x")
     assert len(left) == 1 and not pauses
+
+
+def test_half_a_character_in_an_answer_becomes_a_replacement_character(server: OpenAiServer, codec: TextCodec) -> None:
+    text = "def f():\n    return '\ud83d'  # \ud83d\ude00 \N{GRINNING FACE} \udc00"
+    server.answer = lambda body: {"choices": [{"text": text, "finish_reason": "stop"}]}  # type: ignore[method-assign]
+    (answer,) = client(server, codec).generate(PROMPTS[:1], max_new_tokens=4, stop=[])
+    assert answer.text == "def f():\n    return '\ufffd'  # \N{GRINNING FACE} \N{GRINNING FACE} \ufffd"
+    assert answer.tokens == len(codec.encode(answer.text))
+
+
+def test_recorded_and_remembered_answers_have_whole_characters(tmp_path: Path) -> None:
+    sample = {"prompt": "P", "output": "A\ud83d"}
+    (tmp_path / "samples.jsonl").write_text(json.dumps(sample))
+    model = ReplayModel.from_samples(tmp_path / "samples.jsonl")
+    cached = CachedModel(model, tmp_path / "cache.jsonl", portion=1)
+    (answer,) = cached.generate(["P"], max_new_tokens=1, stop=[])
+    assert answer == Generation("A\ufffd", 0, "stop")
+    assert CachedModel(model, tmp_path / "cache.jsonl", portion=1).generate(["P"], max_new_tokens=1, stop=[]) == [
+        answer
+    ]

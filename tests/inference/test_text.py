@@ -47,6 +47,15 @@ def test_chat_prompts_end_where_the_assistant_starts(codec: TextCodec) -> None:
     assert codec.eos_ids == {2, 4}
 
 
+def test_a_template_with_a_byte_order_mark(tokenizer_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tokenizer_folder, folder)
+    config = (folder / "tokenizer_config.json").read_bytes()
+    (folder / "tokenizer_config.json").write_bytes(b"\xef\xbb\xbf" + config)
+    (folder / "chat_template.jinja").write_bytes(b"\xef\xbb\xbf{{ messages[0].content }}")
+    assert TextCodec(folder, bos=True).chat_prompt([{"role": "user", "content": "Hi"}], "") == "Hi"
+
+
 def test_a_missing_template_or_tokenizer_is_reported(tokenizer_folder: Path, tmp_path: Path) -> None:
     shutil.copy(tokenizer_folder / "tokenizer.json", tmp_path)
     plain = TextCodec(tmp_path, bos=True)

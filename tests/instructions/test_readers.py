@@ -94,7 +94,7 @@ def test_bad_records_name_their_line(tmp_path: Path) -> None:
         ("a.jsonl:4", "wrong_type"),
         ("a.jsonl:5", "wrong_type"),
         ("a.jsonl:6", "not_utf8"),
-        ("a.jsonl:7", "not_utf8"),
+        ("a.jsonl:7", "bad_text"),
     ]
     assert [item.where for item in items if isinstance(item, RawConversation)] == ["a.jsonl:1", "a.jsonl:9"]
 
@@ -113,7 +113,7 @@ def test_json_lines_in_a_json_file(tmp_path: Path) -> None:
     assert (second.where, second.reason) == ("a.json:2", "missing_field")
 
 
-@pytest.mark.parametrize("content", ['[{"instruction": "Q", "output": "A"}, {"instr', '"instruction"', ""])
+@pytest.mark.parametrize("content", ['[{"instruction": "Q", "output": "A"}, {"instr', '"instruction"'])
 def test_a_damaged_list_is_an_error(tmp_path: Path, content: str) -> None:
     with pytest.raises(ValueError, match=r"a\.json"):
         read_all(tmp_path, "evol_instruct", "a.json", content)

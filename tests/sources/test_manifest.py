@@ -89,6 +89,13 @@ def test_name_must_equal_the_folder(source_folder: SourceFolder) -> None:
         read(source_folder({"bundled": PLACE}, name="other"))
 
 
+def test_a_manifest_with_a_byte_order_mark(source_folder: SourceFolder) -> None:
+    folder = source_folder({"bundled": PLACE})
+    manifest = folder / "manifest.yaml"
+    manifest.write_bytes(b"\xef\xbb\xbf" + manifest.read_bytes())
+    assert read(folder).name == "demo"
+
+
 def test_missing_and_broken_files(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"manifest\.yaml is missing"):
         read(tmp_path)
@@ -98,6 +105,9 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     (tmp_path / "manifest.yaml").write_text("a: 1\na: 2\n")
     with pytest.raises(SourceError, match="duplicate key"):
         read(tmp_path)
-    (tmp_path / "manifest.yaml").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(SourceError, match="not valid YAML"):
+    (tmp_path / "manifest.yaml").write_bytes(b"a: \xff")
+    with pytest.raises(SourceError, match=r"manifest\.yaml: byte 3 is not UTF-8"):
+        read(tmp_path)
+    (tmp_path / "manifest.yaml").write_text("a: 1\n", encoding="utf-16")
+    with pytest.raises(SourceError, match=r"manifest\.yaml: byte 0: the byte order mark of UTF-16"):
         read(tmp_path)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lemur.core.records import Record
-from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.fetched import BadRecord, DamagedFile, FetchedFile
 from lemur.sources.reading.file_formats import list_entries, whole_text
 from lemur.sources.reading.rows import convert_all, texts
 
@@ -43,11 +43,11 @@ def read(file: FetchedFile) -> Iterator[Question | BadRecord]:
 
 def read_examples(file: FetchedFile) -> Examples:
     """A file of chain-of-thought prompts: two header lines, the description, then blocks `Q: ... A: ...`. `shots` keep
-    of an answer only what follows the last "So the answer is", with its period. Raises `ValueError` for an example
+    of an answer only what follows the last "So the answer is", with its period. Raises `DamagedFile` for an example
     without that phrase or without "A:"."""
     text = whole_text(file)
     if isinstance(text, BadRecord):
-        raise ValueError(f"{file.path}: {text.reason}: {text.detail}")
+        raise DamagedFile(f"{file.path}: {text.reason}: {text.detail}; fetch it again")
     description: list[str] = []
     shots: list[str] = []
     for block in "\n".join(text.split("\n")[2:]).split("\n\n"):
@@ -57,7 +57,7 @@ def read_examples(file: FetchedFile) -> Examples:
         _, marker, answer = block.rpartition("So the answer is")
         question, colon, _ = block.partition("\nA:")
         if not marker or not colon:
-            raise ValueError(f"{file.path}: an example lacks 'A:' or 'So the answer is': {block[:80]!r}")
+            raise DamagedFile(f"{file.path}: an example lacks 'A:' or 'So the answer is': {block[:80]!r}")
         shots.append(f"{question.strip()}\nA: {answer.strip()}")
     worked = tuple(text.split("\nQ: ")[1:])
     return Examples(file.meta["task"], "\n\n".join(description).strip(), tuple(shots), worked)

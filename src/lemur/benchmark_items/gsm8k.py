@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lemur.core.records import Record
-from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.fetched import BadRecord, DamagedFile, FetchedFile
 from lemur.sources.reading.rows import FieldError, rows, texts
+from lemur.sources.reading.values import check
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,21 @@ def _problem(where: str, record: Record) -> Problem:
 
 def read_fewshot(path: Path) -> list[Problem]:
     """Examples from lm-evaluation-harness's gsm8k-cot.yaml; each target ends with "The answer is N."."""
-    from ruamel.yaml import YAML
+    from ruamel.yaml import YAML, YAMLError
 
     problems = []
-    for index, sample in enumerate(YAML(typ="safe").load(path)["fewshot_config"]["samples"]):
-        steps, marker, target = sample["target"].rpartition("The answer is ")
+    try:
+        samples = YAML(typ="safe").load(path)["fewshot_config"]["samples"]
+        check(samples)
+        texts_of_samples = [texts(sample, "question", "target") for sample in samples]
+    except (YAMLError, ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(f"{path}: {error}; fewshot_config.samples with question and target are expected") from None
+    for index, (question, published) in enumerate(texts_of_samples):
+        steps, marker, target = published.rpartition("The answer is ")
         if not marker:
-            raise ValueError(f"{path}: sample {index}: the target does not end with 'The answer is N.'")
+            raise DamagedFile(f"{path}: sample {index}: the target does not end with 'The answer is N.'")
         answer = target.strip().removesuffix(".")
-        problems.append(Problem(f"{path.name}:{index}", sample["question"], steps.strip(), answer, sample["target"]))
+        problems.append(Problem(f"{path.name}:{index}", question, steps.strip(), answer, published))
     return problems
 
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lemur.core.records import Record
-from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.file_formats import records
-from lemur.sources.reading.rows import convert_all, rows
+from lemur.sources.fetched import BadRecord, DamagedFile, FetchedFile
+from lemur.sources.reading.rows import convert_all, rows, table_rows
 
 
 @dataclass(frozen=True)
@@ -23,10 +22,14 @@ def read(file: FetchedFile) -> Iterator[Task | BadRecord]:
 
 def read_table(file: FetchedFile) -> Iterator[Task | BadRecord]:
     """The same records as a CSV file with a header line."""
-    table = records(file)
-    header = next(table)
+    table = table_rows(file)
+    header = next(table, None)
+    if header is None:
+        return iter(())
     if isinstance(header, BadRecord):
-        raise ValueError(f"{header.where}: {header.reason}: {header.detail}; fetch the file again")
+        raise DamagedFile(
+            f"{file.path}: the header, {header.where}: {header.reason}: {header.detail}; fetch the file again"
+        )
 
     names = header[1]
     named_rows = (row if isinstance(row, BadRecord) else _name_cells(names, *row) for row in table)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.file_formats import records
+from lemur.sources.reading.rows import table_rows
 
 LETTERS = "ABCD"
 
@@ -20,7 +20,7 @@ class Question:
 
 def read(file: FetchedFile) -> Iterator[Question | BadRecord]:
     """A CSV without header, with columns question, A, B, C, D, answer; the file's meta names the subject."""
-    for item in records(file):
+    for item in table_rows(file):
         yield item if isinstance(item, BadRecord) else _question(file, *item)
 
 

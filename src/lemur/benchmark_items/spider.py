@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lemur.core.files import read_text
 from lemur.core.records import Record
-from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.fetched import BadRecord, DamagedFile, FetchedFile
 from lemur.sources.reading.rows import rows, texts
 
 
@@ -51,7 +52,7 @@ def read_databases(files: Iterable[FetchedFile]) -> dict[str, Database]:
 
 
 def content(path: Path) -> bytes:
-    """The bytes of a SQLite file, created by running `path` if it is a script. Raises `ValueError` if the script
+    """The bytes of a SQLite file, created by running `path` if it is a script. Raises `DamagedFile` if the script
     fails."""
     if path.suffix != ".sql":
         return path.read_bytes()
@@ -59,22 +60,26 @@ def content(path: Path) -> bytes:
         database = Path(folder, "made.sqlite")
         connection = sqlite3.connect(database)
         try:
-            connection.executescript(path.read_text(encoding="utf-8"))
+            connection.executescript(read_text(path))
             connection.commit()
-        except sqlite3.Error as error:
-            raise ValueError(f"{path}: {error}; the script must run in SQLite") from None
+        except (sqlite3.Error, ValueError) as error:  # bytes that are not UTF-8, or a null character
+            raise DamagedFile(f"{path}: {error}; the script must run in SQLite") from None
         finally:
             connection.close()
         return database.read_bytes()
 
 
 def schema(path: Path) -> str:
-    """The CREATE TABLE statements of a database, in the database's order."""
+    """The CREATE TABLE statements of a database, in the database's order. Raises `DamagedFile`."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy.sqlite")
         copy.write_bytes(content(path))
         connection = sqlite3.connect(copy)
-        tables = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-        statements = [table[0].strip() for table in tables]
-        connection.close()
+        query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        try:
+            statements = [table[0].strip() for table in connection.execute(query)]
+        except sqlite3.Error as error:
+            raise DamagedFile(f"{path}: {error}; fetch it again") from None
+        finally:
+            connection.close()
     return "\n\n".join(f"{statement.rstrip(';')};" for statement in statements)

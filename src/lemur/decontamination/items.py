@@ -61,7 +61,7 @@ def read_items(folders: Iterable[Path], unreadable: Counter[str]) -> Iterator[It
                     if isinstance(item, BadRecord):
                         raise ValueError(item.reason)
                     yield Item(benchmark, item.where, tuple(parts(item)), source.place)
-                except (ValueError, SyntaxError):
+                except (ValueError, SyntaxError, RecursionError, MemoryError):  # of `ast.parse`
                     unreadable[benchmark] += 1
 
 

@@ -77,7 +77,7 @@ def find_chat_template(folder: Path, tokens: dict[str, str]) -> ChatTemplate | N
     if default.is_file():
         files["default"] = default
     if "default" in files:
-        path, templates = files["default"], {"default": files["default"].read_text(encoding="utf-8-sig")}
+        path, templates = files["default"], {"default": read_text(files["default"])}
     else:
         for path in (folder / "tokenizer_config.json", folder / "chat_template.json"):
             templates = _named(read_json(path), path) if path.is_file() else {}

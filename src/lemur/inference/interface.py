@@ -24,14 +24,25 @@ def shared_prefix(prompt: str) -> str:
     return str(prompt[: getattr(prompt, "shared", 0)])
 
 
+def whole_characters(text: str) -> str:
+    """`text` with U+FFFD for each half of a surrogate pair, which UTF-8 cannot write; a whole pair is its character."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 @dataclass(frozen=True)
 class Generation:
-    """Generated text, cut before its first stop string. `tokens` counts generated tokens, including those of the stop
-    string; `finish` is `stop` after a stop string or an end-of-text token, `length` if tokens or context ran out."""
+    """Generated text, cut before its first stop string and made of whole characters (`whole_characters`). `tokens`
+    counts generated tokens, including those of the stop string; `finish` is `stop` after a stop string or an
+    end-of-text token, `length` if tokens or context ran out."""
 
     text: str
     tokens: int
     finish: Literal["stop", "length"]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", whole_characters(self.text))
 
 
 @dataclass(frozen=True)

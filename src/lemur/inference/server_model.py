@@ -15,7 +15,7 @@ import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from lemur.core.records import Record
-from lemur.inference.interface import Generation
+from lemur.inference.interface import Generation, whole_characters
 from lemur.inference.text import TextCodec, first_stop
 from lemur.inference.token_model import Part, TokenModel, Window, identity, key
 
@@ -200,7 +200,7 @@ class ServerModel(TokenModel):
             if temperature:
                 body["seed"] = int.from_bytes(key(prompt, seed)[:4], "little") >> 1
             answer, choice = self._complete(body)
-            text = str(choice["text"])
+            text = whole_characters(str(choice["text"]))
             cut = first_stop(text, stop)
             usage = answer.get("usage") or {}
             count = int(usage.get("completion_tokens") or len(self._codec.encode(text)))

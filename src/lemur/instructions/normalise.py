@@ -16,7 +16,7 @@ from lemur.instructions.conversation import VERIFIED
 
 READS = "instructions"  # kind of sources
 PACKAGES = ("beautifulsoup4", "markdownify")
-MALFORMED = ("not_json", "missing_field", "wrong_type", "not_utf8")
+MALFORMED = ("not_json", "missing_field", "wrong_type", "not_utf8", "bad_text")
 VERIFY_BATCH = 64
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,12 @@ class BadRecord:
     """A record that a reader could not use; the stage counts it and writes it to its rejects."""
 
     where: str  # "name:line" or "name:index" in the fetched file
-    reason: str  # a short fixed word: not_json, missing_field, wrong_type, not_utf8, ...
+    reason: str  # a short fixed word: not_json, missing_field, wrong_type, not_utf8, bad_text, ...
     detail: str  # the offending value or message
+
+
+class DamagedFile(ValueError):
+    """A file in which the next record cannot be found. The message names the file, the place and the remedy."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML, YAMLError
 
+from lemur.core.files import read_text
+
 Origin = Literal["bundled", "mirror", "hub"]
 PlaceName = Literal["bundled", "mirror", "hub", "package"]
 Kind = Literal["instructions", "corpus", "benchmark", "model"]
@@ -118,11 +120,13 @@ def read(source: Path) -> Manifest:
     """The manifest of a source folder. Raises `SourceError` that lists every fault: key, value and what is allowed."""
     path = source / "manifest.yaml"
     try:
-        value = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        value = YAML(typ="safe", pure=True).load(read_text(path))
     except (FileNotFoundError, NotADirectoryError):
         raise SourceError(f"{path} is missing; docs/sources.md describes a source folder") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except YAMLError as error:
         raise SourceError(f"{path} is not valid YAML: {error}") from None
+    except ValueError as error:
+        raise SourceError(str(error)) from None
     try:
         manifest = Manifest.model_validate(value)
     except ValidationError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from lemur.core.files import read_text
 from lemur.core.scales import Representer
 from lemur.sources import checksums
 from lemur.sources.manifest import Manifest, SourceError, read
@@ -33,7 +34,7 @@ def _pin(source: Path, manifest: Manifest, place_name: str) -> list[str]:
     yaml.Representer = Representer
     yaml.width = 1000
     yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(path.read_text(encoding="utf-8"))
+    document = yaml.load(read_text(path))
     checksum_of: dict[tuple[str, str], str] = {}  # by origin and path
     changed = []
 

@@ -6,6 +6,7 @@ from lemur.corpus.readers.notebook import NOTEBOOK, notebook_text
 from lemur.corpus.readers.raw import RawDocument
 from lemur.sources.fetched import BadRecord, FetchedFile
 from lemur.sources.reading.file_formats import lines, whole_text
+from lemur.sources.reading.rows import FieldError
 
 
 def read_file(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
@@ -15,6 +16,8 @@ def read_file(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
     if isinstance(text, str) and language == NOTEBOOK:
         try:
             text = notebook_text(text)
+        except FieldError as error:
+            text = BadRecord(file.name, error.reason, error.detail)
         except TypeError as error:
             text = BadRecord(file.name, "wrong_type", str(error))
     if isinstance(text, BadRecord):

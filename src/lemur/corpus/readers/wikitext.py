@@ -26,6 +26,9 @@ def read(file: FetchedFile) -> Iterator[RawDocument | BadRecord]:
         yield text
         return
     starts = [match.start() for match in _TITLE.finditer(text)]
+    if not starts:
+        yield BadRecord(file.name, "missing_field", "no article begins with a line ' = Title = '")
+        return
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         yield RawDocument(f"{file.name}:{text.count(chr(10), 0, start) + 1}", detokenise(text[start:end]))
 

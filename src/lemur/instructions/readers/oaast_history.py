@@ -1,6 +1,5 @@
 """{instruction, input, output, history: [[question, answer], ...]}: LLaMA-Factory's flattened OASST trees."""
 
-import json
 from collections.abc import Iterator
 
 from lemur.core.records import Record
@@ -8,6 +7,7 @@ from lemur.instructions.readers.single_turn import instruction
 from lemur.instructions.readers.turns import RawConversation, origin, read_with, text
 from lemur.sources.fetched import BadRecord, FetchedFile
 from lemur.sources.reading.rows import FieldError
+from lemur.sources.reading.values import parse
 
 
 def read(file: FetchedFile) -> Iterator[RawConversation | BadRecord]:
@@ -28,7 +28,9 @@ def _history(row: Record) -> list[object]:
     history = row.get("history") or []
     if isinstance(history, str):  # the published file holds the list as JSON text
         try:
-            history = json.loads(history)
+            history = parse(history)
+        except FieldError:
+            raise
         except ValueError as error:
             raise FieldError("wrong_type", f"'history' is a string that is not JSON ({error})") from None
     if not isinstance(history, list):

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lemur.core.records import Record, read_json
-from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.core.files import read_text
+from lemur.core.records import Record
+from lemur.sources.fetched import BadRecord, DamagedFile, FetchedFile
 from lemur.sources.reading.rows import FieldError
 from lemur.sources.reading.rows import rows as rows_of
+from lemur.sources.reading.values import parse
 
 
 @dataclass(frozen=True)
@@ -63,25 +65,22 @@ def read_with(
             if isinstance(conversation, BadRecord):
                 yield conversation
             else:
-                yield _check_encoding(_add_label(conversation, labels, default))
+                yield _add_label(conversation, labels, default)
 
 
 def _read_labels(file: FetchedFile) -> dict[str, str]:
     path = file.companion("languages")
-    return read_json(path) if path else {}
+    if path is None:
+        return {}
+    try:
+        labels = parse(read_text(path))
+    except ValueError as error:
+        raise DamagedFile(f"{path} cannot be read as JSON ({error}); fetch it again") from None
+    if not isinstance(labels, dict) or not all(isinstance(label, str) for label in labels.values()):
+        raise DamagedFile(f"{path}: not an object of language labels by conversation id; fetch it again")
+    return labels
 
 
 def _add_label(conversation: RawConversation, labels: dict[str, str], default: Any) -> RawConversation:
     label = conversation.language or labels.get(conversation.origin or "") or default
     return replace(conversation, language=label) if label != conversation.language else conversation
-
-
-def _check_encoding(conversation: RawConversation) -> RawConversation | BadRecord:
-    try:
-        for role, content in conversation.turns:
-            role.encode()
-            content.encode()
-    except UnicodeEncodeError as error:
-        context = error.object[max(0, error.start - 20) : error.end + 20]
-        return BadRecord(conversation.where, "not_utf8", f"byte or half of a surrogate pair in {context!r}")
-    return conversation

@@ -6,18 +6,10 @@ from typing import Any, TypeVar
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
 from lemur.sources.reading.file_formats import records
+from lemur.sources.reading.values import FieldError
 
 Read = TypeVar("Read")
 Item = TypeVar("Item")
-
-
-class FieldError(ValueError):
-    """A field is missing or has the wrong type. `reason` and `detail` go into the `BadRecord`."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 def reader(file: FetchedFile, readers: Mapping[str, Read], kind: str) -> Read:
@@ -34,11 +26,24 @@ def rows(file: FetchedFile, convert: Callable[[str, Record], Item | BadRecord]) 
     return convert_all(records(file), convert)
 
 
+def table_rows(file: FetchedFile) -> Iterator[tuple[str, list[str]] | BadRecord]:
+    """The rows of a table, a CSV or a file in JSON, as lists of strings."""
+    for value in records(file):
+        if isinstance(value, BadRecord) or _is_row(value[1]):
+            yield value
+        else:
+            yield BadRecord(value[0], "wrong_type", f"{type(value[1]).__name__}, not a row of strings")
+
+
+def _is_row(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(cell, str) for cell in value)
+
+
 def convert_all(
     values: Iterable[tuple[str, Any] | BadRecord], convert: Callable[[str, Record], Item | BadRecord]
 ) -> Iterator[Item | BadRecord]:
     """`convert(where, record)` of each object in `values`. `convert` may raise `FieldError`, `KeyError` for a missing
-    field, and `TypeError` or `ValueError` for one that it cannot use."""
+    field, and `TypeError`, `ValueError` or `OverflowError` for one that it cannot use."""
     for value in values:
         yield value if isinstance(value, BadRecord) else _convert(*value, convert)
 
@@ -52,7 +57,7 @@ def _convert(where: str, row: object, convert: Callable[[str, Record], Item | Ba
         return BadRecord(where, error.reason, error.detail)
     except KeyError as error:
         return BadRecord(where, "missing_field", f"{error.args[0]} is missing; the record has {sorted(row)}")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         return BadRecord(where, "wrong_type", str(error)[:200])
 
 
