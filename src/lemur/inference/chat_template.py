@@ -13,6 +13,7 @@ from jinja2.parser import Parser
 from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from lemur.core.files import read_text
 from lemur.core.records import read_json
 
 NOW = datetime(2024, 7, 26)
