@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from lemur.core.files import PARAMS, read_yaml
+
 
 def different_value(value: Any) -> Any:
     """A different value of the same type, or of any type for null; not always one that the stage allows."""
@@ -88,6 +90,8 @@ def expand_matrix(dag: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], tu
     """Every stage of dvc.yaml by name, such as `fetch@stack`, with its entry and the axis and item of its matrix."""
     for name, stage in dag["stages"].items():
         [(axis, items)] = stage.get("matrix", {"": [""]}).items()
+        if isinstance(items, str):  # ${fetch}: the keys of that block of params.yaml
+            items = read_yaml(PARAMS)[items.removeprefix("${").removesuffix("}")]
         for item in items:
             yield f"{name}@{item}" if axis else name, stage, (axis, str(item))
 

@@ -10,7 +10,7 @@ from lemur.commands import completion
 from lemur.commands.app import parse
 from lemur.core import scales
 from lemur.core.files import DAG, read_yaml
-from tests.leaves import expanded
+from tests.leaves import expand_matrix
 from tests.tools import ROOT
 
 
@@ -53,7 +53,7 @@ def test_names_are_completed(
 
 
 def test_stages_are_those_of_dvc_yaml() -> None:
-    assert completion.stages() == [name for name, _, _ in expanded(read_yaml(DAG))]
+    assert completion.stages() == [name for name, _, _ in expand_matrix(read_yaml(DAG))]
     assert "reports/eval/base/mmlu.json" in completion.outputs()
 
 

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from lemur.core.records import read_json
-from tests.exact.conftest import copy, ran
+from tests.exact.conftest import copy, executed_rules
 from tests.tools import ROOT, Project
 
 pytestmark = pytest.mark.exact
@@ -29,7 +29,7 @@ def follow(page: str, project: Project) -> set[str]:
     stages: set[str] = set()
     for command in re.findall(r"^    (.*)$", re.search(rf"\n{BLOCK}", build)[0], re.MULTILINE):  # type: ignore[index]
         if command.startswith("snakemake"):
-            stages = ran(project, *command.split())
+            stages = executed_rules(project, *command.split())
         elif command.startswith("lemur "):
             project.lemur(*command.split()[1:])
         else:
@@ -55,8 +55,8 @@ def write(path: Path, content: str) -> None:
 
 def touched(project: Project) -> set[str]:
     """What was changed or added by hand, without what the tools write."""
-    files = project.run("git", "status", "--porcelain", "--untracked-files=all").split("\n")
-    return {file[3:] for file in files if file} - {"dvc.lock", "environment.yaml"}
+    files = project.run("git", "status", "--porcelain", "--untracked-files=all").splitlines()
+    return {file[3:] for file in files if not file.endswith((".gitignore", "dvc.lock", "environment.yaml"))}
 
 
 def test_adding_a_benchmark(built: Project, tmp_path: Path) -> None:

@@ -225,6 +225,7 @@ def test_the_error_for_invalid_json_names_the_line(tmp_path: Path) -> None:
         run(tmp_path, [], broken='{"id": \n')
 
 
-def test_a_source_without_a_rule_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"english_filter\.sources has no 'chatlogs'"):
-        run(tmp_path, [chat(ENGLISH, "x", source="chatlogs")])
+def test_a_source_without_a_rule_is_detected(tmp_path: Path) -> None:
+    kept, rejects, _ = run(tmp_path, [chat(text, "x", source="recipes") for text in (ENGLISH, CHINESE)])
+    assert [record["messages"][0]["content"] for record in kept] == [ENGLISH]
+    assert [reject["reason"] for reject in rejects] == ["not_english"]
