@@ -90,7 +90,7 @@ class ProgramTask(GeneratedTask[Item]):
         for rule in self.rules:
             by_problem: dict[str, list[bool]] = {}
             for sample in samples:
-                by_problem.setdefault(self.id(sample.item), []).append(sample.correct["pass"][rule])
+                by_problem.setdefault(self.id(sample.item), []).append(bool(sample.correct["pass"][rule]))
             for k in self.params.k:
                 values = [pass_at_k(len(passed), sum(passed), k) for passed in by_problem.values()]
                 scores |= scored(f"pass@{k}", rule, values)
