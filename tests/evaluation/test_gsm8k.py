@@ -149,7 +149,12 @@ STATED = [
 
 @pytest.mark.parametrize(("text", "number"), STATED)
 def test_markup_currency_and_separators_around_a_number(text: str, number: str | None) -> None:
-    for output in (f" So the answer is {text}", f"Steps.\n#### {text}", f" The Answer is: {text}\nNext", text):
+    for output in (
+        f" So the answer is {text}",
+        f"Steps.\n#### {text}",
+        f" The Answer is: {text}\nNext",
+        f"Answer: {text}",
+    ):
         assert stage.stated_number(output) == number, output
 
 
@@ -167,6 +172,7 @@ def test_markup_currency_and_separators_around_a_number(text: str, number: str |
         ("The answer is 12 30-minute lessons", "12"),
         ("9 is what I think", None),
         ("It isn't 9", None),
+        ("9", None),
     ],
 )
 def test_where_the_strict_rule_looks(output: str, number: str | None) -> None:

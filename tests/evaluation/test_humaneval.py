@@ -159,7 +159,12 @@ BLOCK = "```"
 WHOLE = (
     "from math import floor\n\n\ndef add(a, b):\n    return helper(a) + b\n\n\ndef helper(x):\n    return floor(x)\n"
 )
-BODIES = ("    return a + b\n", "return a + b\n", "c = a\nif c:\n    c += b\n    return c\nreturn b\n")
+BODIES = (
+    "    return a + b\n",
+    "return a + b\n",
+    "c = a + b\n    return c\n",
+    "c = a\nif c:\n    c += b\n    return c\nreturn b\n",
+)
 
 
 @needs_sandbox
@@ -209,6 +214,13 @@ def test_imports_and_helpers_of_the_prompt_stay() -> None:
     assert stage.complete(problem, code) == f"{prompt.partition('def f')[0]}{code.strip()}\ntest\ncheck(f)"
     body = "    def f(x):\n        return x\n    return f(x)\n"
     assert stage.complete(problem, body) == f"{prompt}{body}\ntest\ncheck(f)"
+
+
+def test_a_body_takes_the_prompts_indentation() -> None:
+    problem = stage.Problem("", "x", 'def f(x):\n  """Half."""\n', "f", "test", "")
+    assert stage.extract_code(f"{BLOCK}\nif x:\n  return 1\nreturn 2\n{BLOCK}", problem) == (
+        "\n  if x:\n    return 1\n  return 2\n"
+    )
 
 
 @pytest.mark.parametrize(

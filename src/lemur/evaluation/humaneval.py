@@ -60,7 +60,7 @@ class HumanEval(ProgramTask[Problem]):
         output = sample.answer.output
         return {
             "paper": until_last_return(self.until_stop(output, STOP)),
-            "strict": extract_code(output, sample.item.entry_point),
+            "strict": extract_code(output, sample.item),
         }
 
     def program(self, sample: Sample[Problem, Generated], rule: str) -> str:
@@ -85,13 +85,20 @@ def until_last_return(completion: str) -> str:
     return "\n".join(lines[: last + 1])
 
 
-def extract_code(output: str, entry_point: str) -> str:
+def extract_code(output: str, problem: Problem) -> str:
     """Strict rule: the completion, or the content of its first code block, whether that repeats the function or is only
-    its body."""
+    its body, indented, not indented, or all but its first line."""
     code = without_fence(output)
-    if not has_own_block(output) or re.match(r"[ \t]", code.strip("\r\n")) or defines(entry_point, code):
+    first, _, rest = code.lstrip("\r\n").partition("\n")
+    if not has_own_block(output) or first[:1] in (" ", "\t") or defines(problem.entry_point, code):
         return code
-    return textwrap.indent(code, "    ")
+    last = problem.prompt.rstrip().rpartition("\n")[2]
+    indent = last[: len(last) - len(last.lstrip())] or "    "
+    lines = [line for line in rest.splitlines() if line.strip()]
+    deeper = 2 if first.rstrip().endswith(":") else 1
+    if lines and lines[0].startswith(indent * deeper) and all(line.startswith(indent) for line in lines):
+        return f"\n{indent}{first}\n{rest}"
+    return textwrap.indent(code, indent)
 
 
 def complete(problem: Problem, code: str) -> str:

@@ -1,5 +1,6 @@
 """Spider: SQL for a question on a database of several tables, judged by its results (Table 3; Yu et al. 2018)."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ from lemur.evaluation.kinds.generated import GeneratedTask
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable
+
+log = logging.getLogger(__name__)
 
 FORM = "exact_set_match"
 STOP = (";", "\n\n", "--")
@@ -83,6 +86,9 @@ class Spider(GeneratedTask[Question]):
             for sample in samples
         ]
         outcomes = judge_queries(queries, max_steps=self.params.max_steps, memory=self.params.memory)
+        for query, outcome in zip(queries, outcomes, strict=True):
+            if outcome.status == "undecided":
+                log.warning("spider: %s is undecided: its columns match in too many orders to try all", query.name)
         return [
             replace(
                 sample,

@@ -40,9 +40,8 @@ _STATEMENTS = (
 
 
 def stated_number(output: str) -> str | None:
-    """The number after the first "answer is" or "####"; else in the last \\boxed{}; else after the last "answer:"; else
-    the output itself, if it is nothing but a number. With its sign, without separators, fractions as decimals; `None`
-    if no number is stated."""
+    """The number after the first "answer is" or "####"; else in the last \\boxed{}; else after the last "answer:".
+    With its sign, without separators, fractions as decimals; `None` if no number is stated."""
     first, *others = _STATEMENTS
     for statement in first.finditer(output):
         if (match := _NUMBER.match(output, statement.end())) is not None:
@@ -51,8 +50,7 @@ def stated_number(output: str) -> str | None:
         for statement in reversed(list(pattern.finditer(output))):
             if (match := _NUMBER.match(output, statement.end())) is not None:
                 return _value(match)
-    match = _NUMBER.match(output)
-    return _value(match) if match is not None and not re.search(r"\w", output[match.end() :]) else None
+    return None
 
 
 def _value(match: re.Match[str]) -> str | None:

@@ -12,6 +12,7 @@ from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.sample import Generated, Item, Sample
 from lemur.evaluation.kinds.prompted import PromptedTask
 from lemur.inference.interface import Model
+from lemur.inference.text import first_stop
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,7 @@ class GeneratedTask(PromptedTask[Item, Generated]):
 
     def until_stop(self, output: str, stop: Sequence[str]) -> str:
         """The output up to the first stop string, where the benchmark's own script ends it; `stop` are its own."""
-        ends = [end for string in self.params.stops(stop) if string and (end := output.find(string)) >= 0]
-        return output[: min(ends, default=None)]
+        return output[: first_stop(output, self.params.stops(stop))]
 
     def unanswered(self, sample: Sample[Item, Generated]) -> bool:
         return not sample.answer.output.strip()
