@@ -171,7 +171,7 @@ def run(name: str, source: Path, answers: Sequence[str], limit: int | None, samp
                 f"{metric.removesuffix('_accuracy')}, {rule}": value
                 for metric, rules in correct.items()
                 for rule, value in rules.items()
-            }
+            } | {"exact set match": row["exact_set_match"]}
         for rule, value in correct.items():
             by_rule.setdefault("" if rule == "none" else rule, []).append({**row, "correct": value})
     return by_rule

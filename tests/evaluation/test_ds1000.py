@@ -89,6 +89,11 @@ def test_the_prompt() -> None:
     [
         ("result = 1\n</code>\nmore", "result = 1\n"),
         ("```python\nx = 1\n```\nDone", "\nx = 1\n"),
+        ("```\nx = 1\n```\nDone", "\nx = 1\n"),
+        ("Here is the code:\n```\nx = 1\n```", "\nx = 1\n"),
+        ("Here is the code:\n```py\nx = 1\n```", "\nx = 1\n"),
+        ("x = 1\n```\nDone", "x = 1\n"),
+        ("x = 1\n```python\ny = 2\n```", "x = 1\n\ny = 2\n"),
         ("<code>x", "x"),
         ("", ""),
     ],

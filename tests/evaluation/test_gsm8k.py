@@ -1,10 +1,12 @@
 import json
+import time
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
 
+from lemur.benchmark_items.gsm8k import without_commas
 from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import gsm8k as stage
 from lemur.evaluation.kinds.prompted import PromptedTask
@@ -100,6 +102,99 @@ def test_both_rules(output: str, target: str, paper: bool, strict: bool) -> None
     assert stage.same_number(stage.stated_number(output), target) is strict
 
 
+STATED = [
+    (r"\boxed{42}", "42"),
+    (r"$\boxed{\$1{,}234}$.", "1234"),
+    (r"\(\boxed{-7}\)", "-7"),
+    (r"\text{18}", "18"),
+    (r"\$12", "12"),
+    ("\u22125", "-5"),  # the minus sign of mathematics
+    ("-$5", "-5"),
+    ("$-5", "-5"),
+    ("+5", "5"),
+    ("(12)", "12"),
+    ("¥80", "80"),
+    ("₹1,00,000", "100000"),  # India's groups
+    ("£1,234,567.89", "1234567.89"),
+    ("**18**", "18"),
+    ("**$18**.", "18"),
+    ("`18`", "18"),
+    ("“18”", "18"),
+    ("18.", "18"),
+    ("-.5.", "-.5"),
+    ("18%", "18"),
+    ("$1,000.00", "1000.00"),
+    ("1 000", "1000"),
+    ("1\u2009000", "1000"),  # thin
+    ("1\u00a0000", "1000"),  # no-break
+    ("1\u202f000\u202f000", "1000000"),  # narrow no-break
+    ("1'000", "1000"),
+    ("3/4", "0.75"),
+    ("-3/4", "-0.75"),
+    ("1 3/4", "1.75"),
+    (r"$\frac{3}{4}$", "0.75"),
+    ("x = 9", "9"),
+    ("16 - 3 - 4 = 9", "9"),
+    ("3,4,5", None),
+    ("1,2345", None),
+    ("1,000,5", None),
+    ("5/0", None),
+    ("0/0", None),
+    ("3:30", None),
+    ("3/4/2020", None),
+    ("1.2.3", None),
+    ("1e3", None),
+]
+
+
+@pytest.mark.parametrize(("text", "number"), STATED)
+def test_markup_currency_and_separators_around_a_number(text: str, number: str | None) -> None:
+    for output in (
+        f" So the answer is {text}",
+        f"Steps.\n#### {text}",
+        f" The Answer is: {text}\nNext",
+        f"Answer: {text}",
+    ):
+        assert stage.stated_number(output) == number, output
+
+
+@pytest.mark.parametrize(
+    ("output", "number"),
+    [
+        ("THE ANSWER IS 9", "9"),
+        ("The **answer** is 9", "9"),
+        (r"So \boxed{1} and \boxed{9}.", "9"),
+        ("**Final answer:** 9", "9"),
+        ("Answer: 5 + 4. So the answer is 9", "9"),
+        ("The answer is the sum. The answer is 9", "9"),
+        ("The answer is 9 (of 12).", "9"),
+        ("The answer is 9/hour", "9"),
+        ("The answer is 12 30-minute lessons", "12"),
+        ("9 is what I think", None),
+        ("It isn't 9", None),
+        ("9", None),
+    ],
+)
+def test_where_the_strict_rule_looks(output: str, number: str | None) -> None:
+    assert stage.stated_number(output) == number
+
+
+def test_the_papers_rule_removes_commas_as_its_script_does() -> None:
+    assert stage.last_number("1,2,3") == "3"  # 12,3
+    assert stage.last_number("1,000,000") == "1000000"
+    assert stage.last_number("-5") == "5" and stage.last_number("-5.5") == "-5.5"
+    assert stage.last_number("no, none") == "no, none"
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 50_000, "1," * 50_000, "1 + " * 50_000, "\\ " * 50_000, "111 " * 50_000, "answer is "]
+)
+def test_long_answers_take_no_time(text: str) -> None:
+    start = time.process_time()
+    stage.stated_number("answer is " + text * (20_000 if text == "answer is " else 1))
+    assert time.process_time() - start < 2
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -147,7 +242,7 @@ def test_recorded_generations_get_their_recorded_verdicts(mirror: Path) -> None:
     """OpenAI's generations with OpenAI's verdicts."""
     disagreements = total = 0
     for record in read_jsonl(mirror / "gsm8k" / "example_model_solutions.jsonl"):
-        target = stage.without_commas(record["ground_truth"].rpartition("\nA:")[2].strip())
+        target = without_commas(record["ground_truth"].rpartition("\nA:")[2].strip())
         for answer in record.values():
             if isinstance(answer, dict):
                 total += 1

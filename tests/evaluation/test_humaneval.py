@@ -8,7 +8,8 @@ import pytest
 from lemur import sandbox
 from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import humaneval as stage
-from lemur.evaluation.kinds.programs import without_fence
+from lemur.evaluation.harness.sample import Verdict
+from lemur.evaluation.kinds.code_blocks import in_open_block, without_fence
 from lemur.evaluation.kinds.prompted import PromptedTask
 from lemur.sources.reading.rows import readable
 from tests.evaluation.conftest import ASK_FOR_PROGRAMS, Oracle, fetched, file
@@ -152,6 +153,95 @@ def test_a_code_block_ends_the_completion() -> None:
     assert without_fence("    return 1\n```\nThis is it.") == "    return 1\n"
     assert without_fence("```\nThis") == ""
     assert without_fence("    return '```'\n") == "    return '```'\n"
+
+
+BLOCK = "```"
+WHOLE = (
+    "from math import floor\n\n\ndef add(a, b):\n    return helper(a) + b\n\n\ndef helper(x):\n    return floor(x)\n"
+)
+BODIES = (
+    "    return a + b\n",
+    "return a + b\n",
+    "c = a + b\n    return c\n",
+    "c = a\nif c:\n    c += b\n    return c\nreturn b\n",
+)
+
+
+@needs_sandbox
+@pytest.mark.parametrize("strip", [False, True])
+def test_strict_loses_nothing_of_an_answer_in_a_code_block(
+    benchmark: Path, monkeypatch: pytest.MonkeyPatch, strip: bool
+) -> None:
+    codes = [WHOLE, "def add(a, b):\n    return a + b\n\n\nprint(add(1, 2))\n", *BODIES]
+    monkeypatch.setitem(globals(), "PROBLEMS", PROBLEMS[:1])
+    answers = [
+        f"{before}{BLOCK}{word}\n{code}{after}"
+        for code in codes
+        for before, word, after in (
+            ("", "python", f"{BLOCK}\nThis adds.\n\nprint()"),
+            ("", "", f"{BLOCK}\n"),
+            ("\n\n", "py", BLOCK),
+            ("Here is the function `add(a, b)`:\n\n", "python", f"{BLOCK}\n\n{BLOCK}\n3\n{BLOCK}"),
+            ("Sure!\n", "", BLOCK),
+            ("", "Python", ""),  # never closed
+        )
+    ]
+    for text in answers:
+        result, samples = run(benchmark, Oracle(lambda prompt, text=text: text), monkeypatch, strip_prompt=strip)  # type: ignore[misc]
+        assert samples[0]["correct"]["strict"], samples[0]
+        assert not samples[1]["correct"]["strict"] and result["counts"]["humaneval"]["unanswered"] == 0
+
+
+def test_a_stop_string_within_a_code_block_ends_only_the_papers_answer(
+    benchmark: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Oracle(lambda prompt: f"{BLOCK}python\n{WHOLE}{BLOCK}\n\n# Test\n")
+    monkeypatch.setattr(sandbox, "why_unavailable", lambda: None)
+    monkeypatch.setattr(stage.HumanEval, "run_all", lambda task, programs: [Verdict("failed", "")] * len(programs))
+    _, samples = run(benchmark, model, monkeypatch)
+    assert samples[0]["extraction"] == {"paper": "", "strict": "\n" + WHOLE} and len(model.prompts) == 6
+    _, samples = run(benchmark, model, monkeypatch, stop=["\ndef"])
+    assert samples[0]["output"] == f"{BLOCK}python\nfrom math import floor\n\n"  # as the user wants it
+    model = Oracle(lambda prompt: f"    return 1\n{BLOCK}\nThis is it.\n\n# Test")
+    _, samples = run(benchmark, model, monkeypatch)
+    assert len(model.prompts) == 3 and samples[0]["extraction"]["strict"] == "    return 1\n"
+
+
+def test_imports_and_helpers_of_the_prompt_stay() -> None:
+    prompt = 'import math\n\ndef half(x):\n    return x / 2\n\n\ndef f(x):\n    """Round."""\n'
+    problem = stage.Problem("", "x", prompt, "f", "test", "")
+    code = "def f(x):\n    return math.floor(half(x))\n"
+    assert stage.complete(problem, code) == f"{prompt.partition('def f')[0]}{code.strip()}\ntest\ncheck(f)"
+    body = "    def f(x):\n        return x\n    return f(x)\n"
+    assert stage.complete(problem, body) == f"{prompt}{body}\ntest\ncheck(f)"
+
+
+def test_a_body_takes_the_prompts_indentation() -> None:
+    problem = stage.Problem("", "x", 'def f(x):\n  """Half."""\n', "f", "test", "")
+    assert stage.extract_code(f"{BLOCK}\nif x:\n  return 1\nreturn 2\n{BLOCK}", problem) == (
+        "\n  if x:\n    return 1\n  return 2\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (f"    x = f(1)\n    return x\n{BLOCK}\nSo:\n{BLOCK}python\nf(2)\n{BLOCK}", "    x = f(1)\n    return x\n"),
+        (f"def f():\n    return 1\n{BLOCK}\nIt is 1.", "def f():\n    return 1\n"),
+        (f"{BLOCK}\nreturn 1\n{BLOCK}\n", "\nreturn 1\n"),
+        (f"{BLOCK}`python\nx = QQ\n{BLOCK}\nQQ\n{BLOCK}`\nDone", f"\nx = QQ\n{BLOCK}\nQQ\n"),
+        ("~~~ python\r\nreturn 1\r\n~~~", "\nreturn 1\r\n"),
+        (f"{BLOCK}python", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_what_is_code(answer: str, code: str) -> None:
+    assert without_fence(answer) == code
+
+
+def test_open_blocks() -> None:
+    assert in_open_block(f"{BLOCK}python\ndef f():") and in_open_block(f"Here:\n{BLOCK}\nx = 1")
+    assert not in_open_block(f"{BLOCK}python\nx\n{BLOCK}\nprose") and not in_open_block(f"    return 1\n{BLOCK}\nprose")
 
 
 def official() -> list[stage.Problem]:

@@ -137,3 +137,12 @@ def test_gold_solutions_of_the_original(mirror: Path) -> None:
     path = mirror / "mbpp/mbpp.jsonl"
     assert failing(path, "strict") == (500, [])
     assert failing(path, "paper") == (500, [367])  # its tests use a tree from the set-up code
+
+
+@needs_sandbox
+@pytest.mark.parametrize("before", ["", "Here it is:\n", "\n"])
+def test_strict_loses_nothing_of_a_code_block(benchmark: Path, monkeypatch: pytest.MonkeyPatch, before: str) -> None:
+    answer = f"{before}```python\ndef add(a, b):\n    return a + b\n```\nIt adds.\n[DONE]"
+    _, samples = run(benchmark, Oracle(lambda prompt: answer), monkeypatch)
+    assert samples[0]["correct"] == {"paper": False, "strict": True}
+    assert samples[0]["extraction"] == "def add(a, b):\n    return a + b"

@@ -173,3 +173,17 @@ def test_endless_programs_and_the_network_are_contained(monkeypatch: pytest.Monk
     assert [run.status for run in runs] == ["timed_out", "passed", "timed_out"]
     assert judge("sh", "echo x > /dev/tcp/127.0.0.1/22") == "failed"
     assert judge("sh", "set -e; echo x > /usr/x") == "failed"
+
+
+@needs_bash
+@pytest.mark.parametrize("word", ["bash", ""])
+@pytest.mark.parametrize("whole", [True, False])
+def test_nothing_is_lost_of_a_code_block(
+    benchmark: Path, monkeypatch: pytest.MonkeyPatch, word: str, whole: bool
+) -> None:
+    def answer(prompt: str) -> str:
+        body = f"{SOLUTIONS[prompt]}\n}}\n"
+        return f"```{word}\n{prompt}\n{body}```\nIt adds." if whole else f"Here is the body:\n```{word}\n{body}```"
+
+    result, samples = run(benchmark, Oracle(answer), monkeypatch)
+    assert result["results"]["multipl_e"]["pass@1,none"] == 1.0, samples

@@ -1,4 +1,5 @@
 import json
+import random
 import sqlite3
 from pathlib import Path
 
@@ -155,6 +156,49 @@ def test_the_prompt(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("output", "query"),
+    [
+        (" name FROM cat", "SELECT name FROM cat"),
+        (" name\nFROM cat\n", "SELECT name FROM cat"),
+        (" name FROM cat\n```\nThis is it", "SELECT name FROM cat"),
+        ("\n```sql\nSELECT name\nFROM cat\n```\nThis is it", "SELECT name FROM cat"),
+        ("```\nselect name FROM cat", "SELECT name FROM cat"),
+        ("```SQL\nname FROM cat```", "SELECT name FROM cat"),
+        ("```sql\nWITH x AS (SELECT 1) SELECT * FROM x\n```", "WITH x AS (SELECT 1) SELECT * FROM x"),
+        (" The query is:\n```sqlite\nSELECT name FROM cat", "SELECT name FROM cat"),
+        (" SELECT name FROM cat", "SELECT name FROM cat"),
+        (" sql_id FROM cat", "SELECT sql_id FROM cat"),
+        ("", "SELECT"),
+    ],
+)
+def test_the_query_of_an_answer(output: str, query: str) -> None:
+    assert stage.extract_query(output) == query
+
+
+@needs_sandbox
+def test_a_query_in_a_code_block_loses_nothing(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Oracle(lambda prompt: f"\n```sql\nSELECT{gold(prompt).removesuffix('; x')}\n```")
+    result, _ = run(benchmark, model, monkeypatch)
+    assert result["results"]["spider"]["execution_accuracy,strict"] == 1.0
+    assert result["results"]["spider"]["exact_set_match,none"] == 1.0
+
+
+@needs_sandbox
+def test_exact_set_match_and_hardness_are_reported(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, samples = run(benchmark, Oracle(lambda prompt: " name FROM cat WHERE age > 4"), monkeypatch)
+    assert [(sample["exact_set_match"], sample["hardness"]) for sample in samples] == [
+        (False, "easy"), (False, "easy"), (False, "medium"), (True, "easy")
+    ]  # fmt: skip
+    scores = result["results"]
+    assert scores["spider"]["exact_set_match,none"] == 0.25
+    assert scores["spider_hardness_easy"]["exact_set_match,none"] == 1 / 3
+    assert scores["spider_hardness_medium"]["execution_accuracy,strict"] == 0.0
+    assert "spider_hardness_hard" not in scores
+    assert result["configs"]["spider"]["hardness"] == {"easy": 3, "medium": 1}
+    assert result["higher_is_better"]["spider"]["exact_set_match"] is True
+
+
+@pytest.mark.parametrize(
     ("query", "kept", "dropped"),
     [
         ("SELECT DISTINCT a WHERE b > = 1", "SELECT DISTINCT a WHERE b >= 1", "SELECT  a WHERE b >= 1"),
@@ -181,6 +225,69 @@ def test_rows_and_columns_in_another_order_are_equivalent(table: list, chance: o
     chance.shuffle(other)  # type: ignore[attr-defined]
     assert sql_judge.equivalent(table, other, False)
     assert not table or not sql_judge.equivalent(table, [*other, other[0]], False)
+
+
+def flags(columns: int, seed: int) -> list[tuple[int, ...]]:
+    """Rows of columns that each hold six ones and six zeros."""
+    chance = random.Random(seed)
+    return list(zip(*[chance.sample([1, 0] * 6, 12) for _ in range(columns)], strict=True))
+
+
+def shuffled(rows: list[tuple[int, ...]], seed: int = 0) -> list[tuple[int, ...]]:
+    chance = random.Random(seed)
+    order = chance.sample(range(len(rows[0])), len(rows[0]))
+    return [tuple(row[column] for column in order) for row in chance.sample(rows, len(rows))]
+
+
+def rings(*lengths: int) -> list[tuple[int, ...]]:
+    """Edges of rings, with a column for each vertex."""
+    starts = [sum(lengths[:index]) for index in range(len(lengths))]
+    edges = [
+        (start + at, start + (at + 1) % length)
+        for start, length in zip(starts, lengths, strict=True)
+        for at in range(length)
+    ]
+    return [tuple(int(vertex in edge) for vertex in range(sum(lengths))) for edge in edges]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_flag_columns_in_another_order_match_at_once(seed: int) -> None:
+    rows, steps = flags(11, seed), [10_000]
+    assert sql_judge.equivalent(rows, shuffled(rows, seed), False, steps) is True
+    other = [(*row[:-1], flag) for row, (flag,) in zip(rows, flags(1, seed + 100), strict=True)]
+    assert sql_judge.equivalent(rows, shuffled(other, seed), False, steps) is False
+    wide = flags(60, seed)
+    assert sql_judge.equivalent(wide, shuffled(wide, seed), False, [100_000]) is True
+    assert sql_judge.equivalent(wide, shuffled(wide, seed), True, [0]) is False
+
+
+def test_columns_that_look_alike_are_told_apart_or_undecided() -> None:
+    assert sql_judge.equivalent(rings(12), shuffled(rings(12)), False) is True
+    assert sql_judge.equivalent(rings(12), shuffled(rings(6, 6)), False) is False
+    assert sql_judge.equivalent(rings(12), shuffled(rings(6, 6)), False, [1_000]) is None
+    assert sql_judge.equivalent(rings(60), shuffled(rings(30, 30)), False) is None
+    twins = [(1, 1, 0, 0, 0), (0, 0, 1, 1, 1)]
+    assert sql_judge.equivalent(twins, shuffled(twins), False) is True
+
+
+@needs_sandbox
+def test_an_undecided_answer_is_neither_right_nor_wrong(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge_text = queries._JUDGE.replace("MATCHING_STEPS = 10_000_000", "MATCHING_STEPS = 100")
+    monkeypatch.setattr(queries, "_JUDGE", judge_text)
+
+    def values(table: list[tuple[int, ...]]) -> str:
+        return " UNION ALL ".join(f"SELECT {', '.join(map(str, row))}" for row in table)
+
+    questions = [{"db_id": "cats", "question": "Which?", "query": values(rings(8))}]
+    questions.append({"db_id": "cats", "question": "How many?", "query": "SELECT count(*) FROM cat"})
+    (benchmark / "files/dev.json").write_text(json.dumps(questions))
+    answers = {"Which?": values(shuffled(rings(4, 4))).removeprefix("SELECT"), "How many?": " count(*) FROM cat"}
+    model = Oracle(lambda prompt: next(query for text, query in answers.items() if f"-- {text}\n" in prompt))
+    result, samples = run(benchmark, model, monkeypatch)
+    assert samples[0]["verdict"] == {"status": "undecided", "error": ""}
+    assert samples[0]["correct"]["execution_accuracy"] == {"paper": None, "strict": None}
+    assert result["counts"]["spider"]["undecided"] == 1 and result["counts"]["spider"]["invalid"] == 0
+    assert result["results"]["spider"]["execution_accuracy,strict"] == 1.0  # of the one that is decided
 
 
 def test_order_repeats_and_values_matter() -> None:

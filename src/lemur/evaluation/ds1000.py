@@ -13,6 +13,7 @@ from lemur.evaluation.harness.parameters import ProgramParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample
 from lemur.evaluation.judging.library_environment import Environment, find_environment
+from lemur.evaluation.kinds.code_blocks import has_own_block, without_fence
 from lemur.evaluation.kinds.programs import ProgramTask, Result
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
@@ -97,5 +98,7 @@ def prompt(model: Model, problem: Problem, in_chat: bool) -> str:
 
 def extract_code(output: str) -> str:
     """The code of an answer, without the tags and fences that models put around it."""
-    code = output.split("</code>")[0].replace("```python", "").split("```")[0]
-    return code.replace("<code>", "")
+    code = output.split("</code>")[0]
+    if has_own_block(code):
+        code = without_fence(code)
+    return code.replace("```python", "").split("```")[0].replace("<code>", "")

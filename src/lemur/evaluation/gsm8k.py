@@ -3,16 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from pydantic import Field
 
-from lemur.benchmark_items.gsm8k import Problem, read, read_fewshot, without_commas
+from lemur.benchmark_items.gsm8k import Problem, read, read_fewshot
 from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample
 from lemur.evaluation.judging.exact_match import normalise_answer
+from lemur.evaluation.judging.numbers import same_number, stated_number
 from lemur.evaluation.kinds.generated import GeneratedTask
 from lemur.inference.interface import Model, Prompt
 from lemur.sources.fetched import Fetched, load
@@ -95,20 +95,8 @@ def prompt(model: Model, shots: Sequence[Problem], problem: Problem, in_chat: bo
 
 
 def last_number(output: str) -> str:
-    """The paper's rule: the last number, else the whole output. An integer loses its sign (a known flaw)."""
-    text = without_commas(output)
+    """The paper's rule, as its script has it: the last number, else the whole output. An integer loses its sign and
+    1,2,3 becomes 12,3, which ends with 3 (known flaws)."""
+    text = re.sub(r"(\d),(\d)", r"\1\2", output)
     numbers: list[str] = re.findall(r"[-+]?\d*\.\d+|\d+", text)
     return numbers[-1] if numbers else text
-
-
-def stated_number(output: str) -> str | None:
-    """Strict rule: the number after the first "answer is" or "####", with its sign; `None` if none is stated."""
-    stated = re.search(r"(?:answer is|####)[\s:$€£*]*(-?)\s?[$€£]?(\d[\d,]*(?:\.\d+)?|\.\d+)", output)
-    return None if stated is None else stated[1] + stated[2].replace(",", "")
-
-
-def same_number(answer: str | None, target: str) -> bool:
-    try:
-        return answer is not None and Decimal(answer) == Decimal(target)
-    except InvalidOperation:
-        return answer == target

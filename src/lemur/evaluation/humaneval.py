@@ -1,6 +1,8 @@
 """HumanEval: complete a Python function; its tests judge it in the sandbox (paper, Table 3; Chen et al. 2021)."""
 
-from collections.abc import Mapping, Sequence
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +12,8 @@ from lemur.benchmark_items.humaneval import Problem, read
 from lemur.evaluation.harness.parameters import ProgramParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample
-from lemur.evaluation.kinds.programs import ProgramTask, without_fence
+from lemur.evaluation.kinds.code_blocks import has_own_block, without_fence
+from lemur.evaluation.kinds.programs import ProgramTask
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable
@@ -50,12 +53,19 @@ class HumanEval(ProgramTask[Problem]):
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
         return STOP
 
+    def is_cut_short(self, answer: Generated) -> bool:
+        return self.is_cut_in_block(answer)
+
     def extract(self, sample: Sample[Problem, Generated]) -> Mapping[str, str | None]:
         output = sample.answer.output
-        return {"paper": until_last_return(output), "strict": without_fence(output)}
+        return {
+            "paper": until_last_return(self.until_stop(output, STOP)),
+            "strict": extract_code(output, sample.item),
+        }
 
     def program(self, sample: Sample[Problem, Generated], rule: str) -> str:
-        return sample.item.program(sample.extraction[rule] or "")
+        code = sample.extraction[rule] or ""
+        return complete(sample.item, code) if rule == "strict" else sample.item.program(code)
 
 
 def prompt(model: Model, problem: Problem, in_chat: bool) -> str:
@@ -73,3 +83,37 @@ def until_last_return(completion: str) -> str:
     lines = completion.split("\n")
     last = max((index for index, line in enumerate(lines) if line.strip().startswith("return")), default=-1)
     return "\n".join(lines[: last + 1])
+
+
+def extract_code(output: str, problem: Problem) -> str:
+    """Strict rule: the completion, or the content of its first code block, whether that repeats the function or is only
+    its body, indented, not indented, or all but its first line."""
+    code = without_fence(output)
+    first, _, rest = code.lstrip("\r\n").partition("\n")
+    if not has_own_block(output) or first[:1] in (" ", "\t") or defines(problem.entry_point, code):
+        return code
+    last = problem.prompt.rstrip().rpartition("\n")[2]
+    indent = last[: len(last) - len(last.lstrip())] or "    "
+    lines = [line for line in rest.splitlines() if line.strip()]
+    deeper = 2 if first.rstrip().endswith(":") else 1
+    if lines and lines[0].startswith(indent * deeper) and all(line.startswith(indent) for line in lines):
+        return f"\n{indent}{first}\n{rest}"
+    return textwrap.indent(code, indent)
+
+
+def complete(problem: Problem, code: str) -> str:
+    """The program of a completion. Code that repeats the function replaces the prompt's; the prompt's imports and
+    helper functions stay."""
+    starts = [match.start() for match in _definitions(problem.entry_point, problem.prompt)]
+    if starts and defines(problem.entry_point, code):
+        return replace(problem, prompt=problem.prompt[: starts[-1]]).program(code.strip("\r\n"))
+    return problem.program(code)
+
+
+def defines(entry_point: str, code: str) -> bool:
+    """Whether `code` is not a body but a program with the function."""
+    return not re.match(r"[ \t]", code.strip("\r\n")) and any(_definitions(entry_point, code))
+
+
+def _definitions(name: str, code: str) -> Iterator[re.Match[str]]:
+    return re.finditer(rf"^(?:async )?def[ \t]+{re.escape(name)}\b", code, re.MULTILINE)

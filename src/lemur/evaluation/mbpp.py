@@ -60,10 +60,12 @@ class Mbpp(ProgramTask[Problem]):
         return ["\n[/PYTHON]" if in_chat else "\n[DONE]", *STOP]
 
     def extract(self, sample: Sample[Problem, Generated]) -> Mapping[str, str | None]:
-        return {NO_RULE: sample.answer.output.strip()}
+        return {NO_RULE: self.code(sample).strip()}
 
     def program(self, sample: Sample[Problem, Generated], rule: str) -> str:
-        return sample.item.program(sample.extraction[NO_RULE] or "", rule)
+        """The paper's script runs an answer with its fences."""
+        answer = sample.answer.output.strip() if rule == "paper" else sample.extraction[NO_RULE] or ""
+        return sample.item.program(answer, rule)
 
 
 def prompt(model: Model, shots: list[Problem], problem: Problem, in_chat: bool) -> Prompt:

@@ -16,7 +16,8 @@ from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample, Verdict
 from lemur.evaluation.harness.scores import Scores, macro
 from lemur.evaluation.judging import languages
-from lemur.evaluation.kinds.programs import Program, ProgramTask, Result, run_unique, without_fence
+from lemur.evaluation.kinds.code_blocks import has_own_block, without_fence
+from lemur.evaluation.kinds.programs import Program, ProgramTask, Result, run_unique
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable
@@ -89,8 +90,12 @@ class MultiplE(ProgramTask[Problem]):
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
         return item.stop
 
+    def is_cut_short(self, answer: Generated) -> bool:
+        return self.is_cut_in_block(answer)
+
     def extract(self, sample: Sample[Problem, Generated]) -> Mapping[str, str | None]:
-        return {NO_RULE: without_fence(sample.answer.output)}
+        output, item = sample.answer.output, sample.item
+        return {NO_RULE: self.until_stop(extract_body(output, item.prompt), item.stop)}
 
     def program(self, sample: Sample[Problem, Generated], rule: str) -> str:
         return sample.item.program(sample.extraction[rule] or "")
@@ -136,3 +141,15 @@ def prompt(model: Model, problem: Problem, in_chat: bool) -> str:
         [{"role": "user", "content": f"Complete the following {title} function.\n\n\n{text}"}],
         prefill=f"Here is the completed function:\n\n\n{text}",
     )
+
+
+def extract_body(output: str, prompt: str) -> str:
+    """The completion, or the content of its first code block after the line that repeats the prompt's last one."""
+    code = without_fence(output)
+    last = "".join(prompt.strip().rpartition("\n")[2].split())
+    lines = code.splitlines(keepends=True)
+    if has_own_block(output):
+        for index, line in enumerate(lines):
+            if "".join(line.split()) == last:
+                return "\n" + "".join(lines[index + 1 :])
+    return code

@@ -1,5 +1,6 @@
 """Spider: SQL for a question on a database of several tables, judged by its results (Table 3; Yu et al. 2018)."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,17 @@ from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Sample, Verdict
 from lemur.evaluation.harness.scores import Scores
-from lemur.evaluation.judging.queries import Query, judge_queries
+from lemur.evaluation.judging.queries import METRICS, Query, judge_queries
+from lemur.evaluation.judging.set_match import LEVELS, exact_set_match, hardness
 from lemur.evaluation.kinds.generated import GeneratedTask
 from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable
 
-STOP = (";", "\n\n", "--", "```")
+log = logging.getLogger(__name__)
+
+FORM = "exact_set_match"
+STOP = (";", "\n\n", "--")
 
 
 class Params(GenerateParams):
@@ -81,31 +86,63 @@ class Spider(GeneratedTask[Question]):
             for sample in samples
         ]
         outcomes = judge_queries(queries, max_steps=self.params.max_steps, memory=self.params.memory)
+        for query, outcome in zip(queries, outcomes, strict=True):
+            if outcome.status == "undecided":
+                log.warning("spider: %s is undecided: its columns match in too many orders to try all", query.name)
         return [
             replace(
                 sample,
-                verdict={NO_RULE: Verdict("failed" if outcome.error else "ran", outcome.error)},
-                correct=outcome.correct,
+                verdict={NO_RULE: Verdict(outcome.status, outcome.error)},
+                correct={**outcome.correct, FORM: {NO_RULE: self.has_gold_form(query)}},
             )
-            for sample, outcome in zip(samples, outcomes, strict=True)
+            for sample, query, outcome in zip(samples, queries, outcomes, strict=True)
         ]
 
+    def has_gold_form(self, query: Query) -> bool | None:
+        return exact_set_match(query.gold, query.predicted, query.database.catalogue)
+
+    def hardness(self, item: Question) -> str | None:
+        return hardness(item.query, self.databases[item.database].catalogue)
+
+    def by_level(self, samples: Sequence[Sample[Question, Generated]]) -> dict[str, list[Sample[Question, Generated]]]:
+        """Samples by hardness, without those whose gold query the official evaluator cannot read."""
+        levels = [self.hardness(sample.item) for sample in samples]
+        pairs = list(zip(samples, levels, strict=True))
+        return {level: [sample for sample, each in pairs if each == level] for level in LEVELS if level in levels}
+
     def scores(self, samples: Sequence[Sample[Question, Generated]]) -> Scores:
-        """Execution accuracy, and test-suite accuracy if any database has several files."""
+        """Execution accuracy, exact set match, and test-suite accuracy if any database has several files."""
         scores = super().scores(samples)
         if any(len(self.databases[sample.item.database].files) > 1 for sample in samples):
             return scores
         return {key: value for key, value in scores.items() if not key.startswith("test_suite_accuracy")}
 
+    def results(self, samples: Sequence[Sample[Question, Generated]]) -> dict[str, Mapping[str, object]]:
+        """Scores overall, by database, and by hardness as the official evaluator reports them."""
+        levels = {f"spider_hardness_{level}": self.scores(members) for level, members in self.by_level(samples).items()}
+        return {**super().results(samples), **levels}
+
     def counts(self, samples: Sequence[Sample[Question, Generated]]) -> Counter[str]:
         counts = super().counts(samples)
-        errors = [sample.verdict[NO_RULE].detail for sample in samples]
-        counts["invalid"] = sum(bool(error) for error in errors)
-        counts["timed_out"] = sum(error in ("timed_out", "interrupted") for error in errors)
+        verdicts = [sample.verdict[NO_RULE] for sample in samples]
+        counts["invalid"] = sum(verdict.status == "failed" for verdict in verdicts)
+        counts["timed_out"] = sum(verdict.detail in ("timed_out", "interrupted") for verdict in verdicts)
+        counts["undecided"] = sum(_is_undecided(sample) for sample in samples)
         return counts
 
+    def config(self, model: Model, samples: Sequence[Sample[Question, Generated]]) -> Record:
+        """With the number of questions by hardness."""
+        levels = {level: len(members) for level, members in self.by_level(samples).items()}
+        return {**super().config(model, samples), "hardness": levels}
+
     def record(self, sample: Sample[Question, Generated]) -> Record:
-        return {**super().record(sample), "verdict": {"error": sample.verdict[NO_RULE].detail}}
+        verdict = sample.verdict[NO_RULE]
+        return {
+            **super().record(replace(sample, correct={metric: sample.correct[metric] for metric in METRICS})),
+            "verdict": {"status": verdict.status, "error": verdict.detail},
+            FORM: sample.correct[FORM][NO_RULE],
+            "hardness": self.hardness(sample.item),
+        }
 
     def facts(self) -> Record:
         return {"sandbox": sandbox.layers().record()}
@@ -122,5 +159,16 @@ def prompt(model: Model, database: Database, question: Question, in_chat: bool) 
 
 
 def extract_query(output: str) -> str:
-    """The query on one line, starting with the prompt's SELECT."""
-    return re.sub(r"\s*\n\s*", " ", f"SELECT{output}").strip()
+    """The query on one line, starting with the prompt's SELECT, which the answer may repeat, also in a code block."""
+    query, fence, block = output.partition("```")
+    if fence and (not query.strip() or query.rstrip().endswith(":")):
+        block = re.sub(r"^[ \t]*(?:sqlite|sql)\b", "", block, flags=re.IGNORECASE).partition("```")[0]
+        query = f" {block.strip()}"
+    query = re.sub(r"^\s*SELECT\b", "", query, flags=re.IGNORECASE)
+    if not re.match(r"\s*WITH\b", query, re.IGNORECASE):
+        query = f"SELECT{query}"
+    return re.sub(r"\s*\n\s*", " ", query).strip()
+
+
+def _is_undecided(sample: Sample[Question, Generated]) -> bool:
+    return any(None in sample.correct[metric].values() for metric in METRICS)

@@ -51,5 +51,5 @@ class Sample(Generic[Item, Answer]):
     """The extracted answer by rule."""
     verdict: Mapping[str, Verdict] = field(default_factory=dict)
     """The outcome of running it, by rule; empty if nothing runs."""
-    correct: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
-    """By metric and rule."""
+    correct: Mapping[str, Mapping[str, bool | None]] = field(default_factory=dict)
+    """By metric and rule; `None` if undecided."""

@@ -20,8 +20,8 @@ def standard_error(values: Sequence[float]) -> float | None:
 
 
 def scored(metric: str, rule: str, values: Sequence[float]) -> Scores:
-    """A metric and its standard error."""
-    return {f"{metric},{rule}": mean(values), f"{metric}_stderr,{rule}": standard_error(values)}
+    """A metric and its standard error; both `None` without values."""
+    return {f"{metric},{rule}": mean(values) if values else None, f"{metric}_stderr,{rule}": standard_error(values)}
 
 
 def macro(metric: str, rule: str, groups: Sequence[Scores]) -> Scores:

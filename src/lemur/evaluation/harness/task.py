@@ -68,7 +68,7 @@ class Task(ABC, Generic[Item, Answer]):
         """`samples` with their correctness by metric and rule."""
         return [replace(sample, correct=self.correct(sample)) for sample in samples]
 
-    def correct(self, sample: Sample[Item, Answer]) -> Mapping[str, Mapping[str, bool]]:
+    def correct(self, sample: Sample[Item, Answer]) -> Mapping[str, Mapping[str, bool | None]]:
         """Correctness by metric and rule, for a benchmark that runs nothing."""
         return {}
 
@@ -77,11 +77,12 @@ class Task(ABC, Generic[Item, Answer]):
         return None
 
     def scores(self, samples: Sequence[Sample[Item, Answer]]) -> Scores:
-        """Scores over `samples`, which are one group or all."""
+        """Scores over `samples`, which are one group or all, without the undecided."""
         scores: Scores = {}
         for metric, rules in samples[0].correct.items():
             for rule in rules:
-                scores |= scored(metric, rule, [float(sample.correct[metric][rule]) for sample in samples])
+                verdicts = [sample.correct[metric][rule] for sample in samples]
+                scores |= scored(metric, rule, [float(verdict) for verdict in verdicts if verdict is not None])
         return scores
 
     def overall(self, samples: Sequence[Sample[Item, Answer]], groups: Sequence[Scores]) -> Scores:

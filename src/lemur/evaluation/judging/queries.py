@@ -32,10 +32,17 @@ class Query:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`correct` by metric and rule; `error`: why the model's query failed by the strict rule, or empty."""
+    """`correct` by metric and rule, `None` if undecided; `error`: why the model's query failed by the strict rule, or
+    empty."""
 
-    correct: Mapping[str, Mapping[str, bool]]
+    correct: Mapping[str, Mapping[str, bool | None]]
     error: str
+
+    @property
+    def status(self) -> str:
+        if self.error:
+            return "failed"
+        return "undecided" if None in [rules["strict"] for rules in self.correct.values()] else "ran"
 
 
 def repair_query(query: str, *, keep_distinct: bool) -> str:
@@ -83,7 +90,12 @@ def _outcome(result: sandbox.Result, gold: str) -> Outcome:
         return Outcome(dict.fromkeys(METRICS, dict.fromkeys(RULES, False)), result.status)
     verdicts = dict(zip(RULES, json.loads(result.stdout), strict=True))
     correct = {
-        "execution_accuracy": {rule: bool(verdict["equal"][0]) for rule, verdict in verdicts.items()},
-        "test_suite_accuracy": {rule: all(verdict["equal"]) for rule, verdict in verdicts.items()},
+        "execution_accuracy": {rule: verdict["equal"][0] for rule, verdict in verdicts.items()},
+        "test_suite_accuracy": {rule: _all(verdict["equal"]) for rule, verdict in verdicts.items()},
     }
     return Outcome(correct, verdicts["strict"]["error"])
+
+
+def _all(equal: Sequence[bool | None]) -> bool | None:
+    """Whether all are true; `None` if none is false, but some are undecided."""
+    return False if False in equal else None if None in equal else True

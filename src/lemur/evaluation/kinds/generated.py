@@ -12,6 +12,7 @@ from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.sample import Generated, Item, Sample
 from lemur.evaluation.kinds.prompted import PromptedTask
 from lemur.inference.interface import Model
+from lemur.inference.text import first_stop
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,36 @@ class GeneratedTask(PromptedTask[Item, Generated]):
         for stop, members in groupby(items, key=lambda item: self.params.stops(self.stop(item, in_chat))):
             group = list(members)
             prompts = [self.fit_prompt(model, item) for item in group]
-            rounds = [
-                generate_fitting(
-                    model,
-                    [prompt for prompt, _ in prompts],
-                    max_new_tokens=self.params.max_new_tokens,
-                    stop=stop,
-                    temperature=temperature,
-                    seed=seed,
-                )
-                for temperature, seed in self.draws()
-            ]
+            texts = [prompt for prompt, _ in prompts]
+            rounds = [self.generate(model, texts, stop, *draw) for draw in self.draws()]
             for item, (prompt, shots), *answers in zip(group, prompts, *rounds, strict=True):
                 samples += [Sample(item, prompt, shots, answer) for answer in answers]
         return samples
+
+    def generate(
+        self, model: Model, prompts: Sequence[str], stop: Sequence[str], temperature: float, seed: int
+    ) -> list[Generated]:
+        """Answers in the order of `prompts`. Those that a stop string cut short are asked again without any."""
+
+        def ask(prompts: Sequence[str], stop: Sequence[str]) -> list[Generated]:
+            tokens = self.params.max_new_tokens
+            return generate_fitting(
+                model, prompts, max_new_tokens=tokens, stop=stop, temperature=temperature, seed=seed
+            )
+
+        answers = ask(prompts, stop)
+        if again := [index for index, answer in enumerate(answers) if self.is_cut_short(answer)]:
+            for index, answer in zip(again, ask([prompts[index] for index in again], ()), strict=True):
+                answers[index] = answer
+        return answers
+
+    def is_cut_short(self, answer: Generated) -> bool:
+        """Whether a stop string ended an answer too early."""
+        return False
+
+    def until_stop(self, output: str, stop: Sequence[str]) -> str:
+        """The output up to the first stop string, where the benchmark's own script ends it; `stop` are its own."""
+        return output[: first_stop(output, self.params.stops(stop))]
 
     def unanswered(self, sample: Sample[Item, Generated]) -> bool:
         return not sample.answer.output.strip()

@@ -1,6 +1,5 @@
 """Benchmarks with programs as answers: several completions, verdicts from the sandbox, pass@k."""
 
-import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from lemur.core.records import Record
 from lemur.evaluation.harness.parameters import ProgramParams
 from lemur.evaluation.harness.sample import NO_RULE, Generated, Item, Sample, Verdict
 from lemur.evaluation.harness.scores import Scores, pass_at_k, scored
+from lemur.evaluation.kinds.code_blocks import in_open_block, without_fence
 from lemur.evaluation.kinds.generated import GeneratedTask
 
 
@@ -51,6 +51,14 @@ class ProgramTask(GeneratedTask[Item]):
     def draws(self) -> list[tuple[float, int]]:
         return [(self.params.temperature, self.params.seed + number) for number in range(self.params.samples)]
 
+    def code(self, sample: Sample[Item, Generated]) -> str:
+        """The answer's code, without Markdown fences and prose."""
+        return without_fence(sample.answer.output)
+
+    def is_cut_in_block(self, answer: Generated) -> bool:
+        """Whether a stop string of the benchmark, such as "\\ndef", ended a code block that repeats the function."""
+        return self.params.stop is None and answer.finish == "stop" and in_open_block(answer.output)
+
     def run(self, programs: Sequence[str], names: Sequence[str]) -> Sequence[Result]:
         return sandbox.run_python_programs(
             programs, names=names, timeout_s=self.params.timeout, memory_mb=self.params.memory
@@ -82,7 +90,7 @@ class ProgramTask(GeneratedTask[Item]):
         for rule in self.rules:
             by_problem: dict[str, list[bool]] = {}
             for sample in samples:
-                by_problem.setdefault(self.id(sample.item), []).append(sample.correct["pass"][rule])
+                by_problem.setdefault(self.id(sample.item), []).append(bool(sample.correct["pass"][rule]))
             for k in self.params.k:
                 values = [pass_at_k(len(passed), sum(passed), k) for passed in by_problem.values()]
                 scores |= scored(f"pass@{k}", rule, values)
@@ -104,8 +112,3 @@ def run_unique(programs: Sequence[Program[Item]], run: Run) -> list[Verdict]:
         names.setdefault(program.text, program.name)
     results = dict(zip(names, run(list(names), list(names.values())), strict=True))
     return [Verdict(results[program.text].status, results[program.text].detail) for program in programs]
-
-
-def without_fence(completion: str) -> str:
-    """The completion up to the fence that ends a Markdown code block, which chat models write after their code."""
-    return re.split(r"^```", completion, maxsplit=1, flags=re.MULTILINE)[0]
