@@ -13,4 +13,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    from lemur.core.environment_variables import enter
+
+    enter()
     main()

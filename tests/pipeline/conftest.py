@@ -63,6 +63,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         "src/lemur/commands",
         "src/lemur/core",
         "src/lemur/pipeline",
+        "src/lemur/sources",
         "requirements",
         "pyproject.toml",
     ):

@@ -96,7 +96,7 @@ def switch(scale: str | Path, dry_run: bool = False, params: Path = PARAMS) -> N
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.preserve_quotes = True
     yaml.Representer = Representer
-    tree = yaml.load(params.read_text())
+    tree = yaml.load(params.read_text(encoding="utf-8"))
     if isinstance(scale, str):
         for key in _stray_overrides(flatten(read_yaml(SCALES / f"{DEMO}.yaml"))):
             block, leaf = _place(tree, key)
@@ -111,7 +111,7 @@ def switch(scale: str | Path, dry_run: bool = False, params: Path = PARAMS) -> N
     text = io.StringIO()
     yaml.dump(tree, text)
     partial = params.with_name(f".{params.name}.partial")
-    partial.write_text(text.getvalue())
+    partial.write_text(text.getvalue(), encoding="utf-8")
     partial.rename(params)
 
 

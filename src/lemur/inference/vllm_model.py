@@ -102,7 +102,7 @@ class VllmModel(ServerModel):
         )
         if not polling(self._healthy):
             self.close()
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+            tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
             raise ServerError(f"vLLM did not start; the end of {log}:\n{tail}")
 
     def close(self) -> None:

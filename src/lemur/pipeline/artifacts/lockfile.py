@@ -29,8 +29,10 @@ def text(place: str | Path, root: Path) -> str:
     """What `read` reads, as it stands there."""
     file = Path(place) / "dvc.lock" if Path(place).is_dir() else Path(place)
     if file.is_file():
-        return file.read_text()
-    shown = subprocess.run(["git", "-C", str(root), "show", f"{place}:./dvc.lock"], capture_output=True, text=True)
+        return file.read_text(encoding="utf-8")
+    shown = subprocess.run(
+        ["git", "-C", str(root), "show", f"{place}:./dvc.lock"], capture_output=True, encoding="utf-8"
+    )
     if shown.returncode:
         raise SystemExit(f"{place}: no checkout, dvc.lock or revision with a dvc.lock: {shown.stderr.strip()}")
     return shown.stdout

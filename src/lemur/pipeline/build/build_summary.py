@@ -74,10 +74,10 @@ def compared(stages: Iterable[Stage], root: Path) -> list[str]:
     known = root / LAST_VERDICT
     of = json.dumps([committed, built, sorted(outputs), processor.name()])
     key = hashlib.md5(of.encode(), usedforsecurity=False).hexdigest()
-    last = json.loads(known.read_text()) if known.exists() else {}
+    last = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
     if key not in last:
         last = {key: _verdict(lockfile.parse(committed), lockfile.parse(built), outputs)}
-        known.write_text(json.dumps(last))
+        known.write_text(json.dumps(last), encoding="utf-8")
     return list(last[key])
 
 
@@ -101,7 +101,7 @@ def _log(job: Any) -> str:
 def _was_skipped(stage: Stage, job: Any) -> bool:
     """Whether `dvc repro` took a stage's outputs from its cache, or found nothing to do; it says so in the log."""
     try:
-        said = Path(_log(job)).read_text(errors="replace")
+        said = Path(_log(job)).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return False
     return any(f"Stage '{stage.name}' {how}" in said for how in ("is cached - skipping run", "didn't change, skipping"))
@@ -115,4 +115,4 @@ def _reentered(names: Iterable[str], before: str, after: str) -> set[str]:
 
 def _text(root: Path) -> str:
     lock = root / "dvc.lock"
-    return lock.read_text() if lock.exists() else ""
+    return lock.read_text(encoding="utf-8") if lock.exists() else ""

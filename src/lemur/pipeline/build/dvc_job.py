@@ -28,14 +28,14 @@ def one_entry(path: str, fs: Any = None) -> Iterator[dict[str, Any]]:
     changes: dict[str, Any] = {"schema": "2.0", "stages": {}}
     yield changes
     file = Path(path)
-    text = file.read_text() if file.exists() else EMPTY
+    text = file.read_text(encoding="utf-8") if file.exists() else EMPTY
     for name, entry in changes["stages"].items():
         written = dumps_yaml({"stages": {name: entry}}).removeprefix("stages:\n")
         own = re.search(rf"^  {re.escape(name)}:\n(?:(?:   .*)?\n)*", text, re.MULTILINE)
         start, end = own.span() if own else (len(text), len(text))
         text = text[:start] + written + text[end:]
     partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text)
+    partial.write_text(text, encoding="utf-8")
     partial.replace(file)
 
 

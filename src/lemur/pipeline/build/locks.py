@@ -61,7 +61,7 @@ def _hold(path: Path, kind: int, wait_s: int) -> int:
             time.sleep(1)
         else:
             os.ftruncate(file, 0)
-            os.pwrite(file, f"PID {os.getpid()}, {' '.join(sys.argv)}"[:500].encode(), 0)
+            os.pwrite(file, f"PID {os.getpid()}, {' '.join(sys.argv)}"[:500].encode(errors="backslashreplace"), 0)
             return file  # it stays open, and the lock held, until this process ends
     raise AssertionError("not reached")
 
@@ -96,7 +96,7 @@ def patiently(read: Callable[[], Result], root: Path) -> Result:
 def _held(error: Exception, root: Path) -> str:
     """What DVC says of a lock, without its advice to remove it by hand, and the build that runs, where one does."""
     said = str(error).partition("If there are no processes")[0].strip()
-    holder = (root / BUILD).read_text(errors="replace") if (root / BUILD).exists() else ""
+    holder = (root / BUILD).read_text(encoding="utf-8", errors="replace") if (root / BUILD).exists() else ""
     pid, _, command = holder.removeprefix("PID ").partition(", ")
     runs = pid.isdecimal() and int(pid) != os.getpid() and not _has_ended({"pid": pid, "cmd": command})
     return f"{said}\nThe build: {holder}" if runs else said
@@ -121,7 +121,7 @@ def forget_the_dead(root: Path) -> None:
         guard = make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder), hardlink_lock=hardlink)
         with guard:
             try:
-                lock = SCHEMA(json.loads(path.read_text()))
+                lock = SCHEMA(json.loads(path.read_text(encoding="utf-8")))
                 write = {of: info for of, info in lock["write"].items() if not _has_ended(info)}
                 read = {of: [info for info in infos if not _has_ended(info)] for of, infos in lock["read"].items()}
             except (ValueError, Invalid):
@@ -157,7 +157,7 @@ def mend_record(root: Path) -> bool:
 
     path = root / "dvc.lock"
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
     if text.endswith("\n") and _stages(text):
@@ -165,7 +165,9 @@ def mend_record(root: Path) -> bool:
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines) if line[:2] == "  " and line[2:3].strip(" -")]
     kept = _stages("\n".join(lines[: starts[-1]])) if starts else {}
-    committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True, text=True).stdout
+    committed = subprocess.run(
+        ["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True, encoding="utf-8"
+    ).stdout
     stages = {**_stages(committed), **kept}
     if not stages:
         path.unlink()
@@ -188,5 +190,5 @@ def _stages(text: str) -> dict[str, Any]:
 
 def _replace(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
+    partial.write_text(text, encoding="utf-8")
     partial.rename(path)

@@ -46,7 +46,7 @@ class Rules:
         self._changed = set(changes)
         if workflow.is_main_process and not workflow.output_settings.dryrun:
             lock = ROOT / "dvc.lock"
-            before = lock.read_text() if lock.exists() else ""
+            before = lock.read_text(encoding="utf-8") if lock.exists() else ""
             # Not in `onsuccess` and `onerror`, which Snakemake leaves out where it finds nothing to do.
             atexit.register(self._say_how_it_ended, without_outputs(changes), before)
 
@@ -112,7 +112,7 @@ class Rules:
         MARKERS.mkdir(parents=True, exist_ok=True)
         for name in planned:
             forced = FORCED if name in self._forced else ""
-            (MARKERS / self._dag.stages[name].rule).write_text(f"{forced}{uuid.uuid4().hex}\n")
+            (MARKERS / self._dag.stages[name].rule).write_text(f"{forced}{uuid.uuid4().hex}\n", encoding="utf-8")
         return planned
 
     def _say_how_it_ended(self, lost: set[str], before: str) -> None:
@@ -125,4 +125,4 @@ class Rules:
 
 
 def _read(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+    return path.read_text(encoding="utf-8") if path.exists() else ""

@@ -31,6 +31,10 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
 
     Raises `SystemExit` with one message for everything that is wrong before the stage's own work starts.
     """
+    if strange := [word for word in bindings if not _is_utf8(word)]:
+        raise SystemExit(
+            f"{dotted}: {strange[0]!r} is not UTF-8, so `dvc` ran in another encoding: `export PYTHONUTF8=1`, then again"
+        )
     if stage := os.environ.get("DVC_STAGE"):
         # After the traceback, where it is looked for.
         atexit.register(sys.stderr.write, ADVICE.format(stage=stage))
@@ -118,6 +122,13 @@ def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, 
     return inputs, outputs
 
 
+def _is_utf8(text: str) -> bool:
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:  # Python keeps other bytes of a command line as lone surrogates
+        return False
+
+
 def takes_list(module: ModuleType, argument: str) -> bool:
     """Whether the stage's function takes the deps in the folder of this argument one by one."""
     name = module.__name__.rpartition(".")[2]
@@ -138,7 +149,7 @@ def declared_view(dotted: str, argument: str, path: Path) -> Path:
     if path == Path(PARAMS.name):
         view = Path(".lemur/views") / dotted / path.name
         view.parent.mkdir(parents=True, exist_ok=True)
-        view.write_text(json.dumps(current_blocks()))
+        view.write_text(json.dumps(current_blocks()), encoding="utf-8")
         return view
     inside = deps_inside(dotted, path)
     if not inside or path in map(Path, declared(dotted)["deps"]):

@@ -118,7 +118,9 @@ class Stale:
 
     def _git(self, *arguments: str) -> str:
         command = ["git", "-C", str(self._dag.repo.root_dir), "-c", "core.quotepath=off", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.rstrip("\n")
+        return subprocess.run(
+            command, capture_output=True, check=False, encoding="utf-8", errors="replace"
+        ).stdout.rstrip("\n")
 
     def _foresee(self, name: str) -> Fate:
         """A stage's fate; notes what each of its outputs will hold, None where only running it can tell."""
