@@ -192,7 +192,7 @@ def _bare(folder: Path) -> tuple[int, float]:
 def _stage_tokens(folder: Path) -> tuple[int, float]:
     import shutil
 
-    import lemur.tokens.tokenize_corpus
+    import lemur.tokens.tokenize_corpus  # noqa: F401
     import lemur.tokens.tokenizers.tokenizer_folder  # noqa: F401
 
     shutil.rmtree(folder / "tokens", ignore_errors=True)

@@ -44,7 +44,7 @@ class Build:
         os.killpg(self.process.pid, signal.SIGINT)
 
     def said(self) -> str:
-        return self.output.read_text(errors="replace")
+        return self.output.read_text(errors="replace", encoding="utf-8")
 
     def finish(self, seconds: float = 200) -> str:
         """What it said, once it has ended; a build that does not end is killed and fails the test."""

@@ -21,7 +21,7 @@ def broken(checkout: Path) -> str:
     """What import-linter says, with the command of `make check`; empty if it finds nothing."""
     environment = {**os.environ, "PYTHONPATH": "src"}
     command = ["lint-imports", "--no-cache"]
-    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, encoding="utf-8")
     return "" if done.returncode == 0 else done.stdout
 
 

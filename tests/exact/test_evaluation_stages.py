@@ -92,7 +92,7 @@ def test_killed_half_way_with_other_workers_and_in_another_order(
     assert stage.process.returncode == -signal.SIGKILL, stage.said()
     until(lambda: not running_in(project.root), seconds=30)
     (kept,) = answers.glob("*")
-    half = len(kept.read_text().splitlines())
+    half = len(kept.read_text(encoding="utf-8").splitlines())
     assert 0 < half < ITEMS * (4 if task == "mmlu" else 1)
     assert not (tmp_path / "two" / f"{task}.json").exists()
     project.run(*of("raw", "two", 2))

@@ -20,7 +20,7 @@ QUICK = ("--seconds-between-status-checks", "1", "--latency-wait", "5")
 def remotely(folder: Path, *options: str) -> list[str]:
     """The command that builds through a submit command."""
     submit = folder / "submit"
-    submit.write_text(SUBMIT)
+    submit.write_text(SUBMIT, encoding="utf-8")
     submit.chmod(0o755)
     return [
         *("snakemake", "--executor", "cluster-generic", "--cluster-generic-submit-cmd", str(submit)),
@@ -32,9 +32,9 @@ def test_same_bytes_through_a_submit_command(project: Project, tmp_path: Path) -
     said = project.run(*remotely(tmp_path))
     assert "Submitted job" in said
     assert "\n4 stages: 4 ran.\n" in said
-    assert "4 ran" not in (tmp_path / "submit.out").read_text(), "each job is a Snakemake of its own"
+    assert "4 ran" not in (tmp_path / "submit.out").read_text(encoding="utf-8"), "each job is a Snakemake of its own"
     remote = locked(project)
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
     assert project.planned() == set()
     other = project.clone(tmp_path / "other")
     other.run("snakemake", "--cores", "2")
@@ -71,14 +71,16 @@ def test_keep_going(project: Project, tmp_path: Path) -> None:
     said = project.run(*remotely(tmp_path, "--keep-going"), ok=False)
     assert "Error in rule fork_left" in said
     assert "ValueError: value is below zero" in said
-    assert (project.root / "data/fork_right/text").read_text() == "hello 3"
+    assert (project.root / "data/fork_right/text").read_text(encoding="utf-8") == "hello 3"
     assert not (project.root / "data/last.txt").exists()
 
 
 def test_stage_of_several_processes_is_started_by_the_launcher(project: Project, tmp_path: Path) -> None:
     """Two processes on this machine, started as srun would: the first writes, and both are part of the build."""
     launcher = tmp_path / "launcher"
-    launcher.write_text('#!/bin/sh\nLEMUR_PROCESS=0 "$@" &\none=$!\nLEMUR_PROCESS=1 "$@" && wait $one\n')
+    launcher.write_text(
+        '#!/bin/sh\nLEMUR_PROCESS=0 "$@" &\none=$!\nLEMUR_PROCESS=1 "$@" && wait $one\n', encoding="utf-8"
+    )
     launcher.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -94,8 +96,8 @@ def test_stage_of_several_processes_is_started_by_the_launcher(project: Project,
         "src/lemur/toy/last.py",
     )
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
-    assert [(project.root / f"seen_{index}").read_text() for index in (0, 1)] == ["2", "2"]
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
+    assert [(project.root / f"seen_{index}").read_text(encoding="utf-8") for index in (0, 1)] == ["2", "2"]
     assert project.planned() == set()
     until(lambda: not running_in(project.root), seconds=20)
 
@@ -111,14 +113,14 @@ def test_slurm_profile_asks_for_what_dvc_yaml_says(project: Project, tmp_path: P
         f'case "$(cat {tools}/$id 2>/dev/null)" in 0) echo COMPLETED ;; "") echo RUNNING ;; *) echo FAILED ;; esac\n',
     }
     for name, text in stand_ins.items():
-        (tools / name).write_text(f"#!/bin/sh\n{text}")
+        (tools / name).write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
         (tools / name).chmod(0o755)
     project.environment = {"PATH": f"{tools}:{os.environ['PATH']}"}
     python = Path(project.run("which", "python").strip()).parent
     project.environment = {"PATH": f"{tools}:{python}:{os.environ['PATH']}"}
     project.run("snakemake", "--profile", "profiles/slurm", *QUICK)
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
-    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=100 " in (tmp_path / "asked").read_text()
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
+    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=100 " in (tmp_path / "asked").read_text(encoding="utf-8")
     project.set("right: {value: 3}", "right: {value: -3}")
     said = project.run("snakemake", "--profile", "profiles/slurm", *QUICK, ok=False)
     assert "Error in rule fork_right" in said

@@ -48,7 +48,7 @@ def test_a_changed_parameter_runs_the_same_under_both(
     before = locked_stages(by_snakemake)
     for project in pair:
         params = project.root / "params.yaml"
-        params.write_text(written(replaced(read_yaml(params), leaf, value)))
+        params.write_text(written(replaced(read_yaml(params), leaf, value)), encoding="utf-8")
     declare = declaring(STAGES, "params.yaml", leaf)
     assert by_snakemake.planned() == by_repro.planned() == rules(dag.descendants(declare))
 
@@ -72,7 +72,7 @@ def test_a_library_that_is_not_the_recorded_one_stops_its_stages_under_both(pair
         before = (project.root / "dvc.lock").read_bytes()
         environment = project.root / "environment.yaml"
         recorded = read_yaml(environment)
-        environment.write_text(written(replaced(recorded, "packages.langdetect", "0.0.1")))
+        environment.write_text(written(replaced(recorded, "packages.langdetect", "0.0.1")), encoding="utf-8")
         project.run(*command, ok=False)
         log = project.run("dvc", "repro", "--single-item", "english_filter", ok=False)
         assert f"packages.langdetect: 0.0.1 recorded, {recorded['packages']['langdetect']} installed" in log

@@ -28,13 +28,13 @@ def test_a_stage_makes_the_same_of_what_it_declares_alone(built: Project, dag: D
         put(built.root / path, island.root / path)
     # It has dvc.yaml to itself, and what it does not declare of the parameters is noise.
     entry = name.partition("@")[0]
-    (island.root / "dvc.yaml").write_text(written({"stages": {entry: STAGES["stages"][entry]}}))
+    (island.root / "dvc.yaml").write_text(written({"stages": {entry: STAGES["stages"][entry]}}), encoding="utf-8")
     for file in ("params.yaml", "environment.yaml"):
         tree = read_yaml(built.root / file)
         for leaf in flatten(tree):
             if name not in declaring(STAGES, file, leaf):
                 tree = replaced(tree, leaf, "noise")
-        (island.root / file).write_text(written(tree))
+        (island.root / file).write_text(written(tree), encoding="utf-8")
     [command] = [stage.cmd for stage in dag.repo.index.stages if stage.name == name]
 
     island.run("bash", "-c", command)
@@ -67,7 +67,7 @@ def test_a_comment_reruns_the_stages_of_its_module_and_nothing_after_them(
     module = "src/lemur/tokens/order.py"
     users = {stage.name for stage in dag.stages.values() if any(module.startswith(dep) for dep in stage.inputs)}
     assert users == {"mix_corpus@base", "mix_corpus@lemur", "pack_corpus@base", "pack_corpus@lemur"}
-    with (project.root / module).open("a") as file:
+    with (project.root / module).open("a", encoding="utf-8") as file:
         file.write("# A comment.\n")
     assert project.planned() == rules(dag.descendants(users)) > rules(users)
     assert ran(project, "snakemake", "--cores", "2") == rules(users)
@@ -77,8 +77,8 @@ def test_a_comment_reruns_the_stages_of_its_module_and_nothing_after_them(
 def test_what_is_no_code_of_a_stage_plans_nothing(built: Project, tmp_path: Path) -> None:
     project = copy(built, tmp_path)
     for name in ("README.md", "docs/design.md", "Snakefile", "Makefile", "tests/corpus/test_split_corpus.py"):
-        with (project.root / name).open("a") as file:
+        with (project.root / name).open("a", encoding="utf-8") as file:
             file.write("\n# A comment.\n")
-    (project.root / "src/lemur/corpus/new.py").write_text("imported = 'by nobody'\n")
+    (project.root / "src/lemur/corpus/new.py").write_text("imported = 'by nobody'\n", encoding="utf-8")
     assert project.planned() == set()
     assert "up to date" in project.run("dvc", "status")

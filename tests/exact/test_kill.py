@@ -27,7 +27,7 @@ def ran(project: Project) -> tuple[set[str], set[str]]:
     """The stages whose command was started since the logs were removed, and those that DVC has recorded since."""
     started, recorded = set(), set()
     for log in (project.root / "logs").glob("*.log"):
-        text = log.read_text(errors="replace")
+        text = log.read_text(errors="replace", encoding="utf-8")
         if match := re.search(r"^Running stage '(\S+)':$", text, re.MULTILINE):
             started.add(match[1])
             if "Use `dvc push`" in text:
@@ -66,11 +66,11 @@ def test_build_killed_20_times_completes_with_the_same_bytes(built: Project, tmp
 def test_training_whose_dvc_is_killed_saves_ends_and_is_gone_on_with(built: Project, tmp_path: Path) -> None:
     project = copy(built, tmp_path)
     params = project.root / "params.yaml"
-    params.write_text(written(replaced(read_yaml(params), "base_model.steps", 100_000)))
+    params.write_text(written(replaced(read_yaml(params), "base_model.steps", 100_000)), encoding="utf-8")
     log = project.root / "logs/base_model.log"
 
     def says(text: str) -> bool:
-        return log.exists() and text in log.read_text(errors="replace")
+        return log.exists() and text in log.read_text(errors="replace", encoding="utf-8")
 
     build = Build(project, "snakemake", "--cores", "2", "models/base")
     until(lambda: says("step 50, "))
@@ -78,7 +78,9 @@ def test_training_whose_dvc_is_killed_saves_ends_and_is_gone_on_with(built: Proj
     job.kill()
     build.finish()
     until(lambda: not running_in(tmp_path), seconds=20)
-    saved = re.search(r"SIGTERM after step (\d+) of 100000: the state is saved", log.read_text(errors="replace"))
+    saved = re.search(
+        r"SIGTERM after step (\d+) of 100000: the state is saved", log.read_text(errors="replace", encoding="utf-8")
+    )
     assert saved
     log.unlink()
     build = Build(project, "snakemake", "--cores", "2", "models/base")
@@ -89,7 +91,7 @@ def test_training_whose_dvc_is_killed_saves_ends_and_is_gone_on_with(built: Proj
 
 
 def test_dvc_lock_cut_anywhere_is_read_again(tmp_path: Path) -> None:
-    text = (ROOT / "dvc.lock").read_text()
+    text = (ROOT / "dvc.lock").read_text(encoding="utf-8")
     whole = read_yaml(ROOT / "dvc.lock")["stages"]
     moments = random.Random(1)
     for commit in (False, True):
@@ -97,11 +99,11 @@ def test_dvc_lock_cut_anywhere_is_read_again(tmp_path: Path) -> None:
         folder.mkdir()
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
         if commit:
-            (folder / "dvc.lock").write_text(text)
+            (folder / "dvc.lock").write_text(text, encoding="utf-8")
             subprocess.run(["git", "add", "dvc.lock"], cwd=folder, check=True)
             subprocess.run(["git", "commit", "-qm", "."], cwd=folder, env={**os.environ, **identity()}, check=True)
         for size in [0, 1, 20, text.index("    outs:"), *(moments.randrange(len(text)) for _ in range(8))]:
-            (folder / "dvc.lock").write_text(text[:size])
+            (folder / "dvc.lock").write_text(text[:size], encoding="utf-8")
             locks.mend_record(folder)
             left = read_yaml(folder / "dvc.lock")["stages"] if (folder / "dvc.lock").exists() else {}
             # Cut at the end of a line, it may be well-formed; DVC then finds its last stage changed.
@@ -114,10 +116,10 @@ def test_dvc_lock_cut_anywhere_is_read_again(tmp_path: Path) -> None:
 def test_records_that_dvc_had_half_written_cost_no_stage_and_no_unlocking(project: Project) -> None:
     project.run("snakemake", "--cores", "2")
     lock = project.root / "dvc.lock"
-    text, whole = lock.read_text(), read_yaml(lock)
+    text, whole = lock.read_text(encoding="utf-8"), read_yaml(lock)
     for size in (0, len(text) // 2, len(text) - 20):
-        lock.write_text(text[:size])
-        (project.root / ".dvc/tmp/rwlock").write_text('{"write": {"')
+        lock.write_text(text[:size], encoding="utf-8")
+        (project.root / ".dvc/tmp/rwlock").write_text('{"write": {"', encoding="utf-8")
         shutil.rmtree(project.root / "logs")
         project.run("snakemake", "--cores", "2")
         assert ran(project) == (set(), set())

@@ -35,7 +35,7 @@ def plan(project: Project, file: str, leaf: str, value: object) -> set[str]:
     """What is planned with another value; the file is as before afterwards."""
     path = project.root / file
     before = path.read_bytes()
-    path.write_text(written(replaced(read_yaml(path), leaf, value)))
+    path.write_text(written(replaced(read_yaml(path), leaf, value)), encoding="utf-8")
     planned = project.planned()
     path.write_bytes(before)
     return planned

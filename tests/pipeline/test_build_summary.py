@@ -72,7 +72,7 @@ def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) ->
         "The first with other bytes out of the same inputs is data/last/ of stage last.",
     ]
     assert lines[3].startswith("Only weights or what is made from them differ. The likely reason: the processor (")
-    assert "Warning" not in (built.root / "logs/last.log").read_text()
+    assert "Warning" not in (built.root / "logs/last.log").read_text(encoding="utf-8")
     # What the last line advises.
     said = built.lemur("verify", "--built", ".", ok=False)
     assert "model.safetensors: 1 of 2 tensors" in said
@@ -80,16 +80,16 @@ def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) ->
     assert said.splitlines()[-3:] == lines[1:4]
 
     built.set('"/proc/cpuinfo"', '"cpuinfo"', "src/lemur/core/processor.py")
-    (built.root / "cpuinfo").write_text("model name\t: Toy\nflags\t\t: sse avx\n")
+    (built.root / "cpuinfo").write_text("model name\t: Toy\nflags\t\t: sse avx\n", encoding="utf-8")
     reason = "The likely reason: this processor has no AVX2 and no FMA; docs/reproducibility.md"
     assert reason in ending(built.run(*BUILD, "--forcerun", "last"))[3]
     warned = "Warning: this processor has no AVX2 and no FMA, so this stage may give other bytes than elsewhere"
-    assert warned in (built.root / "logs/last.log").read_text()
+    assert warned in (built.root / "logs/last.log").read_text(encoding="utf-8")
 
 
 def test_without_git(tmp_path: Path) -> None:
     stage = Stage("first", "", (), ("data/first.txt",), 1, 1)
-    (tmp_path / "dvc.lock").write_text("stages: {}\n")
+    (tmp_path / "dvc.lock").write_text("stages: {}\n", encoding="utf-8")
     assert build_summary.compared([stage], tmp_path) == ["Git has no committed dvc.lock to compare the artifacts with."]
 
 

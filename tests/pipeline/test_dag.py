@@ -82,17 +82,19 @@ def test_jobs_write_the_same_dvc_lock_as_dvc_does(tmp_path: Path, others: int, t
         written = []
         for modify in (modify_yaml, one_entry):
             path = tmp_path / "dvc.lock"
-            path.write_text(dumps_yaml({"schema": "2.0", "stages": kept})) if kept else path.unlink(missing_ok=True)
+            path.write_text(dumps_yaml({"schema": "2.0", "stages": kept}), encoding="utf-8") if kept else path.unlink(
+                missing_ok=True
+            )
             with modify(str(path)) as data:
                 data.setdefault("schema", "2.0")
                 data.setdefault("stages", {}).update({name: entry})
-            written.append(path.read_text())
+            written.append(path.read_text(encoding="utf-8"))
         assert written[0] == written[1]
         assert set(parse_yaml(written[1], path)["stages"]) == {*kept, name}
 
 
 def test_dvc_lock_is_as_dvc_writes_it() -> None:
-    text = (ROOT / "dvc.lock").read_text()
+    text = (ROOT / "dvc.lock").read_text(encoding="utf-8")
     assert dumps_yaml(parse_yaml(text, "dvc.lock")) == text
 
 
@@ -125,11 +127,11 @@ def test_drift_is_said_by_stage_as_what_was_added_and_what_removed(
         ENVIRONMENT: [("  numpy: ", "  other: 1\n  numpy: 0.")],
     }
     for path, replacements in edits.items():
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         for old, new in replacements:
             assert old in text
             text = text.replace(old, new, 1)
-        (tmp_path / path.name).write_text(text)
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(dependencies, "DAG", tmp_path / DAG.name)
     monkeypatch.setattr(dependencies, "ENVIRONMENT", tmp_path / ENVIRONMENT.name)
     version = read_yaml(ENVIRONMENT)["packages"]["numpy"]
@@ -188,14 +190,14 @@ def test_scale_keeps_values_of_no_scale_and_takes_back_what_overrides_a_shared_o
     params = tmp_path / "params.yaml"
     params.write_bytes(PARAMS.read_bytes())
     scale.switch("demo", params=params)
-    text = params.read_text()
+    text = params.read_text(encoding="utf-8")
     asked = text.replace("\nmmlu:\n", "\nmmlu:\n  limit: 3\n  backend: server\n")
-    params.write_text(asked)
+    params.write_text(asked, encoding="utf-8")
     changes = scale.differences("tiny", params)
     assert changes["mmlu.limit"] == (3, scale.SHARED)
     assert "mmlu.backend" not in changes
     scale.switch("demo", params=params)
-    assert params.read_text() == text.replace("\nmmlu:\n", "\nmmlu:\n  backend: server\n")
+    assert params.read_text(encoding="utf-8") == text.replace("\nmmlu:\n", "\nmmlu:\n  backend: server\n")
 
 
 def test_values_that_do_not_go_together_are_said_without_the_whole_block() -> None:
@@ -218,14 +220,14 @@ def test_a_wrong_value_is_named_where_it_stands_and_once(tmp_path: Path, monkeyp
     tree["spider"]["shots"] = 3
     del tree["sampling"]["k"]
     monkeypatch.setattr(validation, "PARAMS", tmp_path / "params.yaml")
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
     with pytest.raises(SystemExit) as refused:
         validate_all(read_yaml(DAG))
     starts = [line.split(": ")[1] for line in str(refused.value).splitlines()]
     missing = [f"{name}.k" for name in ("ds1000", "humaneval", "mbpp", "multipl_e")]
     assert sorted(starts) == sorted(["asking.tile", "gsm8k.tile", "training.mesh.data", "spider.shots", *missing])
     del tree["asking"]
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
     with pytest.raises(SystemExit, match=r"params\.yaml: asking: this block is missing"):
         validate_all(read_yaml(DAG))
 
@@ -239,7 +241,7 @@ def test_a_busy_lock_names_the_build_and_not_dvcs_advice(tmp_path: Path) -> None
     error = LockError("'a' is busy, it is being blocked by:\n  (PID 1): dvc\n\nIf there are no processes with such")
     assert locks._held(error, tmp_path) == "'a' is busy, it is being blocked by:\n  (PID 1): dvc"
     (tmp_path / locks.BUILD).parent.mkdir()
-    (tmp_path / locks.BUILD).write_text(f"PID {os.getppid()}, snakemake")
+    (tmp_path / locks.BUILD).write_text(f"PID {os.getppid()}, snakemake", encoding="utf-8")
     assert locks._held(error, tmp_path).endswith(f"\nThe build: PID {os.getppid()}, snakemake")
 
 
@@ -249,8 +251,8 @@ def test_a_scale_that_is_not_known_or_sets_what_is_no_parameter(
     from lemur.core import scales as scale
     from lemur.planning import data_plan
 
-    (tmp_path / "demo.yaml").write_text("mmlu: {shots: 3}")
-    (tmp_path / "odd.yaml").write_text("mmlu: {shotz: 3}")
+    (tmp_path / "demo.yaml").write_text("mmlu: {shots: 3}", encoding="utf-8")
+    (tmp_path / "odd.yaml").write_text("mmlu: {shotz: 3}", encoding="utf-8")
     monkeypatch.setattr(scale, "SCALES", tmp_path)
     for read in (scale.differences, scale.leaves, lambda name: data_plan.plan(name, cores=1, hours=1.0)):
         with pytest.raises(SystemExit, match=r"^odd\.yaml: not in params\.yaml: mmlu\.shotz$"):

@@ -84,7 +84,7 @@ def test_dvc_itself_works_or_its_stage_says_what_to_do(umlauts: Project, name: s
     if name == "latin-1":
         said = project.run("dvc", "repro", "-q", ok=False)
         (line,) = [line for line in said.splitlines() if line.startswith("toy.fork: ")]
-        assert "is not UTF-8, so `dvc` ran in another encoding: `export PYTHONUTF8=1`, then again" in line
+        assert "is not UTF-8, so `dvc` ran in another encoding: `export PYTHONUTF8=1` and repeat" in line
         project.environment["PYTHONUTF8"] = "1"
     project.run("dvc", "repro", "-q")
     assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 1 Größe 大小 2 4"

@@ -17,7 +17,7 @@ ALL = {"first", "fork_left", "fork_right", "last"}
 def test_build_then_nothing_to_do(project: Project) -> None:
     assert project.planned() == ALL
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
     assert project.planned() == set()
     assert "up to date" in project.run("dvc", "status")
     assert "didn't change, skipping" in project.run("dvc", "repro", "-v")
@@ -29,17 +29,17 @@ def test_changed_parameter_reruns_what_it_touches(project: Project) -> None:
     project.set("first: {value: 1}", "first: {value: 9}")
     assert project.planned() == ALL
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/first.txt").read_text() == "hello 9"
+    assert (project.root / "data/first.txt").read_text(encoding="utf-8") == "hello 9"
     # The fork reads five characters of it and writes the same as before: DVC stops there.
-    assert "> PYTHONPATH" in (project.root / "logs/fork_left.log").read_text()
-    assert "> PYTHONPATH" not in (project.root / "logs/last.log").read_text()
+    assert "> PYTHONPATH" in (project.root / "logs/fork_left.log").read_text(encoding="utf-8")
+    assert "> PYTHONPATH" not in (project.root / "logs/last.log").read_text(encoding="utf-8")
     project.set("left: {value: 2}", "left: {value: 7}")
     assert project.planned() == {"fork_left", "last"}
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/fork_left/text").read_text() == "hello 7"
+    assert (project.root / "data/fork_left/text").read_text(encoding="utf-8") == "hello 7"
     project.set("left: {value: 7}", "left: {value: 2}")
     project.run("snakemake", "--cores", "2")
-    assert "cached - skipping run" in (project.root / "logs/fork_left.log").read_text()
+    assert "cached - skipping run" in (project.root / "logs/fork_left.log").read_text(encoding="utf-8")
 
 
 def test_clone_and_pull_plan_nothing_and_see_each_change(project: Project, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_forced_stage_runs_and_plans_what_follows(project: Project) -> None:
     assert project.planned("--forcerun", "fork_left") == {"fork_left", "last"}
     assert project.planned("--forceall") == ALL
     project.run("snakemake", "--cores", "2", "--forcerun", "fork_left")
-    assert "> PYTHONPATH=src python" in (project.root / "logs/fork_left.log").read_text()
+    assert "> PYTHONPATH=src python" in (project.root / "logs/fork_left.log").read_text(encoding="utf-8")
 
 
 def test_targets(project: Project) -> None:
@@ -81,7 +81,7 @@ def test_failure_names_stage_log_and_command_and_keeps_going(project: Project) -
     assert "Error in rule fork_left" in said
     assert "logs/fork_left.log" in said
     assert "--single-item fork@left" in said
-    assert "value is below zero" in (project.root / "logs/fork_left.log").read_text()
+    assert "value is below zero" in (project.root / "logs/fork_left.log").read_text(encoding="utf-8")
     assert (project.root / "data/fork_right/text").exists()
     assert not (project.root / "data/fork_left").exists()
     assert not list(project.root.rglob("*.partial"))
@@ -97,7 +97,10 @@ def test_bad_parameter_stops_at_once_with_its_key(project: Project) -> None:
 
 def test_killed_build_leaves_no_process_and_completes_when_run_again(project: Project) -> None:
     stage = project.root / "src/lemur/toy/fork.py"
-    stage.write_text("import time\n" + stage.read_text().replace("    text =", "    time.sleep(3)\n    text =", 1))
+    stage.write_text(
+        "import time\n" + stage.read_text(encoding="utf-8").replace("    text =", "    time.sleep(3)\n    text =", 1),
+        encoding="utf-8",
+    )
     build = subprocess.Popen(
         ["snakemake", "--cores", "2"],
         cwd=project.root,
@@ -106,14 +109,16 @@ def test_killed_build_leaves_no_process_and_completes_when_run_again(project: Pr
     )
     log = project.root / "logs/fork_left.log"
     deadline = time.monotonic() + 60
-    while not (log.exists() and "lemur run toy.fork" in log.read_text()) and time.monotonic() < deadline:
+    while (
+        not (log.exists() and "lemur run toy.fork" in log.read_text(encoding="utf-8")) and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     build.send_signal(signal.SIGKILL)
     build.wait()
     time.sleep(1.5)
     assert not [process for process in psutil.process_iter() if _works_in(process, project.root)]
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
     assert project.planned() == set()
 
 
@@ -122,12 +127,12 @@ def test_parsing_waits_while_another_build_writes_and_says_who_holds_what(projec
     other = subprocess.Popen(["python3", "-c", "import time; time.sleep(60)", "repro", "of", "somebody"])
     held = {"write": {str(project.root / "data/first.txt"): {"pid": other.pid, "cmd": "dvc repro of somebody"}}}
     lock = project.root / ".dvc/tmp/rwlock"
-    lock.write_text(json.dumps(held))
+    lock.write_text(json.dumps(held), encoding="utf-8")
     kept = []
 
     def release() -> None:
-        kept.append(lock.read_text())
-        lock.write_text("{}")
+        kept.append(lock.read_text(encoding="utf-8"))
+        lock.write_text("{}", encoding="utf-8")
 
     threading.Timer(4, release).start()
     said = project.run("snakemake", "-n")
@@ -148,11 +153,11 @@ def test_killed_process_holds_no_lock_though_nobody_reaped_it_or_another_has_its
     one, two = ({"pid": process.pid, "cmd": "dvc repro"} for process in (zombie, other))
     first, last = (str(project.root / path) for path in ("data/first.txt", "data/last.txt"))
     lock = project.root / ".dvc/tmp/rwlock"
-    lock.write_text(json.dumps({"write": {first: one, last: two}, "read": {}}))
+    lock.write_text(json.dumps({"write": {first: one, last: two}, "read": {}}), encoding="utf-8")
     assert "Nothing to be done" in project.run("snakemake", "-n")
-    assert "dvc repro" not in lock.read_text()
+    assert "dvc repro" not in lock.read_text(encoding="utf-8")
     # Readers hold up only the stage that writes what they read.
-    lock.write_text(json.dumps({"read": {last: [one, two]}}))
+    lock.write_text(json.dumps({"read": {last: [one, two]}}), encoding="utf-8")
     project.run("snakemake", "--cores", "2", "--forcerun", "last")
     for process in (zombie, other):
         process.kill()

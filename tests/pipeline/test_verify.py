@@ -20,7 +20,7 @@ def test_planted_differences_are_named(
     """One real build from scratch; its last stage does not depend on its inputs only."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("PLANTED", "tensor")
-    (built.root / "in.txt").write_text("not committed")
+    (built.root / "in.txt").write_text("not committed", encoding="utf-8")
     assert not verify(built.root, "HEAD", None, ["last"], "2")
     said = capsys.readouterr().out
     assert "3 stages are built from scratch in" in said
@@ -35,7 +35,7 @@ def test_planted_differences_are_named(
     assert f"The likely reason: the processor ({processor.name()}) or the numerics profile" in said
     [folder] = tmp_path.glob("lemur-verify-*/lemur")
     assert f"lemur verify --built {folder}" in said
-    assert (folder / "in.txt").read_text() == "hello"
+    assert (folder / "in.txt").read_text(encoding="utf-8") == "hello"
 
     def built_again(planted: str) -> bool:
         monkeypatch.setenv("PLANTED", planted)
@@ -79,7 +79,7 @@ def test_other_inputs_are_told_from_other_bytes(built: Project, capsys: pytest.C
     assert "1 of 4 artifacts differs from the committed dvc.lock." in text and "max abs diff 2" in text
     assert "The likely reason: its numerics are not those of dvc.lock (threads: 1 -> 2)" in text
 
-    (other.root / "data/first.txt").resolve().write_text("rotten")
+    (other.root / "data/first.txt").resolve().write_text("rotten", encoding="utf-8")
     assert "Not in this build, or damaged: data/first.txt" in said("first")
     shutil.rmtree(built.root / ".dvc/cache")
     shutil.rmtree(built.root / "data")
@@ -93,7 +93,7 @@ def test_what_lies_damaged_in_a_build_is_named_though_its_cache_is_whole(
     other.run("dvc", "repro", "-q")
     for path in ("data/first.txt", "data/last/blob.bin"):
         (other.root / path).unlink()
-        (other.root / path).write_text("rotten")
+        (other.root / path).write_text("rotten", encoding="utf-8")
     assert not verify(built.root, "HEAD", other.root, [], "2")
     said = capsys.readouterr().out
     assert (
@@ -154,16 +154,18 @@ def test_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(processor.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "cpuinfo")
     assert lockfile.other_profile(LOCK, LOCK) == "", "unknown"
-    processor.CPU_INFO.write_text("model name\t: Toy 9\nflags\t\t: sse avx avx2 fma\n\nflags\t\t: sse\n")
+    processor.CPU_INFO.write_text(
+        "model name\t: Toy 9\nflags\t\t: sse avx avx2 fma\n\nflags\t\t: sse\n", encoding="utf-8"
+    )
     assert lockfile.other_profile(LOCK, LOCK) == lockfile.other_profile(LOCK, {"clean": LOCK["clean"]}) == ""
     assert processor.name() == "Toy 9"
     other = {**LOCK, "train": {"params": {"environment.yaml": {"numerics": {"platform": "cuda", "xla_flags": ""}}}}}
     assert 'platform: "cpu" -> "cuda"' in lockfile.other_profile(LOCK, other)
     for flags, missing in {"avx2": "no FMA", "fma": "no AVX2", "avx sse": "no AVX2 and no FMA"}.items():
-        processor.CPU_INFO.write_text(f"flags : {flags}\n")
+        processor.CPU_INFO.write_text(f"flags : {flags}\n", encoding="utf-8")
         assert lockfile.other_profile(LOCK, LOCK) == f"this processor has {missing}"
         assert lockfile.other_profile(other, other) == "", "of no x86-64 processor"
     monkeypatch.setattr(processor.platform, "machine", lambda: "aarch64")
-    processor.CPU_INFO.write_text("processor\t: 0\n")
+    processor.CPU_INFO.write_text("processor\t: 0\n", encoding="utf-8")
     assert lockfile.other_profile(LOCK, LOCK).endswith("AVX2 and FMA; this one is aarch64")
     assert processor.name() == "aarch64"

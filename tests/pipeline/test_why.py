@@ -66,7 +66,7 @@ def test_code_command_and_inputs(built: Project) -> None:
         and "-> …" in text
         and "run  toy.last" in text
     )
-    (built.root / "in.txt").write_text("other")
+    (built.root / "in.txt").write_text("other", encoding="utf-8")
     assert "file       in.txt 5d41402a -> 795f3202 (edited, not committed)" in said()
     (built.root / "in.txt").unlink()
     assert "file       in.txt is missing (5d41402a recorded)\n  cannot run: an input is missing" in said()
@@ -75,7 +75,7 @@ def test_code_command_and_inputs(built: Project) -> None:
 def test_outputs(built: Project) -> None:
     output = built.root / "data/fork_left/text"
     output.unlink()
-    output.write_text("by hand")
+    output.write_text("by hand", encoding="utf-8")
     (built.root / "data/first.txt").unlink()
     text = said()
     assert "first changed:\n  output     data/first.txt is missing (" in text

@@ -40,7 +40,9 @@ def run_module(name: str, module: str, *arguments: str, python: Sequence[str] = 
     """What `python -m MODULE ARGUMENTS` of this checkout prints as this processor. Raises what it writes to stderr."""
     command = [*python, "-m", module, *arguments]
     path = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    done = subprocess.run(command, cwd=ROOT, env=environment(name) | path, text=True, capture_output=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(name) | path, text=True, capture_output=True, encoding="utf-8"
+    )
     if done.returncode:
         raise RuntimeError(f"as {name}: {' '.join(command)} gave {done.returncode}:\n{done.stderr[-4000:]}")
     return done.stdout
@@ -92,7 +94,7 @@ def _compile(sources: list[Path], target: Path) -> None:
 def _list_sites(sources: list[Path], target: Path) -> None:
     sites = {path: cpuid_sites(path) for path in sources[1:]}
     lines = (f"{path}\t{' '.join(f'{site:x}' for site in places)}\n" for path, places in sites.items() if places)
-    target.write_text("".join(lines))
+    target.write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -70,5 +70,5 @@ def test_flags_and_products_that_processors_disagree_on(printed: Printed) -> Non
 
 def _has_sse4a() -> bool:
     """Whether LLVM makes another rsqrt for AMD's processors here: it tells them by this."""
-    with open("/proc/cpuinfo") as file:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
         return " sse4a " in file.read()

@@ -33,7 +33,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     """
     if strange := [word for word in bindings if not _is_utf8(word)]:
         raise SystemExit(
-            f"{dotted}: {strange[0]!r} is not UTF-8, so `dvc` ran in another encoding: `export PYTHONUTF8=1`, then again"
+            f"{dotted}: {strange[0]!r} is not UTF-8, so `dvc` ran in another encoding: `export PYTHONUTF8=1` and repeat"
         )
     if stage := os.environ.get("DVC_STAGE"):
         # After the traceback, where it is looked for.
