@@ -15,7 +15,7 @@ unexport $(filter-out $(call listed,keep),$(filter $(call listed,drop),$(.VARIAB
 $(foreach setting,$(call listed,set),$(eval export $(setting)))
 $(foreach entry,$(call listed,add),$(eval export $(subst =,=$(users_no_proxy),$(entry))))
 # A home that is missing or read-only cannot hold caches: the checkout does.
-ifneq ($(shell test -w "$$HOME/." && echo yes),yes)
+ifneq ($(shell mkdir -p "$${HOME:-/dev/null}/.cache" 2>/dev/null && test -w "$$HOME/.cache" && echo yes),yes)
 export XDG_CACHE_HOME := $(CURDIR)/.lemur/home/.cache
 export MPLCONFIGDIR := $(XDG_CACHE_HOME)
 $(shell mkdir -p "$(XDG_CACHE_HOME)")

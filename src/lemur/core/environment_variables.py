@@ -7,6 +7,7 @@ import locale
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -66,9 +67,11 @@ def _foreign(python_path: str) -> bool:
 
 def _home(environment: Mapping[str, str]) -> dict[str, str]:
     """Replacements for a home that is missing or read-only, where caches could not be written."""
-    home = environment.get("HOME", "")
-    if os.path.isdir(home) and os.access(home, os.W_OK):
-        return {}
-    HOME.mkdir(parents=True, exist_ok=True)
-    missing = {} if os.path.isdir(home) else {"HOME": str(HOME)}
+    home = Path(environment.get("HOME") or os.devnull)
+    with suppress(OSError):
+        (home / ".cache").mkdir(exist_ok=True)
+        if os.access(home / ".cache", os.W_OK):
+            return {}
+    (HOME / ".cache").mkdir(parents=True, exist_ok=True)
+    missing = {} if home.is_dir() else {"HOME": str(HOME)}
     return {"XDG_CACHE_HOME": str(HOME / ".cache"), "MPLCONFIGDIR": str(HOME / ".cache")} | missing
