@@ -8,8 +8,15 @@ import sys
 
 def main() -> None:
     from lemur.commands.app import parse
+    from lemur.core.disk import is_full
 
-    parse(sys.argv[1:])()
+    work = parse(sys.argv[1:])
+    try:
+        work()
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise SystemExit(f"The disk is full ({error}); free some space and run the same command again") from None
 
 
 if __name__ == "__main__":

@@ -13,8 +13,21 @@ from tests.tools import ROOT
 
 @pytest.mark.parametrize(
     "name",
-    ["PYTHONSTARTUP", "PYTHONHOME", "PYTHONIOENCODING", "PIP_TARGET", "PIP_PREFIX", "UV_SYSTEM_PYTHON", "UV_TARGET"]
-    + ["JAX_PLATFORMS", "JAX_DEFAULT_MATMUL_PRECISION", "XLA_FLAGS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "GIT_DIR"],
+    [
+        "PYTHONSTARTUP",
+        "PYTHONHOME",
+        "PYTHONIOENCODING",
+        "PIP_TARGET",
+        "PIP_PREFIX",
+        "UV_SYSTEM_PYTHON",
+        "UV_TARGET",
+        "JAX_PLATFORMS",
+        "JAX_DEFAULT_MATMUL_PRECISION",
+        "XLA_FLAGS",
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "GIT_DIR",
+    ],
 )
 def test_dropped(name: str) -> None:
     assert name not in cleaned({name: "x"})
@@ -22,9 +35,27 @@ def test_dropped(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["PATH", "LANG", "TZ", "http_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_INDEX_URL", "UV_INDEX_URL"]
-    + ["CUDA_VISIBLE_DEVICES", "SLURM_NTASKS", "HF_TOKEN", "AWS_PROFILE", "LEMUR_MIRROR", "MLFLOW_TRACKING_URI"]
-    + ["JAX_COMPILATION_CACHE_DIR", "XLA_PYTHON_CLIENT_PREALLOCATE", "GIT_AUTHOR_NAME", "DVC_STAGE", "TMPDIR"],
+    [
+        "PATH",
+        "LANG",
+        "TZ",
+        "http_proxy",
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "PIP_INDEX_URL",
+        "UV_INDEX_URL",
+        "CUDA_VISIBLE_DEVICES",
+        "SLURM_NTASKS",
+        "HF_TOKEN",
+        "AWS_PROFILE",
+        "LEMUR_MIRROR",
+        "MLFLOW_TRACKING_URI",
+        "JAX_COMPILATION_CACHE_DIR",
+        "XLA_PYTHON_CLIENT_PREALLOCATE",
+        "GIT_AUTHOR_NAME",
+        "DVC_STAGE",
+        "TMPDIR",
+    ],
 )
 def test_kept(name: str) -> None:
     assert cleaned({name: "x"})[name] == "x"

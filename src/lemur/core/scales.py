@@ -9,6 +9,7 @@ from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from lemur.core.blocks import merged_blocks, shared_blocks
+from lemur.core.disk import replace_text
 from lemur.core.files import DAG, PARAMS, SCALES, flatten, read_yaml
 
 DEMO = "demo"  # sets every value that any scale sets; the other scales hold only their differences from it
@@ -110,9 +111,7 @@ def switch(scale: str | Path, dry_run: bool = False, params: Path = PARAMS) -> N
             block[leaf] = _flow(value)
     text = io.StringIO()
     yaml.dump(tree, text)
-    partial = params.with_name(f".{params.name}.partial")
-    partial.write_text(text.getvalue(), encoding="utf-8")
-    partial.rename(params)
+    replace_text(params, text.getvalue())
 
 
 def _place(tree: Any, key: str) -> tuple[Any, str]:

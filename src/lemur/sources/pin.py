@@ -1,12 +1,12 @@
 """`lemur pin SOURCE PLACE`: get a source once and write its revision and checksums into its manifest."""
 
 import io
-import os
 import tempfile
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from lemur.core.disk import replace_text
 from lemur.core.scales import Representer
 from lemur.sources import checksums
 from lemur.sources.manifest import Manifest, SourceError, read
@@ -60,9 +60,7 @@ def _pin(source: Path, manifest: Manifest, place_name: str) -> list[str]:
     if changed:
         text = io.StringIO()
         yaml.dump(document, text)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(text.getvalue(), encoding="utf-8")
-        os.replace(partial, path)
+        replace_text(path, text.getvalue())
     return changed
 
 

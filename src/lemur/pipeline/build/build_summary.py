@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lemur.core import processor
+from lemur.core.disk import replace_text
 from lemur.pipeline.artifacts import lockfile
 from lemur.pipeline.artifacts.values import listed
 from lemur.pipeline.artifacts.verdict import equal, verdict
@@ -77,7 +78,7 @@ def compared(stages: Iterable[Stage], root: Path) -> list[str]:
     last = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
     if key not in last:
         last = {key: _verdict(lockfile.parse(committed), lockfile.parse(built), outputs)}
-        known.write_text(json.dumps(last), encoding="utf-8")
+        replace_text(known, json.dumps(last))
     return list(last[key])
 
 

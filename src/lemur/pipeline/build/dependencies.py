@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
 from lemur.core.blocks import bindings, entry_outputs, outputs, stage_of
+from lemur.core.disk import replace_text
 from lemur.core.files import DAG, ENVIRONMENT, PACKAGE, PARAMS, ROOT, flatten, read_yaml
 from lemur.core.numerics import NUMERICS
 from lemur.core.versions import extras, installed, locked
@@ -185,7 +186,7 @@ def _flow(items: list[str]) -> CommentedSeq:
 def _replace(path: Path, text: str, check: bool) -> list[str]:
     old, new = read_yaml(path), YAML(typ="safe").load(text)
     if not check:
-        path.write_text(text, encoding="utf-8")
+        replace_text(path, text)
     before, after = _entries(old), _entries(new)
     lines = [f"{owner}: {'+' if (owner, entry) in after else '-'} {entry}" for owner, entry in sorted(before ^ after)]
     return lines or ([] if old == new else [f"{path.name}: entries in another order, or twice"])

@@ -19,6 +19,8 @@ from dvc import dvcfile
 from dvc.cli import main
 from dvc.utils.serialize import dumps_yaml
 
+from lemur.core.disk import replace_text
+
 EMPTY = "schema: '2.0'\nstages:\n"
 
 
@@ -34,9 +36,7 @@ def one_entry(path: str, fs: Any = None) -> Iterator[dict[str, Any]]:
         own = re.search(rf"^  {re.escape(name)}:\n(?:(?:   .*)?\n)*", text, re.MULTILINE)
         start, end = own.span() if own else (len(text), len(text))
         text = text[:start] + written + text[end:]
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
+    replace_text(file, text)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import psutil
 import yaml
 
+from lemur.core.disk import replace_text
+
 WAIT_S = 60
 BUILD = Path(".lemur/build.lock")
 STAGES = Path(".lemur/stages.lock")
@@ -126,7 +128,7 @@ def forget_the_dead(root: Path) -> None:
                 read = {of: [info for info in infos if not _has_ended(info)] for of, infos in lock["read"].items()}
             except (ValueError, Invalid):
                 write, read = {}, {}
-            _replace(path, json.dumps({"write": write, "read": read}))
+            replace_text(path, json.dumps({"write": write, "read": read}))
 
 
 def _has_ended(info: dict[str, Any]) -> bool:
@@ -172,7 +174,7 @@ def mend_record(root: Path) -> bool:
     if not stages:
         path.unlink()
         return True
-    _replace(path, dumps_yaml({"schema": "2.0", "stages": stages}))
+    replace_text(path, dumps_yaml({"schema": "2.0", "stages": stages}))
     print(f"dvc.lock: a build was killed while DVC wrote it; {len(kept)} entries kept, the rest from HEAD", flush=True)
     return True
 
@@ -186,9 +188,3 @@ def _stages(text: str) -> dict[str, Any]:
         return dict(COMPILED_LOCKFILE_SCHEMA(yaml.load(text, Loader=LOADER))["stages"])
     except (yaml.YAMLError, Invalid, KeyError, TypeError):
         return {}
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.rename(path)

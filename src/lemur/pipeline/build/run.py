@@ -84,7 +84,12 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     for path in partial.values():
         remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-    getattr(module, name)(params, *views, **partial)
+    try:
+        getattr(module, name)(params, *views, **partial)
+    except BaseException:
+        for path in partial.values():
+            remove(path)  # after a disk has filled, this is what fills it
+        raise
     if distributed:
         launch.wait_for_all(name)
     if index:
