@@ -20,6 +20,12 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # This far any Python 3 gets, but not through the imports.
+    if sys.version_info[:2] not in ((3, 11), (3, 12)):
+        sys.exit(
+            "lemur: Python 3.11 or 3.12 is needed, this is %d.%d; `make setup`, then use .venv/bin/lemur"  # noqa: UP031
+            % sys.version_info[:2]
+        )
     from lemur.core.environment_variables import enter
 
     enter()

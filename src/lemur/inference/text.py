@@ -13,6 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from lemur.core.records import read_json
+from lemur.core.tokenizer_json import tokenizer_json
 from lemur.tokens.tokenizers.tokenizer_folder import open_folder
 
 # Tokens of the prompt that are decoded together with an answer and then cut off: decoders treat a text's first token
@@ -35,12 +36,9 @@ class TextCodec:
 
     def __init__(self, folder: Path, *, bos: bool) -> None:
         """`bos`: whether prompts begin with the beginning-of-text token (the paper's scripts leave it out)."""
-        path = folder / "tokenizer.json"
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing, so {folder} is not a model folder; build it with: dvc repro")
         self.folder = folder
         self.bos = bos
-        self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer = Tokenizer.from_file(str(tokenizer_json(folder)))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         self._config: dict[str, Any] = self._optional("tokenizer_config.json")
