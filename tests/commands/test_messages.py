@@ -53,7 +53,8 @@ def test_outside_a_checkout(tmp_path: Path) -> None:
 
 
 def test_in_a_folder_below_it_works_as_above() -> None:
-    assert ran(LEMUR, "scale", cwd=ROOT / "docs/images") == ran(LEMUR, "scale")
+    status, said = ran(LEMUR, "scale", "huge", cwd=ROOT / "docs/images")
+    assert status == 1 and said.startswith("scale 'huge' is not known; the scales are")
 
 
 def test_a_checkout_that_git_distrusts(checkout: Path, tmp_path: Path) -> None:
