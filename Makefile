@@ -8,6 +8,22 @@ MEMORY_MB ?= $(shell { awk '/^MemTotal/ {print int($$2 / 1024)}' /proc/meminfo; 
 	| awk '/^[0-9]/ {print int($$1 / 1048576)}'; } | sort -g | head -n 1)
 VENV := .venv
 
+# What of the user's environment reaches the commands below: all but what this list says (docs/reproducibility.md).
+listed = $(shell sed -n 's/^$(1) //p' src/lemur/core/environment_variables.txt | tr '*' '%')
+users_no_proxy := $(no_proxy),$(NO_PROXY),
+unexport $(filter-out $(call listed,keep),$(filter $(call listed,drop),$(.VARIABLES)))
+$(foreach setting,$(call listed,set),$(eval export $(setting)))
+$(foreach entry,$(call listed,add),$(eval export $(subst =,=$(users_no_proxy),$(entry))))
+# A home that is missing or read-only cannot hold caches: the checkout does.
+ifneq ($(shell mkdir -p "$${HOME:-/dev/null}/.cache" 2>/dev/null && test -w "$$HOME/.cache" && echo yes),yes)
+export XDG_CACHE_HOME := $(CURDIR)/.lemur/home/.cache
+export MPLCONFIGDIR := $(XDG_CACHE_HOME)
+$(shell mkdir -p "$(XDG_CACHE_HOME)")
+endif
+ifneq ($(shell test -d "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/.lemur/home
+endif
+
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # Without bytecode every start is three times slower, and some images disable it.
 export UV_COMPILE_BYTECODE := 1

@@ -5,6 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from lemur.core.environment_variables import enter
+
+enter()
+
 from lemur.pipeline.build.rules import Rules
 
 rules_of = Rules(workflow)

@@ -55,7 +55,10 @@ def compare(model: str, work: str, folder: Path, other: Path, rounds: int) -> No
 
 def start(request: dict[str, Any]) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
-        [sys.executable, SIDE, json.dumps(request)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, SIDE, json.dumps(request)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
     )
     _pipe(process.stdout).readline()  # it has compiled and warmed up
     return process

@@ -192,7 +192,7 @@ def _bare(folder: Path) -> tuple[int, float]:
 def _stage_tokens(folder: Path) -> tuple[int, float]:
     import shutil
 
-    import lemur.tokens.tokenize_corpus
+    import lemur.tokens.tokenize_corpus  # noqa: F401
     import lemur.tokens.tokenizers.tokenizer_folder  # noqa: F401
 
     shutil.rmtree(folder / "tokens", ignore_errors=True)
@@ -306,19 +306,19 @@ def dedup_ratio(arguments: argparse.Namespace) -> None:
             folder / "cleaned", [document("refinedweb", text, f"{n:08d}") for n, (text, _) in enumerate(documents)]
         )
         lines = "".join(json.dumps({"text": text, "id": n}) + "\n" for n, (text, _) in enumerate(documents))
-        (folder / "documents.jsonl").write_text(lines)
+        (folder / "documents.jsonl").write_text(lines, encoding="utf-8")
         ours = min(
             (measure(dedup, folder, "cleaned", f"distinct{n}", False) for n in range(arguments.repeats)),
             key=lambda run: run.cpu,
         )
-        dropped = {int(json.loads(line)["record"]["id"]) for line in (folder / "d.jsonl").open()}
+        dropped = {int(json.loads(line)["record"]["id"]) for line in (folder / "d.jsonl").open(encoding="utf-8")}
         _show("dedup_corpus", ours.seconds, ours.cpu, ours.peak, _scores(dropped, truth))
         for python in arguments.peer:
             runs = []
             for _ in range(arguments.repeats):
                 result = subprocess.run(
                     [python, PEER, folder / "documents.jsonl", folder / "peer.json"],
-                    check=True, capture_output=True, text=True, cwd=folder,
+                    check=True, capture_output=True, cwd=folder, encoding="utf-8"
                 )  # fmt: skip
                 runs.append(json.loads(result.stdout.splitlines()[-1]))
             peer = min(runs, key=lambda run: run["cpu"])

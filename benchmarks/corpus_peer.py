@@ -35,7 +35,9 @@ def main() -> None:
     import datasets
 
     kept = set(datasets.load_from_disk(str(out / "kept"))["id"])
-    target.write_text(json.dumps([n for n in range(sum(1 for _ in source.open())) if n not in kept]))
+    target.write_text(
+        json.dumps([n for n in range(sum(1 for _ in source.open(encoding="utf-8"))) if n not in kept]), encoding="utf-8"
+    )
     name = f"text-dedup {version('text-dedup')}"
     print(json.dumps({"name": name, "seconds": seconds, "cpu": cpu, "mb": peak_mib()}))
 

@@ -53,10 +53,10 @@ def main() -> int:
             "outputs": [generation["output"] for generation in generations],
             "targets": [generation["target"] for generation in generations],
         }
-        Path(folder, "request.json").write_text(json.dumps(request))
+        Path(folder, "request.json").write_text(json.dumps(request), encoding="utf-8")
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": folder}
         subprocess.run([python, ROOT / "benchmarks/peer_side.py", folder], check=True, env=environment)
-        theirs = json.loads(Path(folder, "answer.json").read_text())
+        theirs = json.loads(Path(folder, "answer.json").read_text(encoding="utf-8"))
     return compare_mmlu(ours, theirs, rate, warm) + compare_gsm8k(generations, theirs["gsm8k"])
 
 

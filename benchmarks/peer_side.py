@@ -23,7 +23,7 @@ def task(folder: Path, subject: str, rows: dict[str, list[list[str]]], shots: in
     for split, questions in rows.items():
         files[split] = str(folder / f"{subject}.{split}.jsonl")
         records = [{"question": q, "choices": c, "answer": "ABCD".index(a)} for q, *c, a in questions]
-        Path(files[split]).write_text("".join(json.dumps(record) + "\n" for record in records))
+        Path(files[split]).write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     words = subject.replace("_", " ")
     return ConfigurableTask(
         config={
@@ -97,7 +97,7 @@ def gsm8k(outputs: list[str], targets: list[str]) -> list[dict[str, Any]]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
-    request = json.loads((folder / "request.json").read_text())
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     answers, rate = mmlu(folder, request)
     answer = {"mmlu": answers, "items_per_second": rate, "gsm8k": gsm8k(request["outputs"], request["targets"])}
-    (folder / "answer.json").write_text(json.dumps(answer))
+    (folder / "answer.json").write_text(json.dumps(answer), encoding="utf-8")

@@ -33,7 +33,9 @@ def median(root: Path, *command: str) -> float:
 def first_command(root: Path, cores: str) -> float:
     """Seconds from `snakemake` to the first stage's own command, after a parameter of MMLU has changed."""
     params = root / "params.yaml"
-    params.write_text(re.sub(r"(\nmmlu:\n(?:  .*\n)*?  seed: )\d+", r"\g<1>77", params.read_text()))
+    params.write_text(
+        re.sub(r"(\nmmlu:\n(?:  .*\n)*?  seed: )\d+", r"\g<1>77", params.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     start = time.perf_counter()
     build = subprocess.Popen(
         ["snakemake", "--cores", cores], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -42,7 +44,7 @@ def first_command(root: Path, cores: str) -> float:
     while True:
         status = build.poll()
         for log in (root / "logs").glob("*.log"):
-            if log.stat().st_mtime_ns != logs.get(log) and "\n> " in log.read_text():
+            if log.stat().st_mtime_ns != logs.get(log) and "\n> " in log.read_text(encoding="utf-8"):
                 elapsed = time.perf_counter() - start
                 build.terminate()
                 build.wait()
@@ -63,7 +65,7 @@ def main() -> None:
         root, empty = Path(folder) / "clone", Path(folder) / "empty"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(root)], check=True)
         empty.mkdir()
-        (empty / "Snakefile").write_text("")
+        (empty / "Snakefile").write_text("", encoding="utf-8")
         if arguments.scale != "demo":
             subprocess.run(["lemur", "scale", arguments.scale], cwd=root, check=True, stdout=subprocess.DEVNULL)
         build = seconds(root, "snakemake", "--cores", arguments.cores)

@@ -32,7 +32,7 @@ def main(build: Path) -> int:
     print("\n| training | steps | tokens | loss, first and last step | learning rate, highest |\n" + "| --- " * 5 + "|")
     for name, stage in (("lemur", "continued_pretraining"), ("lemur_chat", "instruction_tuning")):
         report = read(build / f"reports/stages/{stage}.json")
-        with (build / f"reports/training/{name}.csv").open(newline="") as file:
+        with (build / f"reports/training/{name}.csv").open(newline="", encoding="utf-8") as file:
             rate = max(float(step["learning_rate"]) for step in csv.DictReader(file) if step["loss"])
         losses = " and ".join(f"{report['loss'][end]:.3f}" for end in ("first", "last"))
         print(f"| {stage} | {report['steps']} | {report['tokens']:,} | {losses} | {rate:.1e} |")

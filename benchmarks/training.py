@@ -117,8 +117,8 @@ def side(library: str, request: dict[str, Any], python: Path = Path(sys.executab
         [python, SIDE, json.dumps({**request, "library": library})],
         check=True,
         stdout=subprocess.PIPE,
-        text=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        encoding="utf-8",
     )
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result

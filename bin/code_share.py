@@ -44,12 +44,12 @@ def main() -> None:
         rows.append({"share": share, **bits("lemur", name)})
     rows.sort(key=lambda row: row["share"])
     base = bits("base", None)
-    with arguments.out.with_suffix(".csv").open("w", newline="") as file:
+    with arguments.out.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["share", "code", "text"])
         writer.writeheader()
         writer.writerows([{"share": "base", **base}, *rows])
     draw(base, rows, arguments.out.with_suffix(".png"))
-    print(arguments.out.with_suffix(".csv").read_text() + f"{arguments.out}.png")
+    print(arguments.out.with_suffix(".csv").read_text(encoding="utf-8") + f"{arguments.out}.png")
 
 
 def existing_experiments() -> list[str]:

@@ -26,7 +26,13 @@ class Project:
     def run(self, *command: str, ok: bool = True) -> str:
         """Output of a command, both streams; fails the test if its exit status is not as expected."""
         done = subprocess.run(
-            command, cwd=self.root, env=self.variables(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            cwd=self.root,
+            env=self.variables(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
         )
         assert (done.returncode == 0) is ok, done.stdout
         return done.stdout
@@ -45,9 +51,9 @@ class Project:
 
     def set(self, old: str, new: str, name: str = "params.yaml") -> None:
         path = self.root / name
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert old in text
-        path.write_text(text.replace(old, new, 1))
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
     def commit(self) -> None:
         self.run("git", "add", "-A")

@@ -38,7 +38,7 @@ def fetched(folder: Path, files: Mapping[str, tuple[bytes, str, str, dict[str, A
         )
     folder.mkdir(parents=True, exist_ok=True)
     head = {"name": folder.name, "title": folder.name, "place": "bundled", "revision": "1", "licence": "MIT"}
-    (folder / "source.json").write_text(json.dumps({**head, "files": rows}))
+    (folder / "source.json").write_text(json.dumps({**head, "files": rows}), encoding="utf-8")
     return folder
 
 

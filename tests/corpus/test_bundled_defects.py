@@ -28,7 +28,7 @@ def test_every_documented_rule_of_clean_corpus_drops_something(tmp_path):
     report = tmp_path / "report.json"
     folders = [bundled(tmp_path / "raw" / name) for name in FOLDERS]
     clean_corpus(params, folders, documents=tmp_path / "cleaned", rejects=tmp_path / "rejects.jsonl", report=report)
-    section = (ROOT / "docs/corpus.md").read_text().split("## clean_corpus")[1].split("\n## ")[0]
+    section = (ROOT / "docs/corpus.md").read_text(encoding="utf-8").split("## clean_corpus")[1].split("\n## ")[0]
     rules = re.findall(r"`(\w+)`", "".join(re.findall(r"(?m)^\| (`[^|]+) \|", section)))
     assert len(rules) == 13
     counts = read_json(report)

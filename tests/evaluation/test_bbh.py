@@ -94,7 +94,9 @@ def test_both_rules(output: str, paper: str, strict: str) -> None:
 
 def test_a_bad_example_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "adding.json"
-    path.write_text('{"examples": [{"input": "a", "target": "b"}, {"input": "a"}, {"input": 1, "target": "b"}]}')
+    path.write_text(
+        '{"examples": [{"input": "a", "target": "b"}, {"input": "a"}, {"input": 1, "target": "b"}]}', encoding="utf-8"
+    )
     bad = list(stage.read(file(path, "bbh", task="adding")))[1:]
     assert [(record.where, record.reason) for record in bad] == [  # type: ignore[union-attr]
         ("adding.json:1", "missing_field"),

@@ -23,7 +23,7 @@ REFERENCES = {record["prompt"]: record["reference_code"] for record in read_json
 
 @pytest.fixture
 def benchmark(tmp_path: Path) -> Path:
-    return fetched(tmp_path / "ds1000", "ds1000", {"ds1000.jsonl": (OWN.read_text(), {"sample": True})})
+    return fetched(tmp_path / "ds1000", "ds1000", {"ds1000.jsonl": (OWN.read_text(encoding="utf-8"), {"sample": True})})
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_without_its_libraries_it_is_skipped(benchmark: Path, monkeypatch: pytes
     assert result["results"]["ds1000"] == {"skipped": "its libraries are not installed (make ds1000)"}
     assert samples == []
     (tmp_path / ".venv-ds1000").mkdir()
-    (tmp_path / ".venv-ds1000/pyvenv.cfg").write_text("home = /usr/bin\n")
+    (tmp_path / ".venv-ds1000/pyvenv.cfg").write_text("home = /usr/bin\n", encoding="utf-8")
     result, _ = run(benchmark, Oracle(str), monkeypatch)
     assert "not those of ds1000.txt: absl-py" in result["results"]["ds1000"]["skipped"]
 
@@ -113,7 +113,7 @@ def test_a_number_that_is_not_one_is_a_wrong_type(tmp_path: Path) -> None:
     record = next(read_jsonl(OWN))
     record["metadata"]["problem_id"] = "first"
     path = tmp_path / "x.jsonl"
-    path.write_text(json.dumps(record))
+    path.write_text(json.dumps(record), encoding="utf-8")
     (bad,) = stage.read(file(path, "ds1000"))
     assert isinstance(bad, BadRecord)
     assert (bad.where, bad.reason) == ("x.jsonl:1", "wrong_type") and "'first'" in bad.detail

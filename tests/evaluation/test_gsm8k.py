@@ -207,7 +207,7 @@ def test_long_answers_take_no_time(text: str) -> None:
 )
 def test_a_bad_line_is_reported(tmp_path: Path, line: str, reason: str) -> None:
     path = tmp_path / "test.jsonl"
-    path.write_text(lines("test", 1) + line + "\n")
+    path.write_text(lines("test", 1) + line + "\n", encoding="utf-8")
     bad = list(stage.read(file(path, "gsm8k")))[1]
     assert (bad.where, bad.reason) == ("test.jsonl:2", reason)  # type: ignore[union-attr]
 

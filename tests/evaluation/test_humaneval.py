@@ -106,7 +106,7 @@ def test_a_slow_solution_passes_and_an_endless_one_is_logged(
     near, late = caplog.messages
     # Both rules keep the slow one, so it runs only once; the paper's rule leaves nothing of the endless one.
     assert near.endswith(": Own/0 paper") and late.endswith(": Own/1 strict")
-    assert "1.3" not in (benchmark / "result.json").read_text() and "cpu_s" not in str(samples)
+    assert "1.3" not in (benchmark / "result.json").read_text(encoding="utf-8") and "cpu_s" not in str(samples)
 
 
 @needs_sandbox

@@ -110,7 +110,7 @@ def test_more_shots_than_examples_are_rejected() -> None:
 )
 def test_a_bad_line_is_reported(tmp_path: Path, text: str, reason: str) -> None:
     path = tmp_path / "mbpp.jsonl"
-    path.write_text(line(*PROBLEMS[0]) + text)
+    path.write_text(line(*PROBLEMS[0]) + text, encoding="utf-8")
     bad = list(stage.read(file(path, "mbpp")))[1]
     assert (bad.where, bad.reason) == ("mbpp.jsonl:2", reason)  # type: ignore[union-attr]
 

@@ -96,7 +96,7 @@ def test_a_benchmark_without_its_source_is_skipped(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("line", ["a,b,c", "q,a,b,c,d,E", "q,a,b,c,d,AB"])
 def test_a_bad_row_is_reported(tmp_path: Path, line: str) -> None:
     path = tmp_path / "x_test.csv"
-    path.write_text(f"q,a,b,c,d,A\n{line}\n")
+    path.write_text(f"q,a,b,c,d,A\n{line}\n", encoding="utf-8")
     bad = list(stage.read(file(path, "mmlu", subject="x")))[1]
     assert bad.where == "x_test.csv:2"  # type: ignore[union-attr]
 

@@ -22,7 +22,11 @@ needs_sandbox = pytest.mark.skipif(not sandbox.available(), reason=str(sandbox.w
 @pytest.fixture
 def benchmark(tmp_path: Path) -> Path:
     name = "humaneval-sh.jsonl"
-    return fetched(tmp_path / "multipl_e", "multipl_e", {name: (OWN.read_text(), {"language": "sh", "sample": True})})
+    return fetched(
+        tmp_path / "multipl_e",
+        "multipl_e",
+        {name: (OWN.read_text(encoding="utf-8"), {"language": "sh", "sample": True})},
+    )
 
 
 def solve(prompt: str) -> str:
@@ -66,10 +70,10 @@ def test_the_result_records_the_stop_strings(benchmark: Path, monkeypatch: pytes
 def test_a_language_without_its_toolchain_is_skipped(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(languages, "FOLDERS", "/bin:/nowhere")
     name = "humaneval-jl.jsonl"
-    (benchmark / "files" / name).write_text(OWN.read_text())
+    (benchmark / "files" / name).write_text(OWN.read_text(encoding="utf-8"), encoding="utf-8")
     entries = read_json(benchmark / "source.json")
     entries["files"].append({**entries["files"][0], "path": name, "meta": {"language": "jl"}})
-    (benchmark / "source.json").write_text(json.dumps(entries))
+    (benchmark / "source.json").write_text(json.dumps(entries), encoding="utf-8")
     result, samples = run(benchmark, Oracle(solve), monkeypatch, languages=["sh", "jl"])
     assert "julia is not installed" in result["results"]["multipl_e_jl"]["skipped"]
     assert result["results"]["multipl_e"]["pass@1,none"] == 1.0 and len(samples) == 6
@@ -115,7 +119,7 @@ def test_an_unknown_language_is_rejected() -> None:
 )
 def test_a_bad_line_is_reported(tmp_path: Path, line: str, reason: str) -> None:
     path = tmp_path / "x.jsonl"
-    path.write_text(OWN.read_text().splitlines()[0] + "\n" + line)
+    path.write_text(OWN.read_text(encoding="utf-8").splitlines()[0] + "\n" + line, encoding="utf-8")
     bad = list(stage.read(file(path, "multipl_e", language="sh")))[1]
     assert (bad.where, bad.reason) == ("x.jsonl:2", reason)  # type: ignore[union-attr]
 
@@ -124,10 +128,10 @@ def test_both_file_formats_are_readable(tmp_path: Path) -> None:
     """HumanEval's Python file uses other field names; some problems of other languages have some of these too."""
     record = next(read_jsonl(OWN))
     path = tmp_path / "x.jsonl"
-    path.write_text(json.dumps({**record, "task_id": "x/0", "test": "other"}))
+    path.write_text(json.dumps({**record, "task_id": "x/0", "test": "other"}), encoding="utf-8")
     (problem,) = readable(stage.read(file(path, "multipl_e", language="sh")))
     assert (problem.name, problem.tests, problem.stop) == (record["name"], record["tests"], ("\n}",))
-    path.write_text(json.dumps({"task_id": "Python/0", "prompt": "def f():", "test": "assert f()"}))
+    path.write_text(json.dumps({"task_id": "Python/0", "prompt": "def f():", "test": "assert f()"}), encoding="utf-8")
     (problem,) = readable(stage.read(file(path, "multipl_e", language="python")))
     assert (problem.name, problem.prompt, problem.tests) == ("Python/0", "def f():", "assert f()")
 

@@ -126,7 +126,9 @@ def test_only_one_statement_runs_and_nothing_is_written(benchmark: Path, monkeyp
 def test_a_gold_query_that_fails_stops_the_stage(benchmark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "QUESTIONS", [("How many?", "SELECT x FROM cat")])
     path = benchmark / "files/dev.json"
-    path.write_text(json.dumps([{"db_id": "cats", "question": "How many?", "query": "SELECT x FROM cat"}]))
+    path.write_text(
+        json.dumps([{"db_id": "cats", "question": "How many?", "query": "SELECT x FROM cat"}]), encoding="utf-8"
+    )
     with pytest.raises(ValueError, match=r"gold query fails.*no such column: x"):
         run(benchmark, Oracle(gold), monkeypatch)
 
@@ -300,7 +302,7 @@ def test_order_repeats_and_values_matter() -> None:
 
 def test_a_bad_question_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "dev.json"
-    path.write_text('[{"db_id": "a", "question": "b"}]')
+    path.write_text('[{"db_id": "a", "question": "b"}]', encoding="utf-8")
     bad = list(stage.read(file(path, "spider")))
     assert [(record.where, record.reason) for record in bad] == [("dev.json:0", "missing_field")]  # type: ignore[union-attr]
 

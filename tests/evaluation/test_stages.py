@@ -97,8 +97,12 @@ def benchmarks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fetched(root / "bbh", "bbh", test_bbh.files())
     fetched(root / "mbpp", "mbpp", {"mbpp.jsonl": ("".join(test_mbpp.line(*each) for each in test_mbpp.PROBLEMS), {})})
     fetched(root / "spider", "spider", test_spider.files())
-    fetched(root / "multipl_e", "multipl_e", {"sh.jsonl": (test_multipl_e.OWN.read_text(), {"language": "sh"})})
-    fetched(root / "ds1000", "ds1000", {"ds1000.jsonl": (test_ds1000.OWN.read_text(), {})})
+    fetched(
+        root / "multipl_e",
+        "multipl_e",
+        {"sh.jsonl": (test_multipl_e.OWN.read_text(encoding="utf-8"), {"language": "sh"})},
+    )
+    fetched(root / "ds1000", "ds1000", {"ds1000.jsonl": (test_ds1000.OWN.read_text(encoding="utf-8"), {})})
     (root / "heldout").mkdir()
     for source, group in (("python", "code"), ("wikipedia", "text")):
         documents = [
@@ -226,7 +230,7 @@ def test_a_stage_repeats_byte_for_byte(
     assert result["n-samples"][task]["effective"] == len(list(read_jsonl(outputs[0][1])))
     assert result["results"][task] and len(result["tokenizer_hash"]) == 64
     assert result["model_hash"] == folder.sha256(model)
-    assert str(tmp_path) not in outputs[0][0].read_text() + outputs[0][1].read_text()
+    assert str(tmp_path) not in outputs[0][0].read_text(encoding="utf-8") + outputs[0][1].read_text(encoding="utf-8")
 
 
 def without_identity(result: Path, task: str) -> Record:

@@ -40,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = Path(kept).resolve() if kept else session / "built"
     project = Project(folder / "lemur", variables(folder))
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
             from_scratch(project)
@@ -86,7 +86,7 @@ def from_scratch(project: Project) -> None:
 def own_cache(project: Project) -> Path:
     """Give a project the folder `cache` beside it as DVC's cache. Returns the folder."""
     cache = project.root.with_name("cache")
-    (project.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {cache}\n")
+    (project.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
     return cache
 
 

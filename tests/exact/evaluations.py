@@ -23,7 +23,7 @@ def command(project: Project, task: str, model: Path, benchmarks: Path, into: Pa
     TASK.json and TASK.jsonl `into` a folder."""
     block = f"{task}_{len((project.root / 'params.yaml').read_text())}"
     params = PARAMS[task].model_dump(mode="json") | changed
-    with (project.root / "params.yaml").open("a") as file:
+    with (project.root / "params.yaml").open("a", encoding="utf-8") as file:
         file.write(f"\n{block}: {json.dumps(params)}\n")
     paths = {
         "model": model,

@@ -22,7 +22,7 @@ BLOCK = r"((?:    .*\n|\n)+)"
 
 def follow(page: str, project: Project) -> set[str]:
     """Do what a page says; the rules that ran."""
-    text = (ROOT / "docs" / page).read_text()
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     before_build, build = text.split("## Build\n")
     for name, block in re.findall(rf"^`([\w./]+)`[^\n]*(?:\n[^\n]+)*:\n\n{BLOCK}", before_build, re.MULTILINE):
         write(project.root / name, dedent(block).strip("\n") + "\n")
@@ -41,16 +41,16 @@ def write(path: Path, content: str) -> None:
     """A new file, or entries that a YAML file gets."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
         return
     yaml = YAML()
     yaml.width = 4096
-    tree = yaml.load(path.read_text())
+    tree = yaml.load(path.read_text(encoding="utf-8"))
     for key, value in YAML().load(content).items():
         tree.setdefault(key, {}).update(value)
     text = io.StringIO()
     yaml.dump(tree, text)
-    path.write_text(text.getvalue())
+    path.write_text(text.getvalue(), encoding="utf-8")
 
 
 def touched(project: Project) -> set[str]:
@@ -80,7 +80,9 @@ def test_adding_a_benchmark(built: Project, tmp_path: Path) -> None:
     result = read_json(project.root / "reports/eval/lemur/capitals.json")
     accuracy = result["results"]["capitals"]["acc,none"]
     assert accuracy in (0, 0.25, 0.5, 0.75, 1)
-    row = re.search(r"\| Lemur \| capitals \|([^\n]*)", (project.root / "reports/summary/report.md").read_text())
+    row = re.search(
+        r"\| Lemur \| capitals \|([^\n]*)", (project.root / "reports/summary/report.md").read_text(encoding="utf-8")
+    )
     assert row and float(row[1].split("|")[0]) == 100 * accuracy
     indexed = read_json(project.root / "reports/stages/mix_instructions.json")["benchmarks"]
     assert indexed["capitals"]["items"] == 6
@@ -95,6 +97,6 @@ def test_adding_a_source(built: Project, tmp_path: Path) -> None:
     assert touched(project) == {"params.yaml", "dvc.yaml", f"{source}/manifest.yaml", f"{source}/bundled/recipes.jsonl"}
     counts = read_json(project.root / "reports/stages/english_filter.json")["sources"]["recipes"]
     assert counts == {"in": 3, "out": 2, "dropped": {"not_english": 1}}
-    report = (project.root / "reports/summary/report.md").read_text()
+    report = (project.root / "reports/summary/report.md").read_text(encoding="utf-8")
     row = re.search(r"\| recipes \|([^\n]*)", report.split("Table 1")[1])
     assert row and row[1].split("|")[0].strip() == "2"

@@ -20,7 +20,7 @@ QUICK = ("--seconds-between-status-checks", "1", "--latency-wait", "5")
 def submit_command(folder: Path, *options: str) -> list[str]:
     """The Snakemake command that submits its jobs."""
     submit = folder / "submit"
-    submit.write_text(SUBMIT)
+    submit.write_text(SUBMIT, encoding="utf-8")
     submit.chmod(0o755)
     return [
         *("snakemake", "--executor", "cluster-generic", "--cluster-generic-submit-cmd", str(submit)),
@@ -83,7 +83,9 @@ def test_keep_going(project: Project, tmp_path: Path) -> None:
 def test_the_launcher_starts_a_stage_with_several_processes(project: Project, tmp_path: Path) -> None:
     """Two processes on this machine, started as srun would: the first writes, and both are part of the build."""
     launcher = tmp_path / "launcher"
-    launcher.write_text('#!/bin/sh\nLEMUR_PROCESS=0 "$@" &\none=$!\nLEMUR_PROCESS=1 "$@" && wait $one\n')
+    launcher.write_text(
+        '#!/bin/sh\nLEMUR_PROCESS=0 "$@" &\none=$!\nLEMUR_PROCESS=1 "$@" && wait $one\n', encoding="utf-8"
+    )
     launcher.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -99,8 +101,8 @@ def test_the_launcher_starts_a_stage_with_several_processes(project: Project, tm
         "src/lemur/toy/last.py",
     )
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
-    assert [(project.root / f"seen_{index}").read_text() for index in (0, 1)] == ["2", "2"]
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
+    assert [(project.root / f"seen_{index}").read_text(encoding="utf-8") for index in (0, 1)] == ["2", "2"]
     assert project.planned() == set()
     until(lambda: not running_in(project.root), seconds=20)
 
@@ -116,7 +118,7 @@ def test_slurm_profile_requests_the_resources_of_dvc_yaml(project: Project, tmp_
         f'case "$(cat {tools}/$id 2>/dev/null)" in 0) echo COMPLETED ;; "") echo RUNNING ;; *) echo FAILED ;; esac\n',
     }
     for name, text in stand_ins.items():
-        (tools / name).write_text(f"#!/bin/sh\n{text}")
+        (tools / name).write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
         (tools / name).chmod(0o755)
     project.environment = {"PATH": f"{tools}:{os.environ['PATH']}"}
     python = Path(project.run("which", "python").strip()).parent

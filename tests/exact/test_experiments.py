@@ -42,7 +42,7 @@ def test_experiments_are_shown_and_leave_the_baseline_unchanged(built: Project, 
     # In the workspace.
     project.run("dvc", "exp", "run", "-n", "now", "-S", "+mmlu.limit=2")
     assert "limit: 2" in project.run("git", "diff", "params.yaml")
-    result = json.loads((project.root / "reports/eval/lemur/mmlu.json").read_text())
+    result = json.loads((project.root / "reports/eval/lemur/mmlu.json").read_text(encoding="utf-8"))
     assert set(runs(project)) == {"", "now"}
     project.run("git", "checkout", ".")
     project.run("dvc", "checkout", "-q")
@@ -50,10 +50,10 @@ def test_experiments_are_shown_and_leave_the_baseline_unchanged(built: Project, 
 
     # Queued: one with code that only its own commit has, and a sweep.
     module = project.root / "src/lemur/evaluation/mmlu.py"
-    text = module.read_text()
-    module.write_text(f'{text}\n\nprint("code of the experiment:", __file__)\n')
+    text = module.read_text(encoding="utf-8")
+    module.write_text(f'{text}\n\nprint("code of the experiment:", __file__)\n', encoding="utf-8")
     project.run("dvc", "exp", "run", "--queue", "-n", "own_code", "-S", "+mmlu.limit=3")
-    module.write_text(text)
+    module.write_text(text, encoding="utf-8")
     project.run("dvc", "exp", "run", "--queue", "-n", "sweep", "-S", "+mmlu.limit=4,5,6")
     assert project.run("git", "status", "--porcelain") == ""
     project.run("dvc", "queue", "start")

@@ -65,7 +65,7 @@ def test_a_comment_reruns_only_the_stages_that_use_the_module(built: Project, da
     module = "src/lemur/tokens/order.py"
     users = {stage.name for stage in dag.stages.values() if any(module.startswith(dep) for dep in stage.inputs)}
     assert users == {"mix_corpus@base", "mix_corpus@lemur", "pack_corpus@base", "pack_corpus@lemur"}
-    with (project.root / module).open("a") as file:
+    with (project.root / module).open("a", encoding="utf-8") as file:
         file.write("# A comment.\n")
     assert project.planned() == rules(dag.descendants(users)) > rules(users)
     assert executed_rules(project, "snakemake", "--cores", "2") == rules(users)
@@ -75,8 +75,8 @@ def test_a_comment_reruns_only_the_stages_that_use_the_module(built: Project, da
 def test_files_outside_the_stages_code_plan_nothing(built: Project, tmp_path: Path) -> None:
     project = copy(built, tmp_path)
     for name in ("README.md", "docs/design.md", "Snakefile", "Makefile", "tests/corpus/test_split_corpus.py"):
-        with (project.root / name).open("a") as file:
+        with (project.root / name).open("a", encoding="utf-8") as file:
             file.write("\n# A comment.\n")
-    (project.root / "src/lemur/corpus/new.py").write_text("imported = 'by nobody'\n")
+    (project.root / "src/lemur/corpus/new.py").write_text("imported = 'by nobody'\n", encoding="utf-8")
     assert project.planned() == set()
     assert "up to date" in project.run("dvc", "status")

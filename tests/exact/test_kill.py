@@ -27,7 +27,7 @@ def started_and_recorded(project: Project) -> tuple[set[str], set[str]]:
     """The stages that were started since the logs were removed, and those that DVC has recorded since."""
     started, recorded = set(), set()
     for log in (project.root / "logs").glob("*.log"):
-        text = log.read_text(errors="replace")
+        text = log.read_text(errors="replace", encoding="utf-8")
         if match := re.search(r"^Running stage '(\S+)':$", text, re.MULTILINE):
             started.add(match[1])
             if "Use `dvc push`" in text:
@@ -78,7 +78,9 @@ def test_a_training_saves_and_ends_with_its_killed_dvc_and_resumes(built: Projec
     job.kill()
     build.finish()
     until(lambda: not running_in(tmp_path), seconds=20)
-    saved = re.search(r"SIGTERM after step (\d+) of 100000: the state is saved", log.read_text(errors="replace"))
+    saved = re.search(
+        r"SIGTERM after step (\d+) of 100000: the state is saved", log.read_text(errors="replace", encoding="utf-8")
+    )
     assert saved
     log.unlink()
     build = Build(project, "snakemake", "--cores", "2", "models/base")
@@ -97,7 +99,7 @@ def test_a_truncated_dvc_lock_is_repaired(tmp_path: Path) -> None:
         folder.mkdir()
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
         if commit:
-            (folder / "dvc.lock").write_text(text)
+            (folder / "dvc.lock").write_text(text, encoding="utf-8")
             subprocess.run(["git", "add", "dvc.lock"], cwd=folder, check=True)
             subprocess.run(["git", "commit", "-qm", "."], cwd=folder, env={**os.environ, **identity()}, check=True)
         for size in [0, 1, 20, text.index("    outs:"), *(moments.randrange(len(text)) for _ in range(8))]:
@@ -114,10 +116,10 @@ def test_a_truncated_dvc_lock_is_repaired(tmp_path: Path) -> None:
 def test_half_written_dvc_files_need_no_rerun_and_no_unlocking(project: Project) -> None:
     project.run("snakemake", "--cores", "2")
     lock = project.root / "dvc.lock"
-    text, whole = lock.read_text(), read_yaml(lock)
+    text, whole = lock.read_text(encoding="utf-8"), read_yaml(lock)
     for size in (0, len(text) // 2, len(text) - 20):
-        lock.write_text(text[:size])
-        (project.root / ".dvc/tmp/rwlock").write_text('{"write": {"')
+        lock.write_text(text[:size], encoding="utf-8")
+        (project.root / ".dvc/tmp/rwlock").write_text('{"write": {"', encoding="utf-8")
         shutil.rmtree(project.root / "logs")
         project.run("snakemake", "--cores", "2")
         assert started_and_recorded(project) == (set(), set())

@@ -67,13 +67,15 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / name)], check=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    (keys / "config").write_text(CONFIG.format(port=port, folder=keys))
+    (keys / "config").write_text(CONFIG.format(port=port, folder=keys), encoding="utf-8")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd needs it when root starts it
     log = (keys / "log").open("w")
     sshd = subprocess.Popen([SSHD, "-D", "-e", "-f", str(keys / "config")], stderr=log)
-    until(lambda: "Server listening" in (keys / "log").read_text() or sshd.poll() is not None, seconds=20)
-    assert sshd.poll() is None, (keys / "log").read_text()
+    until(
+        lambda: "Server listening" in (keys / "log").read_text(encoding="utf-8") or sshd.poll() is not None, seconds=20
+    )
+    assert sshd.poll() is None, (keys / "log").read_text(encoding="utf-8")
     yield Remote(f"ssh://{getpass.getuser()}@127.0.0.1:{port}{folder}", folder, keys / "user_key")
     sshd.terminate()
     sshd.wait()
@@ -97,7 +99,7 @@ def test_push_and_pull_leave_nothing_to_do(project: Project, remote: Remote, tmp
     clone = project.clone(tmp_path / "clone")
     remote.use(clone)
     clone.lemur("pull")
-    assert (clone.root / "data/last.txt").read_text() == "hello 4"
+    assert (clone.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
     assert clone.planned() == set()
     assert "Everything is up to date" in project.run("dvc", "push")
 
@@ -132,7 +134,7 @@ def test_damaged_remote_file_is_named_and_not_used(project: Project, remote: Rem
     remote.use(project)
     project.run("dvc", "push")
     damaged = remote.at(project, "data/fork_left/text")
-    damaged.write_text("HELLO 2")
+    damaged.write_text("HELLO 2", encoding="utf-8")
     clone = project.clone(tmp_path / "clone")
     remote.use(clone)
     output = clone.lemur("pull", ok=False)
@@ -147,7 +149,7 @@ def test_damaged_remote_file_is_named_and_not_used(project: Project, remote: Rem
     project.run("dvc", "push")
     clone.lemur("pull")
     assert clone.planned() == set()
-    assert (clone.root / "data/fork_left/text").read_text() == "hello 2"
+    assert (clone.root / "data/fork_left/text").read_text(encoding="utf-8") == "hello 2"
 
 
 def test_files_missing_at_the_remote_are_named(project: Project, remote: Remote, tmp_path: Path) -> None:
@@ -163,7 +165,7 @@ def test_files_missing_at_the_remote_are_named(project: Project, remote: Remote,
     assert "make reproduce" in output
     assert clone.planned() == {"last"}
     clone.run("snakemake", "--cores", "2")
-    assert (clone.root / "data/last.txt").read_text() == "hello 4"
+    assert (clone.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
 
 
 def test_damaged_cache_file_is_named_and_not_used(project: Project) -> None:
@@ -173,7 +175,7 @@ def test_damaged_cache_file_is_named_and_not_used(project: Project) -> None:
     def damage(quietly: bool) -> None:
         times = cached.stat()
         cached.chmod(0o644)
-        cached.write_text("HELLO 1")
+        cached.write_text("HELLO 1", encoding="utf-8")
         cached.chmod(0o444)
         if quietly:  # like a failing disk, with the times unchanged: DVC has no reason to look
             os.utime(cached, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -193,5 +195,5 @@ def test_damaged_cache_file_is_named_and_not_used(project: Project) -> None:
     assert f"data/first.txt is damaged in the cache: {cached} has MD5" in output
     assert "match the hashes in their names" in project.lemur("check", "--cache")
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/fork_left/text").read_text() == "hello 7"
+    assert (project.root / "data/fork_left/text").read_text(encoding="utf-8") == "hello 7"
     assert project.planned() == set()

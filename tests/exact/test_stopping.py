@@ -65,7 +65,7 @@ def test_sigterm_lets_running_stages_finish_and_starts_no_more(project: Project)
     assert not (project.root / "data/last.txt").exists()
     until(lambda: not running_in(project.root), seconds=20)
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
 
 
 def test_a_build_waits_for_a_stage_that_outlives_a_killed_build(project: Project) -> None:
@@ -99,7 +99,7 @@ def test_failed_stage_says_what_to_do_and_its_last_outputs_can_be_restored(proje
     assert "4 stages: 2 unchanged, 1 failed, 1 not started.\nFailed: fork@left (logs/fork_left.log)\n" in output
     assert not (project.root / "data/fork_left").exists()
     project.run("dvc", "checkout", "fork@left")
-    assert (project.root / "data/fork_left/text").read_text() == "hello 2"
+    assert (project.root / "data/fork_left/text").read_text(encoding="utf-8") == "hello 2"
     assert "ValueError" in project.run("dvc", "repro", "--single-item", "fork@left", ok=False)
     project.run("dvc", "checkout", "fork@left")
     project.set("left: {value: -1}", "left: {value: 2}")

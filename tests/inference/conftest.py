@@ -39,7 +39,7 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "{% endgeneration %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
     config = {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "chat_template": template}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
-    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 4]}))
-    (folder / "config.json").write_text("{}")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, 4]}), encoding="utf-8")
+    (folder / "config.json").write_text("{}", encoding="utf-8")
     return folder

@@ -42,7 +42,7 @@ def test_a_killed_run_resumes_where_it_stopped(tmp_path: Path) -> None:
     again = CachedModel(fresh, path, portion=2)
     assert again.generate(PROMPTS, **SETTINGS) == whole and fresh.prompts == ["b " * 9]  # type: ignore[arg-type]
     assert again.resumed == 4
-    assert all(json.loads(line) for line in path.read_text().splitlines())
+    assert all(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     again.clear()
     assert not path.exists()
 

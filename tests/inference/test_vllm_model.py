@@ -35,7 +35,7 @@ vllm_model.VllmModel(TextCodec(Path(sys.argv[1]), bos=True), 128).start()
 
 def executable(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -124,7 +124,10 @@ def test_a_stage_scores_through_vllm_as_through_jax_and_leaves_no_process(
         shutil.rmtree(project.root / "logs")
         stage = Build(project, *command(project, "gsm8k", served, benchmarks, tmp_path / "killed", backend="vllm"))
         until(
-            lambda text=marker: any(text in log.read_text() for log in project.root.glob("logs/vllm-*")), seconds=1500
+            lambda text=marker: any(
+                text in log.read_text(encoding="utf-8") for log in project.root.glob("logs/vllm-*")
+            ),
+            seconds=1500,
         )  # type: ignore[misc]
         assert len(running_in(project.root)) > 2
         os.kill(stage.process.pid, number)

@@ -35,7 +35,10 @@ def tiny_instructor(folder: Path, *, strip: bool = True) -> Path:
     ).save_pretrained(folder)
     # transformers 5 writes a class name that the wrapper's transformers 4 does not know.
     config_file = folder / "tokenizer_config.json"
-    config_file.write_text(config_file.read_text().replace("TokenizersBackend", "PreTrainedTokenizerFast"))
+    config_file.write_text(
+        config_file.read_text(encoding="utf-8").replace("TokenizersBackend", "PreTrainedTokenizerFast"),
+        encoding="utf-8",
+    )
     config = T5Config(vocab_size=len(vocabulary), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
     model = T5EncoderModel(config)
     generator = np.random.default_rng(7)

@@ -149,7 +149,7 @@ def detector() -> Detector:
 def run(tmp_path: Path, records: list[Any], *, broken: str = "", **changes: Any) -> tuple[list[Any], list[Any], Any]:
     tmp_path.mkdir(exist_ok=True)
     write_jsonl(tmp_path / "in.jsonl", records)
-    with (tmp_path / "in.jsonl").open("a") as file:
+    with (tmp_path / "in.jsonl").open("a", encoding="utf-8") as file:
         file.write(broken)
     out = {name: tmp_path / f"{name}.out" for name in ("kept", "rejects", "report")}
     english_filter(Params.model_validate({**BASE, **changes}), tmp_path / "in.jsonl", **out)

@@ -13,11 +13,11 @@ pytestmark = pytest.mark.mirror
 
 
 def stage(name: str) -> Any:
-    return json.loads((ROOT / f"reports/stages/{name}.json").read_text())
+    return json.loads((ROOT / f"reports/stages/{name}.json").read_text(encoding="utf-8"))
 
 
 def result(model: str, benchmark: str) -> Any:
-    return json.loads((ROOT / f"reports/eval/{model}/{benchmark}.json").read_text())
+    return json.loads((ROOT / f"reports/eval/{model}/{benchmark}.json").read_text(encoding="utf-8"))
 
 
 def test_every_record_is_accounted_for() -> None:

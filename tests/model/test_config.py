@@ -20,7 +20,7 @@ LLAMA3 = RopeScaling("llama3", 8.0, 1.0, 4.0, 8192)
 )
 def test_a_written_config_is_read_back(tmp_path, config):
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(config_json(config, "float32")))
+    path.write_text(json.dumps(config_json(config, "float32")), encoding="utf-8")
     assert read_config(path) == config
 
 
@@ -30,7 +30,7 @@ def test_a_config_of_transformers_5_is_read(tmp_path):
     del content["rope_theta"], content["rope_scaling"], content["head_dim"], content["num_key_value_heads"]
     content["rope_parameters"] = {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8.0, "low_freq_factor": 1.0}
     content["eos_token_id"] = [2, 7]
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
     config = read_config(path)
     assert config.rope_theta == 5e5
     assert config.rope_scaling == RopeScaling("llama3", 8.0)
@@ -50,6 +50,8 @@ def test_a_config_of_transformers_5_is_read(tmp_path):
 def test_errors_name_file_and_key(tmp_path, changes, message):
     path = tmp_path / "config.json"
     content = {**config_json(small_config(), "float32"), **changes}
-    path.write_text(json.dumps({key: value for key, value in content.items() if key != "vocab_size" or value}))
+    path.write_text(
+        json.dumps({key: value for key, value in content.items() if key != "vocab_size" or value}), encoding="utf-8"
+    )
     with pytest.raises(ValueError, match=rf"config\.json: .*{message}"):
         read_config(path)

@@ -18,9 +18,11 @@ def tokenizer(tmp_path):
     path.mkdir()
     vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2, "a": 3}
     content = {"model": {"vocab": vocabulary}, "added_tokens": [{"id": 4, "content": "<|im_end|>"}]}
-    (path / "tokenizer.json").write_text(json.dumps(content))
-    (path / "tokenizer_config.json").write_text('{"bos_token": "<s>", "eos_token": {"content": "</s>"}}')
-    (path / "notes.txt").write_text("not a tokenizer file")
+    (path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    (path / "tokenizer_config.json").write_text(
+        '{"bos_token": "<s>", "eos_token": {"content": "</s>"}}', encoding="utf-8"
+    )
+    (path / "notes.txt").write_text("not a tokenizer file", encoding="utf-8")
     return path
 
 
@@ -54,7 +56,7 @@ def test_saving_a_loaded_model_gives_the_same_bytes(tmp_path, tokenizer, tied):
 
 def test_several_files_with_an_index_hold_the_same_model(tmp_path, tokenizer):
     _, weights = saved(tmp_path / "a", tokenizer, shard_bytes=20_000)
-    index = json.loads((tmp_path / "a" / "model.safetensors.index.json").read_text())
+    index = json.loads((tmp_path / "a" / "model.safetensors.index.json").read_text(encoding="utf-8"))
     assert len(set(index["weight_map"].values())) > 2
     assert set(index["weight_map"]) == set(weights)
     assert index["metadata"]["total_size"] == sum(tensor.nbytes for tensor in weights.values())
@@ -65,7 +67,7 @@ def test_several_files_with_an_index_hold_the_same_model(tmp_path, tokenizer):
 
 def test_bfloat16_is_written_rounded_and_read_back(tmp_path, tokenizer):
     saved(tmp_path / "a", tokenizer, dtype="bfloat16")
-    assert json.loads((tmp_path / "a" / "config.json").read_text())["torch_dtype"] == "bfloat16"
+    assert json.loads((tmp_path / "a" / "config.json").read_text(encoding="utf-8"))["torch_dtype"] == "bfloat16"
     _, model = folder.load(tmp_path / "a")
     assert model.embedding[...].dtype == np.float32
     folder.save(tmp_path / "b", model, tokenizer, dtype="bfloat16")
@@ -147,7 +149,7 @@ def test_a_truncated_file_and_a_missing_one_are_named(tmp_path, tokenizer):
 def test_weights_of_another_config_are_refused(tmp_path, tokenizer, key, value, message):
     saved(tmp_path / "a", tokenizer)
     config = tmp_path / "a" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), key: value}))
+    config.write_text(json.dumps({**json.loads(config.read_text(encoding="utf-8")), key: value}), encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         folder.load(tmp_path / "a")
 

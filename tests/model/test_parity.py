@@ -56,7 +56,7 @@ def model_folder(request, tmp_path):
     config = small_config(**request.param)
     tokenizer = tmp_path / "tokenizer"
     tokenizer.mkdir()
-    (tokenizer / "tokenizer.json").write_text("{}")
+    (tokenizer / "tokenizer.json").write_text("{}", encoding="utf-8")
     folder.save(tmp_path / "m", build(config, random_tensors(config).__getitem__), tokenizer, dtype="float32")
     return tmp_path / "m"
 

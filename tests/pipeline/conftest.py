@@ -63,6 +63,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         "src/lemur/commands",
         "src/lemur/core",
         "src/lemur/pipeline",
+        "src/lemur/sources",
         "requirements",
         "pyproject.toml",
     ):
@@ -72,14 +73,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
         shutil.copy(source, root / "src/lemur")
     (root / "src/lemur/toy/__init__.py").touch()
     for name, write in {"first": WRITE_FILE, "fork": WRITE_DIRECTORY, "last": WRITE_FILE}.items():
-        (root / f"src/lemur/toy/{name}.py").write_text(STAGE.format(name=name, write=write))
+        (root / f"src/lemur/toy/{name}.py").write_text(STAGE.format(name=name, write=write), encoding="utf-8")
     for name, text in {
         "dvc.yaml": DAG,
         "params.yaml": PARAMS,
         "environment.yaml": "packages: {}\n",
         "in.txt": "hello",
     }.items():
-        (root / name).write_text(text)
+        (root / name).write_text(text, encoding="utf-8")
     project = Project(root)
     project.run("git", "init", "-q")
     project.run("dvc", "init", "-q")
@@ -127,8 +128,8 @@ def built(
     """A copy of the toy project, built once per session and committed; its last stage also declares the numerics."""
     if not BUILT:
         project: Project = request.getfixturevalue("project")
-        (project.root / "src/lemur/toy/last.py").write_text(PLANTING)
-        (project.root / "environment.yaml").write_text("packages: {}\n" + NUMERICS_OF_LAST)
+        (project.root / "src/lemur/toy/last.py").write_text(PLANTING, encoding="utf-8")
+        (project.root / "environment.yaml").write_text("packages: {}\n" + NUMERICS_OF_LAST, encoding="utf-8")
         project.set("      - last\n", "      - last\n      - environment.yaml: [numerics]\n", "dvc.yaml")
         for _ in ("cmd", "outs"):
             project.set("data/last.txt", "data/last/", "dvc.yaml")

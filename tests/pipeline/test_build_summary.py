@@ -80,11 +80,11 @@ def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) ->
     assert output.splitlines()[-3:] == lines[1:4]
 
     built.set('"/proc/cpuinfo"', '"cpuinfo"', "src/lemur/core/processor.py")
-    (built.root / "cpuinfo").write_text("model name\t: Toy\nflags\t\t: sse avx\n")
+    (built.root / "cpuinfo").write_text("model name\t: Toy\nflags\t\t: sse avx\n", encoding="utf-8")
     reason = "The likely reason: this processor has no AVX2 and no FMA; docs/reproducibility.md"
     assert reason in summary_lines(built.run(*BUILD, "--forcerun", "last"))[3]
     warned = "Warning: this processor has no AVX2 and no FMA, so this stage may give other bytes than elsewhere"
-    assert warned in (built.root / "logs/last.log").read_text()
+    assert warned in (built.root / "logs/last.log").read_text(encoding="utf-8")
 
 
 def test_without_git(tmp_path: Path) -> None:

@@ -82,11 +82,13 @@ def test_jobs_write_the_same_dvc_lock_as_dvc(tmp_path: Path, others: int, presen
         written = []
         for modify in (modify_yaml, modify_entries):
             path = tmp_path / "dvc.lock"
-            path.write_text(dumps_yaml({"schema": "2.0", "stages": kept})) if kept else path.unlink(missing_ok=True)
+            path.write_text(dumps_yaml({"schema": "2.0", "stages": kept}), encoding="utf-8") if kept else path.unlink(
+                missing_ok=True
+            )
             with modify(str(path)) as data:
                 data.setdefault("schema", "2.0")
                 data.setdefault("stages", {}).update({name: entry})
-            written.append(path.read_text())
+            written.append(path.read_text(encoding="utf-8"))
         assert written[0] == written[1]
         assert set(parse_yaml(written[1], path)["stages"]) == {*kept, name}
 
@@ -125,11 +127,11 @@ def test_outdated_declarations_are_listed_by_stage_as_added_and_removed(
         ENVIRONMENT: [("  numpy: ", "  other: 1\n  numpy: 0.")],
     }
     for path, replacements in edits.items():
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         for old, new in replacements:
             assert old in text
             text = text.replace(old, new, 1)
-        (tmp_path / path.name).write_text(text)
+        (tmp_path / path.name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(dependencies, "DAG", tmp_path / DAG.name)
     monkeypatch.setattr(dependencies, "ENVIRONMENT", tmp_path / ENVIRONMENT.name)
     version = read_yaml(ENVIRONMENT)["packages"]["numpy"]
@@ -198,7 +200,7 @@ def test_scale_keeps_other_values_and_removes_overrides_of_shared_ones(tmp_path:
     assert changes["mmlu.limit"] == (3, scale.SHARED)
     assert "mmlu.backend" not in changes
     scale.switch("demo", params=params)
-    assert params.read_text() == text.replace("\nmmlu:\n", "\nmmlu:\n  backend: server\n")
+    assert params.read_text(encoding="utf-8") == text.replace("\nmmlu:\n", "\nmmlu:\n  backend: server\n")
 
 
 def test_incompatible_values_are_reported_without_the_whole_block() -> None:
@@ -223,14 +225,14 @@ def test_a_wrong_value_is_reported_once_with_the_block_that_contains_it(
     tree["spider"]["shots"] = 3
     del tree["sampling"]["k"]
     monkeypatch.setattr(validation, "PARAMS", tmp_path / "params.yaml")
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
     with pytest.raises(SystemExit) as refused:
         validate_all(read_yaml(DAG))
     starts = [line.split(": ")[1] for line in str(refused.value).splitlines()]
     missing = [f"{name}.k" for name in ("ds1000", "humaneval", "mbpp", "multipl_e")]
     assert sorted(starts) == sorted(["asking.tile", "gsm8k.tile", "training.mesh.data", "spider.shots", *missing])
     del tree["asking"]
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")
     with pytest.raises(SystemExit, match=r"params\.yaml: asking: this block is missing"):
         validate_all(read_yaml(DAG))
 
@@ -254,8 +256,8 @@ def test_an_unknown_scale_and_a_scale_with_an_unknown_parameter_are_errors(
     from lemur.core import scales as scale
     from lemur.planning import data_plan
 
-    (tmp_path / "demo.yaml").write_text("mmlu: {shots: 3}")
-    (tmp_path / "odd.yaml").write_text("mmlu: {shotz: 3}")
+    (tmp_path / "demo.yaml").write_text("mmlu: {shots: 3}", encoding="utf-8")
+    (tmp_path / "odd.yaml").write_text("mmlu: {shotz: 3}", encoding="utf-8")
     monkeypatch.setattr(scale, "SCALES", tmp_path)
     for read in (scale.differences, scale.leaves, lambda name: data_plan.plan(name, cores=1, hours=1.0)):
         with pytest.raises(SystemExit, match=r"^odd\.yaml: not in params\.yaml: mmlu\.shotz$"):

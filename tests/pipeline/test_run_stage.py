@@ -24,7 +24,7 @@ def test_missing_and_unknown_arguments_are_reported() -> None:
 
 def test_another_library_version_stops_the_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     environment = tmp_path / "environment.yaml"
-    environment.write_text("packages: {numpy: 0.0.1}")
+    environment.write_text("packages: {numpy: 0.0.1}", encoding="utf-8")
     monkeypatch.setattr("lemur.core.numerics.ENVIRONMENT", environment)
     with pytest.raises(SystemExit, match=r"packages.numpy: 0.0.1 recorded"):
         check_packages(["numpy"])
@@ -38,7 +38,7 @@ def test_numerics_come_before_jax(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_params_that_are_not_yaml(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     params = tmp_path / "params.yaml"
-    params.write_text("fetch: {oasst1: [")
+    params.write_text("fetch: {oasst1: [", encoding="utf-8")
     monkeypatch.setattr(validation, "PARAMS", params)
     with pytest.raises(SystemExit, match=r"(?s)params\.yaml is not valid YAML: .*line 2"):
         validate_all({"stages": {}})
@@ -49,7 +49,7 @@ def test_an_unreadable_dvc_lock_is_read_again_and_then_reported(
 ) -> None:
     monkeypatch.setattr(integrity, "ROOT", tmp_path)
     monkeypatch.chdir(tmp_path)
-    Path("data.txt").write_text("hello")
+    Path("data.txt").write_text("hello", encoding="utf-8")
     lock = "stages:\n  first:\n    outs:\n    - path: data.txt\n      md5: 5d41402abc4b2a76b9719d911017c592\n"
     integrity.check_inputs("last", [Path("data.txt")], [])  # nothing was built yet
     waited: list[float] = []
@@ -61,8 +61,8 @@ def test_an_unreadable_dvc_lock_is_read_again_and_then_reported(
     assert len(waited) == 6 * (integrity.ATTEMPTS - 1)
     monkeypatch.setattr("time.sleep", lambda _: Path("dvc.lock").write_text(lock))  # complete at the second attempt
     integrity.check_inputs("last", [Path("data.txt")], [])
-    Path("dvc.lock").write_text("")
-    Path("data.txt").write_text("rotten")
+    Path("dvc.lock").write_text("", encoding="utf-8")
+    Path("data.txt").write_text("rotten", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"last: input data\.txt is damaged: .*\nRemove it and run `lemur check"):
         integrity.check_inputs("last", [Path("data.txt")], [])
 
@@ -92,6 +92,6 @@ def test_a_stage_sees_only_declared_files_of_a_folder(project: Project) -> None:
     project.set('(source / "text")', '(source / "fork_left/text")', "src/lemur/toy/last.py")
     project.set("text[:5]", "sorted(path.name for path in source.iterdir())", "src/lemur/toy/last.py")
     project.run("dvc", "repro", "-q")
-    (project.root / "data/stale.txt").write_text("from an older commit")
+    (project.root / "data/stale.txt").write_text("from an older commit", encoding="utf-8")
     project.run("dvc", "repro", "-q", "--force", "--single-item", "last")
-    assert (project.root / "data/last.txt").read_text() == "['fork_left'] 4"
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "['fork_left'] 4"

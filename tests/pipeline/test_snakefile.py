@@ -17,7 +17,7 @@ ALL = {"first", "fork_left", "fork_right", "last"}
 def test_build_then_nothing_to_do(project: Project) -> None:
     assert project.planned() == ALL
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
     assert project.planned() == set()
     assert "up to date" in project.run("dvc", "status")
     assert "didn't change, skipping" in project.run("dvc", "repro", "-v")
@@ -36,10 +36,10 @@ def test_a_changed_parameter_reruns_the_stages_it_affects(project: Project) -> N
     project.set("left: {value: 2}", "left: {value: 7}")
     assert project.planned() == {"fork_left", "last"}
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/fork_left/text").read_text() == "hello 7"
+    assert (project.root / "data/fork_left/text").read_text(encoding="utf-8") == "hello 7"
     project.set("left: {value: 7}", "left: {value: 2}")
     project.run("snakemake", "--cores", "2")
-    assert "cached - skipping run" in (project.root / "logs/fork_left.log").read_text()
+    assert "cached - skipping run" in (project.root / "logs/fork_left.log").read_text(encoding="utf-8")
 
 
 def test_a_clone_plans_nothing_after_pull_and_detects_changes(project: Project, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_forced_stage_runs_and_its_followers_are_planned(project: Project) -> 
     assert project.planned("--forcerun", "fork_left") == {"fork_left", "last"}
     assert project.planned("--forceall") == ALL
     project.run("snakemake", "--cores", "2", "--forcerun", "fork_left")
-    assert "> PYTHONPATH=src python" in (project.root / "logs/fork_left.log").read_text()
+    assert "> PYTHONPATH=src python" in (project.root / "logs/fork_left.log").read_text(encoding="utf-8")
 
 
 def test_targets(project: Project) -> None:
@@ -97,7 +97,10 @@ def test_a_bad_parameter_stops_at_once_with_its_key(project: Project) -> None:
 
 def test_a_killed_build_leaves_no_process_and_completes_when_run_again(project: Project) -> None:
     stage = project.root / "src/lemur/toy/fork.py"
-    stage.write_text("import time\n" + stage.read_text().replace("    text =", "    time.sleep(3)\n    text =", 1))
+    stage.write_text(
+        "import time\n" + stage.read_text(encoding="utf-8").replace("    text =", "    time.sleep(3)\n    text =", 1),
+        encoding="utf-8",
+    )
     build = subprocess.Popen(
         ["snakemake", "--cores", "2"],
         cwd=project.root,
@@ -106,14 +109,16 @@ def test_a_killed_build_leaves_no_process_and_completes_when_run_again(project: 
     )
     log = project.root / "logs/fork_left.log"
     deadline = time.monotonic() + 60
-    while not (log.exists() and "lemur run toy.fork" in log.read_text()) and time.monotonic() < deadline:
+    while (
+        not (log.exists() and "lemur run toy.fork" in log.read_text(encoding="utf-8")) and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     build.send_signal(signal.SIGKILL)
     build.wait()
     time.sleep(1.5)
     assert not [process for process in psutil.process_iter() if _works_in(process, project.root)]
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
     assert project.planned() == set()
 
 

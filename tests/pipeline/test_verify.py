@@ -20,7 +20,7 @@ def test_planted_differences_are_named(
     """A real build from scratch, whose last stage depends on more than its inputs."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("PLANTED", "tensor")
-    (built.root / "in.txt").write_text("not committed")
+    (built.root / "in.txt").write_text("not committed", encoding="utf-8")
     assert not verify(built.root, "HEAD", None, ["last"], "2")
     output = capsys.readouterr().out
     assert "Building 3 stages from scratch in" in output
@@ -93,7 +93,7 @@ def test_damaged_files_of_a_build_are_named_although_its_cache_is_intact(
     other.run("dvc", "repro", "-q")
     for path in ("data/first.txt", "data/last/blob.bin"):
         (other.root / path).unlink()
-        (other.root / path).write_text("rotten")
+        (other.root / path).write_text("rotten", encoding="utf-8")
     assert not verify(built.root, "HEAD", other.root, [], "2")
     output = capsys.readouterr().out
     assert (

@@ -75,7 +75,7 @@ def test_code_command_and_inputs(built: Project) -> None:
 def test_outputs(built: Project) -> None:
     output = built.root / "data/fork_left/text"
     output.unlink()
-    output.write_text("by hand")
+    output.write_text("by hand", encoding="utf-8")
     (built.root / "data/first.txt").unlink()
     text = explain()
     assert "first changed:\n  output     data/first.txt is missing (" in text

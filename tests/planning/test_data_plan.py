@@ -102,7 +102,7 @@ def test_assumptions_are_printed_with_their_reasons_and_decide_the_numbers(tmp_p
     assert rates["assumed"]["kept_share"]["text"] == 0.8
     rates["assumed"]["kept_share"]["text"] = 0.4
     other = tmp_path / "rates.yaml"
-    other.write_text(json.dumps(rates))
+    other.write_text(json.dumps(rates), encoding="utf-8")
     before, after = (
         {row["source"]: row for row in plan("paper", cores=1, hours=1.0, rates=path)["sources"]}
         for path in (RATES, other)

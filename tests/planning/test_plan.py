@@ -56,7 +56,7 @@ def test_the_papers_mesh_is_a_whole_v4_512(pretraining):
 
 
 def test_a_key_that_is_not_a_parameter_is_named(tmp_path):
-    (tmp_path / "odd.yaml").write_text("continued_pretraining: {stepz: 3}")
+    (tmp_path / "odd.yaml").write_text("continued_pretraining: {stepz: 3}", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"odd\.yaml: not in params\.yaml: continued_pretraining\.stepz"):
         read_training(tmp_path / "odd.yaml", "continued_pretraining")
 
@@ -136,6 +136,7 @@ def lemur_plan(*arguments):
         capture_output=True,
         text=True,
         check=False,
+        encoding="utf-8",
     )
 
 

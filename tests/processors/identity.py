@@ -94,7 +94,7 @@ def _compile(sources: list[Path], target: Path) -> None:
 def _list_sites(sources: list[Path], target: Path) -> None:
     sites = {path: cpuid_sites(path) for path in sources[1:]}
     lines = (f"{path}\t{' '.join(f'{site:x}' for site in places)}\n" for path, places in sites.items() if places)
-    target.write_text("".join(lines))
+    target.write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def operations(flags: str, dump: Path) -> None:
     results = {"rsqrt": jax.jit(jax.lax.rsqrt)(x * x + 1), "x.T @ dy": jax.jit(lambda x, dy: x.T @ dy)(x, dy)}
     for path in sorted(dump.glob("*/topology.textproto"))[:1]:  # none if both programs came from JAX's cache
         # After the platform's name: field 2, its length, the processor's name, field 3.
-        name = re.findall(r"linux-gnu\\022(?:\\\d{3}|\\[tnr])([\w-]+)\\032", path.read_text())[0]
+        name = re.findall(r"linux-gnu\\022(?:\\\d{3}|\\[tnr])([\w-]+)\\032", path.read_text(encoding="utf-8"))[0]
         print("processor", name)
     for name, result in results.items():
         print(name, hashlib.sha256(np.asarray(result).tobytes()).hexdigest()[:16])

@@ -49,7 +49,7 @@ def products(dump: Path) -> tuple[Counter[str], list[str]]:
     counts: Counter[str] = Counter()
     others: list[str] = []
     for path in dump.glob("*.cpu_after_optimizations.txt"):
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         ynnpack = set(re.findall(r"calls=%([\w.-]+),.*__ynn_fusion", text))
         for computation in text.split("\n\n"):
             name = re.match(r"(?:ENTRY )?%([\w.-]+)", computation.lstrip())
@@ -68,6 +68,10 @@ def forbidden(dump: Path) -> Counter[str]:
     objects = sorted(map(str, dump.glob("*.o")))
     assert objects
     listing = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", *objects], check=True, text=True, stdout=subprocess.PIPE
+        ["objdump", "-d", "--no-show-raw-insn", *objects],
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
     ).stdout
     return Counter(FORBIDDEN.findall(listing))

@@ -71,12 +71,14 @@ def test_slips_refer_to_existing_rows(tables: PaperTables) -> None:
 
 def test_an_invalid_field_is_reported_with_its_path(tmp_path: Path) -> None:
     broken = tmp_path / "tables.yaml"
-    broken.write_text(TABLES.read_text().replace("instances: 34546", "instances: many"))
+    broken.write_text(
+        TABLES.read_text(encoding="utf-8").replace("instances: 34546", "instances: many"), encoding="utf-8"
+    )
     with pytest.raises(ValueError, match=r"tables\.yaml: table1\.rows\.0\.instances.*'many'"):
         load(broken)
-    broken.write_text(TABLES.read_text().replace("scores: [30.8, ", "scores: ["))
+    broken.write_text(TABLES.read_text(encoding="utf-8").replace("scores: [30.8, ", "scores: ["), encoding="utf-8")
     with pytest.raises(ValueError, match="StarCoder-15B has 7 scores; it needs 8"):
         load(broken)
-    broken.write_text("paper: [")
+    broken.write_text("paper: [", encoding="utf-8")
     with pytest.raises(ValueError, match="not YAML"):
         load(broken)

@@ -46,7 +46,7 @@ def rows(summary: Path, name: str) -> list[dict[str, str]]:
 
 def test_another_process_writes_the_same_bytes(reports: Path, summary: Path, tmp_path: Path) -> None:
     # With another hash seed, time zone, locale, folder and matplotlib configuration.
-    (tmp_path / "matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 33\nbackend: svg\n")
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 33\nbackend: svg\n", encoding="utf-8")
     code = (
         "import sys; from pathlib import Path; from tests.reporting.test_report import make; "
         "make(Path(sys.argv[1]), Path(sys.argv[2]))"
@@ -79,13 +79,17 @@ def test_a_skipped_or_missing_score_shows_its_reason_and_never_zero(summary: Pat
     assert "no sandbox layer holds" in table["Base (ours)"]["missing"]
     assert table["Lemur (ours)"]["gsm8k"] == ""
     assert "gsm8k: not run yet" in table["Lemur (ours)"]["missing"]
-    by_model = {row["model"]: row for row in json.loads((summary / "table3.json").read_text())["rows"]}
+    by_model = {row["model"]: row for row in json.loads((summary / "table3.json").read_text(encoding="utf-8"))["rows"]}
     assert by_model["Base (ours)"]["humaneval"] == {
         "missing": "humaneval of Base skipped: no sandbox layer holds on this machine"
     }
-    line = next(line for line in (summary / "report.md").read_text().splitlines() if line.startswith("| Base (ours)"))
+    line = next(
+        line
+        for line in (summary / "report.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| Base (ours)")
+    )
     assert "0.0" not in line
-    assert "skipped: no sandbox layer holds" in (summary / "report.md").read_text()
+    assert "skipped: no sandbox layer holds" in (summary / "report.md").read_text(encoding="utf-8")
 
 
 def test_table_3_has_nine_rows_of_the_paper_and_three_of_ours(summary: Path) -> None:
@@ -94,7 +98,7 @@ def test_table_3_has_nine_rows_of_the_paper_and_three_of_ours(summary: Path) -> 
     assert len(table) == 12
     assert float(table[-1]["mmlu"]) == 25.0
     assert table[-1]["average"] == ""  # five benchmarks have not run yet
-    assert "| 55.0 † |" in (summary / "report.md").read_text()
+    assert "| 55.0 † |" in (summary / "report.md").read_text(encoding="utf-8")
 
 
 def test_table_1_sums_over_the_sources_of_a_dataset(summary: Path) -> None:
@@ -115,7 +119,7 @@ def test_table_1_explains_its_three_totals(reports: Path, tmp_path: Path) -> Non
         row["out"] = row["in"] - sum(reasons.values())
     write_json(changed / "stages/encode_instructions.json", counts)
     summary = make(changed, tmp_path / "summary")
-    notes = json.loads((summary / "table1.json").read_text())["notes"]
+    notes = json.loads((summary / "table1.json").read_text(encoding="utf-8"))["notes"]
     assert "Ours of Evol-CodeAlpaca: evol_code_80k, evol_codealpaca and verified_python together." in notes
     assert rows(summary, "table1")[-1]["ours_instances"] == "70"
     assert notes[-1] == (
@@ -134,7 +138,7 @@ def test_table_8_has_sixteen_sources_and_their_sums(summary: Path) -> None:
     assert float(table["All code"]["ours_weight"]) == pytest.approx(91.8)
     assert table["Books"]["ours_tokens"] == ""
     assert "no documents of this source in this build" in table["Books"]["missing"]
-    assert "so other sources of their group give more: SQL." in (summary / "report.md").read_text()
+    assert "so other sources of their group give more: SQL." in (summary / "report.md").read_text(encoding="utf-8")
     assert table["Python"]["paper_epochs"] == "2.98"
 
 
@@ -168,7 +172,7 @@ def test_counts_equal_those_of_the_stage_reports(summary: Path) -> None:
         "dedup_corpus",
     ]  # in the order of the data flow
     assert table["english_filter"]["reasons"] == "language 10, foreign_run 2"
-    text = (summary / "report.md").read_text()
+    text = (summary / "report.md").read_text(encoding="utf-8")
     assert "replaced personal data in the documents it kept: email 3, ip_address 2." in text
     for row in table.values():
         assert int(row["in"]) == int(row["out"]) + int(row["dropped"])
@@ -188,7 +192,7 @@ def test_the_funnel_of_each_source(summary: Path) -> None:
 
 
 def test_counts_of_each_rule_are_machine_readable(summary: Path) -> None:
-    table = {row["source"]: row for row in json.loads((summary / "funnel.json").read_text())["rows"]}
+    table = {row["source"]: row for row in json.loads((summary / "funnel.json").read_text(encoding="utf-8"))["rows"]}
     assert table["oasst1"]["dropped"] == {
         "normalise": {"bad_record": 3},
         "english_filter": {"foreign_run": 2, "language": 9},
@@ -213,27 +217,29 @@ def test_the_contamination_table(summary: Path) -> None:
     assert (row["benchmark"], row["items"], row["mix_instructions_removed"]) == ("gsm8k", "1319", "1")
     assert row["mix_instructions_below_share"] == "4"
     assert row["place"] == "bundled"
-    page = (summary / "report.md").read_text()
+    page = (summary / "report.md").read_text(encoding="utf-8")
     assert "not the benchmark itself (gsm8k)." in page
     assert "Instructions, not checked: mmlu (ignored); ds1000, webarena (no items to compare with)." in page
 
 
 def test_precision_and_recall_of_the_english_filter_are_shown(summary: Path) -> None:
-    assert "| langdetect alone | 37 | 25 | 1 | 1 | 10 | 96.15 | 96.15 |" in (summary / "report.md").read_text()
+    assert "| langdetect alone | 37 | 25 | 1 | 1 | 10 | 96.15 | 96.15 |" in (summary / "report.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_pages_refer_only_to_existing_files_and_to_no_website(summary: Path) -> None:
-    page = (summary / "report.md").read_text()
+    page = (summary / "report.md").read_text(encoding="utf-8")
     assert set(re.findall(r"!\[[^]]*\]\(([^)]+)\)", page)) == PICTURES
-    html = (summary / "report.html").read_text()
+    html = (summary / "report.html").read_text(encoding="utf-8")
     assert "http" not in html
     assert "<script" not in html and "<link" not in html and "@import" not in html
     assert html.count('src="data:image/png;base64,') == len(PICTURES)
 
 
 def test_both_pages_show_the_same_tables(summary: Path) -> None:
-    lines = [line for line in (summary / "report.md").read_text().splitlines() if line.startswith("| ")]
-    rows = BeautifulSoup((summary / "report.html").read_text(), "html.parser").find_all("tr")
+    lines = [line for line in (summary / "report.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    rows = BeautifulSoup((summary / "report.html").read_text(encoding="utf-8"), "html.parser").find_all("tr")
     shown = [" | ".join(cell.get_text() for cell in row.find_all(["th", "td"])) for row in rows]
     assert [f"| {row} |" for row in shown] == lines
 
@@ -242,7 +248,7 @@ def test_a_report_without_inputs_gives_reasons(tmp_path: Path) -> None:
     for name in ("stages", "training", "eval"):
         (tmp_path / name).mkdir()
     summary = make(tmp_path, tmp_path / "summary")
-    page = (summary / "report.md").read_text()
+    page = (summary / "report.md").read_text(encoding="utf-8")
     assert "not run yet" in page
     assert "no report of encode_instructions" in page
     assert {path.name for path in summary.glob("*.png")} == PICTURES
@@ -259,6 +265,6 @@ def test_a_report_without_inputs_gives_reasons(tmp_path: Path) -> None:
 )
 def test_broken_input_is_reported(tmp_path: Path, path: str, content: str, message: str) -> None:
     reports = build(tmp_path / "reports")
-    (reports / path).write_text(content)
+    (reports / path).write_text(content, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         make(reports, tmp_path / "summary")

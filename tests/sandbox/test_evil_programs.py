@@ -74,7 +74,11 @@ EVIL: list[tuple[str, str, set[str]]] = [
 
 def children() -> set[str]:
     """This process's children. They include a sandbox's orphans, living or dead, because this process adopts them."""
-    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    return {
+        pid
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text(encoding="utf-8").split()
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -139,14 +143,19 @@ def host_state() -> dict[str, object]:
         except FileNotFoundError:
             continue
     groups = [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/lemur-{threading.get_native_id()}")]
-    return {"processes": processes, "files": files, "groups": groups, "mounts": Path("/proc/self/mounts").read_text()}
+    return {
+        "processes": processes,
+        "files": files,
+        "groups": groups,
+        "mounts": Path("/proc/self/mounts").read_text(encoding="utf-8"),
+    }
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @FIFTY_TIMES
 def test_secrets_stay_outside(mechanism: str, repetition: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "secret"
-    secret.write_text(SECRET)
+    secret.write_text(SECRET, encoding="utf-8")
     for folder in (tmp_path, *tmp_path.parents):
         if folder.name.startswith("pytest"):
             folder.chmod(0o755)
@@ -170,7 +179,7 @@ assert {SECRET[::-1]!r}[::-1] not in found and "root:" not in found and os.path.
 @FIFTY_TIMES
 def test_nothing_outside_is_written_or_changed(mechanism: str, repetition: int, tmp_path: Path) -> None:
     victim = Path(f"/var/tmp/lemur-sandbox-{os.getpid()}")
-    victim.write_text("mine")
+    victim.write_text("mine", encoding="utf-8")
     victim.chmod(0o666)
     try:
         program = f"""
@@ -196,7 +205,7 @@ for attack in (
         result = sandbox.run_python(program, timeout_s=2, memory_mb=128, mechanism=mechanism)
         assert result.status == "passed", result.detail
         after = victim.stat()
-        assert victim.read_text() == "mine"
+        assert victim.read_text(encoding="utf-8") == "mine"
         assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
         assert not Path("/usr/lemur").exists() and not Path("/lemur").exists()
     finally:

@@ -31,14 +31,14 @@ def source_folder(tmp_path: Path) -> SourceFolder:
             "places": places,
             **keys,
         }
-        with (folder / "manifest.yaml").open("w") as file:
+        with (folder / "manifest.yaml").open("w", encoding="utf-8") as file:
             YAML(typ="safe", pure=True).dump(manifest, file)
         for name, data in (bundled or {}).items():
             path = folder / "bundled" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         if requirements:
-            (folder / "requirements.txt").write_text(requirements)
+            (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
         return folder
 
     return make

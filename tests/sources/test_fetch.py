@@ -192,6 +192,6 @@ def test_loading_a_damaged_folder(source_folder: SourceFolder, tmp_path: Path) -
     (out / "files/a.txt").unlink()
     with pytest.raises(FileNotFoundError, match=r"a\.txt, named by .*is missing"):
         load(out)
-    (out / "source.json").write_text("{}")
+    (out / "source.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ValueError, match=r"source\.json is damaged"):
         load(out)

@@ -69,7 +69,7 @@ def test_a_changed_file_is_refused(source_folder: SourceFolder, repo: str, tmp_p
     pin(source, "hub")
     document = YAML(typ="safe", pure=True).load(source / "manifest.yaml")
     document["places"]["hub"]["files"][0]["sha256"] = "0" * 64
-    with (source / "manifest.yaml").open("w") as file:
+    with (source / "manifest.yaml").open("w", encoding="utf-8") as file:
         YAML(typ="safe", pure=True).dump(document, file)
     with pytest.raises(SystemExit, match=r"sha256 is .* the manifest says 0000"):
         fetch(Params(place="hub"), source, files=tmp_path / "out")

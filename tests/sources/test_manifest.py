@@ -18,7 +18,7 @@ PLACE: dict[str, Any] = {"revision": "1", "licence": "MIT", "files": [{"path": "
 @pytest.mark.parametrize("folder", SOURCES, ids=lambda path: path.name)
 def test_committed_manifest_and_bundled_files(folder: Path) -> None:
     manifest = read(folder)
-    pinned = (folder / "requirements.txt").read_text() if (folder / "requirements.txt").exists() else ""
+    pinned = (folder / "requirements.txt").read_text(encoding="utf-8") if (folder / "requirements.txt").exists() else ""
     used = set()
     for place_name, place in manifest.places.items():
         for archive in place.archives:
@@ -99,10 +99,10 @@ def test_a_manifest_with_a_byte_order_mark(source_folder: SourceFolder) -> None:
 def test_missing_and_broken_files(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"manifest\.yaml is missing"):
         read(tmp_path)
-    (tmp_path / "manifest.yaml").write_text("a: [1\n")
+    (tmp_path / "manifest.yaml").write_text("a: [1\n", encoding="utf-8")
     with pytest.raises(SourceError, match="not valid YAML"):
         read(tmp_path)
-    (tmp_path / "manifest.yaml").write_text("a: 1\na: 2\n")
+    (tmp_path / "manifest.yaml").write_text("a: 1\na: 2\n", encoding="utf-8")
     with pytest.raises(SourceError, match="duplicate key"):
         read(tmp_path)
     (tmp_path / "manifest.yaml").write_bytes(b"a: \xff")

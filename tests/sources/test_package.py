@@ -57,7 +57,7 @@ def test_members_and_licence_texts(source_folder: SourceFolder, wheel: Path, tmp
         ("toy/b.py", "plain_text", {"language": "Python"}),
         ("toy/sub/a.py", "plain_text", {"language": "Python"}),
     ]
-    assert (tmp_path / "out/files" / INFO / "licenses/LICENSE.txt").read_text() == "MIT"
+    assert (tmp_path / "out/files" / INFO / "licenses/LICENSE.txt").read_text(encoding="utf-8") == "MIT"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"files", "source.json"}
 
 

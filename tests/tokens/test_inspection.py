@@ -35,8 +35,8 @@ def checkout(tmp_path, monkeypatch):
         }
     }
     write_json(tmp_path / "reports/tuning.json", {"steps": 80, "data": data.fingerprint})
-    (tmp_path / "dvc.yaml").write_text(json.dumps(dag))
-    (tmp_path / "params.yaml").write_text(json.dumps({"tuning": {"seed": 5, "batch_size": 4}}))
+    (tmp_path / "dvc.yaml").write_text(json.dumps(dag), encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(json.dumps({"tuning": {"seed": 5, "batch_size": 4}}), encoding="utf-8")
     monkeypatch.setattr(inspection, "DAG", tmp_path / "dvc.yaml")
     monkeypatch.setattr(parameter_blocks, "DAG", tmp_path / "dvc.yaml")
     monkeypatch.setattr(parameter_blocks, "PARAMS", tmp_path / "params.yaml")

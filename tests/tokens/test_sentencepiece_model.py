@@ -87,7 +87,12 @@ def test_llama_2s_pieces_as_a_model_match_its_tokenizer_json(tmp_path):
     theirs.no_truncation()
     theirs.no_padding()
     assert json.loads(ours.to_str()) == json.loads(theirs.to_str())
-    for text in (*TEXTS[::40], Path(__file__).read_text(), "Grüße, 你好, naïve café — 12345\t\x00 ▁<s>", ""):
+    for text in (
+        *TEXTS[::40],
+        Path(__file__).read_text(encoding="utf-8"),
+        "Grüße, 你好, naïve café — 12345\t\x00 ▁<s>",
+        "",
+    ):
         assert ours.encode(text).ids == theirs.encode(text).ids
     assert ours.encode("Hello world").ids == [1, 15043, 3186]  # published for Llama 2
 

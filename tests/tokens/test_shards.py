@@ -84,8 +84,8 @@ def test_a_missing_shard_and_another_format_are_refused(tmp_path):
     (folder / "shard-00001.arrayrecord").unlink()
     with pytest.raises(ValueError, match="shard-00001"):
         open_shards(folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": "other"}))
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": "other"}), encoding="utf-8")
     with pytest.raises(ValueError, match="'other'"):
         open_shards(folder)
 
@@ -114,9 +114,9 @@ def test_validate_finds_a_flipped_bit_and_a_wrong_count(tmp_path):
     path.write_bytes(sound[:100] + bytes([sound[100] ^ 1]) + sound[101:])
     assert "sha256" in validate(folder)[0]
     path.write_bytes(sound)
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest["tokens"]["a"] += 1
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert "tokens by source" in validate(folder)[0]
 
 

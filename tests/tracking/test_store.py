@@ -40,8 +40,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         root = checkout(tmp_path_factory.mktemp("checkout"))
-        (root / "dvc.lock").write_text(LOCK)
-        (root / ".gitignore").write_text("mlflow.db*\nmlruns/\n")
+        (root / "dvc.lock").write_text(LOCK, encoding="utf-8")
+        (root / ".gitignore").write_text("mlflow.db*\nmlruns/\n", encoding="utf-8")
         git = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.org"]
         for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
             subprocess.run([*git, *arguments], check=True)
@@ -112,7 +112,7 @@ def test_an_experiments_variant_is_comparable_in_the_same_store(root: Path, monk
 
 
 def test_interrupted_and_deleted_runs_are_replaced(root: Path) -> None:
-    key = json.loads((root / "reports/variant.json").read_text())["key"]
+    key = json.loads((root / "reports/variant.json").read_text(encoding="utf-8"))["key"]
     (old,) = runs(root, f"tags.`{KEY}` = '{key}'")
     client(root).delete_tag(old.info.run_id, KEY)
     client(root).set_tag(old.info.run_id, UNFINISHED, key)

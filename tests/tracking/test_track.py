@@ -21,9 +21,9 @@ def checkout(root: Path, params: str = PARAMS, code_loss: float = 2.0) -> Path:
     """Write a checkout's artifacts below `root` and track them."""
     reports = build(root / "reports", code_loss=code_loss)
     (reports / "summary").mkdir()
-    (reports / "summary/report.md").write_text("# Results\n")
-    (root / "params.yaml").write_text(params)
-    (root / "dvc.yaml").write_text("stages: {}\n")
+    (reports / "summary/report.md").write_text("# Results\n", encoding="utf-8")
+    (root / "params.yaml").write_text(params, encoding="utf-8")
+    (root / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
     run(root)
     return root
 
@@ -32,7 +32,7 @@ def run(root: Path) -> str:
     reports = root / "reports"
     folders = (reports / "stages", reports / "training", reports / "eval", reports / "summary")
     track(Params(), root / "params.yaml", *folders, variant=reports / "variant.json")
-    return str(json.loads((reports / "variant.json").read_text())["key"])
+    return str(json.loads((reports / "variant.json").read_text(encoding="utf-8"))["key"])
 
 
 def test_the_key_does_not_depend_on_place_comments_order_or_hidden_files(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_the_key_does_not_depend_on_place_comments_order_or_hidden_files(tmp_pat
     other = checkout(
         tmp_path / "two", "# a comment\ntrack: {}\nbase_model:\n  steps: 120\nmmlu: {shots: [1, 2], limit: null}\n"
     )
-    (other / "reports/eval/base/.mmlu.json.partial").write_text("{}")
+    (other / "reports/eval/base/.mmlu.json.partial").write_text("{}", encoding="utf-8")
     assert run(other) == first
     assert (other / "reports/variant.json").read_bytes() == (tmp_path / "one/reports/variant.json").read_bytes()
 
@@ -48,12 +48,12 @@ def test_the_key_does_not_depend_on_place_comments_order_or_hidden_files(tmp_pat
 def test_each_parameter_result_curve_and_count_changes_the_variant(tmp_path: Path) -> None:
     root = checkout(tmp_path)
     keys = [run(root)]
-    (root / "params.yaml").write_text(PARAMS.replace("120", "121"))
+    (root / "params.yaml").write_text(PARAMS.replace("120", "121"), encoding="utf-8")
     keys.append(run(root))
     skip(root / "reports", "base", "humaneval", "no sandbox")
     keys.append(run(root))
     curve = root / "reports/training/lemur.csv"
-    curve.write_text(curve.read_text().replace("0.01", "0.02"))
+    curve.write_text(curve.read_text(encoding="utf-8").replace("0.01", "0.02"), encoding="utf-8")
     keys.append(run(root))
     (root / "reports/stages/normalise.json").unlink()
     keys.append(run(root))
@@ -63,7 +63,7 @@ def test_each_parameter_result_curve_and_count_changes_the_variant(tmp_path: Pat
 def test_the_report_and_the_commit_are_not_part_of_the_key(tmp_path: Path) -> None:
     root = checkout(tmp_path)
     before = run(root)
-    (root / "reports/summary/report.md").write_text("# Other words\n")
+    (root / "reports/summary/report.md").write_text("# Other words\n", encoding="utf-8")
     assert run(root) == before
     record = identity(root / "params.yaml", {"results": root / "reports/eval"})
     assert record["models"] == {"Base": "sha256:base", "Lemur": "sha256:lemur", "Lemur-Chat": "sha256:lemur_chat"}

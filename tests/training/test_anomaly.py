@@ -63,7 +63,7 @@ def test_skipped_steps_are_outside_the_window_and_too_many_end_the_training():
 
 
 def curve(out):
-    with (out / "curve.csv").open() as file:
+    with (out / "curve.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

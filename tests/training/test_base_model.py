@@ -31,7 +31,7 @@ def run(inputs, out, base_weights=None, **changes):
 
 
 def rows(out):
-    with (out / "curve.csv").open() as file:
+    with (out / "curve.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -22,7 +22,7 @@ def run(inputs, base, out, **changes):
         curve=out / "curve.csv",
         report=out / "report.json",
     )
-    with (out / "curve.csv").open() as file:
+    with (out / "curve.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -35,7 +35,7 @@ def base(inputs, tmp_path_factory):
 
 def test_it_continues_where_the_base_model_ended(inputs, base, tmp_path):
     curve = run(inputs, base / "model", tmp_path / "a", steps=30, optimizer={"peak_learning_rate": 0.02})
-    with (base / "curve.csv").open() as file:
+    with (base / "curve.csv").open(encoding="utf-8") as file:
         end = list(csv.DictReader(file))[-1]
     assert float(curve[0]["heldout_code_loss"]) == pytest.approx(float(end["heldout_code_loss"]), rel=1e-6)
     assert float(curve[-1]["heldout_code_loss"]) < float(curve[0]["heldout_code_loss"]) - 0.5

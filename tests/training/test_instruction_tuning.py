@@ -25,7 +25,7 @@ def run(inputs, lemur, out, **changes):
         curve=out / "curve.csv",
         report=out / "report.json",
     )
-    with (out / "curve.csv").open() as file:
+    with (out / "curve.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -44,9 +44,11 @@ def test_two_epochs_with_the_chat_vocabulary(inputs, lemur, tmp_path):
     assert [bool(row["heldout_text_loss"]) for row in curve] == [bool(row["heldout_code_loss"]) for row in curve]
     config, _ = folder.load(tmp_path / "a" / "model")
     assert (config.vocab_size, config.pad_token_id, config.eos_token_id, config.bos_token_id) == (40, 35, 37, 1)
-    generation = json.loads((tmp_path / "a" / "model" / "generation_config.json").read_text())
+    generation = json.loads((tmp_path / "a" / "model" / "generation_config.json").read_text(encoding="utf-8"))
     assert generation == {"bos_token_id": 1, "do_sample": False, "eos_token_id": 37, "pad_token_id": 35}
-    template = json.loads((tmp_path / "a" / "model" / "tokenizer_config.json").read_text())["chat_template"]
+    template = json.loads((tmp_path / "a" / "model" / "tokenizer_config.json").read_text(encoding="utf-8"))[
+        "chat_template"
+    ]
     assert template == "..."
     report = read_json(tmp_path / "a" / "report.json")
     assert (report["added_tokens"], report["epochs"], report["steps"]) == (5, 2.0, 5)

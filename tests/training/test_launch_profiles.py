@@ -51,7 +51,7 @@ def checkout(tmp_path):
     for name in ("profiles", "scales", "dvc.yaml", "environment.yaml", "pyproject.toml"):
         (root / name).symlink_to(ROOT / name)
     tiny = parameters("base_model", mesh={"data": 2})
-    (root / "params.yaml").write_text(yaml.safe_dump(merged(read_yaml(PARAMS), {"base_model": tiny})))
+    (root / "params.yaml").write_text(yaml.safe_dump(merged(read_yaml(PARAMS), {"base_model": tiny})), encoding="utf-8")
     return root
 
 
@@ -70,7 +70,9 @@ def test_one_process_per_host(kind, checkout, inputs, tmp_path):
         "slurm": ("srun", SRUN, slurm_launch()),
         "tpu_pod": ("gcloud", GCLOUD, "profiles/tpu_pod/launch"),
     }[kind]
-    (tools / name).write_text(script.format(log=shlex.quote(str(tmp_path / "calls")), port=free_port()))
+    (tools / name).write_text(
+        script.format(log=shlex.quote(str(tmp_path / "calls")), port=free_port()), encoding="utf-8"
+    )
     (tools / name).chmod(0o755)
     variables = {key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "XLA_", "LEMUR_"))}
     variables |= {"PATH": f"{tools}:{os.environ['PATH']}", "PYTHONPATH": "src"}
@@ -80,9 +82,11 @@ def test_one_process_per_host(kind, checkout, inputs, tmp_path):
     out = {"model": "out/model", "curve": "out/curve.csv", "report": "out/report.json"}
     command = [sys.executable, "-m", "lemur", "run", "training.base_model"]
     command += [f"{key}={value}" for key, value in {**bindings, **out}.items()]
-    done = subprocess.run(command, cwd=checkout, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=checkout, env=variables, capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     assert done.returncode == 0, done.stderr
-    calls = (tmp_path / "calls").read_text()
+    calls = (tmp_path / "calls").read_text(encoding="utf-8")
     if kind == "slurm":
         assert calls.startswith("srun --ntasks-per-node=1 --cpus-per-task=2 ")
     else:

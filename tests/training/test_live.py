@@ -43,7 +43,7 @@ def test_losing_the_server_ends_only_the_log_to_it(server, caplog):
     with live.Live("run", small_config(), 16) as log:
         for step in (1, 2):
             log.step({"step": step, "loss": 1.5}, rows=4)
-    assert [json.loads(line)["step"] for line in server.file.read_text().splitlines()] == [1, 2]
+    assert [json.loads(line)["step"] for line in server.file.read_text(encoding="utf-8").splitlines()] == [1, 2]
     assert server.calls == ["log_metrics"] and "the live log to MLflow ends here: gone" in caplog.text
 
 

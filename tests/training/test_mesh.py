@@ -21,7 +21,7 @@ from tests.training.builders import parameters
 def start(*arguments, **environment):
     command = [sys.executable, "-m", "tests.training.mesh_run", *map(str, arguments)]
     variables = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", **environment}
-    return subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True, encoding="utf-8")
 
 
 def finish(process, code=0):
@@ -94,7 +94,7 @@ def test_a_sequence_axis_gathers_weights_but_not_the_whole_batch(inputs, tmp_pat
 
 
 def curve(path):
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 

@@ -242,7 +242,9 @@ def test_a_training_that_differs_in_more_than_data_does_not_block(changed, kille
     shutil.copytree(changed / "tokenizer", tmp_path / "inputs/tokenizer")
     file = tmp_path / "inputs/tokenizer/tokenizer.json"
     swaps = str.maketrans("ab", "ba")
-    file.write_text(re.sub('"[ab]": ', lambda match: match[0].translate(swaps), file.read_text()))
+    file.write_text(
+        re.sub('"[ab]": ', lambda match: match[0].translate(swaps), file.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     assert file.read_bytes() != (changed / "tokenizer/tokenizer.json").read_bytes()
     for name in ("heldout", "packed"):
         (tmp_path / "inputs" / name).symlink_to(changed / name)
@@ -285,6 +287,6 @@ def test_the_code_hash_covers_all_folders_of_a_training(tmp_path: Path, monkeypa
     monkeypatch.setattr(checkpoint, "PACKAGE", tmp_path)
     hashes = {checkpoint.code_hash()}
     for file in ("model/a.py", "training/a.py", "training/monitoring/a.py"):
-        (tmp_path / file).write_text("a = 1")
+        (tmp_path / file).write_text("a = 1", encoding="utf-8")
         hashes.add(checkpoint.code_hash())
     assert len(hashes) == 4

@@ -28,5 +28,6 @@ def outside_profile(numerics: dict[str, Any]) -> str:
 
 def _field(key: str) -> str:
     """A field of the first processor in /proc/cpuinfo; "" if it is missing."""
-    match = re.search(rf"^{key}\s*:[ \t]*(.*)$", CPU_INFO.read_text() if CPU_INFO.exists() else "", re.MULTILINE)
+    text = CPU_INFO.read_text(encoding="utf-8", errors="replace") if CPU_INFO.exists() else ""
+    match = re.search(rf"^{key}\s*:[ \t]*(.*)$", text, re.MULTILINE)
     return match[1].strip() if match else ""

@@ -96,7 +96,7 @@ def switch(scale: str | Path, dry_run: bool = False, params: Path = PARAMS) -> N
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.preserve_quotes = True
     yaml.Representer = Representer
-    tree = yaml.load(params.read_text())
+    tree = yaml.load(params.read_text(encoding="utf-8"))
     if isinstance(scale, str):
         for key in _stray_overrides(flatten(read_yaml(SCALES / f"{DEMO}.yaml"))):
             block, leaf = _place(tree, key)
@@ -110,9 +110,7 @@ def switch(scale: str | Path, dry_run: bool = False, params: Path = PARAMS) -> N
             block[leaf] = _flow(value)
     text = io.StringIO()
     yaml.dump(tree, text)
-    partial = params.with_name(f".{params.name}.partial")
-    partial.write_text(text.getvalue())
-    partial.rename(params)
+    replace_text(params, text.getvalue())
 
 
 def _place(tree: Any, key: str) -> tuple[Any, str]:

@@ -119,7 +119,7 @@ class CachedModel:
         """Remove the line that a killed run left unfinished."""
         content = self._path.read_bytes()
         if not content.endswith(b"\n"):
-            self._path.write_bytes(content[: content.rfind(b"\n") + 1])
+            os.truncate(self._path, content.rfind(b"\n") + 1)
 
 
 def with_cached_answers(model: Model, settings: Record, *, tile: int) -> CachedModel:

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 import requests
@@ -85,10 +87,8 @@ class Server:
         self.gate = Gate(concurrency)
         self._concurrency, self._timeout = concurrency, timeout
         self._backoff = wait_exponential(multiplier=pause, max=LONGEST_PAUSE_S)
-        self._session = requests.Session()
+        self._session = session(self.url, key)
         self._session.mount("http", requests.adapters.HTTPAdapter(pool_maxsize=concurrency))
-        if key:
-            self._session.headers["Authorization"] = f"Bearer {key}"
 
     def ask(self, method: str, path: str, body: Record | None = None) -> Record:
         """Raises `ServerError` with the server's answer: at once if it is no temporary failure, else after `ATTEMPTS`
@@ -235,6 +235,29 @@ class ServerModel(TokenModel):
         except (KeyError, IndexError, TypeError, ValueError):
             keys = sorted(answer)
             raise ServerError(f"{self._server.url}/completions answered without choices, but with {keys}") from None
+
+
+def session(url: str, key: str = "") -> requests.Session:
+    """A session for requests to `url`: to this machine never through the user's proxy, and never with a password of
+    ~/.netrc, which `requests` would send in place of `key`."""
+    result = requests.Session()
+    result.trust_env = not _is_local(url)
+
+    def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if key:
+            request.headers["Authorization"] = f"Bearer {key}"
+        return request
+
+    result.auth = authorise
+    return result
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _failure(state: RetryCallState) -> _TemporaryError:

@@ -25,12 +25,9 @@ class TextCodec:
 
     def __init__(self, folder: Path, *, bos: bool) -> None:
         """`bos`: whether prompts begin with the beginning-of-text token (the paper's scripts leave it out)."""
-        path = folder / "tokenizer.json"
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing, so {folder} is not a model folder; build it with: dvc repro")
         self.folder = folder
         self.bos = bos
-        self._tokenizer = Tokenizer.from_file(str(path))
+        self._tokenizer = Tokenizer.from_file(str(tokenizer_json(folder)))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 

@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from lemur.core import workers
 from lemur.core.files import ROOT
 from lemur.core.records import Record
-from lemur.inference.server_model import Server, ServerError, ServerModel
+from lemur.inference.server_model import Server, ServerError, ServerModel, session
 from lemur.inference.text import TextCodec
 from lemur.inference.token_model import identity
 
@@ -86,7 +86,7 @@ class VllmModel(ServerModel):
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 ["sh", "-c", GUARDED, "vllm", *map(str, command)],
-                env={**os.environ, **settings},
+                env={name: value for name, value in {**os.environ, **settings}.items() if name != "PYTHONPATH"},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -102,7 +102,7 @@ class VllmModel(ServerModel):
         )
         if not polling(self._healthy):
             self.close()
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+            tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
             raise ServerError(f"vLLM did not start; the end of {log}:\n{tail}")
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class VllmModel(ServerModel):
 
     def _healthy(self) -> bool:
         try:
-            return requests.get(f"{self._address}/health", timeout=5).ok
+            return session(self._address).get(f"{self._address}/health", timeout=5).ok
         except requests.RequestException:
             return False
 

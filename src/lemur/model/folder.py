@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from lemur.core.records import read_json, write_json
+from lemur.core.tokenizer_json import tokenizer_json
 from lemur.model.config import LlamaConfig, config_json, json_object, read_config
 from lemur.model.llama import Llama
 from lemur.model.special_tokens import special_tokens
@@ -117,10 +118,8 @@ def save(folder: Path, model: Llama, tokenizer: Path, *, dtype: str, shard_bytes
     write_json(folder / "config.json", config_json(config, dtype))
     defined_ids = {name: value for name, value in ids.items() if value is not None}
     write_json(folder / "generation_config.json", {"do_sample": False, **defined_ids})
-    copied = [name for name in TOKENIZER_FILES if (tokenizer / name).is_file()]
-    if "tokenizer.json" not in copied:
-        raise FileNotFoundError(f"{tokenizer}/tokenizer.json is missing; the model folder needs its tokenizer")
-    for name in copied:
+    tokenizer_json(tokenizer)
+    for name in [name for name in TOKENIZER_FILES if (tokenizer / name).is_file()]:
         shutil.copyfile(tokenizer / name, folder / name)
     _save_weights(folder, model, dtype, shard_bytes)
 
@@ -199,6 +198,6 @@ def file_sha256(path: Path) -> str:
 
 
 def _vocabulary(folder: Path) -> dict[str, int]:
-    content = read_json(folder / "tokenizer.json")
+    content = read_json(tokenizer_json(folder))
     added = {token["content"]: token["id"] for token in content.get("added_tokens", [])}
     return {**content["model"]["vocab"], **added}

@@ -123,7 +123,7 @@ def probe(mechanism: str) -> str | None:
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
         os.chmod(folder, 0o777)
         secret = Path(folder, "secret")
-        secret.write_text("secret")
+        secret.write_text("secret", encoding="utf-8")
         port = listener.getsockname()[1]
         attacks = {
             "network": f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)",

@@ -93,8 +93,6 @@ def launch(
         command += ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
         command += ["--inh-caps=-all", "--bounding-set=-all"]
     command += ["prlimit"]
-    for name, value in limits.rlimits().items():
-        # The soft CPU limit sends SIGXCPU, which identifies a time-out; the hard limit kills.
-        command.append(f"--{name}={value}:{value + 1}" if name == "cpu" else f"--{name}={value}")
+    command += [f"--{name}={soft}:{hard}" for name, (soft, hard) in limits.rlimits().items()]
     # bubblewrap's environment stays readable in /proc/1/environ, so it gets an empty one.
     return Launch([*command, "--", *argv], {}, fds, info, release)

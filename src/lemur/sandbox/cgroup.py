@@ -21,7 +21,7 @@ def group(memory_mb: int, processes: int) -> Iterator[Callable[[int], None] | No
 
     def add(pid: int) -> None:
         for folder in folders:
-            (folder / "cgroup.procs").write_text(str(pid))
+            (folder / "cgroup.procs").write_text(str(pid), encoding="utf-8")
 
     try:
         yield add
@@ -56,7 +56,7 @@ def _create(name: str, memory_mb: int, processes: int) -> list[Path]:
             for key, value in settings.items():
                 if "sw" in key and not (folder / key).exists():
                     continue  # the kernel does not account swap
-                (folder / key).write_text(value)
+                (folder / key).write_text(value, encoding="utf-8")
     except OSError:
         _remove(created)
         raise

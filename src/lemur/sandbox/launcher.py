@@ -72,9 +72,8 @@ def install_filter(program: bytes) -> None:
 
 if __name__ == "__main__":
     settings = json.loads(sys.argv[1])
-    for name, value in settings["rlimits"].items():
-        hard = value + 1 if name == "cpu" else value
-        resource.setrlimit(getattr(resource, "RLIMIT_" + name.upper()), (value, hard))
+    for name, (soft, hard) in settings["rlimits"].items():
+        resource.setrlimit(getattr(resource, "RLIMIT_" + name.upper()), (soft, hard))
     os.chdir(settings["folder"])
     if settings["user"] is not None:
         os.setgroups([])

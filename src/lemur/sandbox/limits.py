@@ -1,5 +1,7 @@
 """The limits of a sandboxed program."""
 
+import resource
+import sys
 from dataclasses import dataclass
 
 WALL_PER_CPU = 20
@@ -31,8 +33,9 @@ class Limits:
     def max_wall_s(self) -> float:
         return self.wall_s or float(WALL_PER_CPU * self.cpu_s)
 
-    def rlimits(self) -> dict[str, int]:
-        """Limits by their lower-case names in `setrlimit(2)`."""
+    def rlimits(self) -> dict[str, tuple[int, int]]:
+        """Soft and hard limits by their lower-case names in `setrlimit(2)`: these, or this process's own hard limits
+        where they are lower, which it could not raise."""
         mib = 1 << 20
         limits = {
             "cpu": self.cpu_s,
@@ -44,4 +47,10 @@ class Limits:
         }
         if self.address_space_mb is not None:
             limits["as"] = self.address_space_mb * mib
-        return limits
+        bounded = {}
+        for name, value in limits.items():
+            own = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1]
+            most = sys.maxsize if own == resource.RLIM_INFINITY else own
+            # The soft CPU limit sends SIGXCPU, which identifies a time-out; the hard limit kills.
+            bounded[name] = min(value, most), min(value + (name == "cpu"), most)
+        return bounded

@@ -27,7 +27,7 @@ def program(name: str) -> bytes:
     path = FILTERS / f"{name}.{platform.machine()}.hex"
     if not path.is_file():
         raise OSError(f"no system-call filter for {platform.machine()}; there are filters for {', '.join(MACHINES)}")
-    return bytes.fromhex(path.read_text())
+    return bytes.fromhex(path.read_text(encoding="utf-8"))
 
 
 def build(name: str, machine: str) -> bytes:
@@ -57,7 +57,7 @@ def build(name: str, machine: str) -> bytes:
 
 
 def _refused(name: str) -> list[str]:
-    lines = (FILTERS / f"{name}.txt").read_text().splitlines()
+    lines = (FILTERS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return [call for line in lines if not line.startswith("#") for call in line.split()]
 
 
@@ -82,4 +82,4 @@ if __name__ == "__main__":
         for machine_name in MACHINES:
             text = build(filter_name, machine_name).hex()
             lines = "\n".join(text[at : at + 96] for at in range(0, len(text), 96))
-            (FILTERS / f"{filter_name}.{machine_name}.hex").write_text(lines + "\n")
+            (FILTERS / f"{filter_name}.{machine_name}.hex").write_text(lines + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 """The places that are folders: `bundled` (inside the source's own folder) and `mirror` (the folder LEMUR_MIRROR)."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from lemur.sources.manifest import File, SourceError
@@ -20,11 +21,27 @@ def mirror_root() -> Path:
     return Path(value)
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, through linked folders too: large mirrors are spread over disks. A link back to a
+    folder that leads to it is not followed."""
+    for path, names, files in os.walk(folder, followlinks=True):
+        here = Path(path)
+        above = [parent.resolve() for parent in (here, *here.parents) if parent == folder or folder in parent.parents]
+        names[:] = [name for name in names if not ((here / name).is_symlink() and _leads_to(here / name, above))]
+        yield from (here / name for name in files if (here / name).is_file())
+
+
+def _leads_to(link: Path, folders: list[Path]) -> bool:
+    """Whether one of these folders is, or lies in, the one that a link names."""
+    target = link.resolve()
+    return any(target == folder or target in folder.parents for folder in folders)
+
+
 def resolve(root: Path, file: File) -> list[tuple[str, Path, dict[str, str]]]:
     """(name, path, fields of the pattern) of each file of an entry. Raises `SourceError` if there are none."""
     if is_pattern(file.path):
         folder = root / literal_folder(file.path)
-        names = (path.relative_to(root).as_posix() for path in folder.rglob("*") if path.is_file())
+        names = (path.relative_to(root).as_posix() for path in _files(folder))
         files = [(name, root / name, fields) for name, fields in matches(file.path, names)]
         if not files:
             raise SourceError(f"no file matches {file.path} in {root}; is the folder complete?")

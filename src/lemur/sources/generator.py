@@ -45,7 +45,7 @@ def generate(generator: Generator, wheels: dict[str, Path], work: Path) -> dict[
     environment = {**os.environ, **fixed, "PYTHONPATH": str(library.resolve())}
     result = subprocess.run(
         [sys.executable, "-W", "ignore", str(SCRIPT), *arguments],
-        env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+        env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False, encoding="utf-8", errors="replace"
     )  # fmt: skip
     if result.returncode:
         last = "\n".join(f"  {line}" for line in result.stderr.splitlines()[-8:])

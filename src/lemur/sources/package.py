@@ -29,7 +29,9 @@ def download(requirements: Path, folder: Path) -> dict[str, Path]:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color"]
     command += ["download", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", *WHEEL]
     command += ["--requirement", str(requirements), "--dest", str(folder)]
-    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    result = subprocess.run(
+        command, capture_output=True, stdin=subprocess.DEVNULL, check=False, encoding="utf-8", errors="replace"
+    )
     if result.returncode:
         lines = [
             line for line in result.stderr.splitlines() if line.strip() and not line.startswith("WARNING: Location")

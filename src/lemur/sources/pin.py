@@ -1,7 +1,6 @@
 """`lemur pin SOURCE PLACE`: get a source once and write its revision and checksums into its manifest."""
 
 import io
-import os
 import tempfile
 from pathlib import Path
 
@@ -61,9 +60,7 @@ def _pin(source: Path, manifest: Manifest, place_name: str) -> list[str]:
     if changed:
         text = io.StringIO()
         yaml.dump(document, text)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(text.getvalue(), encoding="utf-8")
-        os.replace(partial, path)
+        replace_text(path, text.getvalue())
     return changed
 
 

@@ -36,7 +36,7 @@ class ChatTokenizer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer = Tokenizer.from_file(str(tokenizer_json(folder)))
         missing = [token for token in CHAT_TOKENS if self.tokenizer.token_to_id(token) is None]
         if missing:
             raise ValueError(f"{folder}/tokenizer.json has no {missing}; write it with chatml.add_chat_tokens")
@@ -64,7 +64,7 @@ def add_chat_tokens(source: Path, target: Path) -> None:
     for file in sorted(source.iterdir()):
         if file.is_file() and file.name not in TEMPLATE_FILES:
             shutil.copyfile(file, target / file.name)
-    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(tokenizer_json(source)))
     tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in CHAT_TOKENS])
     tokenizer.save(str(target / "tokenizer.json"))
     config = read_json(source / "tokenizer_config.json")

@@ -9,6 +9,7 @@ from typing import Any
 from lemur.core.files import DAG, read_yaml
 from lemur.core.parameter_blocks import current_blocks
 from lemur.core.records import Record, read_json
+from lemur.core.tokenizer_json import tokenizer_json
 
 SHOWN_CHARS = 60  # characters shown of a document's beginning and of its end
 
@@ -55,9 +56,10 @@ def inspect_step(
     # The tuned model's tokenizer has the turn markers; before that is built, the corpus's shows everything else.
     own = root / trainings[run][1]
     model = tokenizer or (own if (own / "tokenizer.json").is_file() else root / "models/tokenizer")
-    if not (model / "tokenizer.json").is_file():
-        raise SystemExit(f"{model}: no tokenizer.json; build or `dvc checkout` it, or give another with --tokenizer")
-    decode = Tokenizer.from_file(str(model / "tokenizer.json")).decode
+    try:
+        decode = Tokenizer.from_file(str(tokenizer_json(model))).decode
+    except FileNotFoundError as error:
+        raise SystemExit(f"{error}; or give another with --tokenizer") from None
     try:
         opened = open_shards(folder)
     except ValueError as error:

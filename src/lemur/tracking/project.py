@@ -27,11 +27,16 @@ def project(root: Path, timeout: float = STAGE_TIMEOUT) -> bool:
     It goes to MLFLOW_TRACKING_URI if set, else to mlflow.db in the checkout (lemur.tracking.store). Raises nothing.
     """
     source = str(Path(__file__).parents[2])
-    environment = {**_ENVIRONMENT, **os.environ, "PYTHONPATH": os.pathsep.join([source, *_python_path(source)])}
+    environment = {**_ENVIRONMENT, **os.environ, "PYTHONPATH": source}
     command = [sys.executable, "-m", "lemur.tracking.store", str(root)]
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, errors="replace", timeout=timeout
+            command,
+            env=environment,
+            capture_output=True,
+            errors="replace",
+            timeout=timeout,
+            encoding="utf-8",
         )
     except subprocess.TimeoutExpired:
         return _failed(f"no answer within {timeout:g} s")
@@ -42,10 +47,6 @@ def project(root: Path, timeout: float = STAGE_TIMEOUT) -> bool:
         return _failed(lines[-1] if lines else f"exit status {done.returncode}")
     log.info("%s", done.stdout.strip())
     return True
-
-
-def _python_path(source: str) -> list[str]:
-    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != source]
 
 
 def _failed(reason: str) -> bool:

@@ -140,7 +140,7 @@ def _locked(lock: Path | None) -> Iterator[None]:
     if lock is None:
         yield
         return
-    with lock.open("w") as file:
+    with lock.open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

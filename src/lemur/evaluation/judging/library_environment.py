@@ -61,5 +61,9 @@ def find_environment(requirements: Path) -> Environment | str:
 
 
 def open_environment(folder: Path) -> Environment:
-    settings = dict(line.split(" = ", 1) for line in (folder / "pyvenv.cfg").read_text().splitlines() if " = " in line)
+    settings = dict(
+        line.split(" = ", 1)
+        for line in (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+        if " = " in line
+    )
     return Environment(folder, Path(settings["home"]).parent)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lemur.core import processor
+from lemur.core.disk import replace_text
 from lemur.pipeline.artifacts import lockfile
 from lemur.pipeline.artifacts.values import join_names
 from lemur.pipeline.artifacts.verdict import equal, verdict
@@ -116,4 +117,4 @@ def _changed_entries(names: Iterable[str], before: str, after: str) -> set[str]:
 
 def _text(root: Path) -> str:
     lock = root / "dvc.lock"
-    return lock.read_text() if lock.exists() else ""
+    return lock.read_text(encoding="utf-8") if lock.exists() else ""

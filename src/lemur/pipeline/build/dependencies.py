@@ -153,7 +153,7 @@ def write(check: bool = False) -> list[str]:
     yaml = YAML()
     yaml.width = 120
     yaml.indent(mapping=2, sequence=4, offset=2)
-    dag = yaml.load(DAG.read_text())
+    dag = yaml.load(DAG.read_text(encoding="utf-8"))
     every_output = outputs(read_yaml(PARAMS), dag)
     used: set[str] = set()
     for stage in dag["stages"].values():
@@ -168,7 +168,7 @@ def write(check: bool = False) -> list[str]:
     text = io.StringIO()
     yaml.dump(dag, text)
     differences = _replace(DAG, re.sub(r" +$", "", text.getvalue(), flags=re.M), check)
-    environment = yaml.load(ENVIRONMENT.read_text())
+    environment = yaml.load(ENVIRONMENT.read_text(encoding="utf-8"))
     environment["packages"] = {name: installed(name) or extras()[name] for name in sorted(used)}
     text = io.StringIO()
     yaml.dump(environment, text)
@@ -185,7 +185,7 @@ def _flow(items: list[str]) -> CommentedSeq:
 def _replace(path: Path, text: str, check: bool) -> list[str]:
     old, new = read_yaml(path), YAML(typ="safe").load(text)
     if not check:
-        path.write_text(text)
+        replace_text(path, text)
     before, after = _entries(old), _entries(new)
     lines = [f"{owner}: {'+' if (owner, entry) in after else '-'} {entry}" for owner, entry in sorted(before ^ after)]
     return lines or ([] if old == new else [f"{path.name}: entries in another order, or twice"])

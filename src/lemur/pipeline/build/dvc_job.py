@@ -19,6 +19,8 @@ from dvc import dvcfile
 from dvc.cli import main
 from dvc.utils.serialize import dumps_yaml
 
+from lemur.core.disk import replace_text
+
 EMPTY = "schema: '2.0'\nstages:\n"
 
 
@@ -28,7 +30,7 @@ def modify_entries(path: str, fs: Any = None) -> Iterator[dict[str, Any]]:
     changes: dict[str, Any] = {"schema": "2.0", "stages": {}}
     yield changes
     file = Path(path)
-    text = file.read_text() if file.exists() else EMPTY
+    text = file.read_text(encoding="utf-8") if file.exists() else EMPTY
     for name, entry in changes["stages"].items():
         entry_text = dumps_yaml({"stages": {name: entry}}).removeprefix("stages:\n")
         old_entry = re.search(rf"^  {re.escape(name)}:\n(?:(?:   .*)?\n)*", text, re.MULTILINE)

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import psutil
 import yaml
 
+from lemur.core.disk import replace_text
+
 WAIT_S = 60
 BUILD_LOCK = Path(".lemur/build.lock")
 STAGES_LOCK = Path(".lemur/stages.lock")
@@ -127,7 +129,7 @@ def remove_dead_holders(root: Path) -> None:
                 read = {file: [info for info in infos if not _has_ended(info)] for file, infos in lock["read"].items()}
             except (ValueError, Invalid):
                 write, read = {}, {}
-            _replace(path, json.dumps({"write": write, "read": read}))
+            replace_text(path, json.dumps({"write": write, "read": read}))
 
 
 def _has_ended(info: dict[str, Any]) -> bool:
@@ -158,7 +160,7 @@ def repair_dvc_lock(root: Path) -> bool:
 
     path = root / "dvc.lock"
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
     if text.endswith("\n") and _stages(text):
@@ -166,7 +168,9 @@ def repair_dvc_lock(root: Path) -> bool:
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines) if line[:2] == "  " and line[2:3].strip(" -")]
     kept = _stages("\n".join(lines[: starts[-1]])) if starts else {}
-    committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True, text=True).stdout
+    committed = subprocess.run(
+        ["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True, encoding="utf-8"
+    ).stdout
     stages = {**_stages(committed), **kept}
     if not stages:
         path.unlink()
@@ -185,9 +189,3 @@ def _stages(text: str) -> dict[str, Any]:
         return dict(COMPILED_LOCKFILE_SCHEMA(yaml.load(text, Loader=LOADER))["stages"])
     except (yaml.YAMLError, Invalid, KeyError, TypeError):
         return {}
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    partial.rename(path)

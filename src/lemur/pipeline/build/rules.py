@@ -112,7 +112,7 @@ class Rules:
         MARKERS.mkdir(parents=True, exist_ok=True)
         for name in planned:
             forced = FORCED if name in self._forced else ""
-            (MARKERS / self._dag.stages[name].rule).write_text(f"{forced}{uuid.uuid4().hex}\n")
+            (MARKERS / self._dag.stages[name].rule).write_text(f"{forced}{uuid.uuid4().hex}\n", encoding="utf-8")
         return planned
 
     def _print_summary(self, lost: set[str], before: str) -> None:
@@ -125,4 +125,4 @@ class Rules:
 
 
 def _read(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+    return path.read_text(encoding="utf-8") if path.exists() else ""

@@ -31,6 +31,10 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
 
     Raises `SystemExit` with a message if anything is wrong before the stage's own work starts.
     """
+    if strange := [word for word in bindings if not _is_utf8(word)]:
+        raise SystemExit(
+            f"{dotted}: {strange[0]!r} is not UTF-8, so `dvc` ran in another encoding: `export PYTHONUTF8=1` and repeat"
+        )
     if stage := os.environ.get("DVC_STAGE"):
         # Printed after the traceback, where people look.
         atexit.register(sys.stderr.write, ADVICE.format(stage=stage))
@@ -81,7 +85,12 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     for path in partial.values():
         remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-    getattr(module, name)(params, *views, **partial)
+    try:
+        getattr(module, name)(params, *views, **partial)
+    except BaseException:
+        for path in partial.values():
+            remove(path)  # after a disk has filled, this is what fills it
+        raise
     if distributed:
         multi_host.wait_for_all(name)
     if index:
@@ -119,6 +128,13 @@ def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, 
     return inputs, outputs
 
 
+def _is_utf8(text: str) -> bool:
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:  # Python keeps other bytes of a command line as lone surrogates
+        return False
+
+
 def takes_list(module: ModuleType, argument: str) -> bool:
     """Whether the stage's function takes the deps in the folder of this argument one by one."""
     name = module.__name__.rpartition(".")[2]
@@ -139,7 +155,7 @@ def declared_view(dotted: str, argument: str, path: Path) -> Path:
     if path == Path(PARAMS.name):
         view = Path(".lemur/views") / dotted / path.name
         view.parent.mkdir(parents=True, exist_ok=True)
-        view.write_text(json.dumps(current_blocks()))
+        view.write_text(json.dumps(current_blocks()), encoding="utf-8")
         return view
     inside = deps_inside(dotted, path)
     if not inside or path in map(Path, declared(dotted)["deps"]):

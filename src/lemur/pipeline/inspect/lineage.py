@@ -127,7 +127,8 @@ def _source(root: Path, dep: dict[str, Any], current: Any, stage: dict[str, Any]
     except SourceError as error:
         return source | {"error": str(error)}
     pins = folder / "requirements.txt"
-    hashes = dict(line.split()[:2] for line in pins.read_text().splitlines() if "==" in line) if pins.is_file() else {}
+    pinned = pins.read_text(encoding="utf-8").splitlines() if pins.is_file() else []
+    hashes = dict(line.split()[:2] for line in pinned if "==" in line)
     files: list[dict[str, Any]] = [
         {"path": file.path, "licence": file.licence or place.licence, "sha256": file.sha256} for file in place.files
     ]

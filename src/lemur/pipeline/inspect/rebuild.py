@@ -30,7 +30,7 @@ PLANNED = re.compile(r"total +(\d+)")
 def clone(root: Path, folder: Path) -> None:
     """Clone HEAD of `root` into `folder`, with an empty cache of its own and without a dvc.lock."""
     subprocess.run(["git", "clone", "-q", str(root), str(folder)], check=True)
-    (folder / ".dvc/config.local").write_text("[cache]\n    dir = cache\n")
+    (folder / ".dvc/config.local").write_text("[cache]\n    dir = cache\n", encoding="utf-8")
     (folder / "dvc.lock").unlink(missing_ok=True)
 
 
@@ -50,9 +50,10 @@ def build(folder: Path, targets: list[str], cores: str) -> None:
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         preexec_fn=end_with_parent,
         process_group=0,
+        encoding="utf-8",
+        errors="replace",
     )
     try:
         for line in running.stdout or ():
@@ -69,7 +70,7 @@ def build(folder: Path, targets: list[str], cores: str) -> None:
         raise
     if running.returncode:
         logs = sorted((folder / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
-        last = logs[-1].read_text(errors="replace").splitlines()[-15:] if logs else []
+        last = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines()[-15:] if logs else []
         raise SystemExit(
             "".join(output[-25:]) + "\n".join(last) + f"\nThe build in {folder} failed; its logs are in {folder}/logs"
         )

@@ -118,7 +118,9 @@ class Stale:
 
     def _git(self, *arguments: str) -> str:
         command = ["git", "-C", str(self._dag.repo.root_dir), "-c", "core.quotepath=off", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.rstrip("\n")
+        return subprocess.run(
+            command, capture_output=True, check=False, encoding="utf-8", errors="replace"
+        ).stdout.rstrip("\n")
 
     def _predict(self, name: str) -> Fate:
         """A stage's fate; stores what each of its outputs will contain, None if only running the stage can tell."""

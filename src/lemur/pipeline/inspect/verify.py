@@ -51,8 +51,12 @@ def verify(root: Path, against: str, built: Path | None, requested: list[str], c
 
 def _print_head(root: Path) -> None:
     git = ["git", "-C", str(root)]
-    head = subprocess.run([*git, "log", "-1", "--format=%h %s"], capture_output=True, text=True, check=True).stdout
-    status = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True).stdout
+    head = subprocess.run(
+        [*git, "log", "-1", "--format=%h %s"], capture_output=True, check=True, encoding="utf-8", errors="replace"
+    ).stdout
+    status = subprocess.run(
+        [*git, "status", "--porcelain", "-uno"], capture_output=True, check=True, encoding="utf-8", errors="replace"
+    ).stdout
     print(f"HEAD is {head.strip()}")
     if status:
         print(f"Not committed, so not built: {join_names(line[3:] for line in status.splitlines())}")

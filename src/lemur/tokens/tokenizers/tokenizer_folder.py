@@ -36,7 +36,7 @@ def write_folder(folder: Path, tokenizer: Tokenizer, *, bos: str, eos: str, unk:
 
 def open_folder(folder: Path) -> Tokenizer:
     """The tokenizer, set to read control tokens in a text as ordinary characters, so that no document holds one."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(tokenizer_json(folder)))
     tokenizer.encode_special_tokens = True
     # A published tokenizer.json may set either.
     tokenizer.no_truncation()

@@ -1,0 +1,25 @@
+"""Files that are written whole or not at all, and how to tell that a disk is full."""
+
+import errno
+from pathlib import Path
+
+# Libraries wrap the system's error in their own (safetensors, tensorstore), with its message.
+_MESSAGES = ("No space left on device", "Disk quota exceeded")
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the disk, or the user's quota of it, is full."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return any(message in str(error) for message in _MESSAGES)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8. If that fails, the old file stays and nothing else does."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,77 @@
+"""The environment that set-up, jobs and local requests get: the user's, without what would change or break them.
+
+environment_variables.txt is the list, which the Makefile reads too.
+"""
+
+import locale
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from lemur.core.files import ROOT
+
+LIST = Path(__file__).with_name("environment_variables.txt")
+HOME = ROOT / ".lemur" / "home"
+
+
+def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` as the list says. PYTHONPATH is this checkout's code, and caches have a folder that can be
+    written."""
+    rules: dict[str, list[str]] = {"drop": [], "keep": [], "set": [], "add": []}
+    for line in LIST.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            verb, entry = line.split(maxsplit=1)
+            rules[verb].append(entry)
+    clean = {
+        name: value
+        for name, value in environment.items()
+        if _listed(name, rules["keep"]) or not _listed(name, rules["drop"])
+    }
+    clean.update(entry.split("=", 1) for entry in rules["set"])
+    # Tools differ in whether they read no_proxy or NO_PROXY first, so both get what either has.
+    merged = [host for name in ("no_proxy", "NO_PROXY") for host in environment.get(name, "").split(",") if host]
+    for entry in rules["add"]:
+        name, values = entry.split("=", 1)
+        clean[name] = ",".join(dict.fromkeys([*merged, *values.split(",")]))
+    clean["PYTHONPATH"] = str(ROOT / "src")
+    return clean | _home(clean)
+
+
+def enter() -> None:
+    """Give this process, and all that it starts, the environment above. Python starts again where it has already read
+    what does not belong there: modules of another PYTHONPATH, options, an encoding other than UTF-8."""
+    before, after = dict(os.environ), cleaned(os.environ)
+    os.environ.clear()
+    os.environ.update(after)
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    read = {name for name in changed if name.startswith("PYTHON") and name != "PYTHONSTARTUP"}
+    if not _foreign(before.get("PYTHONPATH", "")):
+        read.discard("PYTHONPATH")
+    if sys.flags.utf8_mode or locale.getpreferredencoding(False).upper() in ("UTF-8", "UTF8"):
+        read.discard("PYTHONUTF8")
+    if read:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], after)
+
+
+def _listed(name: str, patterns: list[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _foreign(python_path: str) -> bool:
+    """Whether a PYTHONPATH has more in it than this checkout's code."""
+    return any(Path(entry).resolve() != ROOT / "src" for entry in python_path.split(os.pathsep) if entry)
+
+
+def _home(environment: Mapping[str, str]) -> dict[str, str]:
+    """Replacements for a home that is missing or read-only, where caches could not be written."""
+    home = Path(environment.get("HOME") or os.devnull)
+    with suppress(OSError):
+        (home / ".cache").mkdir(exist_ok=True)
+        if os.access(home / ".cache", os.W_OK):
+            return {}
+    (HOME / ".cache").mkdir(parents=True, exist_ok=True)
+    missing = {} if home.is_dir() else {"HOME": str(HOME)}
+    return {"XDG_CACHE_HOME": str(HOME / ".cache"), "MPLCONFIGDIR": str(HOME / ".cache")} | missing
