@@ -36,13 +36,17 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer plan small abilities ds1000 toolchains \
+.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer plan small abilities ds1000 toolchains \
 	clean test-exact test-processors fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.core ## create the environment in .venv from hashed requirements
+usable:
+	@bin/usable_git "$(CURDIR)"
+	@test -n "$(PY)" || { echo "Python is missing; install 3.11 or 3.12 with venv (Debian 12: apt-get install python3-venv)" >&2; exit 1; }
+
+setup: usable $(VENV)/.core ## create the environment in .venv from hashed requirements
 
 $(VENV)/.core: requirements/uv.txt requirements/core.txt bin/lemur
 	@$(PY) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else "Python 3.11 or 3.12 is needed, found %d.%d; name one: make PY=python3.12" % v)'
@@ -57,7 +61,7 @@ reproduce: setup ## build every artifact, from raw data to reports
 	@echo "Read reports/summary/report.md, or run 'make ui' for MLflow."
 
 test: setup ## run the tests, offline
-	python -m pytest -q -n auto
+	PYTHONWARNDEFAULTENCODING=1 python -m pytest -q -n auto
 
 test-all: setup ## run the slow tests too
 	python -m pytest -q -m ""

@@ -54,7 +54,7 @@ def main() -> None:
 
 def existing_experiments() -> list[str]:
     command = ["dvc", "exp", "list", "--name-only"]
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout.split()
 
 
 def run(name: str, values: dict[str, float]) -> None:

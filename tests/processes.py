@@ -44,7 +44,7 @@ class Build:
         os.killpg(self.process.pid, signal.SIGINT)
 
     def output(self) -> str:
-        return self.log.read_text(errors="replace")
+        return self.log.read_text(errors="replace", encoding="utf-8")
 
     def finish(self, seconds: float = 200) -> str:
         """Wait for the end and return the output; a build that does not end is killed and fails the test."""

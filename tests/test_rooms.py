@@ -21,7 +21,7 @@ def import_problems(checkout: Path) -> str:
     """The output of import-linter, with the command of `make check`; empty if it finds no problem."""
     environment = {**os.environ, "PYTHONPATH": "src"}
     command = ["lint-imports", "--no-cache"]
-    process = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
+    process = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, encoding="utf-8")
     return "" if process.returncode == 0 else process.stdout
 
 

@@ -67,6 +67,6 @@ def test_what_cannot_be_read_completes_to_nothing(tmp_path, monkeypatch, capsys)
 def test_completion_is_installed_for_the_lemur_command(shell: str) -> None:
     environment = {**os.environ, "PYTHONPATH": "src", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     command = [sys.executable, "-m", "lemur", "--show-completion", shell]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0
     assert f"_LEMUR_COMPLETE=complete_{shell}" in done.stdout

@@ -139,13 +139,13 @@ def test_an_error_of_the_work_is_not_the_parsers(error: BaseException, monkeypat
 def test_a_message_goes_to_stderr_with_status_1_and_a_traceback_is_pythons() -> None:
     environment = {**os.environ, "PYTHONPATH": "src"}
     command = [sys.executable, "-m", "lemur", "scale", "huge"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("scale 'huge' is not known")
     code = "import sys, lemur.core.scales as s; s.show = lambda: 1 / 0; sys.argv = ['lemur', 'scale']; "
     code += "from lemur.__main__ import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8"
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback (most recent call last):\n")
@@ -155,7 +155,5 @@ def test_a_message_goes_to_stderr_with_status_1_and_a_traceback_is_pythons() -> 
 def test_the_parser_imports_nothing_else_of_the_project() -> None:
     code = "import sys, lemur.commands.app; print([m for m in sys.modules if m.startswith('lemur.')])"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, encoding="utf-8"
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, encoding="utf-8")
     assert set(re.findall(r"'lemur\.(\w+)", done.stdout)) == {"commands"}

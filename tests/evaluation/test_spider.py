@@ -282,7 +282,7 @@ def test_an_undecided_answer_is_neither_right_nor_wrong(benchmark: Path, monkeyp
 
     questions = [{"db_id": "cats", "question": "Which?", "query": values(rings(8))}]
     questions.append({"db_id": "cats", "question": "How many?", "query": "SELECT count(*) FROM cat"})
-    (benchmark / "files/dev.json").write_text(json.dumps(questions))
+    (benchmark / "files/dev.json").write_text(json.dumps(questions), encoding="utf-8")
     answers = {"Which?": values(shuffled(rings(4, 4))).removeprefix("SELECT"), "How many?": " count(*) FROM cat"}
     model = Oracle(lambda prompt: next(query for text, query in answers.items() if f"-- {text}\n" in prompt))
     result, samples = run(benchmark, model, monkeypatch)

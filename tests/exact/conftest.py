@@ -108,7 +108,7 @@ def executed_rules(project: Project, *command: str) -> set[str]:
     """Call `snakemake` or `dvc repro`; the rules whose command really ran: not skipped, not from the run cache."""
     shutil.rmtree(project.root / "logs", ignore_errors=True)
     output = project.run(*command)
-    output += "".join(log.read_text() for log in (project.root / "logs").glob("*.log"))
+    output += "".join(log.read_text(encoding="utf-8") for log in (project.root / "logs").glob("*.log"))
     return rules(re.findall(r"^Running stage '(\S+)':$", output, re.MULTILINE))
 
 

@@ -21,7 +21,7 @@ def clone(folder: Path, **environment: str) -> Project:
 def command(project: Project, task: str, model: Path, benchmarks: Path, into: Path, **changed: object) -> list[str]:
     """The `lemur run` command of the stage `task`, with the tests' parameters except those `changed`. It writes
     TASK.json and TASK.jsonl `into` a folder."""
-    block = f"{task}_{len((project.root / 'params.yaml').read_text())}"
+    block = f"{task}_{len((project.root / 'params.yaml').read_text(encoding='utf-8'))}"
     params = PARAMS[task].model_dump(mode="json") | changed
     with (project.root / "params.yaml").open("a", encoding="utf-8") as file:
         file.write(f"\n{block}: {json.dumps(params)}\n")

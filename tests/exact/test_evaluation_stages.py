@@ -92,7 +92,7 @@ def test_kill_workers_and_order_change_no_byte(
     assert stage.process.returncode == -signal.SIGKILL, stage.output()
     until(lambda: not running_in(project.root), seconds=30)
     (kept,) = answers.glob("*")
-    saved = len(kept.read_text().splitlines())
+    saved = len(kept.read_text(encoding="utf-8").splitlines())
     assert 0 < saved < ITEMS * (4 if task == "mmlu" else 1)
     assert not (tmp_path / "two" / f"{task}.json").exists()
     project.run(*stage_command("raw", "two", 2))

@@ -32,9 +32,9 @@ def test_same_bytes_through_a_submit_command(project: Project, tmp_path: Path) -
     output = project.run(*submit_command(tmp_path))
     assert "Submitted job" in output
     assert "\n4 stages: 4 ran.\n" in output
-    assert "4 ran" not in (tmp_path / "submit.out").read_text(), "each job is a separate Snakemake"
+    assert "4 ran" not in (tmp_path / "submit.out").read_text(encoding="utf-8"), "each job is a separate Snakemake"
     remote = locked_hashes(project)
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
     assert project.planned() == set()
     other = project.clone(tmp_path / "other")
     other.run("snakemake", "--cores", "2")
@@ -76,7 +76,7 @@ def test_keep_going(project: Project, tmp_path: Path) -> None:
     output = project.run(*submit_command(tmp_path, "--keep-going"), ok=False)
     assert "Error in rule fork_left" in output
     assert "ValueError: value is below zero" in output
-    assert (project.root / "data/fork_right/text").read_text() == "hello 3"
+    assert (project.root / "data/fork_right/text").read_text(encoding="utf-8") == "hello 3"
     assert not (project.root / "data/last.txt").exists()
 
 
@@ -124,8 +124,10 @@ def test_slurm_profile_requests_the_resources_of_dvc_yaml(project: Project, tmp_
     python = Path(project.run("which", "python").strip()).parent
     project.environment = {"PATH": f"{tools}:{python}:{os.environ['PATH']}"}
     project.run("snakemake", "--profile", "profiles/slurm", *QUICK)
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
-    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=100 " in (tmp_path / "arguments").read_text()
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
+    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=100 " in (tmp_path / "arguments").read_text(
+        encoding="utf-8"
+    )
     project.set("right: {value: 3}", "right: {value: -3}")
     output = project.run("snakemake", "--profile", "profiles/slurm", *QUICK, ok=False)
     assert "Error in rule fork_right" in output

@@ -48,7 +48,7 @@ def test_a_changed_parameter_runs_the_same_under_both(
     before = locked_stages(by_snakemake)
     for project in pair:
         params = project.root / "params.yaml"
-        params.write_text(to_yaml(with_value(read_yaml(params), leaf, value)))
+        params.write_text(to_yaml(with_value(read_yaml(params), leaf, value)), encoding="utf-8")
     declaring = declaring_stages(STAGES, "params.yaml", leaf)
     assert by_snakemake.planned() == by_repro.planned() == rules(dag.descendants(declaring))
 
@@ -72,7 +72,7 @@ def test_another_library_version_stops_its_stages_under_both(pair: tuple[Project
         before = (project.root / "dvc.lock").read_bytes()
         environment = project.root / "environment.yaml"
         recorded = read_yaml(environment)
-        environment.write_text(to_yaml(with_value(recorded, "packages.langdetect", "0.0.1")))
+        environment.write_text(to_yaml(with_value(recorded, "packages.langdetect", "0.0.1")), encoding="utf-8")
         project.run(*command, ok=False)
         log = project.run("dvc", "repro", "--single-item", "english_filter", ok=False)
         assert f"packages.langdetect: 0.0.1 recorded, {recorded['packages']['langdetect']} installed" in log

@@ -28,13 +28,13 @@ def test_a_stage_needs_only_what_it_declares(built: Project, dag: Dag, name: str
         put(built.root / path, island.root / path)
     # dvc.yaml has only this stage, and parameters that it does not declare are noise.
     entry = name.partition("@")[0]
-    (island.root / "dvc.yaml").write_text(to_yaml({"stages": {entry: STAGES["stages"][entry]}}))
+    (island.root / "dvc.yaml").write_text(to_yaml({"stages": {entry: STAGES["stages"][entry]}}), encoding="utf-8")
     for file in ("params.yaml", "environment.yaml"):
         tree = read_yaml(built.root / file)
         for leaf in flatten(tree):
             if name not in declaring_stages(STAGES, file, leaf):
                 tree = with_value(tree, leaf, "noise")
-        (island.root / file).write_text(to_yaml(tree))
+        (island.root / file).write_text(to_yaml(tree), encoding="utf-8")
     [command] = [stage.cmd for stage in dag.repo.index.stages if stage.name == name]
 
     island.run("bash", "-c", command)

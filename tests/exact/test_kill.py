@@ -66,11 +66,11 @@ def test_build_killed_20_times_completes_with_the_same_bytes(built: Project, tmp
 def test_a_training_saves_and_ends_with_its_killed_dvc_and_resumes(built: Project, tmp_path: Path) -> None:
     project = copy(built, tmp_path)
     params = project.root / "params.yaml"
-    params.write_text(to_yaml(with_value(read_yaml(params), "base_model.steps", 100_000)))
+    params.write_text(to_yaml(with_value(read_yaml(params), "base_model.steps", 100_000)), encoding="utf-8")
     log = project.root / "logs/base_model.log"
 
     def log_has(text: str) -> bool:
-        return log.exists() and text in log.read_text(errors="replace")
+        return log.exists() and text in log.read_text(errors="replace", encoding="utf-8")
 
     build = Build(project, "snakemake", "--cores", "2", "models/base")
     until(lambda: log_has("step 50, "))
@@ -91,7 +91,7 @@ def test_a_training_saves_and_ends_with_its_killed_dvc_and_resumes(built: Projec
 
 
 def test_a_truncated_dvc_lock_is_repaired(tmp_path: Path) -> None:
-    text = (ROOT / "dvc.lock").read_text()
+    text = (ROOT / "dvc.lock").read_text(encoding="utf-8")
     whole = read_yaml(ROOT / "dvc.lock")["stages"]
     moments = random.Random(1)
     for commit in (False, True):
@@ -103,7 +103,7 @@ def test_a_truncated_dvc_lock_is_repaired(tmp_path: Path) -> None:
             subprocess.run(["git", "add", "dvc.lock"], cwd=folder, check=True)
             subprocess.run(["git", "commit", "-qm", "."], cwd=folder, env={**os.environ, **identity()}, check=True)
         for size in [0, 1, 20, text.index("    outs:"), *(moments.randrange(len(text)) for _ in range(8))]:
-            (folder / "dvc.lock").write_text(text[:size])
+            (folder / "dvc.lock").write_text(text[:size], encoding="utf-8")
             locks.repair_dvc_lock(folder)
             left = read_yaml(folder / "dvc.lock")["stages"] if (folder / "dvc.lock").exists() else {}
             # Truncated at the end of a line, it may be well-formed; DVC then finds its last stage changed.

@@ -35,7 +35,7 @@ def plan(project: Project, file: str, leaf: str, value: object) -> set[str]:
     """The rules planned with another value; restores the file afterwards."""
     path = project.root / file
     before = path.read_bytes()
-    path.write_text(to_yaml(with_value(read_yaml(path), leaf, value)))
+    path.write_text(to_yaml(with_value(read_yaml(path), leaf, value)), encoding="utf-8")
     planned = project.planned()
     path.write_bytes(before)
     return planned

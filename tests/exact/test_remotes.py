@@ -70,7 +70,7 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
     (keys / "config").write_text(CONFIG.format(port=port, folder=keys), encoding="utf-8")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd needs it when root starts it
-    log = (keys / "log").open("w")
+    log = (keys / "log").open("w", encoding="utf-8")
     sshd = subprocess.Popen([SSHD, "-D", "-e", "-f", str(keys / "config")], stderr=log)
     until(
         lambda: "Server listening" in (keys / "log").read_text(encoding="utf-8") or sshd.poll() is not None, seconds=20
@@ -183,7 +183,7 @@ def test_damaged_cache_file_is_named_and_not_used(project: Project) -> None:
     damage(quietly=False)
     output = project.run("snakemake", "--cores", "2")
     assert f"data/first.txt is damaged in the cache: {cached} " in output
-    assert (project.root / "data/first.txt").read_text() == "hello 1"
+    assert (project.root / "data/first.txt").read_text(encoding="utf-8") == "hello 1"
 
     damage(quietly=True)
     project.set("left: {value: 2}", "left: {value: 7}")

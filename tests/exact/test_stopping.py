@@ -82,8 +82,8 @@ def test_a_build_waits_for_a_stage_that_outlives_a_killed_build(project: Project
     build.kill(group=False)
     output = project.run("snakemake", "--cores", "2")
     assert "Waiting for another build in this checkout: PID" in output
-    assert (project.root / "runs").read_text() == "first first "
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert (project.root / "runs").read_text(encoding="utf-8") == "first first "
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
     assert project.planned() == set()
 
 

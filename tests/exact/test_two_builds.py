@@ -24,8 +24,8 @@ def runs_first_stage(project: Project) -> bool:
 
 
 def assert_built_once(project: Project) -> None:
-    assert (project.root / "runs").read_text() == "first "
-    assert (project.root / "data/last.txt").read_text() == "hello 4"
+    assert (project.root / "runs").read_text(encoding="utf-8") == "first "
+    assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
     assert "up to date" in project.run("dvc", "status")
     until(lambda: not running_in(project.root), seconds=20)
 

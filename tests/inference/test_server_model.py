@@ -252,7 +252,7 @@ def test_half_a_character_in_an_answer_becomes_a_replacement_character(server: O
 
 def test_recorded_and_remembered_answers_have_whole_characters(tmp_path: Path) -> None:
     sample = {"prompt": "P", "output": "A\ud83d"}
-    (tmp_path / "samples.jsonl").write_text(json.dumps(sample))
+    (tmp_path / "samples.jsonl").write_text(json.dumps(sample), encoding="utf-8")
     model = ReplayModel.from_samples(tmp_path / "samples.jsonl")
     cached = CachedModel(model, tmp_path / "cache.jsonl", portion=1)
     (answer,) = cached.generate(["P"], max_new_tokens=1, stop=[])

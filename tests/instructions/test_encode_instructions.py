@@ -72,8 +72,8 @@ def test_chat_tokens_follow_the_vocabulary(base: Path, chat_folder: Path) -> Non
 
 def test_a_bases_own_chat_template_is_left_out(base: Path, tmp_path: Path) -> None:
     source = shutil.copytree(base, tmp_path / "source")
-    (source / "chat_template.jinja").write_text("theirs")
-    (source / "chat_template.json").write_text('{"chat_template": "theirs"}')
+    (source / "chat_template.jinja").write_text("theirs", encoding="utf-8")
+    (source / "chat_template.json").write_text('{"chat_template": "theirs"}', encoding="utf-8")
     add_chat_tokens(source, tmp_path / "chat")
     template = find_chat_template(tmp_path / "chat", {})
     assert template is not None

@@ -197,7 +197,7 @@ def test_tokens_of_a_tokenizer_folder(tokenizer):
     assert folder.tokenizer_size(tokenizer) == 5
     assert folder.special_ids(tokenizer) == (1, 2)
     config = {"bos_token": "<s>", "eos_token": None}
-    (tokenizer / "tokenizer_config.json").write_text(json.dumps(config))
+    (tokenizer / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(ValueError, match=r"tokenizer_config\.json: eos_token must name a token"):
         folder.special_ids(tokenizer)
     assert folder.token_id(tokenizer, "<|im_end|>") == 4

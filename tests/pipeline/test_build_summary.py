@@ -72,7 +72,7 @@ def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) ->
         "The first with different bytes from the same inputs is data/last/ of stage last.",
     ]
     assert lines[3].startswith("Only weights or what is made from them differ. The likely reason: the processor (")
-    assert "Warning" not in (built.root / "logs/last.log").read_text()
+    assert "Warning" not in (built.root / "logs/last.log").read_text(encoding="utf-8")
     # Follow the advice of the last line.
     output = built.lemur("verify", "--built", ".", ok=False)
     assert "model.safetensors: 1 of 2 tensors" in output
@@ -89,7 +89,7 @@ def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) ->
 
 def test_without_git(tmp_path: Path) -> None:
     stage = Stage("first", "", (), ("data/first.txt",), 1, 1)
-    (tmp_path / "dvc.lock").write_text("stages: {}\n")
+    (tmp_path / "dvc.lock").write_text("stages: {}\n", encoding="utf-8")
     assert build_summary.comparison([stage], tmp_path) == [
         "Git has no committed dvc.lock to compare the artifacts with."
     ]

@@ -94,7 +94,7 @@ def test_jobs_write_the_same_dvc_lock_as_dvc(tmp_path: Path, others: int, presen
 
 
 def test_dvc_lock_has_dvcs_format() -> None:
-    text = (ROOT / "dvc.lock").read_text()
+    text = (ROOT / "dvc.lock").read_text(encoding="utf-8")
     assert dumps_yaml(parse_yaml(text, "dvc.lock")) == text
 
 
@@ -194,8 +194,8 @@ def test_scale_keeps_other_values_and_removes_overrides_of_shared_ones(tmp_path:
     params = tmp_path / "params.yaml"
     params.write_bytes(PARAMS.read_bytes())
     scale.switch("demo", params=params)
-    text = params.read_text()
-    params.write_text(text.replace("\nmmlu:\n", "\nmmlu:\n  limit: 3\n  backend: server\n"))
+    text = params.read_text(encoding="utf-8")
+    params.write_text(text.replace("\nmmlu:\n", "\nmmlu:\n  limit: 3\n  backend: server\n"), encoding="utf-8")
     changes = scale.differences("tiny", params)
     assert changes["mmlu.limit"] == (3, scale.SHARED)
     assert "mmlu.backend" not in changes
@@ -246,7 +246,7 @@ def test_a_busy_lock_names_the_build_without_dvcs_advice(tmp_path: Path) -> None
     error = LockError("'a' is busy, it is being blocked by:\n  (PID 1): dvc\n\nIf there are no processes with such")
     assert locks._describe_holder(error, tmp_path) == "'a' is busy, it is being blocked by:\n  (PID 1): dvc"
     (tmp_path / locks.BUILD_LOCK).parent.mkdir()
-    (tmp_path / locks.BUILD_LOCK).write_text(f"PID {os.getppid()}, snakemake")
+    (tmp_path / locks.BUILD_LOCK).write_text(f"PID {os.getppid()}, snakemake", encoding="utf-8")
     assert locks._describe_holder(error, tmp_path).endswith(f"\nThe build: PID {os.getppid()}, snakemake")
 
 

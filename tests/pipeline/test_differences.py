@@ -80,17 +80,30 @@ def test_key(tmp_path: Path) -> None:
         lambda p: write_json(p, {"a": {"b": [1, 3]}, "z": 1}),
     )
     assert text == "2 values differ, the first is a.b[1]: 2 -> 3"
-    text = differ(tmp_path, "r.json", lambda p: p.write_text('{"a":1}'), lambda p: p.write_text('{"a": 1}'))
+    text = differ(
+        tmp_path,
+        "r.json",
+        lambda p: p.write_text('{"a":1}', encoding="utf-8"),
+        lambda p: p.write_text('{"a": 1}', encoding="utf-8"),
+    )
     assert text.startswith("the same values, encoded differently: byte 5: 0x31 -> 0x20")
 
 
 def test_row_and_column(tmp_path: Path) -> None:
     curve = "step,loss\n1,2.5\n2,2.25\n"
     text = differ(
-        tmp_path, "c.csv", lambda p: p.write_text(curve), lambda p: p.write_text(curve.replace("2.25", "2.26"))
+        tmp_path,
+        "c.csv",
+        lambda p: p.write_text(curve, encoding="utf-8"),
+        lambda p: p.write_text(curve.replace("2.25", "2.26"), encoding="utf-8"),
     )
     assert text == 'row 2 (step 2), column loss: "2.25" -> "2.26"'
-    text = differ(tmp_path, "c.csv", lambda p: p.write_text(curve), lambda p: p.write_text(curve + "3,2.0\n"))
+    text = differ(
+        tmp_path,
+        "c.csv",
+        lambda p: p.write_text(curve, encoding="utf-8"),
+        lambda p: p.write_text(curve + "3,2.0\n", encoding="utf-8"),
+    )
     assert text == "row 3 is only in one of them"
 
 
@@ -122,7 +135,12 @@ def test_field_of_a_token_shard(tmp_path: Path) -> None:
 
 
 def test_line_and_byte(tmp_path: Path) -> None:
-    text = differ(tmp_path, "r.md", lambda p: p.write_text("a\nb\n"), lambda p: p.write_text("a\nc\n"))
+    text = differ(
+        tmp_path,
+        "r.md",
+        lambda p: p.write_text("a\nb\n", encoding="utf-8"),
+        lambda p: p.write_text("a\nc\n", encoding="utf-8"),
+    )
     assert text == 'line 2: "b" -> "c"'
     blob = bytes(range(256)) * 8192
     planted = bytearray(blob)

@@ -79,7 +79,7 @@ def test_a_leaf_changes_exactly_the_stages_that_declare_it(recorded: Dag, name: 
     path = Path(recorded.repo.root_dir) / name
     before = path.read_bytes()
     tree = read_yaml(path)
-    path.write_text(to_yaml(with_value(tree, leaf, different_value(flatten(tree)[leaf]))))
+    path.write_text(to_yaml(with_value(tree, leaf, different_value(flatten(tree)[leaf]))), encoding="utf-8")
     changed = _changed(recorded)
     path.write_bytes(before)
     assert changed == declaring_stages(STAGES, name, leaf) != set()
@@ -101,7 +101,7 @@ def test_a_leaf_of_params_that_no_stage_declares_is_an_error(
 ) -> None:
     params = tmp_path / "params.yaml"
     leaf = f"{block}.undeclared".removeprefix(".")
-    params.write_text(to_yaml(with_value(read_yaml(PARAMS), leaf, 1)))
+    params.write_text(to_yaml(with_value(read_yaml(PARAMS), leaf, 1)), encoding="utf-8")
     monkeypatch.setattr(validation, "PARAMS", params)
     with pytest.raises(SystemExit, match=rf"params\.yaml: {leaf}"):
         validate_all(STAGES)
@@ -110,6 +110,6 @@ def test_a_leaf_of_params_that_no_stage_declares_is_an_error(
 @pytest.mark.parametrize("leaf", ["packages.undeclared", "undeclared"])
 def test_a_leaf_of_the_environment_that_no_stage_declares_is_an_error(leaf: str, tmp_path: Path) -> None:
     environment = tmp_path / "environment.yaml"
-    environment.write_text(to_yaml(with_value(read_yaml(ENVIRONMENT), leaf, 1)))
+    environment.write_text(to_yaml(with_value(read_yaml(ENVIRONMENT), leaf, 1)), encoding="utf-8")
     with pytest.raises(SystemExit, match=rf"environment\.yaml: {leaf}: no stage"):
         check_environment(STAGES, environment)

@@ -30,7 +30,7 @@ def test_lineage_of_a_file_and_what_changed_since(built: Project) -> None:
     built.set("first: {value: 1}", "first: {value: 9}")
     built.run("dvc", "repro", "-q", "--single-item", "first")
     (built.root / "data/fork_left/text").unlink()
-    (built.root / "data/fork_left/text").write_text("by hand")
+    (built.root / "data/fork_left/text").write_text("by hand", encoding="utf-8")
     result = lineage("data/fork_left/text", built.root)
     printed = "\n".join(lines(result))
     assert printed.startswith("data/fork_left/text: 7d909037 is on disk, dvc.lock records bb21ec83 ")

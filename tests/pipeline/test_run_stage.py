@@ -55,11 +55,13 @@ def test_an_unreadable_dvc_lock_is_read_again_and_then_reported(
     waited: list[float] = []
     monkeypatch.setattr("time.sleep", waited.append)
     for text in ("", "stages:\n", lock[:40], lock[:-50], f"<<<<<<< HEAD\n{lock}", "x: y\n"):
-        Path("dvc.lock").write_text(text)
+        Path("dvc.lock").write_text(text, encoding="utf-8")
         with pytest.raises(SystemExit, match=r"^last: dvc\.lock cannot be read.*`git checkout dvc\.lock` restores"):
             integrity.check_inputs("last", [Path("data.txt")], [])
     assert len(waited) == 6 * (integrity.ATTEMPTS - 1)
-    monkeypatch.setattr("time.sleep", lambda _: Path("dvc.lock").write_text(lock))  # complete at the second attempt
+    monkeypatch.setattr(
+        "time.sleep", lambda _: Path("dvc.lock").write_text(lock, encoding="utf-8")
+    )  # complete at the second attempt
     integrity.check_inputs("last", [Path("data.txt")], [])
     Path("dvc.lock").write_text("", encoding="utf-8")
     Path("data.txt").write_text("rotten", encoding="utf-8")
@@ -81,7 +83,7 @@ def test_a_failing_stage_leaves_no_output(project: Project) -> None:
     project.set("first: {value: 1}", "first: {value: -1}")
     output = project.run("env", "PYTHONPATH=src", *command, ok=False)
     assert "value is below zero" in output
-    assert (project.root / "data/first.txt").read_text() == "hello 1", "the last good output stays"
+    assert (project.root / "data/first.txt").read_text(encoding="utf-8") == "hello 1", "the last good output stays"
     assert not list((project.root / "data").glob(".*.partial"))
     (project.root / "in.txt").unlink()
     assert "input source=in.txt is missing" in project.run("env", "PYTHONPATH=src", *command, ok=False)

@@ -29,10 +29,10 @@ def test_a_changed_parameter_reruns_the_stages_it_affects(project: Project) -> N
     project.set("first: {value: 1}", "first: {value: 9}")
     assert project.planned() == ALL
     project.run("snakemake", "--cores", "2")
-    assert (project.root / "data/first.txt").read_text() == "hello 9"
+    assert (project.root / "data/first.txt").read_text(encoding="utf-8") == "hello 9"
     # The fork reads only five characters and writes the same as before, so DVC stops there.
-    assert "> PYTHONPATH" in (project.root / "logs/fork_left.log").read_text()
-    assert "> PYTHONPATH" not in (project.root / "logs/last.log").read_text()
+    assert "> PYTHONPATH" in (project.root / "logs/fork_left.log").read_text(encoding="utf-8")
+    assert "> PYTHONPATH" not in (project.root / "logs/last.log").read_text(encoding="utf-8")
     project.set("left: {value: 2}", "left: {value: 7}")
     assert project.planned() == {"fork_left", "last"}
     project.run("snakemake", "--cores", "2")
@@ -81,7 +81,7 @@ def test_a_failure_names_stage_log_and_command_and_other_stages_continue(project
     assert "Error in rule fork_left" in output
     assert "logs/fork_left.log" in output
     assert "--single-item fork@left" in output
-    assert "value is below zero" in (project.root / "logs/fork_left.log").read_text()
+    assert "value is below zero" in (project.root / "logs/fork_left.log").read_text(encoding="utf-8")
     assert (project.root / "data/fork_right/text").exists()
     assert not (project.root / "data/fork_left").exists()
     assert not list(project.root.rglob("*.partial"))
@@ -127,12 +127,12 @@ def test_parsing_waits_for_another_build_and_names_the_holder(project: Project) 
     other = subprocess.Popen(["python3", "-c", "import time; time.sleep(60)", "repro", "of", "somebody"])
     held = {"write": {str(project.root / "data/first.txt"): {"pid": other.pid, "cmd": "dvc repro of somebody"}}}
     lock = project.root / ".dvc/tmp/rwlock"
-    lock.write_text(json.dumps(held))
+    lock.write_text(json.dumps(held), encoding="utf-8")
     before_release = []
 
     def release() -> None:
-        before_release.append(lock.read_text())
-        lock.write_text("{}")
+        before_release.append(lock.read_text(encoding="utf-8"))
+        lock.write_text("{}", encoding="utf-8")
 
     threading.Timer(4, release).start()
     output = project.run("snakemake", "-n")
@@ -153,11 +153,11 @@ def test_a_zombie_and_a_reused_process_id_hold_no_lock(project: Project) -> None
     zombie_entry, reused_entry = ({"pid": process.pid, "cmd": "dvc repro"} for process in (zombie, other))
     first, last = (str(project.root / path) for path in ("data/first.txt", "data/last.txt"))
     lock = project.root / ".dvc/tmp/rwlock"
-    lock.write_text(json.dumps({"write": {first: zombie_entry, last: reused_entry}, "read": {}}))
+    lock.write_text(json.dumps({"write": {first: zombie_entry, last: reused_entry}, "read": {}}), encoding="utf-8")
     assert "Nothing to be done" in project.run("snakemake", "-n")
-    assert "dvc repro" not in lock.read_text()
+    assert "dvc repro" not in lock.read_text(encoding="utf-8")
     # Readers block only the stage that writes the file they read.
-    lock.write_text(json.dumps({"read": {last: [zombie_entry, reused_entry]}}))
+    lock.write_text(json.dumps({"read": {last: [zombie_entry, reused_entry]}}), encoding="utf-8")
     project.run("snakemake", "--cores", "2", "--forcerun", "last")
     for process in (zombie, other):
         process.kill()

@@ -35,7 +35,7 @@ def test_planted_differences_are_named(
     assert f"The likely reason: the processor ({processor.name()}) or the numerics profile" in output
     [folder] = tmp_path.glob("lemur-verify-*/lemur")
     assert f"lemur verify --built {folder}" in output
-    assert (folder / "in.txt").read_text() == "hello"
+    assert (folder / "in.txt").read_text(encoding="utf-8") == "hello"
 
     def built_again(planted: str) -> bool:
         monkeypatch.setenv("PLANTED", planted)
@@ -79,7 +79,7 @@ def test_other_inputs_are_distinguished_from_other_bytes(built: Project, capsys:
     assert "1 of 4 artifacts differs from the committed dvc.lock." in text and "max abs diff 2" in text
     assert "The likely reason: its numerics are not those of dvc.lock (threads: 1 -> 2)" in text
 
-    (other.root / "data/first.txt").resolve().write_text("rotten")
+    (other.root / "data/first.txt").resolve().write_text("rotten", encoding="utf-8")
     assert "Not in this build, or damaged: data/first.txt" in verify_output("first")
     shutil.rmtree(built.root / ".dvc/cache")
     shutil.rmtree(built.root / "data")
@@ -155,16 +155,18 @@ def test_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(processor.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(processor, "CPU_INFO", tmp_path / "cpuinfo")
     assert lockfile.profile_mismatch(LOCK, LOCK) == "", "unknown"
-    processor.CPU_INFO.write_text("model name\t: Toy 9\nflags\t\t: sse avx avx2 fma\n\nflags\t\t: sse\n")
+    processor.CPU_INFO.write_text(
+        "model name\t: Toy 9\nflags\t\t: sse avx avx2 fma\n\nflags\t\t: sse\n", encoding="utf-8"
+    )
     assert lockfile.profile_mismatch(LOCK, LOCK) == lockfile.profile_mismatch(LOCK, {"clean": LOCK["clean"]}) == ""
     assert processor.name() == "Toy 9"
     other = {**LOCK, "train": {"params": {"environment.yaml": {"numerics": {"platform": "cuda", "xla_flags": ""}}}}}
     assert 'platform: "cpu" -> "cuda"' in lockfile.profile_mismatch(LOCK, other)
     for flags, missing in {"avx2": "no FMA", "fma": "no AVX2", "avx sse": "no AVX2 and no FMA"}.items():
-        processor.CPU_INFO.write_text(f"flags : {flags}\n")
+        processor.CPU_INFO.write_text(f"flags : {flags}\n", encoding="utf-8")
         assert lockfile.profile_mismatch(LOCK, LOCK) == f"this processor has {missing}"
         assert lockfile.profile_mismatch(other, other) == "", "of no x86-64 processor"
     monkeypatch.setattr(processor.platform, "machine", lambda: "aarch64")
-    processor.CPU_INFO.write_text("processor\t: 0\n")
+    processor.CPU_INFO.write_text("processor\t: 0\n", encoding="utf-8")
     assert lockfile.profile_mismatch(LOCK, LOCK).endswith("AVX2 and FMA; this one is aarch64")
     assert processor.name() == "aarch64"

@@ -66,7 +66,7 @@ def test_code_command_and_inputs(built: Project) -> None:
         and "-> …" in text
         and "run  toy.last" in text
     )
-    (built.root / "in.txt").write_text("other")
+    (built.root / "in.txt").write_text("other", encoding="utf-8")
     assert "file       in.txt 5d41402a -> 795f3202 (edited, not committed)" in explain()
     (built.root / "in.txt").unlink()
     assert "file       in.txt is missing (5d41402a recorded)\n  cannot run: an input is missing" in explain()

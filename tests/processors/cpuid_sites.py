@@ -31,7 +31,7 @@ def cpuid_sites(library: Path) -> list[int]:
         file.write(BETWEEN.join(code for _, code in functions))
         file.flush()
         command = ["objdump", "-D", "-b", "binary", "-m", "i386:x86-64", "--no-show-raw-insn", file.name]
-        listing = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+        listing = subprocess.run(command, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
     offsets = [int(offset, 16) for offset in re.findall(r"^ *([0-9a-f]+):\tcpuid", listing, re.MULTILINE)]
     sites, begin = [], 0
     for address, code in functions:

@@ -41,7 +41,7 @@ def run_module(name: str, module: str, *arguments: str, python: Sequence[str] = 
     """The output of `python -m MODULE ARGUMENTS` of this checkout as this processor. Raises its stderr on failure."""
     command = [*python, "-m", module, *arguments]
     path = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    process = subprocess.run(command, cwd=ROOT, env=environment(name) | path, text=True, capture_output=True)
+    process = subprocess.run(command, cwd=ROOT, env=environment(name) | path, capture_output=True, encoding="utf-8")
     if process.returncode:
         status = process.returncode
         raise RuntimeError(f"as {name}: {' '.join(command)} exited with {status}:\n{process.stderr[-4000:]}")

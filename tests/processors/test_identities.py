@@ -70,5 +70,5 @@ def test_former_flags_and_products_differ_between_processors(printed: Printed) -
 
 def _has_sse4a() -> bool:
     """Whether LLVM generates another rsqrt for AMD's processors here, which it recognizes by this feature."""
-    with open("/proc/cpuinfo") as file:
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
         return " sse4a " in file.read()

@@ -66,9 +66,7 @@ def run(hub: Hub, source: Path, out: Path, *steps: str) -> subprocess.CompletedP
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(out / "hf"), "PYTHONPATH": f"{ROOT}/src:{ROOT}"}
     environment |= {"LEMUR_WORKERS": "1", "NO_PROXY": "127.0.0.1"}
     command = [sys.executable, "-m", "tests.sources.hub_corpus", str(source), str(out), *steps]
-    return subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, encoding="utf-8"
-    )
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False, encoding="utf-8")
 
 
 def build(hub: Hub, folder: Path, *, stream: bool) -> Path:

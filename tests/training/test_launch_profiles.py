@@ -82,9 +82,7 @@ def test_one_process_per_host(kind, checkout, inputs, tmp_path):
     out = {"model": "out/model", "curve": "out/curve.csv", "report": "out/report.json"}
     command = [sys.executable, "-m", "lemur", "run", "training.base_model"]
     command += [f"{key}={value}" for key, value in {**bindings, **out}.items()]
-    done = subprocess.run(
-        command, cwd=checkout, env=variables, capture_output=True, text=True, check=False, encoding="utf-8"
-    )
+    done = subprocess.run(command, cwd=checkout, env=variables, capture_output=True, check=False, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     calls = (tmp_path / "calls").read_text(encoding="utf-8")
     if kind == "slurm":

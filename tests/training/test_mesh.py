@@ -21,7 +21,7 @@ from tests.training.builders import parameters
 def start(*arguments, **environment):
     command = [sys.executable, "-m", "tests.training.mesh_run", *map(str, arguments)]
     variables = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", **environment}
-    return subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    return subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, encoding="utf-8")
 
 
 def finish(process, code=0):

@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
+from lemur.core.disk import replace_text
 from lemur.core.files import DAG, PARAMS, SCALES, flatten, read_yaml
 from lemur.core.parameter_blocks import merged_blocks, shared_blocks
 

@@ -9,6 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from lemur.core.records import read_json
+from lemur.core.tokenizer_json import tokenizer_json
 from lemur.inference.chat_template import ChatTemplate, find_chat_template
 from lemur.model.special_tokens import special_tokens
 from lemur.tokens.tokenizers.tokenizer_folder import open_folder

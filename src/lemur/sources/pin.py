@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from lemur.core.disk import replace_text
 from lemur.core.files import read_text
 from lemur.core.scales import Representer
 from lemur.sources import checksums

@@ -9,6 +9,7 @@ import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
 from lemur.core.records import Record, read_json, write_json
+from lemur.core.tokenizer_json import tokenizer_json
 from lemur.model.special_tokens import special_tokens
 
 PAD, START, END = "<pad>", "<|im_start|>", "<|im_end|>"

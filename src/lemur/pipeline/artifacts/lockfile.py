@@ -29,8 +29,10 @@ def text(location: str | Path, root: Path) -> str:
     """The text that `read` parses."""
     file = Path(location) / "dvc.lock" if Path(location).is_dir() else Path(location)
     if file.is_file():
-        return file.read_text()
-    shown = subprocess.run(["git", "-C", str(root), "show", f"{location}:./dvc.lock"], capture_output=True, text=True)
+        return file.read_text(encoding="utf-8")
+    shown = subprocess.run(
+        ["git", "-C", str(root), "show", f"{location}:./dvc.lock"], capture_output=True, encoding="utf-8"
+    )
     if shown.returncode:
         raise SystemExit(f"{location}: not a checkout, a dvc.lock or a revision with one: {shown.stderr.strip()}")
     return shown.stdout

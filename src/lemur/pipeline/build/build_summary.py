@@ -75,10 +75,10 @@ def comparison(stages: Iterable[Stage], root: Path) -> list[str]:
     last_verdict = root / LAST_VERDICT
     compared = json.dumps([committed, built, sorted(outputs), processor.name()])
     key = hashlib.md5(compared.encode(), usedforsecurity=False).hexdigest()
-    verdicts = json.loads(last_verdict.read_text()) if last_verdict.exists() else {}
+    verdicts = json.loads(last_verdict.read_text(encoding="utf-8")) if last_verdict.exists() else {}
     if key not in verdicts:
         verdicts = {key: _verdict(lockfile.parse(committed), lockfile.parse(built), outputs)}
-        last_verdict.write_text(json.dumps(verdicts))
+        replace_text(last_verdict, json.dumps(verdicts))
     return list(verdicts[key])
 
 
@@ -102,7 +102,7 @@ def _log(job: Any) -> str:
 def _was_skipped(stage: Stage, job: Any) -> bool:
     """Whether the log says that `dvc repro` took a stage's outputs from its cache or had nothing to do."""
     try:
-        log = Path(_log(job)).read_text(errors="replace")
+        log = Path(_log(job)).read_text(errors="replace", encoding="utf-8")
     except FileNotFoundError:
         return False
     messages = ("is cached - skipping run", "didn't change, skipping")

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 
+from lemur.core.disk import replace_text
 from lemur.core.files import DAG, ENVIRONMENT, PACKAGE, PARAMS, ROOT, flatten, read_yaml
 from lemur.core.numerics import NUMERICS
 from lemur.core.parameter_blocks import bindings, entry_outputs, outputs, stage_of

@@ -36,9 +36,7 @@ def modify_entries(path: str, fs: Any = None) -> Iterator[dict[str, Any]]:
         old_entry = re.search(rf"^  {re.escape(name)}:\n(?:(?:   .*)?\n)*", text, re.MULTILINE)
         start, end = old_entry.span() if old_entry else (len(text), len(text))
         text = text[:start] + entry_text + text[end:]
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text)
-    partial.replace(file)
+    replace_text(file, text)
 
 
 if __name__ == "__main__":

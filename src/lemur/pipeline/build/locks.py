@@ -63,7 +63,7 @@ def _hold(path: Path, kind: int, wait_s: int) -> int:
             time.sleep(1)
         else:
             os.ftruncate(file, 0)
-            os.pwrite(file, f"PID {os.getpid()}, {' '.join(sys.argv)}"[:500].encode(), 0)
+            os.pwrite(file, f"PID {os.getpid()}, {' '.join(sys.argv)}"[:500].encode(errors="backslashreplace"), 0)
             return file  # stays open, which holds the lock, until this process ends
     raise AssertionError("not reached")
 
@@ -99,7 +99,7 @@ def _describe_holder(error: Exception, root: Path) -> str:
     """DVC's message about a lock, without its advice to remove it by hand, and the running build, if there is one."""
     message = str(error).partition("If there are no processes")[0].strip()
     build_lock = root / BUILD_LOCK
-    holder = build_lock.read_text(errors="replace") if build_lock.exists() else ""
+    holder = build_lock.read_text(errors="replace", encoding="utf-8") if build_lock.exists() else ""
     pid, _, command = holder.removeprefix("PID ").partition(", ")
     is_running = pid.isdecimal() and int(pid) != os.getpid() and not _has_ended({"pid": pid, "cmd": command})
     return f"{message}\nThe build: {holder}" if is_running else message
@@ -124,7 +124,7 @@ def remove_dead_holders(root: Path) -> None:
         guard = make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder), hardlink_lock=hardlink)
         with guard:
             try:
-                lock = SCHEMA(json.loads(path.read_text()))
+                lock = SCHEMA(json.loads(path.read_text(encoding="utf-8")))
                 write = {file: info for file, info in lock["write"].items() if not _has_ended(info)}
                 read = {file: [info for info in infos if not _has_ended(info)] for file, infos in lock["read"].items()}
             except (ValueError, Invalid):
@@ -175,7 +175,7 @@ def repair_dvc_lock(root: Path) -> bool:
     if not stages:
         path.unlink()
         return True
-    _replace(path, dumps_yaml({"schema": "2.0", "stages": stages}))
+    replace_text(path, dumps_yaml({"schema": "2.0", "stages": stages}))
     print(f"dvc.lock: a build was killed while DVC wrote it; kept {len(kept)} entries, the rest from HEAD", flush=True)
     return True
 

@@ -46,7 +46,7 @@ class Rules:
         self._changed = set(changes)
         if workflow.is_main_process and not workflow.output_settings.dryrun:
             lock = ROOT / "dvc.lock"
-            before = lock.read_text() if lock.exists() else ""
+            before = lock.read_text(encoding="utf-8") if lock.exists() else ""
             # Snakemake skips `onsuccess` and `onerror` when there is nothing to do.
             atexit.register(self._print_summary, with_lost_outputs(changes), before)
 

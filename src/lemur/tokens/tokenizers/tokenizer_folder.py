@@ -6,6 +6,7 @@ from typing import NamedTuple
 from tokenizers import Tokenizer
 
 from lemur.core.records import write_json
+from lemur.core.tokenizer_json import tokenizer_json
 from lemur.model.special_tokens import special_tokens
 
 END_OF_TEXT = "<|endoftext|>"
