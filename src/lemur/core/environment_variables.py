@@ -30,7 +30,9 @@ def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if _listed(name, rules["keep"]) or not _listed(name, rules["drop"])
     }
-    clean.update(entry.split("=", 1) for entry in rules["set"])
+    for entry in rules["set"]:
+        name, value = entry.split("=", 1)
+        clean[name] = value
     # Tools differ in whether they read no_proxy or NO_PROXY first, so both get what either has.
     merged = [host for name in ("no_proxy", "NO_PROXY") for host in environment.get(name, "").split(",") if host]
     for entry in rules["add"]:
