@@ -59,9 +59,10 @@ def split(text: str, max_chars: int, min_chars: int = 0) -> Iterator[str]:
         part.append(piece)
         size += len(piece)
     _lengthen(part, before, max_chars, min_chars)
-    for pieces in (before, part):
-        if "".join(pieces).strip():
-            yield "".join(pieces)
+    if before:
+        yield "".join(before)
+    if "".join(part).strip():
+        yield "".join(part)
 
 
 def _lengthen(last: list[str], before: list[str], max_chars: int, min_chars: int) -> None:
