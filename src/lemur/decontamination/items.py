@@ -37,12 +37,15 @@ class Item:
     """A benchmark item. `parts` are alternative wordings, each of which identifies the item.
 
     `place`: where its source was fetched from; an item from place bundled belongs to a sample, not to the benchmark.
+    `content`: what the reader of `schema` gives.
     """
 
     benchmark: str
     name: str
     parts: tuple[tuple[View, str], ...]
     place: str = ""
+    schema: str = ""
+    content: Any = None
 
 
 def read_items(folders: Iterable[Path], unreadable: Counter[str]) -> Iterator[Item]:
@@ -62,7 +65,7 @@ def read_items(folders: Iterable[Path], unreadable: Counter[str]) -> Iterator[It
                 try:
                     if isinstance(item, BadRecord):
                         raise ValueError(item.reason)
-                    yield Item(benchmark, item.where, tuple(parts(item)), source.place)
+                    yield Item(benchmark, item.where, tuple(parts(item)), source.place, file.schema, item)
                 except (ValueError, SyntaxError):
                     unreadable[benchmark] += 1
 

@@ -10,6 +10,8 @@ from pydantic import Field
 from lemur.core.params import StageParams
 from lemur.core.records import Record
 from lemur.decontamination.index import BenchmarkIndex
+from lemur.decontamination.items import read_items
+from lemur.decontamination.planted import Sample, evaluate
 
 Action = Literal["remove", "report", "ignore"]
 REMOVE: Action = "remove"
@@ -32,8 +34,15 @@ class OverlapParams(StageParams):
 class Overlaps:
     """Decide what happens to texts that overlap benchmark items, by each benchmark's action, and report it."""
 
-    def __init__(self, index: BenchmarkIndex, actions: Mapping[str, Action], minimum_share: float) -> None:
-        """`actions` by benchmark; overlaps with one that is not named are removed."""
+    def __init__(
+        self,
+        index: BenchmarkIndex,
+        actions: Mapping[str, Action],
+        minimum_share: float,
+        sample: Sample | None = None,
+    ) -> None:
+        """`actions` by benchmark; overlaps with one that is not named are removed. `sample`: items to plant."""
+        self._sample = sample or Sample()
         self._index = index
         self._actions = {**dict.fromkeys(index.summary(), REMOVE), **actions}
         self._minimum_share = minimum_share
@@ -44,8 +53,11 @@ class Overlaps:
     @classmethod
     def with_sources(cls, params: OverlapParams, *folders: Path) -> "Overlaps":
         """With the benchmarks in the fetched folders `data/raw/<benchmark>/`."""
-        index = BenchmarkIndex.from_sources(*folders, ngram=params.ngram, code_ngram=params.code_ngram)
-        return cls(index, params.benchmarks, params.minimum_share)
+        unreadable: Counter[str] = Counter()
+        sample = Sample()
+        items = sample.keep(read_items(folders, unreadable))
+        index = BenchmarkIndex(items, ngram=params.ngram, code_ngram=params.code_ngram, unreadable=unreadable)
+        return cls(index, params.benchmarks, params.minimum_share, sample)
 
     def judge(self, identifier: str, text: str) -> Record | None:
         """The overlap with the largest share that requires removing the text; None if the text stays."""
@@ -67,9 +79,12 @@ class Overlaps:
                 removed = overlap
         return removed
 
+    def _overlaps(self, text: str) -> bool:
+        return any(match.share >= self._minimum_share for match in self._index.find(text))
+
     def report(self) -> Record:
         """The indexed benchmarks, the benchmarks of params.yaml that were not checked and why, (text, item) pairs by
-        outcome, and the items that occur in the data."""
+        outcome, the items that occur in the data, and how many planted copies are found."""
         benchmarks = self._index.summary()
         compared = {name for name, row in benchmarks.items() if row["items"] > row["uncheckable"]}
         return {
@@ -87,4 +102,5 @@ class Overlaps:
                 },
                 "shown": self._shown,
             },
+            "planted": evaluate(self._sample.items(), self._overlaps),
         }
