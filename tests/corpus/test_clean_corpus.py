@@ -229,3 +229,14 @@ def test_same_bytes_for_any_number_of_workers(run, tmp_path, monkeypatch):
         results.append(files(tmp_path / workers))
     assert results[0] == results[1] == results[2]
     assert {"python.jsonl", "r.jsonl", "r.json"} <= set(results[0])
+
+
+def test_a_short_last_part_takes_paragraphs_from_the_one_before():
+    pairs = [f"What is {number} + {number}?\n{2 * number}\n\n" for number in range(10, 30)]
+    text = "".join(pairs)
+    assert len(pairs[0]) == 21
+    assert [len(part) for part in split(text, 200)] == [189, 189, 42]
+    parts = list(split(text, 200, 100))
+    assert [len(part) for part in parts] == [189, 126, 105] and "".join(parts) == text
+    assert list(split("a" * 90 + "\n\nend\n", 92, 50)) == ["a" * 90 + "\n\n", "end\n"]  # one paragraph cannot be shared
+    assert list(split("end\n", 92, 50)) == ["end\n"]

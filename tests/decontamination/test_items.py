@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lemur.decontamination.index import BenchmarkIndex, Overlaps
+from lemur.decontamination.index import BenchmarkIndex
 from lemur.decontamination.items import read_items
+from lemur.decontamination.overlaps import Overlaps
 from tests.instructions.builders import fetched
 
 QUESTION = "How many of the red boxes that stand in the cellar are heavier than the smallest blue one?"
@@ -32,6 +33,14 @@ TRACE = (
 )
 
 
+BARE = "def f(x):\n    \n    return x\n"
+MMLU = [QUESTION, f"{QUESTION} w x y z", f"{QUESTION} A w B x C y D z", f"{QUESTION} x"]
+
+
+def program(code: str) -> list[tuple[str, str]]:
+    return [("code", code), ("renamed", code)]
+
+
 META = {"benchmark": "b", "task": "t", "subject": "s", "language": "sh"}
 
 
@@ -42,13 +51,13 @@ META = {"benchmark": "b", "task": "t", "subject": "s", "language": "sh"}
         ("bbh", "a.txt", f"canary\n-----\nTask.\n\nQ: {QUESTION}\nA: {STEPS}", [("text", f"{QUESTION}\nA: {STEPS}")]),
         ("ds1000", "a.jsonl", DS1000, [("text", QUESTION), ("code", CODE)]),
         ("gsm8k", "a.jsonl", {"question": QUESTION, "answer": "#### 1"}, [("text", QUESTION), ("text", "#### 1")]),
-        ("humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n")]),
+        ("humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n"), *program(BARE)]),
         ("intercode", "a.json", [{"query": QUESTION, "gold": "ls"}], [("text", QUESTION), ("code", "ls")]),
         ("intercode_table", "a.csv", f"query,gold,db\n{QUESTION},ls,d\n", [("text", QUESTION), ("code", "ls")]),
-        ("mbpp", "a.jsonl", MBPP, [("text", QUESTION), ("code", CODE)]),
+        ("mbpp", "a.jsonl", MBPP, [("text", QUESTION), ("code", CODE), *program(CODE)]),
         ("mint", "a.json", {"id": "0", "prompt": QUESTION, "reference": "1"}, [("text", QUESTION)]),
-        ("mint_humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n")]),
-        ("mmlu", "a.csv", f"{QUESTION},w,x,y,z,A\n", [("text", QUESTION), ("text", f"{QUESTION} w x y z")]),
+        ("mint_humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n"), *program(BARE)]),
+        ("mmlu", "a.csv", f"{QUESTION},w,x,y,z,B\n", [("text", text) for text in MMLU]),
         ("multipl_e", "a.jsonl", MULTIPL_E, [("text", f" {QUESTION}"), ("code", "\nf() {")]),
         ("rephrased_questions", "a.jsonl", {"text": f"Question: {QUESTION}\nAnswer: 1"}, [("text", f" {QUESTION}")]),
         ("robocodegen", "a.json", {"problems": [{"query": QUESTION}]}, [("text", QUESTION), ("code", QUESTION)]),

@@ -9,7 +9,10 @@ from lemur.core.records import read_json, read_jsonl, write_jsonl
 from lemur.instructions.mix_instructions import Params, mix_instructions
 from tests.instructions.builders import chat, fetched
 
-QUESTION = "Tom reads twelve pages every morning and seven pages every night; how many pages does Tom read in a week?"
+QUESTION = (
+    "Tom reads twelve pages every morning and seven pages every night; how many pages does Tom read in a week of seven "
+    "days, when on Sundays he reads nothing at all and on Mondays only half as much?"
+)
 BASE: dict[str, Any] = {
     "seed": 1,
     "sources": {"sharegpt": None, "openorca": None, "evol_codealpaca": None},
@@ -71,7 +74,7 @@ def test_a_larger_sample_contains_the_smaller(tmp_path: Path) -> None:
 
 def test_overlap_is_removed_or_reported(tmp_path: Path) -> None:
     copied = chat("Solve this: " + QUESTION.upper(), "133")
-    partly = chat("Tom reads twelve pages every morning and seven pages every night; how many", "?")
+    partly = chat("pages every morning and seven pages every night; how many pages does Tom have", "?")
     sources = {**BASE["sources"], "sharegpt": 2}
     mixed, (reject, *sampled), report = run(tmp_path / "a", [copied, partly, TEXT[0]], [], sources=sources)
     assert (reject["reason"], reject["benchmark"], reject["item"]) == ("benchmark_overlap", "gsm8k", "test.jsonl:1")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lemur.decontamination.index import BenchmarkIndex, Overlaps
+from lemur.decontamination.index import BenchmarkIndex
+from lemur.decontamination.overlaps import Overlaps
 from tests.instructions.builders import fetched
 
 MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent")

@@ -12,7 +12,7 @@ from pydantic import Field
 from lemur.core.counts import Counts
 from lemur.core.records import Record, jsonl_writer
 from lemur.corpus.parameters import Rules
-from lemur.corpus.sources import SOURCES, Source, source_of
+from lemur.corpus.sources import SOURCES, Source, group, source_of
 
 if TYPE_CHECKING:
     from lemur.corpus.keep_or_drop import Item
@@ -160,4 +160,5 @@ class _Reader:
         from lemur.corpus.cleaning import split, tidy
 
         size = self.params.split_chars.get(source)  # type: ignore[call-overload]
-        yield from map(tidy, split(text, size)) if size else [tidy(text)]
+        shortest = self.params.rules[group(source)].min_chars
+        yield from map(tidy, split(text, size, shortest)) if size else [tidy(text)]

@@ -42,16 +42,45 @@ def broken_rule(text: str, rules: GroupRules) -> tuple[str, str] | None:
     return None
 
 
-def split(text: str, max_chars: int) -> Iterator[str]:
-    """Parts of at most `max_chars`, as long as possible; cut between paragraphs, else between lines, else anywhere."""
-    part = ""
+def split(text: str, max_chars: int, min_chars: int = 0) -> Iterator[str]:
+    """Parts of at most `max_chars`, as long as possible; cut between paragraphs, else between lines, else anywhere.
+
+    A last part below `min_chars`, which the rules would drop, takes paragraphs from the end of the one before it, if
+    both then have a length that is allowed.
+    """
+    before: list[str] = []
+    part: list[str] = []
+    size = 0
     for piece in _pieces(text, max_chars):
-        if part and len(part) + len(piece) > max_chars:
-            yield part
-            part = ""
-        part += piece
-    if part.strip():
-        yield part
+        if part and size + len(piece) > max_chars:
+            if before:
+                yield "".join(before)
+            before, part, size = part, [], 0
+        part.append(piece)
+        size += len(piece)
+    _lengthen(part, before, max_chars, min_chars)
+    if before:
+        yield "".join(before)
+    if "".join(part).strip():
+        yield "".join(part)
+
+
+def _lengthen(last: list[str], before: list[str], max_chars: int, min_chars: int) -> None:
+    """Move pieces from the end of `before` to the start of `last`, as `split` says."""
+    moved, left = _chars(last), _chars(before)
+    for count in range(1, len(before)):
+        if moved >= min_chars:
+            return
+        moved += len(before[-count])
+        left -= len(before[-count])
+        if moved >= min_chars and moved <= max_chars and left >= min_chars:
+            last[:0] = before[-count:]
+            del before[-count:]
+            return
+
+
+def _chars(pieces: list[str]) -> int:
+    return len("".join(pieces).strip()) + 1  # as `tidy` leaves it
 
 
 def _pieces(text: str, max_chars: int) -> Iterator[str]:

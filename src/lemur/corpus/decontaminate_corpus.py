@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lemur.core.counts import Counts
 from lemur.core.records import jsonl_writer
-from lemur.decontamination.index import OverlapParams, Overlaps
+from lemur.decontamination.overlaps import OverlapParams, Overlaps
 
 READS = "benchmark"  # kind of sources
 

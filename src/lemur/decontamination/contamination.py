@@ -45,15 +45,24 @@ def table(stages: dict[str, Record]) -> Table:
             Column(f"{name}_reported", "only reported"),
             Column(f"{name}_below_share", "below the share"),
         ]
+    columns += [Column("recall", "Planted: recall, %", 2), Column("precision", "precision, %", 2)]
     rows: list[dict[str, Cell]] = []
     for benchmark in sorted({name for report in reports.values() for name in report["benchmarks"]}):
         row: dict[str, Cell] = {"benchmark": benchmark}
         for name, report in reports.items():
             row |= {key: value for key, value in report["benchmarks"].get(benchmark, {}).items() if key != "unreadable"}
             pairs = report["overlaps"]["pairs"].get(benchmark, {})
+            planted = report.get("planted", {}).get(benchmark, {})
+            row |= {
+                key: None if (share := planted.get(key)) is None else 100 * share for key in ("recall", "precision")
+            }
             row |= {f"{name}_{kind}": pairs.get(kind, 0) for kind in ("removed", "reported", "below_share")}
         rows.append(row)
     notes = ["Pairs of a conversation or document and a benchmark item of which it holds n-grams."]
+    notes.append(
+        "Planted: recall over items of this build in the forms in which people store them, and precision against mixtures "
+        "of two items; the stages' reports have them by form. Paraphrases cannot be found."
+    )
     notes += dict.fromkeys(note for report in reports.values() for note in place_notes(report))
     notes += [f"{STAGES[name].capitalize()}, {not_checked(report)}" for name, report in reports.items()]
     return Table(columns, rows, notes)

@@ -1,12 +1,16 @@
 """N-gram overlap between training data and the benchmarks.
 
-An item is split into n-grams in two views:
+An item is split into n-grams in four views:
 
 * text: NFKC, case-folded words (runs of letters and digits; snake_case splits; a CJK character is a word by itself), so
   that changed punctuation, line breaks, case or identifier style do not hide a copy. n = 13 is GPT-3's upper bound
   (Brown et al. 2020, appendix C).
+* gapped: short runs of words of short items, so that an inserted clause does not hide a copy. Only runs within a
+  stretch of the document about as long as the item count together, and runs that many items hold do not count.
 * code: lexical tokens (names, numbers, single operator characters), so that changed indentation or line breaks do not
   hide a copy.
+* renamed: the same, where a name counts by its last occurrence within the n-gram, so that other names do not hide a
+  copy of a Python program.
 
 A part with fewer than n tokens counts as a single n-gram if it has at least 8/13 of n tokens. Shorter parts could match
 by chance; `summary()["uncheckable"]` counts the items that have no longer part.
@@ -15,41 +19,30 @@ A single shared n-gram is weak evidence: 13 words of MMLU may quote a well-known
 24 tokens of HumanEval's is_prime loop. So users of `find` compare `Match.share` with a threshold (PaLM's was 70 %).
 """
 
-import re
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
-from lemur.core.params import StageParams
 from lemur.core.records import Record
-from lemur.decontamination.items import Item, View, read_items
+from lemur.core.recurrence import since_last
+from lemur.decontamination.items import Item, read_items
+from lemur.decontamination.ngrams import Grams, Hits, Tokens, Vocabulary
+from lemur.decontamination.views import Code, View, code, code_tokens, words
 
-Action = Literal["remove", "report", "ignore"]
-REMOVE: Action = "remove"
-SHOWN = 50  # a report shows at most this many overlaps, and item names per benchmark
 SHORTEST_SHARE = 8 / 13  # from GPT-3's bounds for n: items of 8 to 13 words count as one n-gram
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
-_CODE = re.compile(r"[^\W\d]\w*|\d+|[^\w\s]")
-
-
-class OverlapParams(StageParams):
-    """Parameters of a stage that compares its data with the benchmarks."""
-
-    benchmarks: dict[str, Action] = Field(
-        description="what to do about overlap with each benchmark: remove (the default), report or ignore"
-    )
-    ngram: int = Field(ge=4, description="words in an n-gram of text")
-    code_ngram: int = Field(ge=4, description="tokens in an n-gram of code")
-    minimum_share: float = Field(
-        gt=0, le=1, description="smallest share of an item's n-grams that counts as an overlap"
-    )
+RENAMED_LEAST = 4 / 3  # of n: shorter programs of the same shape look alike without being copies
+GAPPED = 4  # words of a gapped n-gram; with 3, twice as many clean documents match
+GAPPED_PART = range(8, 65)  # words of a part; in a longer one a clause breaks less than half of the 13-grams
+GAPPED_STRETCH = 1.5  # times the part's words, and GAPPED_EXTRA more: the longest stretch that counts together
+GAPPED_EXTRA = 8
+GAPPED_SHARE = 0.5
+GAPPED_WORDS = 10  # that a stretch must share with the part, or all if the part is shorter
+GAPPED_ITEMS = 24  # items at most that a gapped n-gram may occur in; MultiPL-E has each problem in 19 languages
+NAME = "\0"  # the token of every name that a copy can change
 
 
 @dataclass(frozen=True)
@@ -63,17 +56,6 @@ class Match:
     ngram: str
 
 
-def words(text: str) -> list[str]:
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
-
-
-def code_tokens(text: str) -> list[str]:
-    return _CODE.findall(text)
-
-
-_TOKENS: dict[View, Callable[[str], list[str]]] = {"text": words, "code": code_tokens}
-
-
 class BenchmarkIndex:
     """All n-grams of the benchmarks' items. Build it once, then call `find` for each document."""
 
@@ -81,26 +63,53 @@ class BenchmarkIndex:
         self, items: Iterable[Item], *, ngram: int, code_ngram: int, unreadable: Counter[str] | None = None
     ) -> None:
         """`ngram` words, `code_ngram` tokens. `unreadable` counts items that the caller could not read."""
-        views: dict[View, _View] = {"text": _View(ngram), "code": _View(code_ngram)}
-        self._views = views
-        self._parts: list[tuple[Item, View, int]] = []  # item, view, distinct n-grams
-        self._items: Counter[str] = Counter()
+        self._sizes: dict[View, int] = {"text": ngram, "gapped": GAPPED, "code": code_ngram, "renamed": code_ngram}
+        self._grams: dict[View, Grams] = {view: Grams() for view in self._sizes}
+        self._words, self._code = Vocabulary(), Vocabulary()
+        self._name = self._code.add([NAME])
+        self._items: list[Item] = []
+        self._parts: list[tuple[int, View, int]] = []  # number of the item, view, tokens
+        self._unreadable = Counter() if unreadable is None else unreadable
+        self._counts: Counter[str] = Counter()
         self._places: dict[str, str] = {}
         self._uncheckable: Counter[str] = Counter()
-        self._unreadable = Counter() if unreadable is None else unreadable
         for item in items:
-            self._items[item.benchmark] += 1
-            self._places[item.benchmark] = item.place
-            added = 0
+            before = len(self._parts)
             for view, text in item.parts:
-                grams = views[view].add(_TOKENS[view](text), len(self._parts))
-                if grams:
-                    self._parts.append((item, view, grams))
-                    added += 1
-            if not added:
-                self._uncheckable[item.benchmark] += 1
-        for view_index in views.values():
-            view_index.freeze()
+                self._add(len(self._items), view, text)
+            self._items.append(Item(item.benchmark, item.name, (), item.place))
+            self._counts[item.benchmark] += 1
+            self._places[item.benchmark] = item.place
+            self._uncheckable[item.benchmark] += len(self._parts) == before
+        item_of = np.array([item for item, *_ in self._parts], np.int64)
+        self._totals: dict[int, int] = {}
+        for view, grams in self._grams.items():
+            self._totals |= grams.freeze(item_of, GAPPED_ITEMS) if view == "gapped" else grams.freeze()
+
+    def _add(self, item: int, view: View, text: str) -> None:
+        size = self._sizes[view]
+        if view == "text":
+            prose = words(text)
+            tokens = Tokens(self._words.add(prose))
+            if len(prose) in GAPPED_PART and sum(any(map(str.isalpha, word)) for word in prose) >= GAPPED_PART[0]:
+                self._add_part(item, "gapped", tokens, GAPPED)
+        else:
+            program = code(code_tokens(text))
+            literal, blind = self._views_of(program, self._code.add(program.distinct))
+            tokens = literal if view == "code" else blind
+        shortest = size * (RENAMED_LEAST if view == "renamed" else SHORTEST_SHARE)
+        if len(tokens.ids) >= max(1, round(shortest)):
+            self._add_part(item, view, tokens, min(size, len(tokens.ids)))
+
+    def _add_part(self, item: int, view: View, tokens: Tokens, size: int) -> None:
+        self._grams[view].add(len(self._parts), tokens, size)
+        self._parts.append((item, view, len(tokens.ids)))
+
+    def _views_of(self, program: Code, numbers: np.ndarray) -> tuple[Tokens, Tokens]:
+        """A program's tokens, and the same without its names, from the numbers of its distinct tokens."""
+        ids = numbers[program.numbers]
+        ago = np.where(program.is_name, since_last(program.numbers), np.uint64(0))
+        return Tokens(ids), Tokens(np.where(program.is_name, self._name, ids), ago)
 
     @classmethod
     def from_sources(cls, *folders: Path, ngram: int, code_ngram: int) -> "BenchmarkIndex":
@@ -110,162 +119,86 @@ class BenchmarkIndex:
 
     def find(self, text: str) -> list[Match]:
         """Every item that shares an n-gram with `text`, by decreasing share, then by benchmark and item."""
-        best: dict[tuple[str, str], Match] = {}
-        for view, index in self._views.items():
-            for part, grams in index.find(_TOKENS[view](text)).items():
-                item, _, total = self._parts[part]
-                match = Match(item.benchmark, item.name, view, len(grams) / total, min(grams))
-                previous = best.get((item.benchmark, item.name))
-                if previous is None or (previous.share, previous.view) < (match.share, match.view):
-                    best[item.benchmark, item.name] = match
+        prose, symbols = words(text), code_tokens(text)
+        program = code(symbols)
+        numbered = Tokens(self._words.look_up(prose))
+        literal, blind = self._views_of(program, self._code.look_up(program.distinct))
+        tokens: dict[View, tuple[list[str], Tokens]] = {
+            "text": (prose, numbered),
+            "gapped": (prose, numbered),
+            "code": (symbols, literal),
+            "renamed": (symbols, blind),
+        }
+        best: dict[int, Match] = {}
+        for view, (strings, ids) in tokens.items():
+            for hits in self._grams[view].find(ids):
+                shares = self._gapped_shares(hits) if view == "gapped" else self._shares(hits)
+                for part, share, start in shares:
+                    number = self._parts[part][0]
+                    previous = best.get(number)
+                    if previous is None or (previous.share, previous.view) < (share, view):
+                        item = self._items[number]
+                        ngram = " ".join(strings[start : start + hits.size])
+                        best[number] = Match(item.benchmark, item.name, view, share, ngram)
         return sorted(best.values(), key=lambda match: (-match.share, match.benchmark, match.item))
+
+    def _shares(self, hits: Hits) -> Iterable[tuple[int, float, int]]:
+        """(part, share of its distinct n-grams, place of its first n-gram)."""
+        pairs = np.unique(np.stack([hits.part, hits.gram]), axis=1)
+        parts, counts = np.unique(pairs[0], return_counts=True)
+        _, first = np.unique(hits.part, return_index=True)
+        for part, count, at in zip(parts.tolist(), counts.tolist(), first.tolist(), strict=True):
+            yield part, count / self._totals[part], int(hits.start[at])
+
+    def _gapped_shares(self, hits: Hits) -> Iterable[tuple[int, float, int]]:
+        """(part, share of its n-grams that one stretch of the document has in their order, start of that stretch)."""
+        order = np.argsort(hits.part, kind="stable")
+        parts, first, counts = np.unique(hits.part[order], return_index=True, return_counts=True)
+        for part, at, count in zip(parts.tolist(), first.tolist(), counts.tolist(), strict=True):
+            least, length = GAPPED_SHARE * self._totals[part], self._parts[part][2]
+            if count < least:
+                continue
+            entries = order[at : at + count]
+            starts, places = hits.start[entries].tolist(), hits.place[entries].tolist()
+            best: tuple[int, int, int] = (0, 0, 0)  # distinct n-grams, first and last hit
+            low = 0
+            for high in range(count):
+                while starts[high] - starts[low] > GAPPED_STRETCH * length + GAPPED_EXTRA:
+                    low += 1
+                if high - low + 1 > best[0]:
+                    best = max(best, (len(set(places[low : high + 1])), low, high), key=lambda stretch: stretch[0])
+            if best[0] < least:
+                continue
+            rising = _longest_rising(places[best[1] : best[2] + 1])
+            covered = {place + offset for place in rising for offset in range(GAPPED)}
+            if len(rising) >= least and len(covered) >= min(GAPPED_WORDS, length):
+                yield part, len(rising) / self._totals[part], starts[best[1]]
 
     def summary(self) -> Record:
         """Per benchmark: items indexed, their place, items too short to check, and rows that could not be read."""
         return {
             name: {
-                "items": self._items[name],
+                "items": self._counts[name],
                 "place": self._places.get(name),
                 "uncheckable": self._uncheckable[name],
                 "unreadable": self._unreadable[name],
             }
-            for name in sorted(self._items | self._unreadable)
+            for name in sorted(self._counts | self._unreadable)
         }
 
 
-class Overlaps:
-    """Decide what happens to texts that overlap benchmark items, by each benchmark's action, and report it."""
-
-    def __init__(self, index: BenchmarkIndex, actions: Mapping[str, Action], minimum_share: float) -> None:
-        """`actions` by benchmark; overlaps with one that is not named are removed."""
-        self._index = index
-        self._actions = {**dict.fromkeys(index.summary(), REMOVE), **actions}
-        self._minimum_share = minimum_share
-        self._pairs: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._items: defaultdict[str, set[str]] = defaultdict(set)
-        self._shown: list[Record] = []
-
-    @classmethod
-    def with_sources(cls, params: OverlapParams, *folders: Path) -> "Overlaps":
-        """With the benchmarks in the fetched folders `data/raw/<benchmark>/`."""
-        index = BenchmarkIndex.from_sources(*folders, ngram=params.ngram, code_ngram=params.code_ngram)
-        return cls(index, params.benchmarks, params.minimum_share)
-
-    def judge(self, identifier: str, text: str) -> Record | None:
-        """The overlap with the largest share that requires removing the text; None if the text stays."""
-        removed: Record | None = None
-        for match in self._index.find(text):
-            action = self._actions[match.benchmark]
-            if action == "ignore":
-                continue
-            overlaps = match.share >= self._minimum_share
-            kind = "below_share" if not overlaps else "removed" if action == "remove" else "reported"
-            self._pairs[match.benchmark][kind] += 1
-            if not overlaps:
-                continue
-            self._items[match.benchmark].add(match.item)
-            overlap = {**vars(match), "share": round(match.share, 4)}
-            if len(self._shown) < SHOWN:
-                self._shown.append({"id": identifier, "action": kind, **overlap})
-            if kind == "removed" and removed is None:
-                removed = overlap
-        return removed
-
-    def report(self) -> Record:
-        """The indexed benchmarks, the benchmarks of params.yaml that were not checked and why, (text, item) pairs by
-        outcome, and the items that occur in the data."""
-        benchmarks = self._index.summary()
-        compared = {name for name, row in benchmarks.items() if row["items"] > row["uncheckable"]}
-        return {
-            "benchmarks": benchmarks,
-            "not_checked": {
-                name: "ignored" if action == "ignore" else "no items to compare with"
-                for name, action in sorted(self._actions.items())
-                if action == "ignore" or name not in compared
-            },
-            "overlaps": {
-                "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self._pairs.items())},
-                "items": {
-                    name: {"count": len(items), "first": sorted(items)[:SHOWN]}
-                    for name, items in sorted(self._items.items())
-                },
-                "shown": self._shown,
-            },
-        }
-
-
-class _View:
-    """n-grams of one view. Words become numbers: a document costs one dictionary look-up per word plus numpy work."""
-
-    def __init__(self, ngram: int) -> None:
-        self._ngram = ngram
-        self._shortest = max(1, round(ngram * SHORTEST_SHARE))
-        self._vocabulary: dict[str, int] = {}
-        self._grams: dict[int, dict[bytes, list[int]]] = defaultdict(dict)
-        self._hashes: dict[int, np.ndarray] = {}
-
-    def add(self, tokens: list[str], part: int) -> int:
-        """Index one part; return the number of its distinct n-grams, 0 if the part is too short to check."""
-        if len(tokens) < self._shortest:
-            return 0
-        size = min(self._ngram, len(tokens))
-        ids = np.array([self._vocabulary.setdefault(token, len(self._vocabulary) + 1) for token in tokens], np.uint32)
-        grams = {ids[start : start + size].tobytes() for start in range(len(ids) - size + 1)}
-        for gram in sorted(grams):
-            self._grams[size].setdefault(gram, []).append(part)
-        return len(grams)
-
-    def freeze(self) -> None:
-        for size, grams in sorted(self._grams.items()):
-            rows = np.frombuffer(b"".join(grams), np.uint32).reshape(len(grams), size)
-            self._hashes[size] = np.unique((rows * _powers(_FACTOR, size)).sum(axis=1))
-
-    def find(self, tokens: list[str]) -> dict[int, set[str]]:
-        """{part: those of its n-grams that occur in `tokens`}."""
-        get = self._vocabulary.get
-        ids = np.array([get(token, 0) for token in tokens], np.uint32)
-        hashed = _Hashes(ids)
-        unknown = np.concatenate([np.zeros(1, np.int64), np.cumsum(ids == 0)])
-        matches: defaultdict[int, set[str]] = defaultdict(set)
-        for size, hashes in self._hashes.items():
-            if len(ids) < size:
-                continue
-            # Skip the many windows with a word that no benchmark has.
-            starts = np.flatnonzero(unknown[size:] == unknown[:-size])
-            windows = hashed.windows(size)[starts]
-            places = np.searchsorted(hashes, windows)
-            places[places == len(hashes)] = 0
-            for start in starts[hashes[places] == windows].tolist():
-                # The hash only preselects; the n-grams themselves must be equal.
-                for part in self._grams[size].get(ids[start : start + size].tobytes(), ()):
-                    matches[part].add(" ".join(tokens[start : start + size]))
-        return matches
-
-
-# The hash of tokens t_0, t_1, ... is the sum of t_j * FACTOR^j modulo 2^64. FACTOR is odd, so it has an inverse, with
-# which one running sum gives the hashes of all windows of any size.
-_FACTOR = 0x9E3779B97F4A7C15
-_INVERSE = pow(_FACTOR, -1, 1 << 64)
-
-
-class _Hashes:
-    """Hashes of the windows of one document."""
-
-    def __init__(self, ids: np.ndarray) -> None:
-        self._sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(ids * _powers(_FACTOR, len(ids)))])
-
-    def windows(self, size: int) -> np.ndarray:
-        count = len(self._sums) - size
-        return (self._sums[size:] - self._sums[:count]) * _powers(_INVERSE, count)
-
-
-@lru_cache(maxsize=64)
-def _power_table(base: int, length: int) -> np.ndarray:
-    table = np.full(length, base, np.uint64)
-    table[0] = 1
-    return np.cumprod(table)
-
-
-def _powers(base: int, length: int) -> np.ndarray:
-    """base^0 ... base^(length - 1) modulo 2^64, from a few cached tables whose lengths double."""
-    return _power_table(base, max(1024, 1 << length.bit_length()))[:length]
+def _longest_rising(values: list[int]) -> list[int]:
+    """The longest strictly rising subsequence, last value first."""
+    ends: list[int] = []  # smallest last value of a rising subsequence of each length
+    at: list[int] = []
+    before: list[int] = []
+    for number, value in enumerate(values):
+        length = bisect_left(ends, value)
+        ends[length : length + 1] = [value]
+        at[length : length + 1] = [number]
+        before.append(at[length - 1] if length else -1)
+    number, rising = (at[-1] if at else -1), []
+    while number >= 0:
+        rising.append(values[number])
+        number = before[number]
+    return rising

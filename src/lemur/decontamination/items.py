@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lemur.benchmark_items import (
     bbh,
@@ -23,10 +23,12 @@ from lemur.benchmark_items import (
     spider,
     webarena,
 )
+from lemur.decontamination.prose import KINDS, descriptions, split_comments
+from lemur.decontamination.views import View, words
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 from lemur.sources.reading.rows import reader
 
-View = Literal["text", "code"]
+LEAST_WORDS = 8  # GPT-3's lower bound for n
 Parts = Iterable[tuple[View, str]]
 
 
@@ -35,12 +37,15 @@ class Item:
     """A benchmark item. `parts` are alternative wordings, each of which identifies the item.
 
     `place`: where its source was fetched from; an item from place bundled belongs to a sample, not to the benchmark.
+    `content`: what the reader of `schema` gives.
     """
 
     benchmark: str
     name: str
     parts: tuple[tuple[View, str], ...]
     place: str = ""
+    schema: str = ""
+    content: Any = None
 
 
 def read_items(folders: Iterable[Path], unreadable: Counter[str]) -> Iterator[Item]:
@@ -60,7 +65,7 @@ def read_items(folders: Iterable[Path], unreadable: Counter[str]) -> Iterator[It
                 try:
                     if isinstance(item, BadRecord):
                         raise ValueError(item.reason)
-                    yield Item(benchmark, item.where, tuple(parts(item)), source.place)
+                    yield Item(benchmark, item.where, tuple(parts(item)), source.place, file.schema, item)
                 except (ValueError, SyntaxError, RecursionError, MemoryError):  # of `ast.parse`
                     unreadable[benchmark] += 1
 
@@ -80,36 +85,55 @@ def _bbh(file: FetchedFile) -> Iterator[bbh.Question | _WorkedExample | BadRecor
 
 
 def _mmlu(question: mmlu.Question) -> Parts:
-    """The question, and the question with its choices: many MMLU questions are shorter than one n-gram."""
-    return [("text", question.question), ("text", " ".join([question.question, *question.choices]))]
+    """The question alone, with its choices without and with letters, and with the right choice: many MMLU questions
+    are shorter than one n-gram. Letters are words, but make no text long enough to identify an item."""
+    plain = " ".join([question.question, *question.choices])
+    lettered = [f"{letter} {choice}" for letter, choice in zip(mmlu.LETTERS, question.choices, strict=True)]
+    answer = question.choices[mmlu.LETTERS.index(question.answer)]
+    with_letters = " ".join([question.question, *lettered]) if len(words(plain)) >= LEAST_WORDS else ""
+    return _texts(question.question, plain, with_letters, f"{question.question} {answer}")
 
 
 def _gsm8k(problem: gsm8k.Problem) -> Parts:
-    return [("text", problem.question), *_if_any("text", problem.published)]
+    """The question, and the solution with and without its calculator steps."""
+    return _texts(problem.question, problem.published, problem.solution)
 
 
 def _humaneval(problem: humaneval.Problem) -> Parts:
-    """The docstring as text, the reference solution as code."""
+    """The docstring and its description as text; the solution, alone and as a function without docstring, as code."""
     module = ast.parse(problem.prompt + problem.canonical_solution)
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == problem.entry_point]
-    docstring = ast.get_docstring(functions[-1]) or "" if functions else ""
-    return [("text", docstring), ("code", problem.canonical_solution)]
+    docstring = ast.get_docstring(functions[-1]) if functions else None
+    return _described_function(problem, docstring)
 
 
-def _mint_humaneval(problem: humaneval.Problem) -> Parts:
-    """Like `_humaneval`, but MINT stripped the solution's first indentation, so prompt + solution does not parse."""
-    (_, docstring), _ = _commented_code(problem.prompt)
-    return [("text", docstring), ("code", problem.canonical_solution)]
+def _described_function(problem: humaneval.Problem, docstring: str | None = None) -> Parts:
+    """As `_humaneval`, of a program that need not parse: MINT stripped the solution's first indentation."""
+    comments, start = split_comments(problem.prompt, "#")
+    if not docstring:
+        docstring = comments
+    start = start[max(0, start.rfind(f"def {problem.entry_point}")) :]
+    return [
+        *_texts(docstring, *descriptions(docstring)),
+        ("code", problem.canonical_solution),
+        *_program(start + problem.canonical_solution),
+    ]
 
 
-_COMMENT = re.compile(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'|/\*(.*?)\*/|(?://|#(?!include|define))([^\n]*)', re.DOTALL)
+def _program(code: str) -> Parts:
+    """A Python program in the views that find it under its own and under other names, without its comments."""
+    bare = split_comments(code, "#")[1]
+    return [("code", bare), ("renamed", bare)]
 
 
-def _commented_code(text: str) -> Parts:
-    """Python or C-like code: its comments as text, the rest as code."""
-    code = re.sub(r"^```.*$", "", text, flags=re.MULTILINE)
-    comments = ["".join(groups) for groups in _COMMENT.findall(code)]
-    return [("text", "\n".join(comments)), ("code", _COMMENT.sub("", code))]
+def _mbpp(problem: mbpp.Problem) -> Parts:
+    return [("text", problem.text), ("code", problem.code), *_program(problem.code)]
+
+
+def _commented_code(text: str, kind: str = "any") -> Parts:
+    """The comments of code as text, also without the examples in them; the rest as code."""
+    comments, code = split_comments(re.sub(r"^```.*$", "", text, flags=re.MULTILINE), kind)
+    return [*_texts(comments, *descriptions(comments)), ("code", code)]
 
 
 def _question(item: rephrased.Rephrased) -> Parts:
@@ -122,8 +146,8 @@ def _text_and_code(text: str, code: str) -> Parts:
     return [("text", text), ("code", code)]
 
 
-def _if_any(view: View, text: str) -> Parts:
-    return [(view, text)] if text else []
+def _texts(*texts: str) -> Parts:
+    return [("text", text) for text in dict.fromkeys(texts) if text.strip()]
 
 
 _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any], Parts]]] = {
@@ -133,11 +157,11 @@ _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any]
     "humaneval": (humaneval.read, _humaneval),
     "intercode": (intercode.read, lambda task: _text_and_code(task.query, task.gold)),
     "intercode_table": (intercode.read_table, lambda task: _text_and_code(task.query, task.gold)),
-    "mbpp": (mbpp.read, lambda problem: _text_and_code(problem.text, problem.code)),
+    "mbpp": (mbpp.read, _mbpp),
     "mint": (mint.read, lambda task: [("text", task.prompt)]),
-    "mint_humaneval": (humaneval.read, _mint_humaneval),
+    "mint_humaneval": (humaneval.read, _described_function),
     "mmlu": (mmlu.read, _mmlu),
-    "multipl_e": (multipl_e.read, lambda problem: _commented_code(problem.prompt)),
+    "multipl_e": (multipl_e.read, lambda problem: _commented_code(problem.prompt, KINDS[problem.language])),
     "rephrased_code": (rephrased.read, lambda item: _commented_code(item.text)),
     "rephrased_questions": (rephrased.read, _question),
     "robocodegen": (robocodegen.read, lambda problem: _text_and_code(problem.query, problem.query)),

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lemur.core.counts import Counts
 from lemur.core.records import jsonl_writer, read_at, scan
-from lemur.decontamination.index import OverlapParams, Overlaps
+from lemur.decontamination.overlaps import OverlapParams, Overlaps
 
 READS = "benchmark"  # kind of sources
 

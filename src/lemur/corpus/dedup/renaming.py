@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 
+from lemur.core.recurrence import since_last
 from lemur.corpus.dedup.minhash import extend_hashes, hash_tokens, mixed_distinct, words
 
 # Words with a fixed meaning in Python, SQL, Java, shell, JavaScript, C, C++ or PHP.
@@ -50,11 +51,7 @@ def renamed_shingles(text: str, size: int) -> np.ndarray:
     hashes = hash_tokens(tokens)
     is_name = ((token[0].isalpha() or token[0] == "_") and token not in KEYWORDS for token in tokens)
     names = np.fromiter(is_name, bool, len(tokens))
-    # How many tokens ago each token last occurred; 0 = never.
-    order = np.argsort(hashes, kind="stable")
-    repeated = hashes[order[1:]] == hashes[order[:-1]]
-    ago = np.zeros(len(tokens), np.uint64)
-    ago[order[1:][repeated]] = np.diff(order)[repeated]
+    ago = since_last(hashes)
     runs = np.zeros(len(tokens) - size + 1, np.uint64)
     for offset in range(size):
         at = slice(offset, offset + len(runs))

@@ -1,0 +1,106 @@
+"""What happens to texts that overlap benchmark items, by each benchmark's action, and the report of it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from lemur.core.params import StageParams
+from lemur.core.records import Record
+from lemur.decontamination.index import BenchmarkIndex
+from lemur.decontamination.items import read_items
+from lemur.decontamination.planted import Sample, evaluate
+
+Action = Literal["remove", "report", "ignore"]
+REMOVE: Action = "remove"
+SHOWN = 50  # a report shows at most this many overlaps, and item names per benchmark
+
+
+class OverlapParams(StageParams):
+    """Parameters of a stage that compares its data with the benchmarks."""
+
+    benchmarks: dict[str, Action] = Field(
+        description="what to do about overlap with each benchmark: remove (the default), report or ignore"
+    )
+    ngram: int = Field(ge=4, description="words in an n-gram of text")
+    code_ngram: int = Field(ge=4, description="tokens in an n-gram of code")
+    minimum_share: float = Field(
+        gt=0, le=1, description="smallest share of an item's n-grams that counts as an overlap"
+    )
+
+
+class Overlaps:
+    """Decide what happens to texts that overlap benchmark items, by each benchmark's action, and report it."""
+
+    def __init__(
+        self,
+        index: BenchmarkIndex,
+        actions: Mapping[str, Action],
+        minimum_share: float,
+        sample: Sample | None = None,
+    ) -> None:
+        """`actions` by benchmark; overlaps with one that is not named are removed. `sample`: items to plant."""
+        self._sample = sample or Sample()
+        self._index = index
+        self._actions = {**dict.fromkeys(index.summary(), REMOVE), **actions}
+        self._minimum_share = minimum_share
+        self._pairs: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._items: defaultdict[str, set[str]] = defaultdict(set)
+        self._shown: list[Record] = []
+
+    @classmethod
+    def with_sources(cls, params: OverlapParams, *folders: Path) -> "Overlaps":
+        """With the benchmarks in the fetched folders `data/raw/<benchmark>/`."""
+        unreadable: Counter[str] = Counter()
+        sample = Sample()
+        items = sample.keep(read_items(folders, unreadable))
+        index = BenchmarkIndex(items, ngram=params.ngram, code_ngram=params.code_ngram, unreadable=unreadable)
+        return cls(index, params.benchmarks, params.minimum_share, sample)
+
+    def judge(self, identifier: str, text: str) -> Record | None:
+        """The overlap with the largest share that requires removing the text; None if the text stays."""
+        removed: Record | None = None
+        for match in self._index.find(text):
+            action = self._actions[match.benchmark]
+            if action == "ignore":
+                continue
+            overlaps = match.share >= self._minimum_share
+            kind = "below_share" if not overlaps else "removed" if action == "remove" else "reported"
+            self._pairs[match.benchmark][kind] += 1
+            if not overlaps:
+                continue
+            self._items[match.benchmark].add(match.item)
+            overlap = {**vars(match), "share": round(match.share, 4)}
+            if len(self._shown) < SHOWN:
+                self._shown.append({"id": identifier, "action": kind, **overlap})
+            if kind == "removed" and removed is None:
+                removed = overlap
+        return removed
+
+    def _overlaps(self, text: str) -> bool:
+        return any(match.share >= self._minimum_share for match in self._index.find(text))
+
+    def report(self) -> Record:
+        """The indexed benchmarks, the benchmarks of params.yaml that were not checked and why, (text, item) pairs by
+        outcome, the items that occur in the data, and how many planted copies are found."""
+        benchmarks = self._index.summary()
+        compared = {name for name, row in benchmarks.items() if row["items"] > row["uncheckable"]}
+        return {
+            "benchmarks": benchmarks,
+            "not_checked": {
+                name: "ignored" if action == "ignore" else "no items to compare with"
+                for name, action in sorted(self._actions.items())
+                if action == "ignore" or name not in compared
+            },
+            "overlaps": {
+                "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self._pairs.items())},
+                "items": {
+                    name: {"count": len(items), "first": sorted(items)[:SHOWN]}
+                    for name, items in sorted(self._items.items())
+                },
+                "shown": self._shown,
+            },
+            "planted": evaluate(self._sample.items(), self._overlaps),
+        }
