@@ -60,8 +60,8 @@ def table(stages: dict[str, Record]) -> Table:
         rows.append(row)
     notes = ["Pairs of a conversation or document and a benchmark item of which it holds n-grams."]
     notes.append(
-        "Planted: recall over items of this build in the forms in which people store them, and precision against mixtures "
-        "of two items; the stages' reports have them by form. Paraphrases cannot be found."
+        "Planted: recall over items of this build in the forms in which people store them, and precision against "
+        "mixtures of two items; the stages' reports have them by form. Paraphrases cannot be found."
     )
     notes += dict.fromkeys(note for report in reports.values() for note in place_notes(report))
     notes += [f"{STAGES[name].capitalize()}, {not_checked(report)}" for name, report in reports.items()]
