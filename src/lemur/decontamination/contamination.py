@@ -60,8 +60,8 @@ def table(stages: dict[str, Record]) -> Table:
         rows.append(row)
     notes = ["Pairs of a conversation or document and a benchmark item of which it holds n-grams."]
     notes.append(
-        "Planted: some items of this build in the forms in which people store them, the right answers, and mixtures of two "
-        "items, the wrong ones; by form in the stages' reports. Copies in other words cannot be found."
+        "Planted: recall on items of this build in the forms in which people store them, and precision against "
+        "mixtures of two items; the stages' reports have each form. Copies in other words cannot be found."
     )
     notes += dict.fromkeys(note for report in reports.values() for note in place_notes(report))
     notes += [f"{STAGES[name].capitalize()}, {not_checked(report)}" for name, report in reports.items()]

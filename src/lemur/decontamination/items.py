@@ -90,12 +90,13 @@ def _mmlu(question: mmlu.Question) -> Parts:
     plain = " ".join([question.question, *question.choices])
     lettered = [f"{letter} {choice}" for letter, choice in zip(mmlu.LETTERS, question.choices, strict=True)]
     answer = question.choices[mmlu.LETTERS.index(question.answer)]
-    return [
-        ("text", question.question),
-        ("text", plain),
-        *([("text", " ".join([question.question, *lettered]))] if len(words(plain)) >= LEAST_WORDS else []),
-        ("text", f"{question.question} {answer}"),
-    ]
+    long_enough = len(words(plain)) >= LEAST_WORDS
+    return _texts(
+        question.question,
+        plain,
+        " ".join([question.question, *lettered]) if long_enough else "",
+        f"{question.question} {answer}",
+    )
 
 
 def _gsm8k(problem: gsm8k.Problem) -> Parts:
@@ -165,7 +166,7 @@ _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any]
     "mint": (mint.read, lambda task: [("text", task.prompt)]),
     "mint_humaneval": (humaneval.read, _described_function),
     "mmlu": (mmlu.read, _mmlu),
-    "multipl_e": (multipl_e.read, lambda problem: _commented_code(problem.prompt, KINDS[problem.language])),
+    "multipl_e": (multipl_e.read, lambda problem: _commented_code(problem.prompt, KINDS.get(problem.language, "any"))),
     "rephrased_code": (rephrased.read, lambda item: _commented_code(item.text)),
     "rephrased_questions": (rephrased.read, _question),
     "robocodegen": (robocodegen.read, lambda problem: _text_and_code(problem.query, problem.query)),

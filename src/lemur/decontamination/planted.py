@@ -76,7 +76,7 @@ def documents(sample: list[Item]) -> Iterator[tuple[str, str]]:
             text = next(iter(stored.values()))
             yield INSERTED, _DOCUMENT.format(with_clause(text, Random(f"{item.benchmark} {item.name}")))
             texts.append(text.split())
-    for text, other in zip(texts, [*texts[1:], *texts[:1]], strict=True):
-        if text is not other:
-            mixed = text[: len(text) // 6] + other[len(other) - len(other) // 6 :]
+    for start, end in zip(texts, [*texts[1:], *texts[:1]], strict=True):
+        if start is not end:
+            mixed = start[: len(start) // 6] + end[len(end) - len(end) // 6 :]
             yield NOT_A_COPY, _DOCUMENT.format(" ".join(mixed))
