@@ -161,7 +161,7 @@ _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any]
     "mint": (mint.read, lambda task: [("text", task.prompt)]),
     "mint_humaneval": (humaneval.read, _described_function),
     "mmlu": (mmlu.read, _mmlu),
-    "multipl_e": (multipl_e.read, lambda problem: _commented_code(problem.prompt, KINDS[problem.language])),
+    "multipl_e": (multipl_e.read, lambda problem: _commented_code(problem.prompt, KINDS.get(problem.language, "any"))),
     "rephrased_code": (rephrased.read, lambda item: _commented_code(item.text)),
     "rephrased_questions": (rephrased.read, _question),
     "robocodegen": (robocodegen.read, lambda problem: _text_and_code(problem.query, problem.query)),
