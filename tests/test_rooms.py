@@ -38,7 +38,7 @@ def test_an_import_cycle_within_a_room_is_detected(checkout: Path) -> None:
     _add(checkout, "corpus/parameters.py", "from lemur.corpus import clean_corpus")
     report = import_problems(checkout)
     assert "No circles BROKEN" in report
-    assert ".rules -> .clean_corpus" in report
+    assert ".parameters -> .clean_corpus" in report
 
 
 def test_a_new_room_needs_a_layer(checkout: Path) -> None:

@@ -29,7 +29,6 @@ class Project:
             command,
             cwd=self.root,
             env=self.variables(),
-            text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",

@@ -170,9 +170,9 @@ def test_scales_are_valid_and_list_only_differences_from_demo(tmp_path: Path, mo
     params.write_bytes(PARAMS.read_bytes())
     scale.switch("demo", params=params)
     renamed: list[str] = []
-    rename = Path.rename
+    replace = Path.replace
     monkeypatch.setattr(validation, "PARAMS", params)
-    monkeypatch.setattr(Path, "rename", lambda path, to: renamed.append(path.name) or rename(path, to))
+    monkeypatch.setattr(Path, "replace", lambda path, to: renamed.append(path.name) or replace(path, to))
     written = {"demo": params.read_bytes()}
     for name in names():
         params.write_bytes(written["demo"])

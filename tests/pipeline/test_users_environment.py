@@ -100,6 +100,7 @@ def test_make_gives_set_up_the_same_environment(tmp_path: Path, monkeypatch: pyt
         "PIP_INDEX_URL": "http://i",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_PROXY", raising=False)  # `make test` has set it
     environment = made(tmp_path)
     assert not (VARIABLES.keys() - {"PIP_USER"}) & environment.keys() and "PYTHONPATH" not in environment
     assert environment["PIP_USER"] == "0" and environment["PYTHONUTF8"] == "1"

@@ -134,7 +134,6 @@ def lemur_plan(*arguments):
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
-        text=True,
         check=False,
         encoding="utf-8",
     )

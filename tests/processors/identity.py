@@ -34,7 +34,7 @@ def missing_tools() -> str:
 
 def run_as(name: str, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
     """`subprocess.run` as this processor, with its output as text; NATIVE is this machine's own."""
-    return subprocess.run(command, text=True, env=environment(name), **options)
+    return subprocess.run(command, encoding="utf-8", env=environment(name), **options)
 
 
 def run_module(name: str, module: str, *arguments: str, python: Sequence[str] = (sys.executable,)) -> str:

@@ -70,7 +70,6 @@ def forbidden(dump: Path) -> Counter[str]:
     listing = subprocess.run(
         ["objdump", "-d", "--no-show-raw-insn", *objects],
         check=True,
-        text=True,
         stdout=subprocess.PIPE,
         encoding="utf-8",
     ).stdout

@@ -126,7 +126,7 @@ def in_another_process(code: str, **popen: object) -> str:
         env={"PYTHONPATH": path},
         cwd="/",
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         **popen,  # type: ignore[call-overload]
     )
     assert done.returncode == 0, done.stderr

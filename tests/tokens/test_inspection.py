@@ -86,7 +86,7 @@ def test_inspect_errors_name_what_is_allowed(checkout):
         inspection.inspect_step(1, "nothing", root=root)
     with pytest.raises(SystemExit, match=r"no manifest.json"):
         inspection.inspect_step(1, "tuning", root=root, shards=root)
-    with pytest.raises(SystemExit, match=r"no tokenizer.json"):
+    with pytest.raises(SystemExit, match=r"tokenizer\.json is missing"):
         inspection.inspect_step(1, "tuning", root=root, tokenizer=root)
 
 

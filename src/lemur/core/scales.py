@@ -48,7 +48,8 @@ def leaves(scale: str | Path, params: Path = PARAMS) -> dict[str, Any]:
     if isinstance(scale, Path):
         return now | _read_leaves(scale, now)
     demo = _read_leaves(SCALES / f"{DEMO}.yaml", now)
-    kept = {key: value for key, value in now.items() if key not in _stray_overrides(demo)}
+    stray = _stray_overrides(demo)
+    kept = {key: value for key, value in now.items() if key not in stray}
     return kept | demo | _read_leaves(SCALES / f"{scale}.yaml", now)
 
 
