@@ -27,11 +27,11 @@ REPORTS = ("normalise", "english_filter", "semantic_dedup_text", "semantic_dedup
 SENTENCE = "could you explain why the {} is {} than the {} and what that means for a {} in the {} of the year please"
 WORDS = ["river", "mountain", "garden", "window", "letter", "farmer", "market", "winter", "sailor", "bridge", "answer"]
 STAGES: dict[str, tuple[str, list[str], list[str]]] = {
-    "normalise": ("", list(SOURCES), ["conversations", "rejects", "report"]),
+    "normalise": ("", ["sources"], ["conversations", "rejects", "report"]),
     "english_filter": ("", ["conversations"], ["kept", "rejects", "report"]),
     "embed_instructions": ("", ["conversations", "embedding_model"], ["vectors", "report"]),
     "semantic_dedup": ("semantic_dedup.text", ["conversations", "vectors"], ["kept", "rejects", "report"]),
-    "mix_instructions": ("", ["text", "code", *BENCHMARKS], ["instructions", "rejects", "report"]),
+    "mix_instructions": ("", ["text", "code", "benchmarks"], ["instructions", "rejects", "report"]),
     "instruction_dataset": ("", ["instructions", *REPORTS], ["dataset"]),
     "encode_instructions": ("", ["instructions", "tokenizer"], ["shards", "report"]),
 }
@@ -79,15 +79,14 @@ def _sources(folder: Path) -> dict[str, Path]:
         for i in range(3000)
     ]
     rows += [{"id": "fr", "conversations": [{"from": "human", "value": "Pourquoi la mer monte-t-elle ici ?"}] * 2}]
-    paths = {
-        name: fetched(folder / name, name, {"a.json": ("sharegpt", rows, {})} if name == "sharegpt" else {})
-        for name in SOURCES
-    }
+    paths = {"sources": folder / "raw", "benchmarks": folder / "benchmarks"}
+    for name in SOURCES:
+        fetched(paths["sources"] / name, name, {"a.json": ("sharegpt", rows, {})} if name == "sharegpt" else {})
     questions = [
         {"question": f"How many {word}s are there if each of the nine has seven?", "answer": "63"} for word in WORDS
     ]
     for name in BENCHMARKS:
-        paths[name] = fetched(folder / name, name, {"t.jsonl": (name, questions, {})} if name == "gsm8k" else {})
+        fetched(paths["benchmarks"] / name, name, {"t.jsonl": (name, questions, {})} if name == "gsm8k" else {})
     paths["tokenizer"] = tokenizer_folder(folder / "tokenizer")
     weights = np.random.default_rng(0).normal(size=(400, 16)).astype(np.float16)
     model: dict[str, Any] = {

@@ -16,6 +16,7 @@ from typing import Any
 from lemur.core import processor, workers
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.core.numerics import NUMERICS, apply_numerics, check_packages
+from lemur.core.parameter_blocks import bindings as bound_paths
 from lemur.core.parameter_blocks import current_blocks
 from lemur.pipeline.artifacts import integrity
 from lemur.pipeline.build import locks, multi_host
@@ -64,7 +65,7 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
         logging.warning("Warning: %s, so this stage may give other bytes than elsewhere", mismatch)
     check_packages(declared_packages(dotted))
     inputs, outputs = bind(module, name, bindings)
-    listed = {argument: deps_inside(dotted, path) for argument, path in inputs.items() if takes_list(module, argument)}
+    listed = {argument: folders_in(dotted, path) for argument, path in inputs.items() if takes_list(module, argument)}
     read = [(argument, path) for argument, folder in inputs.items() for path in listed.get(argument, [folder])]
     for argument, path in read:
         if not path.exists():
@@ -139,6 +140,13 @@ def takes_list(module: ModuleType, argument: str) -> bool:
     """Whether the stage's function takes the deps in the folder of this argument one by one."""
     name = module.__name__.rpartition(".")[2]
     return inspect.signature(getattr(module, name)).parameters[argument].annotation == list[Path]
+
+
+def folders_in(dotted: str, folder: Path) -> list[Path]:
+    """The deps in a folder that the stage's command in dvc.yaml names; every folder in any other one, by name."""
+    if folder in map(Path, bound_paths(declared(dotted)["cmd"]).values()):
+        return deps_inside(dotted, folder)
+    return sorted(path for path in folder.iterdir() if path.is_dir())
 
 
 def deps_inside(dotted: str, folder: Path) -> list[Path]:
