@@ -17,7 +17,8 @@ pytestmark = pytest.mark.exact
 
 STAGES = read_yaml(DAG)
 # The runner reads from pyproject.toml which libraries are extras and may be missing.
-RUNNER = ["src/lemur/__main__.py", "src/lemur/commands", *modules("pipeline.build.run"), "pyproject.toml"]
+RUNNER = ["src/lemur/__main__.py", "src/lemur/commands", "pyproject.toml"]
+RUNNER += [path for dotted in ("pipeline.build.run_stage", "core.environment_variables") for path in modules(dotted)]
 TIMESTAMP = ".snakemake_timestamp"  # Snakemake's, in each output directory; .dvcignore has it too
 
 
