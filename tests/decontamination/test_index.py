@@ -12,6 +12,7 @@ from lemur.decontamination.index import BenchmarkIndex
 from lemur.decontamination.items import Item
 from lemur.decontamination.overlaps import Action, Overlaps
 from lemur.decontamination.views import words
+from tests.decontamination.builders import index_of
 from tests.instructions.builders import fetched
 
 QUESTION = (
@@ -49,7 +50,7 @@ def index(tmp_path: Path) -> BenchmarkIndex:
         },
     )
     humaneval = fetched(tmp_path / "humaneval", "humaneval", {"h.jsonl": ("humaneval", [HUMANEVAL], {})})
-    return BenchmarkIndex.from_sources(mmlu, gsm8k, humaneval, ngram=13, code_ngram=24)
+    return index_of(mmlu, gsm8k, humaneval)
 
 
 def test_summary(index: BenchmarkIndex) -> None:
@@ -94,7 +95,7 @@ def test_unrelated_text_does_not_match(index: BenchmarkIndex) -> None:
 
 def test_sources_left_out(tmp_path: Path) -> None:
     folders = [fetched(tmp_path / name, name, {}) for name in ("mmlu", "gsm8k", "humaneval")]
-    index = BenchmarkIndex.from_sources(*folders, ngram=13, code_ngram=24)
+    index = index_of(*folders)
     assert (index.summary(), index.find(QUESTION)) == ({}, [])
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lemur.decontamination.index import BenchmarkIndex
 from lemur.decontamination.items import read_items
 from lemur.decontamination.overlaps import Overlaps
+from tests.decontamination.builders import index_of
 from tests.instructions.builders import fetched
 
 QUESTION = "How many of the red boxes that stand in the cellar are heavier than the smallest blue one?"
@@ -97,7 +97,7 @@ def test_bad_rows_are_counted_and_training_splits_left_out(tmp_path: Path) -> No
 
 def test_overlap_with_a_benchmark_without_an_action_is_removed(tmp_path: Path) -> None:
     folder = fetched(tmp_path / "s", "s", {"a.jsonl": ("mint", [{"prompt": QUESTION}], {"benchmark": "mint_math"})})
-    index = BenchmarkIndex.from_sources(folder, ngram=13, code_ngram=24)
+    index = index_of(folder)
     removed = Overlaps(index, {"mmlu": "report"}, 0.5).judge("a", QUESTION)
     assert removed is not None and removed["benchmark"] == "mint_math"
     assert Overlaps(index, {"mint_math": "report"}, 0.5).judge("a", QUESTION) is None

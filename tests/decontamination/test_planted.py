@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lemur.decontamination import forms, items
 from lemur.decontamination.forms import renamed
 from lemur.decontamination.index import BenchmarkIndex
 from lemur.decontamination.items import Item, read_items
@@ -43,6 +44,10 @@ def overlaps(folder: Path, files: dict[str, tuple[str, str]]) -> Overlaps:
     contents = {name: (schema, text, {**meta, "benchmark": schema}) for name, (schema, text) in files.items()}
     params = OverlapParams(benchmarks={}, ngram=13, code_ngram=24, minimum_share=0.5)
     return Overlaps.with_sources(params, fetched(folder / "s", "s", contents))
+
+
+def test_every_indexed_schema_has_forms_to_plant() -> None:
+    assert forms._FORMS.keys() == items._SCHEMAS.keys()
 
 
 def test_all_forms_of_an_item_are_found(tmp_path: Path) -> None:

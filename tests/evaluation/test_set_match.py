@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.benchmark_items.spider import Catalogue, catalogue, read, read_databases
+from lemur.benchmark_items.spider import Catalogue, catalogue, connected, read, read_databases
 from lemur.evaluation.judging.set_match import exact_set_match, hardness
 from lemur.evaluation.judging.spider_sql import Column, Condition, Expression, parse, tokenise
 from lemur.sources.reading.rows import readable
@@ -125,7 +125,8 @@ def test_the_catalogue_of_a_database(tmp_path: Path) -> None:
         "CREATE TABLE A (Id INTEGER PRIMARY KEY, B TEXT); CREATE TABLE C (Aid REFERENCES A, B REFERENCES a(b), D);"
     )
     connection.close()
-    made = catalogue((tmp_path / "x.sqlite").read_bytes())
+    with connected((tmp_path / "x.sqlite").read_bytes()) as connection:
+        made = catalogue(connection)
     assert made.tables == {"a": ("id", "b"), "c": ("aid", "b", "d")}
     assert made.keys == {"a.id": "a.id", "c.aid": "a.id", "a.b": "a.b", "c.b": "a.b"}
 
@@ -152,7 +153,9 @@ def test_keys_and_columns_are_those_of_the_original_tables(mirror: Path) -> None
     """tables.json is where the official evaluator takes them from."""
     entries = {entry["db_id"]: entry for entry in json.loads((mirror / "spider/tables.json").read_text("utf-8"))}
     for path in sorted(mirror.glob("spider/database_derived/*/*.sqlite")):
-        entry, made = entries[path.stem], catalogue(path.read_bytes())
+        entry = entries[path.stem]
+        with connected(path.read_bytes()) as connection:
+            made = catalogue(connection)
         tables = [name.lower() for name in entry["table_names_original"]]
         names = ["*"] + [f"{tables[table]}.{column.lower()}" for table, column in entry["column_names_original"][1:]]
         for pair in entry["foreign_keys"]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lemur.decontamination.index import BenchmarkIndex
 from lemur.decontamination.overlaps import Overlaps
+from tests.decontamination.builders import index_of
 from tests.instructions.builders import fetched
 
 MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent")
@@ -21,7 +21,7 @@ def test_planted_humaneval_problems_are_found(tmp_path: Path) -> None:
     raw = (MIRROR / "humaneval/HumanEval.jsonl.gz").read_bytes()
     rows = [json.loads(line) for line in gzip.decompress(raw).splitlines()]
     folder = fetched(tmp_path / "h", "humaneval", {"h.jsonl.gz": ("humaneval", raw, {})})
-    index = BenchmarkIndex.from_sources(folder, ngram=13, code_ngram=24)
+    index = index_of(folder)
     overlaps = Overlaps(index, {"humaneval": "remove"}, 0.5)
     planted = []
     for number, row in list(enumerate(rows, 1))[2:147:5]:

@@ -4,6 +4,7 @@ import sqlite3
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def _question(where: str, record: Record) -> Question:
 
 def read_databases(files: Iterable[FetchedFile]) -> dict[str, Database]:
     """Databases by meta `database`, from SQLite files or from scripts that create them (`.sql`). The file named after
-    its database is the original; the others are variants on which a query must be right too (a test suite)."""
+    its database is the original; the others are variants on which a query must be right too (a test suite). Raises
+    `DamagedFile`."""
     by_database: defaultdict[str, list[FetchedFile]] = defaultdict(list)
     for file in files:
         by_database[file.meta["database"]].append(file)
@@ -58,7 +60,11 @@ def read_databases(files: Iterable[FetchedFile]) -> dict[str, Database]:
     for name, variants in sorted(by_database.items()):
         variants.sort(key=lambda file: (file.path.stem != name, file.name))
         contents = tuple(content(file.path) for file in variants)
-        databases[name] = Database(schema(variants[0].path), contents, catalogue(contents[0]))
+        try:
+            with connected(contents[0]) as connection:
+                databases[name] = Database(schema(connection), contents, catalogue(connection))
+        except sqlite3.Error as error:
+            raise DamagedFile(f"{variants[0].path}: {error}; fetch it again") from None
     return databases
 
 
@@ -69,50 +75,44 @@ def content(path: Path) -> bytes:
         return path.read_bytes()
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder, "made.sqlite")
-        connection = sqlite3.connect(database)
         try:
-            connection.executescript(read_text(path))
-            connection.commit()
+            with closing(sqlite3.connect(database)) as connection:
+                connection.executescript(read_text(path))
+                connection.commit()
         except (sqlite3.Error, ValueError) as error:  # bytes that are not UTF-8, or a null character
             raise DamagedFile(f"{path}: {error}; the script must run in SQLite") from None
-        finally:
-            connection.close()
         return database.read_bytes()
 
 
-def schema(path: Path) -> str:
-    """The CREATE TABLE statements of a database, in the database's order. Raises `DamagedFile`."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "copy.sqlite")
-        copy.write_bytes(content(path))
-        connection = sqlite3.connect(copy)
-        query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        try:
-            statements = [table[0].strip() for table in connection.execute(query)]
-        except sqlite3.Error as error:
-            raise DamagedFile(f"{path}: {error}; fetch it again") from None
-        finally:
-            connection.close()
-    return "\n\n".join(f"{statement.rstrip(';')};" for statement in statements)
-
-
-def catalogue(file: bytes) -> Catalogue:
-    """Tables, columns and foreign keys of a SQLite file."""
+@contextmanager
+def connected(file: bytes) -> Iterator[sqlite3.Connection]:
+    """A connection to a copy of a SQLite file."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "copy.sqlite")
         copy.write_bytes(file)
-        connection = sqlite3.connect(copy)
-        tables: dict[str, tuple[str, ...]] = {}
-        links: list[tuple[str, str]] = []
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            columns = connection.execute("SELECT lower(name) FROM pragma_table_info(?)", (name,))
-            tables[name.lower()] = tuple(column for (column,) in columns)
-            links += connection.execute(
-                """SELECT lower(? || '.' || "from"), lower("table" || '.' || coalesce("to", (
-                SELECT name FROM pragma_table_info("table") WHERE pk = seq + 1))) FROM pragma_foreign_key_list(?)""",
-                (name, name),
-            ).fetchall()
-        connection.close()
+        with closing(sqlite3.connect(copy)) as connection:
+            yield connection
+
+
+def schema(connection: sqlite3.Connection) -> str:
+    """The CREATE TABLE statements of a database, in the database's order."""
+    query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    statements = [table[0].strip() for table in connection.execute(query)]
+    return "\n\n".join(f"{statement.rstrip(';')};" for statement in statements)
+
+
+def catalogue(connection: sqlite3.Connection) -> Catalogue:
+    """Tables, columns and foreign keys of a database."""
+    tables: dict[str, tuple[str, ...]] = {}
+    links: list[tuple[str, str]] = []
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        columns = connection.execute("SELECT lower(name) FROM pragma_table_info(?)", (name,))
+        tables[name.lower()] = tuple(column for (column,) in columns)
+        links += connection.execute(
+            """SELECT lower(? || '.' || "from"), lower("table" || '.' || coalesce("to", (
+            SELECT name FROM pragma_table_info("table") WHERE pk = seq + 1))) FROM pragma_foreign_key_list(?)""",
+            (name, name),
+        ).fetchall()
     order = {f"{table}.{column}": None for table, columns in tables.items() for column in columns}
     rank = {name: index for index, name in enumerate(order)}
     groups: list[set[str]] = []

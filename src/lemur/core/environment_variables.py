@@ -1,6 +1,6 @@
-"""The environment that set-up, jobs and local requests get: the user's, without what would change or break them.
+"""The environment of set-up, jobs and local requests: the user's, without variables that would change or break them.
 
-environment_variables.txt is the list, which the Makefile reads too.
+environment_variables.txt lists these variables; the Makefile reads it too.
 """
 
 import locale
@@ -18,8 +18,7 @@ HOME = ROOT / ".lemur" / "home"
 
 
 def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` as the list says. PYTHONPATH is this checkout's code, and caches have a folder that can be
-    written."""
+    """`environment` with the list applied, this checkout's code as PYTHONPATH, and a writable folder for caches."""
     rules: dict[str, list[str]] = {"drop": [], "keep": [], "set": [], "add": []}
     for line in LIST.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
@@ -43,8 +42,8 @@ def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def enter() -> None:
-    """Give this process, and all that it starts, the environment above. Python starts again where it has already read
-    what does not belong there: modules of another PYTHONPATH, options, an encoding other than UTF-8."""
+    """Apply `cleaned` to this process and everything it starts. Restarts Python if it has already read something
+    foreign: modules from another PYTHONPATH, options, an encoding other than UTF-8."""
     before, after = dict(os.environ), cleaned(os.environ)
     os.environ.clear()
     os.environ.update(after)
@@ -63,7 +62,7 @@ def _listed(name: str, patterns: list[str]) -> bool:
 
 
 def _foreign(python_path: str) -> bool:
-    """Whether a PYTHONPATH has more in it than this checkout's code."""
+    """Whether a PYTHONPATH contains more than this checkout's code."""
     return any(Path(entry).resolve() != ROOT / "src" for entry in python_path.split(os.pathsep) if entry)
 
 

@@ -23,13 +23,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from lemur.core.records import Record
 from lemur.core.recurrence import since_last
-from lemur.decontamination.items import Item, read_items
+from lemur.decontamination.items import Item
 from lemur.decontamination.ngrams import Grams, Hits, Tokens, Vocabulary
 from lemur.decontamination.views import Code, View, code, code_tokens, words
 
@@ -110,12 +109,6 @@ class BenchmarkIndex:
         ids = numbers[program.numbers]
         ago = np.where(program.is_name, since_last(program.numbers), np.uint64(0))
         return Tokens(ids), Tokens(np.where(program.is_name, self._name, ids), ago)
-
-    @classmethod
-    def from_sources(cls, *folders: Path, ngram: int, code_ngram: int) -> "BenchmarkIndex":
-        """Index the fetched folders `data/raw/<benchmark>/`. A source that was left out (place none) has no items."""
-        unreadable: Counter[str] = Counter()
-        return cls(read_items(folders, unreadable), ngram=ngram, code_ngram=code_ngram, unreadable=unreadable)
 
     def find(self, text: str) -> list[Match]:
         """Every item that shares an n-gram with `text`, by decreasing share, then by benchmark and item."""

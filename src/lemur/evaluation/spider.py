@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,9 +106,10 @@ class Spider(GeneratedTask[Question]):
 
     def by_level(self, samples: Sequence[Sample[Question, Generated]]) -> dict[str, list[Sample[Question, Generated]]]:
         """Samples by hardness, without those whose gold query the official evaluator cannot read."""
-        levels = [self.hardness(sample.item) for sample in samples]
-        pairs = list(zip(samples, levels, strict=True))
-        return {level: [sample for sample, each in pairs if each == level] for level in LEVELS if level in levels}
+        members: defaultdict[str | None, list[Sample[Question, Generated]]] = defaultdict(list)
+        for sample in samples:
+            members[self.hardness(sample.item)].append(sample)
+        return {level: members[level] for level in LEVELS if level in members}
 
     def scores(self, samples: Sequence[Sample[Question, Generated]]) -> Scores:
         """Execution accuracy, exact set match, and test-suite accuracy if any database has several files."""

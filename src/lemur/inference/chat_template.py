@@ -1,4 +1,4 @@
-"""The chat template of a model folder, found and rendered as by `transformers`, but always on one day."""
+"""The chat template of a model folder, found and rendered as `transformers` does, but always with the same date."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from lemur.core.files import read_text
 from lemur.core.records import read_json
 
 NOW = datetime(2024, 7, 26)
-"""What `strftime_now` tells: the date that Llama 3's templates write themselves where that function is missing."""
+"""The date that `strftime_now` returns: the one that Llama 3's templates hard-code where the function is missing."""
 
 
 class ChatTemplate:
@@ -71,8 +71,8 @@ def find_chat_template(folder: Path, tokens: dict[str, str]) -> ChatTemplate | N
     """The folder's default template; None if it has no template at all. `tokens`: name to text of its special tokens.
 
     Looks into `chat_template.jinja` and `additional_chat_templates/`, else `tokenizer_config.json`, else
-    `chat_template.json`. Raises `ValueError` for any shape that is not understood: prompts of the wrong form cost a
-    chat model its score without a sign of it."""
+    `chat_template.json`. Raises `ValueError` for any other shape: a wrongly formatted prompt would silently cost a
+    chat model its score."""
     default = folder / "chat_template.jinja"
     files = {path.stem: path for path in sorted((folder / "additional_chat_templates").glob("*.jinja"))}
     if default.is_file():

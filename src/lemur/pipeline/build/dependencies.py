@@ -1,4 +1,4 @@
-"""What a stage's code is made of: the project's modules it imports, lazily too, and the libraries they import."""
+"""What dvc.yaml declares for a stage: modules it imports, lazily too, their libraries, and outputs in folders."""
 
 import ast
 import io
@@ -127,10 +127,10 @@ def _imports(path: Path) -> tuple[frozenset[tuple[str, ...]], frozenset[str], fr
     return frozenset(own), frozenset(others), frozenset(files)
 
 
-def data(entry: dict[str, Any], every_output: list[str]) -> list[str]:
-    """The deps of a stage that are no code: those written by hand, and the outputs in folders that its command names.
+def data_deps(entry: dict[str, Any], every_output: list[str]) -> list[str]:
+    """A stage's deps other than code: those written by hand, and the outputs in folders that its command names.
 
-    Of a folder of fetched sources these are the sources of one kind, the `READS` of the stage's module.
+    In a folder of fetched sources, only sources of the kind in the module's `READS` count.
     """
     kind = getattr(stage_module(stage_of(entry["cmd"])), "READS", None)
     paths = bindings(entry["cmd"]).values()
@@ -146,8 +146,8 @@ def _of_kind(path: str, kind: str | None) -> bool:
 
 
 def write(check: bool = False) -> list[str]:
-    """Write what every stage reads through folders, its code deps and environment keys into dvc.yaml, and the versions
-    into environment.yaml.
+    """Write each stage's outputs in folders, code deps and environment keys into dvc.yaml, and the versions into
+    environment.yaml.
 
     With `check`, writes nothing. Returns what differed, one line each: `STAGE: + ENTRY` is new, `STAGE: - ENTRY` gone.
     """
@@ -161,7 +161,7 @@ def write(check: bool = False) -> list[str]:
         dotted = stage_of(stage["cmd"])
         names = packages(dotted)
         used.update(names)
-        stage["deps"] = _flow(data(stage, every_output) + modules(dotted))
+        stage["deps"] = _flow(data_deps(stage, every_output) + modules(dotted))
         keys = [f"packages.{name}" for name in names] + ([NUMERICS] if "jax" in names else [])
         stage["params"] = [entry for entry in stage["params"] if "environment.yaml" not in entry]
         if keys:

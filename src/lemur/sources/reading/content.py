@@ -1,4 +1,4 @@
-"""The content of a source's file as bytes, whatever compresses it."""
+"""The decompressed bytes of a source's file."""
 
 import bz2
 import gzip
@@ -28,13 +28,13 @@ _DECOMPRESSORS: dict[str, Callable[[Path], Any]] = {
 
 
 def uncompressed_name(name: str) -> str:
-    """`name` without the ending of its compression: what is left tells the format."""
+    """`name` without its compression suffix; the rest gives the format."""
     return name.removesuffix(_compression(name))
 
 
 def open_content(file: FetchedFile) -> BinaryIO:
-    """The decompressed content. Raises `DamagedFile`, also while reading: the compressed data is damaged or cut off, or
-    the text is in UTF-16 or UTF-32, by its byte order mark."""
+    """The decompressed content. Raises `DamagedFile`, also while reading: the compressed data is damaged or
+    truncated, or a byte order mark announces UTF-16 or UTF-32."""
     ending = _compression(file.name)
     content = (
         io.BufferedReader(_Decompressed(_DECOMPRESSORS[ending](file.path), file.path))
@@ -55,7 +55,7 @@ def _compression(name: str) -> str:
 
 
 class _Decompressed(io.RawIOBase):
-    """What a decompressor gives, with its errors as `DamagedFile`."""
+    """The output of a decompressor, whose errors become `DamagedFile`."""
 
     def __init__(self, stream: Any, path: Path) -> None:
         self._stream, self._path, self._read = stream, path, 0

@@ -73,16 +73,20 @@ def list_entries(file: FetchedFile, key: str) -> Iterator[Value | BadRecord]:
 
 def lines(file: FetchedFile) -> Iterator[tuple[str, str] | BadRecord]:
     """`("name:number", line)` of each line that is not blank."""
-    with open_content(file) as data:
-        for number, line in enumerate(data, 1):
-            where = f"{file.name}:{number}"
+    for where, line in _raw_lines(file):
+        try:
+            yield where, line.decode().strip("\r\n")
+        except UnicodeDecodeError as error:
+            yield BadRecord(where, "not_utf8", str(error))
+
+
+def _raw_lines(file: FetchedFile) -> Iterator[tuple[str, bytes]]:
+    """The lines that are not blank. Of bytes, because a carriage return or U+2028 in a string must not split one."""
+    with open_content(file) as content:
+        for number, line in enumerate(content, 1):
             line = line.removeprefix(codecs.BOM_UTF8)
-            if not line.strip():
-                continue
-            try:
-                yield where, line.decode().strip("\r\n")
-            except UnicodeDecodeError as error:
-                yield BadRecord(where, "not_utf8", str(error))
+            if line.strip():
+                yield f"{file.name}:{number}", line
 
 
 def whole_text(file: FetchedFile) -> str | BadRecord:
@@ -113,22 +117,17 @@ def _text(file: FetchedFile, newline: str = "\n") -> io.TextIOWrapper:
 
 
 def _json_lines(file: FetchedFile) -> Iterator[Value | BadRecord]:
-    with open_content(file) as lines:  # bytes: a carriage return or U+2028 inside a string must not split a line
-        for number, line in enumerate(lines, 1):
-            where = f"{file.name}:{number}"
-            line = line.removeprefix(codecs.BOM_UTF8)
-            if not line.strip():
-                continue
-            try:
-                value = decode(line.decode())
-            except UnicodeDecodeError as error:
-                yield BadRecord(where, "not_utf8", str(error))
-            except FieldError as error:
-                yield BadRecord(where, error.reason, error.detail)
-            except ValueError as error:
-                yield BadRecord(where, "not_json", f"{error}: {line[:200]!r}")
-            else:
-                yield where, value
+    for where, line in _raw_lines(file):
+        try:
+            value = decode(line.decode())
+        except UnicodeDecodeError as error:
+            yield BadRecord(where, "not_utf8", str(error))
+        except FieldError as error:
+            yield BadRecord(where, error.reason, error.detail)
+        except ValueError as error:
+            yield BadRecord(where, "not_json", f"{error}: {line[:200]!r}")
+        else:
+            yield where, value
 
 
 def _json_list(file: FetchedFile) -> Iterator[Value | BadRecord]:

@@ -1,4 +1,4 @@
-"""JSON of other people's files: parsed strictly, and checked for what this project cannot write again."""
+"""Strict parsing of foreign JSON, and a check that this project can write the values again."""
 
 import json
 from collections.abc import Iterable
@@ -33,8 +33,8 @@ DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def decode(text: str) -> Any:
-    """The value of a JSON text, not yet checked. Raises `ValueError` for all that is not JSON, and `FieldError` like
-    `check` for a value so deep that the decoder gives up."""
+    """The value of a JSON text, without `check`. Raises `ValueError` if it is not JSON, `FieldError` like `check` if it
+    is nested too deep for the decoder."""
     try:
         return DECODER.decode(text)
     except RecursionError:
