@@ -25,8 +25,8 @@ class Page(NamedTuple):
 
 class Search(Protocol):
     def search(self, query: str) -> str:
-        """At most 1,000 characters. Equal queries give equal results, except from the live Wikipedia. Raises `TypeError`
-        if `query` is no string, `EnvironmentFault` if the search itself fails."""
+        """At most 1,000 characters; equal queries give equal results, except from the live Wikipedia. Raises
+        `TypeError` if `query` is no string, `EnvironmentFault` if the search itself fails."""
         ...
 
     def record(self) -> Record:
@@ -35,7 +35,7 @@ class Search(Protocol):
 
 
 def used(query: str) -> str:
-    """The part of a query that is looked up. Raises `TypeError` if it is no string: the model's code may pass anything."""
+    """The part of a query that is looked up. Raises `TypeError` if it is no string, as model code may."""
     if not isinstance(query, str):
         raise TypeError(f"wikipedia_search(query) takes a string, not {type(query).__name__}")
     return query[:QUERY_CHARACTERS].strip()

@@ -1,7 +1,8 @@
-"""The second layer: BM25 (Robertson and Zaragoza 2009) over pages on this machine. A stand-in for Wikipedia's search."""
+"""The second layer: BM25 (Robertson and Zaragoza 2009) over pages on this machine, in place of Wikipedia's search."""
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 from types import ModuleType
 
@@ -52,18 +53,18 @@ class _Index:
 
     def __init__(self, texts: Sequence[str]) -> None:
         bm25s = _bm25s()
-        self._words = lambda some: bm25s.tokenize(some, stopwords="en", return_ids=False, show_progress=False)
-        words = self._words(list(texts))
+        self._tokenize = partial(bm25s.tokenize, stopwords="en", show_progress=False)
+        tokens = self._tokenize(list(texts))
         self._count = len(texts)
         self._index = bm25s.BM25(method="lucene", k1=1.5, b=0.75, dtype="float64", backend="numpy")
-        self._usable = any(words)
+        self._usable = any(tokens.ids)
         if self._usable:
-            self._index.index(words, show_progress=False)
+            self._index.index(tokens, show_progress=False)
 
     def scores(self, query: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
         """(pages,) float64, zero where no word of the query occurs."""
-        words = self._words(query)[0] if self._usable else []
-        known = self._index.get_tokens_ids(words) if words else []
+        words = self._tokenize(query, return_ids=False)[0]
+        known = self._index.get_tokens_ids(words) if self._usable else []
         scores = self._index.get_scores_from_ids(known) if known else np.zeros(self._count)
         return np.asarray(scores, dtype=np.float64)
 

@@ -4,6 +4,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from lemur.agents.search.interface import NOTHING, RESULT_CHARACTERS, RESULT_PAGES, Page, heading
@@ -33,11 +34,10 @@ def seen(files: Iterable[FetchedFile]) -> Iterator[Seen]:
 
 
 def _seen(where: str, record: Record) -> Seen:
-    history = record["state"]["history"]
     shown = Seen([], [], [])
-    for answer, reply in zip(history[1::2], history[2::2], strict=False):
+    for answer, reply in pairwise(record["state"]["history"]):
         match = _OBSERVATION.match(reply["content"])
-        if not match or not _RESULT.search(match[1]):
+        if answer["role"] != "assistant" or not match or not _RESULT.search(match[1]):
             continue
         results = _results(answer["content"], match[1])
         shown.results.extend(results)
