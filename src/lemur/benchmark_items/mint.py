@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.file_formats import whole_text
 from lemur.sources.reading.rows import rows, texts
 
 
@@ -15,14 +14,6 @@ class Task:
     prompt: str
 
 
-@dataclass(frozen=True)
-class Trajectory:
-    """A conversation that wins a game of ALFWorld."""
-
-    where: str
-    text: str
-
-
 def read(file: FetchedFile) -> Iterator[Task | BadRecord]:
     """Records {prompt}."""
     return rows(file, _task)
@@ -30,9 +21,3 @@ def read(file: FetchedFile) -> Iterator[Task | BadRecord]:
 
 def _task(where: str, record: Record) -> Task:
     return Task(where, *texts(record, "prompt"))
-
-
-def read_trajectory(file: FetchedFile) -> Iterator[Trajectory | BadRecord]:
-    """Each file holds one game."""
-    text = whole_text(file)
-    yield text if isinstance(text, BadRecord) else Trajectory(file.name, text)
