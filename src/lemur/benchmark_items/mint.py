@@ -8,7 +8,6 @@ from typing import Any
 
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
-from lemur.sources.reading.file_formats import whole_text
 from lemur.sources.reading.rows import rows, texts
 from lemur.sources.reading.values import FieldError
 
@@ -75,14 +74,6 @@ class Task:
         return {letter: text.strip().lower() for letter, text in raw_options(self.prompt).items()}
 
 
-@dataclass(frozen=True)
-class Trajectory:
-    """A conversation that wins a game of ALFWorld."""
-
-    where: str
-    text: str
-
-
 def group(task: str) -> str:
     return next(name for name, tasks in GROUPS.items() if task in tasks)
 
@@ -142,12 +133,8 @@ def raw_options(prompt: str) -> dict[str, str]:
     for option in listed.split(" , "):
         letter, bracket, text = option.partition(")")
         if not marker or not bracket:
-            raise FieldError("bad_options", f"{option!r:.50} of {prompt!r:.50}; 'Options: A ) text , B ) text' is allowed")
+            raise FieldError(
+                "bad_options", f"{option!r:.50} of {prompt!r:.50}; 'Options: A ) text , B ) text' is allowed"
+            )
         options[letter.lower().strip("[]' ")] = text
     return options
-
-
-def read_trajectory(file: FetchedFile) -> Iterator[Trajectory | BadRecord]:
-    """Each file holds one game."""
-    text = whole_text(file)
-    yield text if isinstance(text, BadRecord) else Trajectory(file.name, text)

@@ -83,7 +83,9 @@ def _published(where: str, record: Record, task: str | None, items: Items) -> Re
     reference = about["reference"]
     item = None
     if name != "alfworld":
-        item = items.get(episode.id) or item_of(where, name, episode.id, about["prompt"], reference, about.get("metadata"))
+        item = items.get(episode.id) or item_of(
+            where, name, episode.id, about["prompt"], reference, about.get("metadata")
+        )
     if not isinstance(state["success"], bool):
         raise TypeError(f"success is {state['success']!r:.50}; true or false is allowed")
     kind = kind.partition("/")[2] if name == "alfworld" else ""

@@ -8,7 +8,9 @@ from lemur.agents.scoring.statement import stated_answer
 from lemur.benchmark_items.mint import raw_options
 from lemur.evaluation.judging.numbers import same_number
 
-_LEADING = re.compile(r"\W*(?:(?:option|choice|answer)\W*)?\b([a-z])\b(?:\s*[).:\]*\u2013-]|,(?!\s*(?:and\b)?\s*[a-z]\b)|\W*$)")
+_LEADING = re.compile(
+    r"\W*(?:(?:option|choice|answer)\W*)?\b([a-z])\b(?:\s*[).:\]*\u2013-]|,(?!\s*(?:and\b)?\s*[a-z]\b)|\W*$)"
+)
 _INTRODUCTION = re.compile(r"\b(?:is|are|was|were)\b:?|:\s")
 _NAMED = re.compile(r"\b(?:option|choice)\s*\W?([a-z])\b|(?<![a-z0-9])\(?([a-z])\s*\)")
 
