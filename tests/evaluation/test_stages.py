@@ -28,7 +28,7 @@ from lemur.evaluation.judging import library_environment
 from lemur.inference import answer_cache
 from lemur.inference.answer_cache import CachedModel, cache_path
 from lemur.inference.jax_model import JaxModel
-from lemur.model import folder
+from lemur.model import checksums, folder
 from lemur.model.config import LlamaConfig
 from lemur.model.llama import Llama
 from tests.evaluation import (
@@ -229,7 +229,7 @@ def test_a_stage_repeats_byte_for_byte(
     (task,) = result["versions"]
     assert result["n-samples"][task]["effective"] == len(list(read_jsonl(outputs[0][1])))
     assert result["results"][task] and len(result["tokenizer_hash"]) == 64
-    assert result["model_hash"] == folder.sha256(model)
+    assert result["model_hash"] == checksums.sha256(model)
     assert str(tmp_path) not in outputs[0][0].read_text(encoding="utf-8") + outputs[0][1].read_text(encoding="utf-8")
 
 
