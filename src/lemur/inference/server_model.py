@@ -178,7 +178,7 @@ class ServerModel(TokenModel):
 
     def identity(self) -> Record:
         """`model_hash` is null: the API does not tell which weights the server has."""
-        return identity(self.backend, self._codec, ("tokenizers",), weights=False) | {"served_model": self.served}
+        return identity(self.backend, self._codec) | {"served_model": self._name or self.served}
 
     def generate(
         self,

@@ -73,7 +73,9 @@ def open_search(files: Iterable[FetchedFile], params: SearchParams) -> Layers:
     results: list[tuple[str, str]] = []
     if params.recorded:
         results += [result for shown in trajectories for result in shown.results]
-        results += [result for file in files if file.schema == "search_queries" for result in read_queries(file)]
+        for file in files:
+            if file.schema == "search_queries":
+                results += readable(read_queries(file))
     recorded = Recorded(results)
     match params.behind:
         case "local":

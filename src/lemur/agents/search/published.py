@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from lemur.agents.dialogue.messages import parse
+from lemur.agents.published.messages import action, observation
 from lemur.agents.search.interface import NOTHING, RESULT_CHARACTERS, RESULT_PAGES, Page, heading
 from lemur.core.records import Record
-from lemur.sources.fetched import FetchedFile
+from lemur.sources.fetched import BadRecord, FetchedFile
 from lemur.sources.reading.rows import readable, rows
 
-_OBSERVATION = re.compile(r"Observation:\n(.*)\nYou have \d+ steps left and ", re.DOTALL)
 _RESULT = re.compile(rf"^(?:Page: (?P<title>.+)\nSummary: |{NOTHING}$)", re.MULTILINE)
 _VALUE = re.compile(r"Out\[\d+\]: (.*)", re.DOTALL)
 _CUT = "...\n[Output Truncated]"
@@ -31,53 +30,58 @@ class Seen(NamedTuple):
 def seen(files: Iterable[FetchedFile]) -> Iterator[Seen]:
     """Of each trajectory. Raises `ValueError` that names the file and line of a record that is none."""
     for file in files:
-        yield from readable(rows(file, _seen))
+        yield from readable(read_trajectories(file))
+
+
+def read_trajectories(file: FetchedFile) -> Iterator[Seen | BadRecord]:
+    """Schema `mint_episodes`: records {state: {history: [{role, content}]}}."""
+    return rows(file, _seen)
 
 
 def _seen(where: str, record: Record) -> Seen:
     shown = Seen([], [], [])
     for answer, reply in pairwise(record["state"]["history"]):
-        match = _OBSERVATION.match(reply["content"])
-        if answer["role"] != "assistant" or not match:
+        output, left, _ = observation(reply["content"])
+        if answer["role"] != "assistant" or not left:
             continue
-        results = _results(answer["content"], match[1])
+        results = _results(answer["content"], output)
         shown.results.extend(results)
         if results:
             shown.pages.extend(page for _, result in results for page in _pages(result))
         else:
-            shown.mentions.extend(_pages(match[1]))
+            shown.mentions.extend(_pages(output))
     return shown
 
 
-def _results(answer: str, observation: str) -> list[tuple[str, str]]:
+def _results(answer: str, output: str) -> list[tuple[str, str]]:
     """(query, result) of each call, if the program does nothing but show results of literal queries and it is certain
     which text belongs to which call; else none."""
-    action = parse(answer)
-    if action.kind != "tool" or "wikipedia_search" not in action.text:
+    done = action(answer)
+    if done.kind != "tool" or "wikipedia_search" not in done.text:
         return []
-    statements = _statements(action.text)
+    statements = _statements(done.text)
     if len(statements) == 1 and isinstance(statements[0], ast.Expr) and (query := _query(statements[0].value)):
-        text = _shown_value(observation)
+        text = _shown_value(output)
         return [(query, text)] if text is not None and _is_result(text) else []
     queries = _printed_queries(statements)
-    texts = _divided(observation.removesuffix(_CUT), len(queries))
-    if observation.endswith(_CUT):
+    texts = _divided(output.removesuffix(_CUT), len(queries))
+    if output.endswith(_CUT):
         texts = texts[:-1]
     return list(zip(queries, texts, strict=False)) if all(_is_result(text) for text in texts) else []
 
 
-def _divided(observation: str, parts: int) -> list[str]:
+def _divided(output: str, parts: int) -> list[str]:
     """The texts of this many calls, one a line. Pages of one result have an empty line between them, so a page that
     follows without one begins a result. Where the text of a page ends with an empty line too, it is only certain if
     there are as many pages as calls."""
-    starts = [match.start() for match in _RESULT.finditer(observation)]
+    starts = [match.start() for match in _RESULT.finditer(output)]
     if not starts or starts[0]:
         return []
-    first = [start for start in starts if start == 0 or observation[start - 2] != "\n"]
+    first = [start for start in starts if start == 0 or output[start - 2] != "\n"]
     for begin in (first, starts):
         if len(begin) == parts:
-            ends = [*(start - 1 for start in begin[1:]), len(observation)]
-            return [observation[start:end] for start, end in zip(begin, ends, strict=True)]
+            ends = [*(start - 1 for start in begin[1:]), len(output)]
+            return [output[start:end] for start, end in zip(begin, ends, strict=True)]
     return []
 
 
@@ -86,9 +90,9 @@ def _is_result(text: str) -> bool:
     return starts[:1] == [0] and len(starts) <= RESULT_PAGES and len(text) <= RESULT_CHARACTERS
 
 
-def _shown_value(observation: str) -> str | None:
+def _shown_value(output: str) -> str | None:
     """The string that IPython shows as the value of the last expression."""
-    match = _VALUE.fullmatch(observation)
+    match = _VALUE.fullmatch(output)
     try:
         value = ast.literal_eval(match[1]) if match else None
     except (SyntaxError, ValueError, RecursionError, MemoryError):

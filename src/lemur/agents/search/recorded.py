@@ -1,13 +1,13 @@
 """The first layer: queries that were asked before, with what the real tool answered then."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 
 from lemur.agents.search.interface import used
 from lemur.core.records import Record, dump
-from lemur.sources.fetched import FetchedFile
-from lemur.sources.reading.rows import readable, rows, texts
+from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.rows import rows, texts
 
 
 class Recorded:
@@ -37,9 +37,9 @@ def _most_frequent(variants: Mapping[str, list[str]]) -> str:
     return max(variants[chosen], key=lambda result: (len(result), result))
 
 
-def read_queries(file: FetchedFile) -> list[tuple[str, str]]:
-    """Schema `search_queries`: records {query, result}. Raises `ValueError` that names a bad record."""
-    return readable(rows(file, _query))
+def read_queries(file: FetchedFile) -> Iterator[tuple[str, str] | BadRecord]:
+    """Schema `search_queries`: records {query, result}."""
+    return rows(file, _query)
 
 
 def _query(where: str, record: Record) -> tuple[str, str]:
