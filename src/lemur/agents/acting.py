@@ -59,7 +59,7 @@ class Assignment:
 
 def open_model(params: GenerateParams, folder: Path, task: str) -> Model:
     return backends.open_model(
-        folder, params.backend, task=task, tile=params.tile, bos=params.bos, context=params.context, settings={}
+        folder, params.backend, task=task, tile=params.tile, bos=params.bos, context=params.context
     )
 
 

@@ -73,13 +73,12 @@ def open_teacher(params: Params, folder: Path) -> Model:
         tile=params.tile,
         bos=params.bos,
         context=teacher.context,
-        settings={},
     )
 
 
 def with_deltas(scores: Scores, before: Scores) -> Scores:
     """`scores` with the difference from `before` of each part; both are over the same tasks."""
-    result = {}
+    result: Scores = {}
     for part, values in scores.items():
         without = before.get(part.replace("mint_feedback", "mint"), {})
         deltas = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
+from lemur.sources.reading.file_formats import whole_text
 from lemur.sources.reading.rows import rows, texts
 from lemur.sources.reading.values import FieldError
 
@@ -28,6 +29,8 @@ COUNTS = {
     "alfworld": 134,
 }
 """Published number of items by task."""
+TASK_SCHEMAS = ("mint", "mint_humaneval", "mbpp")
+"""Schemas of files that `read` reads."""
 ANSWER_TYPES = ("bool", "float", "integer", "list of float", "list of integer", "option")
 THEOREMQA_SENTENCE = "Answer the following question with a number, a list of numbers or True or False. "
 HUMANEVAL_SENTENCE = "Complete the following code:\n\n"
@@ -138,3 +141,17 @@ def raw_options(prompt: str) -> dict[str, str]:
             )
         options[letter.lower().strip("[]' ")] = text
     return options
+
+
+@dataclass(frozen=True)
+class Example:
+    """A solved task that a prompt shows."""
+
+    where: str
+    text: str
+
+
+def read_example(file: FetchedFile) -> Iterator[Example | BadRecord]:
+    """Each file holds one."""
+    text = whole_text(file)
+    yield text if isinstance(text, BadRecord) else Example(file.name, text)

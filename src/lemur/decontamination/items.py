@@ -163,7 +163,7 @@ _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any]
     "intercode_table": (intercode.read_table, lambda task: _text_and_code(task.query, task.gold)),
     "mbpp": (mbpp.read, _mbpp),
     "mint": (mint.read, lambda task: [("text", task.prompt)]),
-    "mint_example": (mint.read_trajectory, lambda trajectory: [("text", trajectory.text)]),
+    "mint_example": (mint.read_example, lambda example: [("text", example.text)]),
     "mint_humaneval": (humaneval.read, _described_function),
     "mmlu": (mmlu.read, _mmlu),
     "multipl_e": (multipl_e.read, lambda problem: _commented_code(problem.prompt, KINDS.get(problem.language, "any"))),
