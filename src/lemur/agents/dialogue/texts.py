@@ -38,4 +38,4 @@ def read_texts(source: Fetched) -> Texts:
         for file in source.files
         if file.schema == EXAMPLE
     }
-    return Texts(*(templates[name] for name in wanted), examples)
+    return Texts(templates["with_tool"], templates["feedback_agent"], examples)
