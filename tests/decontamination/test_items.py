@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lemur.decontamination.items import read_items
+from lemur.decontamination.items import NO_ITEMS, read_items
 from lemur.decontamination.overlaps import Overlaps
 from tests.decontamination.builders import index_of
 from tests.instructions.builders import fetched
@@ -56,6 +56,7 @@ META = {"benchmark": "b", "task": "t", "subject": "s", "language": "sh"}
         ("intercode_table", "a.csv", f"query,gold,db\n{QUESTION},ls,d\n", [("text", QUESTION), ("code", "ls")]),
         ("mbpp", "a.jsonl", MBPP, [("text", QUESTION), ("code", CODE), *program(CODE)]),
         ("mint", "a.json", {"id": "0", "prompt": QUESTION, "reference": "1"}, [("text", QUESTION)]),
+        ("mint_example", "a.txt", TRACE, [("text", TRACE)]),
         ("mint_humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n"), *program(BARE)]),
         ("mmlu", "a.csv", f"{QUESTION},w,x,y,z,B\n", [("text", text) for text in MMLU]),
         ("multipl_e", "a.jsonl", MULTIPL_E, [("text", f" {QUESTION}"), ("code", "\nf() {")]),
@@ -81,6 +82,14 @@ def test_a_game_is_found_by_its_plan_and_left_out_without_one(tmp_path: Path) ->
     }
     (item,) = read_items([fetched(tmp_path / "s", "s", files)], Counter())
     assert (item.benchmark, item.name, item.parts) == ("b", "look_at_obj-Mug/trial_1", (("text", TRACE),))
+
+
+def test_what_models_did_and_what_tools_answer_from_has_no_items(tmp_path: Path) -> None:
+    row = {"prompt": QUESTION, "title": QUESTION, "text": QUESTION, "query": QUESTION, "result": QUESTION}
+    files = {f"{schema}.jsonl": (schema, [row], META) for schema in NO_ITEMS}
+    folder = fetched(tmp_path / "s", "s", {**files, "a.jsonl": ("mint", [row], META)})
+    (item,) = read_items([folder], Counter())
+    assert item.name == "a.jsonl:1"
 
 
 def test_comments_are_text_and_the_rest_is_code(tmp_path: Path) -> None:

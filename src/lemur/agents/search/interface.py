@@ -9,7 +9,6 @@ DESCRIPTION = """\
 [1] wikipedia_search(query: str) -> str
 The Wikipedia Search tool provides access to a vast collection of articles covering a wide range of topics.
 Can query specific keywords or topics to retrieve accurate and comprehensive information.
-
 """
 NOTHING = "Wikipedia Search Result was found"
 """What MINT's tool says when it found nothing."""

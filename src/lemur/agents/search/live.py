@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from lemur.agents.environment import EnvironmentFault
 from lemur.agents.search.interface import NOTHING, RESULT_PAGES, Page, result, used
@@ -70,7 +71,7 @@ class Live:
             ) as response:
                 response.raise_for_status()
                 content = b""
-                for chunk in response.iter_content(1 << 14):
+                while chunk := response.raw.read1(1 << 14, decode_content=True):
                     content += chunk
                     if len(content) > LARGEST_ANSWER or time.monotonic() > deadline:
                         raise EnvironmentFault(f"{self._api}: no whole answer within {self._seconds:g} s and 1 MiB")
@@ -78,7 +79,7 @@ class Live:
             if "error" in answer:
                 raise EnvironmentFault(f"{self._api}: {str(answer['error'])[:200]}")
             query = answer.get("query", {})
-        except (requests.RequestException, ValueError, AttributeError, TypeError) as error:
+        except (requests.RequestException, HTTPError, ValueError, AttributeError, TypeError) as error:
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise EnvironmentFault(f"{self._api} does not answer ({reason}); is there a connection?") from error
         if not isinstance(query, dict):

@@ -1,6 +1,6 @@
 """The first layer: queries that were asked before, with what the real tool answered then."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
@@ -12,13 +12,14 @@ from lemur.sources.reading.rows import readable, rows, texts
 
 class Recorded:
     """`results`: (query, result) pairs. Wikipedia changed while they were recorded: of several results of a query the
-    most frequent one counts, and of equally frequent ones the alphabetically first."""
+    most frequent one counts, and of equally frequent ones the alphabetically first. A program's output does not show
+    the white space at a result's end, so results that differ in nothing else are one, the longest of them."""
 
     def __init__(self, results: Iterable[tuple[str, str]]) -> None:
-        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        variants: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for query, result in results:
-            counts[used(query)][result] += 1
-        self._results = {query: _most_frequent(counts[query]) for query in sorted(counts)}
+            variants[used(query)][result.rstrip()].append(result)
+        self._results = {query: _most_frequent(variants[query]) for query in sorted(variants)}
 
     def find(self, query: str) -> str | None:
         """The recorded result of exactly this query, white space around it aside; `None` if it was never asked."""
@@ -31,8 +32,9 @@ class Recorded:
         return {"queries": len(self), "sha256": sha256(dump(self._results).encode()).hexdigest()}
 
 
-def _most_frequent(counts: Mapping[str, int]) -> str:
-    return min(counts, key=lambda result: (-counts[result], result))
+def _most_frequent(variants: Mapping[str, list[str]]) -> str:
+    chosen = min(variants, key=lambda text: (-len(variants[text]), text))
+    return max(variants[chosen], key=lambda result: (len(result), result))
 
 
 def read_queries(file: FetchedFile) -> list[tuple[str, str]]:
