@@ -62,7 +62,6 @@ META = {"benchmark": "b", "task": "t", "subject": "s", "language": "sh"}
         ("rephrased_questions", "a.jsonl", {"text": f"Question: {QUESTION}\nAnswer: 1"}, [("text", f" {QUESTION}")]),
         ("robocodegen", "a.json", {"problems": [{"query": QUESTION}]}, [("text", QUESTION), ("code", QUESTION)]),
         ("spider", "a.json", [SPIDER], [("text", QUESTION), ("code", "SELECT")]),
-        ("trajectory", "a.txt", TRACE, [("text", TRACE)]),
         ("webarena", "a.json", [{"intent": QUESTION, "task_id": 0}], [("text", QUESTION)]),
     ],
 )
@@ -72,6 +71,16 @@ def test_the_parts_of_an_item(tmp_path: Path, schema: str, name: str, content: A
     unreadable: Counter[str] = Counter()
     (item,) = read_items([folder], unreadable)
     assert (item.benchmark, list(item.parts), unreadable) == ("b", parts, Counter())
+
+
+def test_a_game_is_found_by_its_plan_and_left_out_without_one(tmp_path: Path) -> None:
+    files: dict[str, Any] = {
+        "look_at_obj-Mug/trial_1/game.tw-pddl": ("alfworld_game", "{}", META),
+        "look_at_obj-Mug/trial_1/gt_traj.txt": ("companion", TRACE, {}),
+        "look_at_obj-Pen/trial_1/game.tw-pddl": ("alfworld_game", "{}", META),
+    }
+    (item,) = read_items([fetched(tmp_path / "s", "s", files)], Counter())
+    assert (item.benchmark, item.name, item.parts) == ("b", "look_at_obj-Mug/trial_1", (("text", TRACE),))
 
 
 def test_comments_are_text_and_the_rest_is_code(tmp_path: Path) -> None:
