@@ -87,8 +87,10 @@ def test_cells_run_in_one_session_an_episode(source: Source, tmp_path: Path, mon
 def test_the_search_tool_answers_in_reasoning_and_is_absent_in_code(
     place: str, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    query = "Kibo" if place == "bundled" else "Li Bai"
+
     def says(task: Task, turn: int) -> str:
-        return proposes("x") if turn else runs("print(wikipedia_search('Kibo'))")
+        return proposes("x") if turn else runs(f"print(wikipedia_search({query!r}))")
 
     _, episodes = play(source("mint", place), says, tmp_path, monkeypatch, limit=1)
     for episode in episodes:
