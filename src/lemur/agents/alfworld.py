@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
@@ -15,7 +14,8 @@ from lemur.agents.dialogue.messages import Limits, first_message, next_message
 from lemur.agents.dialogue.texts import Texts, read_texts
 from lemur.agents.environment import Step
 from lemur.agents.household import tools as verbs
-from lemur.agents.household.game import Game, open_game, why_missing
+from lemur.agents.household.game import Engine, Game, open_game
+from lemur.agents.household.textworld_game import why_missing
 from lemur.agents.python_cells import PythonInterpreter, record
 from lemur.benchmark_items import alfworld as items
 from lemur.core.records import Record
@@ -29,7 +29,7 @@ WRONG: Mapping[str, bool] = {"paper": False, "strict": False}
 
 
 class Params(ActParams):
-    engine: Literal["textworld", "household"] = Field(
+    engine: Engine = Field(
         description="what runs the games: ALFWorld's own engine (`make agents`), or this project's, which needs nothing"
     )
 
@@ -38,17 +38,17 @@ def alfworld(params: Params, model: Path, benchmark: Path, texts: Path, *, resul
     """Play the chosen games of the fetched `benchmark` with the prompts of the fetched MINT, `texts`; write the result
     and one episode a line. Without a sandbox, games or their engine the result is `skipped`."""
     source, protocol = load(benchmark), load(texts)
-    games = [game for file in source.files if file.schema in items.SCHEMAS for game in readable(items.read(file))]
+    games = [game for file in source.files if file.schema == "alfworld_game" for game in readable(items.read(file))]
     missing = [each.name for each in (source, protocol) if not each.files]
     if missing:
         reason: str | None = f"the source {missing[0]} is left out"
     else:
-        reason = why_missing(params.engine) or sandbox.why_unavailable()
+        reason = (why_missing() if params.engine == "textworld" else None) or sandbox.why_unavailable()
     if reason:
         return write_skipped("alfworld", reason, params, result, samples)
     player = open_model(params, model, "alfworld")
     setting = Setting(params, read_texts(protocol), record({"engine": params.engine}))
-    chosen = choose(games, params.limit, params.seed, lambda game: game.id)
+    chosen = choose(games, params.limit, params.seed, lambda game: game.where)
     most = max(params.turns)
     assignments = [
         Assignment(
@@ -67,9 +67,7 @@ def alfworld(params: Params, model: Path, benchmark: Path, texts: Path, *, resul
         "data": {"place": source.place, "revision": source.revision, "sample": sample},
         "engine": params.engine,
     }
-    write(
-        "alfworld", params, player, finished, original=len(games), config=config, result=result, samples=samples
-    )
+    write("alfworld", params, player, finished, original=len(games), config=config, result=result, samples=samples)
 
 
 @dataclass(frozen=True)
@@ -84,13 +82,13 @@ class HouseholdWorld:
     """A game with its limits; `suffix` tells its episode from those with other limits."""
 
     setting: Setting
-    game: items.Game
+    game: items.Household
     limits: Limits
     suffix: str
 
     @property
     def id(self) -> str:
-        return f"alfworld/{self.game.id}{self.suffix}"
+        return f"alfworld/{self.game.where}{self.suffix}"
 
     def open(self) -> Dialogue:
         params, texts, kept = self.setting.params, self.setting.texts, self.setting.cells

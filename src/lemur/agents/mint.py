@@ -1,22 +1,20 @@
-"""MINT: reasoning with Python and Wikipedia, and code with self-debugging, over several turns (paper, Tables 4 and 7)."""
+"""MINT: reasoning with Python and Wikipedia, code with self-debugging, over several turns (paper, Tables 4 and 7)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field
 
 from lemur import sandbox
 from lemur.agents.acting import ActParams, Assignment, act, open_model, write
-from lemur.agents.cell_record import CellRecord, Cells
+from lemur.agents.cell_record import Cells
 from lemur.agents.dialogue.environment import Dialogue
 from lemur.agents.dialogue.messages import Limits, first_message, next_message
 from lemur.agents.dialogue.texts import Texts, read_texts
 from lemur.agents.environment import Step
 from lemur.agents.python_cells import PythonInterpreter, Tools, record
 from lemur.agents.scoring.verdict import judge
-from lemur.agents.search import tool as search_tool
+from lemur.agents.search.interface import DESCRIPTION
+from lemur.agents.search.layers import SearchParams, open_search
 from lemur.benchmark_items import mint as items
 from lemur.core.records import Record
 from lemur.evaluation.harness.asking import choose
@@ -26,10 +24,8 @@ from lemur.sources.fetched import Fetched, load
 from lemur.sources.reading.rows import readable
 
 
-class Params(ActParams):
-    search: Literal["recorded", "local", "live", "none"] = Field(
-        description="what wikipedia_search reads: recorded queries, then nothing, pages by BM25 or the live API; none"
-    )
+class Params(ActParams, SearchParams):
+    pass
 
 
 def mint(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
@@ -55,7 +51,7 @@ def mint(params: Params, model: Path, benchmark: Path, *, result: Path, samples:
 
 
 def read_tasks(source: Fetched) -> list[items.Task]:
-    return [task for file in source.files if file.schema in items.SCHEMAS for task in readable(items.read(file))]
+    return [task for file in source.files if file.schema in items.TASK_SCHEMAS for task in readable(items.read(file))]
 
 
 def why_skipped(source: Fetched, tasks: Sequence[items.Task]) -> str | None:
@@ -68,7 +64,7 @@ class Setting:
     def __init__(self, params: Params, source: Fetched, *, with_feedback: bool) -> None:
         self.params, self.source, self.with_feedback = params, source, with_feedback
         self.texts: Texts = read_texts(source)
-        self.search = search_tool.open_search(source, params.search)
+        self.search = open_search(source.files, params)
         self.cells = record(self.search.record())
 
     def assignments(self, tasks: Sequence[items.Task]) -> list[Assignment]:
@@ -91,9 +87,7 @@ class Setting:
 
     def tools(self, task: str) -> tuple[str, Tools]:
         """The tools' description for the model, and what they call."""
-        if items.group(task) == "code" or self.params.search == "none":
-            return "", {}
-        return search_tool.DESCRIPTION, {"wikipedia_search": self.search}
+        return ("", {}) if items.group(task) == "code" else (DESCRIPTION, {"wikipedia_search": self.search.search})
 
     def config(self) -> Record:
         sample = any(file.meta.get("sample", False) for file in self.source.files)
@@ -142,6 +136,3 @@ def python(params: ActParams, tools: Tools) -> Callable[[], PythonInterpreter]:
             memory_mb=params.cell_memory,
         )
     )
-
-
-__all__ = ["CellRecord", "Params", "Setting", "mint", "read_tasks", "why_skipped"]

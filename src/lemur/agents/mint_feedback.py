@@ -1,5 +1,6 @@
 """MINT with a second model as teacher, which comments on every turn (paper, Table 6)."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from lemur.agents.acting import act, open_model, write
 from lemur.agents.dialogue.teacher import DialogueTeacher
 from lemur.agents.mint import Params as MintParams
 from lemur.agents.mint import Setting, read_tasks, why_skipped
+from lemur.agents.play import Teacher
+from lemur.agents.recorded_answers import RecordedTeacher
 from lemur.agents.results import RULES
 from lemur.core.params import StageParams
-from lemur.core.records import read_json
+from lemur.core.records import Record, read_json
 from lemur.evaluation.harness.result import write_skipped
 from lemur.inference import backends
-from lemur.inference.interface import Model
 from lemur.sources.fetched import load
 
 Scores = dict[str, Mapping[str, object]]
@@ -39,17 +41,10 @@ def mint_feedback(
     tasks = read_tasks(source)
     if reason := why_skipped(source, tasks):
         return write_skipped("mint_feedback", reason, params, result, samples)
-    player, commenting = open_model(params, model, "mint_feedback"), open_teacher(params, teacher)
+    player = open_model(params, model, "mint_feedback")
     setting = Setting(params, source, with_feedback=True)
-    dialogue_teacher = DialogueTeacher(
-        commenting,
-        setting.texts.feedback_template,
-        example=lambda episode: setting.texts.example(episode.partition("/")[0], True),
-        tools=lambda episode: setting.tools(episode.partition("/")[0])[0],
-        tokens=params.teacher.max_new_tokens,
-        in_chat=commenting.chat,
-    )
-    finished = act(params, player, setting.assignments(tasks), teacher=dialogue_teacher)
+    commenting, identity = open_teacher(params, teacher, model, setting)
+    finished = act(params, player, setting.assignments(tasks), teacher=commenting)
     before = read_json(without)["results"]
     write(
         "mint_feedback",
@@ -57,29 +52,42 @@ def mint_feedback(
         player,
         finished,
         original=len(tasks),
-        config={**setting.config(), "teacher": {"folder": teacher.name, **commenting.identity()}},
+        config={**setting.config(), "teacher": identity},
         result=result,
         samples=samples,
         more=lambda scores: with_deltas(scores, before),
     )
 
 
-def open_teacher(params: Params, folder: Path) -> Model:
-    teacher = params.teacher
-    return backends.open_model(
+def open_teacher(params: Params, folder: Path, acting: Path, setting: Setting) -> tuple[Teacher, Record]:
+    """The teacher and what identifies it. With back end `replay`, it comments as in the episodes of the model in
+    `acting`."""
+    if params.teacher.backend == "replay":
+        path = backends.recorded_samples(acting, "mint_feedback")
+        return RecordedTeacher(path), {"backend": "replay", "model_hash": hashlib.sha256(path.read_bytes()).hexdigest()}
+    model = backends.open_model(
         folder,
-        teacher.backend,
+        params.teacher.backend,
         task="teacher",
         tile=params.tile,
         bos=params.bos,
-        context=teacher.context,
-        settings={},
+        context=params.teacher.context,
+        server="LEMUR_TEACHER",
     )
+    teacher = DialogueTeacher(
+        model,
+        setting.texts.feedback_template,
+        example=lambda episode: setting.texts.example(episode.partition("/")[0], True),
+        tools=lambda episode: setting.tools(episode.partition("/")[0])[0],
+        tokens=params.teacher.max_new_tokens,
+        in_chat=model.chat,
+    )
+    return teacher, {"name": folder.name, **model.identity()}
 
 
 def with_deltas(scores: Scores, before: Scores) -> Scores:
     """`scores` with the difference from `before` of each part; both are over the same tasks."""
-    result = {}
+    result: Scores = {}
     for part, values in scores.items():
         without = before.get(part.replace("mint_feedback", "mint"), {})
         deltas = {}

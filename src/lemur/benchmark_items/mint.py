@@ -9,7 +9,6 @@ from typing import Any
 from lemur.core.records import Record
 from lemur.sources.fetched import BadRecord, FetchedFile
 from lemur.sources.reading.file_formats import whole_text
-from lemur.sources.reading.file_formats import whole_text
 from lemur.sources.reading.rows import rows, texts
 from lemur.sources.reading.values import FieldError
 
@@ -43,8 +42,8 @@ Reference = str | bool | int | float | list[int | float]
 class Task:
     """An item. `prompt` is the source's text; `task_prompt` is what a model reads.
 
-    `reference`: the answer, for code the tests. `answer_type`: of a TheoremQA item, one of `ANSWER_TYPES`. `solution`: a
-    proposal that solves the item. `setup`: MBPP's code to run before the tests, which MINT leaves out.
+    `reference`: the answer, for code the tests. `answer_type`: of a TheoremQA item, one of `ANSWER_TYPES`. `solution`:
+    a proposal that solves the item. `setup`: MBPP's code to run before the tests, which MINT leaves out.
     """
 
     where: str
@@ -137,25 +136,10 @@ def raw_options(prompt: str) -> dict[str, str]:
     for option in listed.split(" , "):
         letter, bracket, text = option.partition(")")
         if not marker or not bracket:
-            raise FieldError(
-                "bad_options", f"{option!r:.50} of {prompt!r:.50}; 'Options: A ) text , B ) text' is allowed"
-            )
+            allowed = "'Options: A ) text , B ) text'"
+            raise FieldError("bad_options", f"{option!r:.50} of {prompt!r:.50}; {allowed} is allowed")
         options[letter.lower().strip("[]' ")] = text
     return options
-
-
-@dataclass(frozen=True)
-class Example:
-    """A solved task that a prompt shows."""
-
-    where: str
-    text: str
-
-
-def read_example(file: FetchedFile) -> Iterator[Example | BadRecord]:
-    """Each file holds one."""
-    text = whole_text(file)
-    yield text if isinstance(text, BadRecord) else Example(file.name, text)
 
 
 @dataclass(frozen=True)

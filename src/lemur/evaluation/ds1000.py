@@ -71,6 +71,12 @@ class Ds1000(ProgramTask[Problem]):
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
         return STOP
 
+    def reference(self, item: Problem) -> str:
+        return f"{item.reference_code}</code>"
+
+    def constants(self, items: Sequence[Problem]) -> Sequence[str]:
+        return ["", "result = None", "result = df"]
+
     def extract(self, sample: Sample[Problem, Generated]) -> Mapping[str, str | None]:
         return {NO_RULE: extract_code(sample.answer.output)}
 

@@ -57,6 +57,12 @@ class HumanEval(ProgramTask[Problem]):
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
         return STOP
 
+    def reference(self, item: Problem) -> str:
+        return f"\n{item.canonical_solution}"
+
+    def constants(self, items: Sequence[Problem]) -> Sequence[str]:
+        return ["", "\n    pass\n", *(f"\n    return {value}\n" for value in ("None", "True", "0", "[]"))]
+
     def is_cut_short(self, answer: Generated) -> bool:
         return self.is_cut_in_block(answer)
 

@@ -63,6 +63,13 @@ class Mbpp(ProgramTask[Problem]):
         """The paper's script cuts at the first of these afterwards, with the same result."""
         return ["\n[/PYTHON]" if in_chat else "\n[DONE]", *STOP]
 
+    def reference(self, item: Problem) -> str:
+        return f"\n{item.code}\n[DONE]"
+
+    def constants(self, items: Sequence[Problem]) -> Sequence[str]:
+        """Only the tests name the function, so no constant program defines it."""
+        return ["", "\npass"]
+
     def extract(self, sample: Sample[Problem, Generated]) -> Mapping[str, str | None]:
         return {NO_RULE: self.code(sample).strip()}
 

@@ -71,6 +71,9 @@ class Mmlu(ChoiceTask[Question]):
     def target(self, item: Question) -> str:
         return item.answer
 
+    def constants(self, items: Sequence[Question]) -> Sequence[str]:
+        return [f" {letter}" for letter in LETTERS]
+
     def overall(self, samples: Sequence[Sample[Question, Likelihoods]], groups: Sequence[Scores]) -> Scores:
         """The paper's script averages over questions, not over subjects."""
         return {**self.scores(samples), "acc_macro,none": mean(group_values("acc", "none", groups))}

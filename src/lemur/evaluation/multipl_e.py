@@ -94,6 +94,10 @@ class MultiplE(ProgramTask[Problem]):
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
         return item.stop
 
+    def constants(self, items: Sequence[Problem]) -> Sequence[str]:
+        """Bodies in the syntax of most languages; the benchmark has no solutions."""
+        return ["", "\n}", "\n    return 0\n}", "\n    return 0;\n}", "\n    echo 0\n}"]
+
     def is_cut_short(self, answer: Generated) -> bool:
         return self.is_cut_in_block(answer)
 

@@ -76,6 +76,13 @@ class Spider(GeneratedTask[Question]):
     def stop(self, item: Question, in_chat: bool) -> Sequence[str]:
         return STOP
 
+    def reference(self, item: Question) -> str:
+        return re.sub(r"^\s*SELECT\b", "", item.query, flags=re.IGNORECASE)
+
+    def constants(self, items: Sequence[Question]) -> Sequence[str]:
+        """Queries without tables, and one whose result is empty."""
+        return ["", *(f" {value}" for value in ("NULL WHERE 0", "0", "1", "2", "3", "4"))]
+
     def extract(self, sample: Sample[Question, Generated]) -> Mapping[str, str | None]:
         return {NO_RULE: extract_query(sample.answer.output)}
 

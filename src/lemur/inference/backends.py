@@ -14,18 +14,25 @@ from lemur.inference.token_model import context_length
 Backend = Literal["jax", "server", "vllm", "transformers", "replay"]
 
 
-def open_model(folder: Path, backend: Backend, *, task: str, tile: int, bos: bool, context: int | None) -> Model:
+def open_model(
+    folder: Path,
+    backend: Backend,
+    *,
+    task: str,
+    tile: int,
+    bos: bool,
+    context: int | None,
+    server: str = "LEMUR_SERVER",
+) -> Model:
     """Open the model of `folder` through `backend`. Answers that it gave before are reused, and its weights are loaded
-    only if others are needed. `task`: the benchmark; other arguments as in `JaxModel.load`."""
+    only if others are needed. `task`: the benchmark; `server`: the environment variable with a server's address; other
+    arguments as in `JaxModel.load`."""
     codec = TextCodec(folder, bos=bos)
     length = context_length(codec, context)
     if backend == "replay":
         from lemur.inference.replay import ReplayModel
 
-        recorded = os.environ.get("LEMUR_REPLAY")
-        if not recorded:
-            raise ValueError("LEMUR_REPLAY is not set; set it to a folder of recorded samples laid out like data/eval/")
-        return ReplayModel.from_samples(Path(recorded, folder.name, f"{task}.jsonl"), codec, length)
+        return ReplayModel.from_samples(recorded_samples(folder, task), codec, length)
     model: Model
     if backend == "jax":
 
@@ -50,7 +57,15 @@ def open_model(folder: Path, backend: Backend, *, task: str, tile: int, bos: boo
     else:
         from lemur.inference.server_model import ServerModel
 
-        model = ServerModel.from_environment(codec, length)
+        model = ServerModel.from_environment(codec, length, server)
     settings = {"bos": bos, "context": length} | ({"tile": tile} if backend == "jax" else {})
     path = answers_path(model.identity(), codec, settings, task)
     return CachedModel(model, path, portion=TILES_AT_ONCE * tile)
+
+
+def recorded_samples(folder: Path, task: str) -> Path:
+    """Where back end `replay` finds what the model of `folder` answered. Raises `ValueError` without LEMUR_REPLAY."""
+    recorded = os.environ.get("LEMUR_REPLAY")
+    if not recorded:
+        raise ValueError("LEMUR_REPLAY is not set; set it to a folder of recorded samples laid out like data/eval/")
+    return Path(recorded, folder.name, f"{task}.jsonl")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from lemur.sources.fetched import Fetched
 
@@ -25,18 +24,18 @@ class Texts:
 def read_texts(source: Fetched) -> Texts:
     """Raises `ValueError` if a template is missing."""
     templates = {
-        PurePosixPath(file.name).stem: file.path.read_text(encoding="utf-8")
+        str(file.meta["template"]): file.path.read_text(encoding="utf-8")
         for file in source.files
         if file.schema == TEMPLATE
     }
-    wanted = ("template_with_tool", "template_feedback_agent")
+    wanted = ("with_tool", "feedback_agent")
     if missing := [name for name in wanted if name not in templates]:
         raise ValueError(
-            f"source {source.name}: no file of schema {TEMPLATE} named {missing[0]}.txt; it has {sorted(templates)}"
+            f"source {source.name}: no file of schema {TEMPLATE} has template {missing[0]}; it has {sorted(templates)}"
         )
     examples = {
         (str(file.meta["task"]), bool(file.meta["feedback"])): file.path.read_text(encoding="utf-8")
         for file in source.files
         if file.schema == EXAMPLE
     }
-    return Texts(*(templates[name] for name in wanted), examples)
+    return Texts(templates["with_tool"], templates["feedback_agent"], examples)

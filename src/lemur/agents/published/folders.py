@@ -41,8 +41,8 @@ def find(folder: Path) -> list[Log]:
     logs = [log_of(path) for path in files]
     if not logs:
         raise ValueError(
-            f"{folder}: no trajectories; expected below it are MINT's F=.../max5_p2+.../TYPE/TASK/{PUBLISHED}, or one of "
-            f"this project's {', '.join(OWN)}"
+            f"{folder}: no trajectories; expected below it are MINT's F=.../max5_p2+.../TYPE/TASK/{PUBLISHED}, or this "
+            f"project's {', '.join(OWN)}"
         )
     return sorted(logs, key=lambda log: (log.setting, log.task or "", log.path.name))
 
@@ -53,7 +53,8 @@ def log_of(path: Path) -> Log:
     feedback = next((place for place, part in enumerate(parts) if part.startswith("F=")), None)
     if path.name != PUBLISHED or feedback is None:
         task = path.parent.name if path.parent.name in COUNTS else None
-        return Log(path, Setting(path.parent.name if task is None else path.stem), task)
+        feedback_of_ours = "teacher" if path.stem.endswith("_feedback") else "none"
+        return Log(path, Setting(path.parent.name, feedback_of_ours), task)
     teacher = parts[feedback].removeprefix("F=")
     form = next((part.removeprefix("PHF=") for part in parts[feedback:] if part.startswith("PHF=")), "")
     limits = next((match for part in parts[feedback:] if (match := _LIMITS.match(part))), None)

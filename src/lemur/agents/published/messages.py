@@ -12,7 +12,7 @@ _FEEDBACK = "\nExpert feedback:\n"
 
 
 def action(answer: str) -> Action:
-    """What MINT read in a message: with "<solution>" a proposal, else code, in <execute> tags or, later, a code block."""
+    """What MINT read in a message: with "<solution>" a proposal; else code in <execute> tags, later in a code block."""
     if SOLUTION in answer:
         text = _joined(_SOLUTIONS, answer)
         return Action("solution" if text else "invalid", text)

@@ -1,6 +1,7 @@
 """Scores recorded trajectories again by both rules, and says which verdicts changed and why."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -34,29 +35,40 @@ class Scored:
 
 
 def rescore(trajectories: Iterable[Recorded], won: Mapping[str, bool] | None = None) -> list[Scored]:
-    """Verdicts of all proposals, the last turn's too, whose observation MINT did not log. All programs run in one batch.
+    """Verdicts of all proposals, the last turn's too, whose observation MINT did not log. Programs run in one batch.
 
     `won`: whether a game of ALFWorld was won, by episode id, where a replay has found out; else only a game whose last
     code cannot have ended it is known to be lost. Without a sandbox, trajectories with programs are skipped."""
-    unavailable = sandbox.why_unavailable()
     trajectories = list(trajectories)
-    judged = [one for one in trajectories if one.item and not (one.task in GROUPS["code"] and unavailable)]
-    proposals = [(place, turn) for place, one in enumerate(judged) for turn in range(len(one.episode.turns))]
-    proposals = [(place, turn) for place, turn in proposals if _proposed(judged[place].episode.turns[turn])]
-    verdicts = judge_all([_proposal(judged[place], turn) for place, turn in proposals])
-    by_episode: dict[int, dict[int, Verdict]] = {}
-    for (place, turn), verdict in zip(proposals, verdicts, strict=True):
-        by_episode.setdefault(id(judged[place]), {})[turn] = verdict
-    kept = {id(one) for one in judged}
+    has_programs = any(one.task in GROUPS["code"] for one in trajectories)
+    unavailable = sandbox.why_unavailable() if has_programs else None
+    judged = [
+        (place, turn)
+        for place, one in enumerate(trajectories)
+        if _why_not(one, unavailable) is None
+        for turn, row in enumerate(one.episode.turns)
+        if _proposed(row)
+    ]
+    found = judge_all([_proposal(trajectories[place], turn) for place, turn in judged])
+    verdicts: dict[int, dict[int, Verdict]] = defaultdict(dict)
+    for (place, turn), verdict in zip(judged, found, strict=True):
+        verdicts[place][turn] = verdict
     scored = []
-    for one in trajectories:
-        if id(one) in kept:
-            scored.append(_with_verdicts(one, by_episode.get(id(one), {})))
-        elif one.item is None:
+    for place, one in enumerate(trajectories):
+        if one.item is None:
             scored.append(Scored(one, _game(one, won or {})))
+        elif (reason := _why_not(one, unavailable)) is not None:
+            scored.append(Scored(one, dict.fromkeys(RULES), reason))
         else:
-            scored.append(Scored(one, dict.fromkeys(RULES), unavailable))
+            scored.append(_with_verdicts(one, verdicts[place]))
     return scored
+
+
+def _why_not(one: Recorded, unavailable: str | None) -> str | None:
+    """Why its proposals are not judged: games have none, and programs need a sandbox."""
+    if one.item is None:
+        return "the game decides"
+    return unavailable if one.task in GROUPS["code"] else None
 
 
 def _proposed(turn: Turn) -> bool:
@@ -87,8 +99,8 @@ def _game(one: Recorded, won: Mapping[str, bool]) -> dict[str, bool | None]:
 
 
 def may_have_won(cells: Sequence[str]) -> bool:
-    """Whether the last cell calls the action that ends every kind of game (put; use, of a lamp), itself or in a function
-    that an earlier cell defined."""
+    """Whether the last cell calls the action that ends every kind of game (put; use, of a lamp), itself or in a
+    function that an earlier cell defined."""
     if not cells:
         return False
     earlier = [name for cell in cells[:-1] if _NEEDED.search(cell) for name in _DEFINED.findall(cell)]
@@ -96,18 +108,20 @@ def may_have_won(cells: Sequence[str]) -> bool:
 
 
 def disagreements(scored: Iterable[Scored]) -> list[Record]:
-    """Trajectories whose recorded success is not what rule `paper` gives: {where, id, recorded, ours, answers, why}."""
+    """Recorded verdicts that the rules do not give: {where, id, rule, recorded, ours, answers, why}."""
     return [
         {
             "where": one.recorded.where,
             "id": one.recorded.episode.id,
-            "recorded": one.was,
-            "ours": one.solved["paper"],
+            "rule": rule,
+            "recorded": was,
+            "ours": one.solved[rule],
             "answers": _answers(one),
             "why": _why_recorded(one),
         }
         for one in scored
-        if one.solved["paper"] not in (one.was, None)
+        for rule, was in one.recorded.recorded.items()
+        if one.solved[rule] not in (was, None)
     ]
 
 
@@ -143,7 +157,7 @@ def _why(one: Scored) -> str:
 def _why_recorded(one: Scored) -> str:
     """MINT's later versions mended two rules, and scored some models by them."""
     item = one.recorded.item
-    if item is None or not one.was:
+    if item is None or not one.was or not one.recorded.published:
         return UNEXPLAINED
     if item.task == "theoremqa" and item.answer_type == "option":
         return reasons.OPTION

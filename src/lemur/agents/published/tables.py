@@ -13,14 +13,15 @@ from lemur.core.records import Record
 TURNS = (1, 2, 3, 4, 5)
 SUMS = {**GROUPS, "micro": (*GROUPS["reasoning"], *GROUPS["code"]), "all": tuple(COUNTS)}
 """Groups of tasks, averaged over items: reasoning (316), code (136), decision (134), micro (452), all (586)."""
-Run = Mapping[Setting, Sequence[Scored]]
+Runs = Mapping[Setting, Sequence[Scored]]
 
 
 def cells(scored: Sequence[Scored]) -> dict[str, Record]:
-    """{task or group: {items, recorded, paper, strict, changed, unknown}} of one setting. Each is a number of episodes:
-    `recorded` successes, solved by `paper` and by `strict`, on which the rules differ, of which `strict` is unknown.
+    """{task or group: {items, recorded, paper, strict, changed, unknown, faults}} of one setting, in episodes.
 
-    A rule's number is `None` where programs were not run or games not replayed. A group is there if all its tasks are."""
+    `recorded`: successes in the file; `paper`, `strict`: solved by the rule, `None` where programs were not run or
+    games not replayed; `changed`: on which the rules differ; `unknown`: on which one gives no verdict; `faults` of the
+    environment are not among the `items`. A group is there if all its tasks are."""
     by_task: dict[str, list[Scored]] = {}
     for one in scored:
         by_task.setdefault(one.recorded.task, []).append(one)
@@ -32,7 +33,13 @@ def cells(scored: Sequence[Scored]) -> dict[str, Record]:
 
 
 def _cell(scored: Sequence[Scored]) -> Record:
-    cell: Record = {"items": len(scored), "recorded": sum(one.was for one in scored)}
+    everything = len(scored)
+    scored = [one for one in scored if one.recorded.published or one.recorded.episode.ended != "fault"]
+    cell: Record = {
+        "items": len(scored),
+        "recorded": sum(one.was for one in scored),
+        "faults": everything - len(scored),
+    }
     for rule in RULES:
         verdicts = [one.solved[rule] for one in scored]
         cell[rule] = None if None in verdicts else sum(map(bool, verdicts))
@@ -44,7 +51,7 @@ def _cell(scored: Sequence[Scored]) -> Record:
 
 def rate(cell: Record, rule: str) -> float | None:
     """Solved episodes in percent of all. `rule`: paper, strict or recorded."""
-    return None if cell[rule] is None else 100 * float(cell[rule]) / float(cell["items"])
+    return None if cell[rule] is None or not cell["items"] else 100 * float(cell[rule]) / float(cell["items"])
 
 
 def improvement(rates: Sequence[float]) -> float:
@@ -70,7 +77,7 @@ def by_turns(model: str, tables: Mapping[Setting, Mapping[str, Record]]) -> dict
 
 
 def delta(model: str, tables: Mapping[Setting, Mapping[str, Record]]) -> dict[str, Record]:
-    """{task or group: {without, with, delta} by rule}, rates at 5 turns and 2 proposals; the paper's form of feedback."""
+    """{task or group: {rule: {without, with, delta}}}: rates at 5 turns and 2 proposals, feedback in words."""
     at_five = {at: table for at, table in tables.items() if at.model == model and (at.turns, at.proposals) == (5, 2)}
     without = next((table for at, table in at_five.items() if at.feedback == "none"), {})
     taught = next((table for at, table in at_five.items() if at.feedback != "none" and at.form in ("", FORM)), {})
@@ -84,7 +91,7 @@ def delta(model: str, tables: Mapping[Setting, Mapping[str, Record]]) -> dict[st
     return found
 
 
-def summary(runs: Run) -> Record:
+def summary(runs: Runs) -> Record:
     """Everything about recorded runs: {models: {model: {runs, by_turns, delta}}}, ready for JSON.
 
     A run has its setting, its `cells`, `reasons` ({task: {why: changed verdicts}}), `changes` and `disagreements` with

@@ -31,8 +31,8 @@ Items = Mapping[str, Task]
 @dataclass(frozen=True)
 class Recorded:
     """A trajectory. `recorded`: its verdicts by rule, as they stand in the file; published ones have only `paper`.
-    `item`: what its proposals are judged by; `None` for a game of ALFWorld. `reference`: the answer, or ALFWorld's plan;
-    `kind`: ALFWorld's type of task."""
+    `item`: what its proposals are judged by; `None` for a game of ALFWorld. `reference`: the answer, or ALFWorld's
+    plan; `kind`: ALFWorld's type of task. `published`: by MINT, which counts errors of the environment as failures."""
 
     where: str
     task: str
@@ -41,6 +41,7 @@ class Recorded:
     item: Task | None
     reference: str = ""
     kind: str = ""
+    published: bool = False
 
     def record(self, solved: Mapping[str, bool | None]) -> Record:
         """As this project's stages write episodes."""
@@ -48,13 +49,14 @@ class Recorded:
         return {**self.episode.record(), **more}
 
 
-def read(path: Path, task: str | None, items: Items | None = None) -> Iterator[Recorded]:
+def read(path: Path, task: str | None, items: Items | None = None, *, name: str | None = None) -> Iterator[Recorded]:
     """The trajectories in a file of JSON lines. `task`: of a published file, where only its folder says it.
 
-    `items` are used instead of what the file says. Raises `ValueError` naming file and line."""
+    `items` are used instead of what the file says. `name`: what to call the file, by default its path. Raises
+    `ValueError` naming file and line."""
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
-            where = f"{path}:{number}"
+            where = f"{name or path}:{number}"
             if not line.strip():
                 continue
             try:
@@ -89,7 +91,7 @@ def _published(where: str, record: Record, task: str | None, items: Items) -> Re
     if not isinstance(state["success"], bool):
         raise TypeError(f"success is {state['success']!r:.50}; true or false is allowed")
     kind = kind.partition("/")[2] if name == "alfworld" else ""
-    return Recorded(where, name, episode, {"paper": state["success"]}, item, str(reference), kind)
+    return Recorded(where, name, episode, {"paper": state["success"]}, item, str(reference), kind, published=True)
 
 
 def item_of(where: str, task: str, id: str, prompt: str, reference: Any, metadata: Record | None = None) -> Task:

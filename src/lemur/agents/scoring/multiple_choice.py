@@ -4,13 +4,10 @@ import re
 from collections.abc import Mapping
 
 from lemur.agents.scoring.reasoning import TOLERANCE
-from lemur.agents.scoring.statement import stated_answer
+from lemur.agents.scoring.statement import leading_letter, stated_answer
 from lemur.benchmark_items.mint import raw_options
 from lemur.evaluation.judging.numbers import same_number
 
-_LEADING = re.compile(
-    r"\W*(?:(?:option|choice|answer)\W*)?\b([a-z])\b(?:\s*[).:\]*\u2013-]|,(?!\s*(?:and\b)?\s*[a-z]\b)|\W*$)"
-)
 _INTRODUCTION = re.compile(r"\b(?:is|are|was|were)\b:?|:\s")
 _NAMED = re.compile(r"\b(?:option|choice)\s*\W?([a-z])\b|(?<![a-z0-9])\(?([a-z])\s*\)")
 
@@ -18,9 +15,9 @@ _NAMED = re.compile(r"\b(?:option|choice)\s*\W?([a-z])\b|(?<![a-z0-9])\(?([a-z])
 def paper(prompt: str, reference: str, solution: str) -> bool:
     """The letter anywhere in the answer; else the option's text in the answer, and no other option's.
 
-    Kept faults: only "a)" is looked for as a letter, so "b) 2, as in table c" is right for C and so is every answer whose
-    words contain the letter; an option's text is cut at its first bracket; removing an option from the list that is being
-    looped over skips the next one."""
+    Kept faults: only "a)" is looked for as a letter, so "b) 2, as in table c" is right for C, and so is every answer
+    whose words contain that letter; an option's text is cut at its first bracket; removing an option from the list that
+    is being looped over skips the next one."""
     reference, answer = reference.strip().lower(), solution.lower().strip()
     if "a)" in answer or "a )" in answer:
         answer = "a"
@@ -59,9 +56,8 @@ def named_option(options: Mapping[str, str], solution: str) -> str | None:
     """The letter at the start of an answer; else that of the option whose text it is; else the only letter written as
     "option B", "(B)" or "B)". `options`: {letter: text}, in lower case."""
     answer = stated_answer(solution).lower()
-    match = _LEADING.match(answer)
-    if match is not None and match[1] in options:
-        return match[1]
+    if (letter := leading_letter(answer, options)) is not None:
+        return letter
     for part in (answer, _INTRODUCTION.split(answer)[-1].strip()):
         same = [letter for letter, text in options.items() if _plain(text) == _plain(part) or same_number(part, text)]
         if len(same) == 1:

@@ -1,7 +1,7 @@
 """GSM8K, MATH and HotpotQA: answers in numbers and words (MINT's ReasoningTask)."""
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from lemur.agents.scoring.statement import stated_answer
 from lemur.evaluation.judging.numbers import numbers_in, stated_number
@@ -33,18 +33,18 @@ def as_float(text: str) -> float | None:
 
 
 def strict_number(reference: str, solution: str) -> bool:
-    """The answer's number equals the reference."""
+    """The answer's number equals the reference; a reference in words is compared as words."""
+    try:
+        wanted = Decimal(reference.strip())
+    except InvalidOperation:
+        return strict_words(reference, solution)
     number = single_number(solution)
-    return number is not None and same_value(Decimal(number), Decimal(reference))
-
-
-def same_value(given: Decimal, wanted: Decimal) -> bool:
-    return abs(given - wanted) <= NOISE * max(abs(wanted), 1)
+    return number is not None and abs(Decimal(number) - wanted) <= NOISE * max(abs(wanted), Decimal(1))
 
 
 def single_number(solution: str) -> str | None:
-    """The number after "answer is" or in a box; else the only number in the text; else the only one after its last "=" or
-    "is". `None` for an answer with several numbers that does not say which one it means."""
+    """The number after "answer is" or in a box; else the only number in the text; else the only one after its last "="
+    or "is". `None` for an answer with several numbers that does not say which one it means."""
     if (number := stated_number(solution)) is not None:
         return number
     text = stated_answer(solution)

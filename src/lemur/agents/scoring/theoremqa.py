@@ -4,8 +4,8 @@ import math
 import re
 from typing import Any
 
-from lemur.agents.scoring.arithmetic import MATH, NotAValue, evaluate
-from lemur.agents.scoring.statement import stated_answer
+from lemur.agents.scoring.arithmetic import CHARACTERS, MATH, NotAValue, evaluate
+from lemur.agents.scoring.statement import leading_letter, stated_answer
 from lemur.benchmark_items.mint import Reference
 
 TOLERANCE = 0.04
@@ -25,8 +25,8 @@ def paper(answer_type: str, reference: Reference, solution: str) -> bool:
     """The answer, cleaned by TheoremQA's script and evaluated, compared by type.
 
     Kept faults: only what follows the last "=" counts; nothing becomes "0", which equals False; True and False are the
-    integers 1 and 0; 2.6 is the integer 3; lists are compared sorted; an option is "(c)" and its reference "c", so none is
-    ever right (0 of the 36 published episodes; later versions of MINT compare with "(c)")."""
+    integers 1 and 0; 2.6 is the integer 3; lists are compared sorted; an option becomes "(c)" and its reference is "c",
+    so none is ever right (0 of 36 published episodes; later versions of MINT compare with "(c)")."""
     try:
         prediction = _converted(evaluate(cleaned(solution)))
         match answer_type:
@@ -56,7 +56,7 @@ def cleaned(solution: str) -> str:
         text = text.replace("approximately", "").strip()
     text = text.split(" or ")[0]
     for pattern in _UNITS:
-        if (match := re.match(pattern, text)) is not None:
+        if len(text) <= CHARACTERS and (match := re.match(pattern, text)) is not None:
             text = match[1]
     text = re.sub(r"10\^(-?\d+)", r"math.pow(10, \1)", text).replace(" x ", "*").replace(" × ", "*")  # noqa: RUF001
     if _GROUPED.match(text):
@@ -95,15 +95,14 @@ def within_tolerance(given: float, wanted: float) -> bool:
 
 
 def strict(answer_type: str, reference: Reference, solution: str, *, ordered: bool = True) -> bool:
-    """The answer's value by type: a boolean is one (also yes or no), an integer equals, a float is within 4 %, a list has
-    equal members, in the reference's order if that is `ordered`, an option is named by its letter."""
+    """The answer's value by type: a boolean is one (also yes or no), an integer equals, a float is within 4 %, a list
+    has equal members, in the reference's order if that is `ordered`, an option is named by its letter."""
     answer = stated_answer(solution).strip().rstrip(".")
     if answer_type == "bool":
         word = re.match(r"[\W_]*(true|yes|false|no)\b", answer, re.IGNORECASE)
         return word is not None and (word[1].lower() in ("true", "yes")) is reference
     if answer_type == "option":
-        match = re.match(r"\W*([a-d])\b(?:\s*[).:]|\W*$)", answer, re.IGNORECASE)
-        return match is not None and match[1].lower() == str(reference).strip("() ").lower()
+        return leading_letter(answer, "abcd") == str(reference).strip("() ").lower()
     try:
         value = evaluate(cleaned(answer), NAMES)
     except NotAValue:
@@ -124,4 +123,8 @@ def _is_number(value: Any) -> bool:
 def _same_number(given: Any, wanted: Any) -> bool:
     if not _is_number(given):
         return False
-    return within_tolerance(given, wanted) if isinstance(wanted, float) else math.isclose(given, wanted, rel_tol=1e-9)
+    try:
+        close = math.isclose(given, wanted, rel_tol=1e-9)
+        return close or (isinstance(wanted, float) and within_tolerance(given, wanted))
+    except OverflowError:  # an integer that no float holds
+        return bool(given == wanted)

@@ -1,5 +1,6 @@
 """The second layer: BM25 (Robertson and Zaragoza 2009) over pages on this machine, in place of Wikipedia's search."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -79,4 +80,5 @@ def _bm25s() -> ModuleType:
     finally:
         for name in hidden:
             del sys.modules[name]
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # importing it sets DEBUG
     return bm25s

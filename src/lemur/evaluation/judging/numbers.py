@@ -56,9 +56,8 @@ def stated_number(output: str) -> str | None:
 
 def numbers_in(text: str) -> list[str]:
     """Every number in `text`, written as `stated_number` writes it; parts of words, lists and times are none."""
-    alone = (
-        match for match in _NUMBER.finditer(text) if match[0][0].isspace() or not _INSIDE.search(text, 0, match.start())
-    )
+    matches = _NUMBER.finditer(text)
+    alone = [match for match in matches if match[0][0].isspace() or not _INSIDE.search(text[: match.start()][-2:])]
     return [value for match in alone if (value := _value(match)) is not None]
 
 
