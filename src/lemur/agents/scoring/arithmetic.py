@@ -12,8 +12,8 @@ DEPTH = 100
 BITS = 4096
 """Largest integer, as a number of bits. Python computes such a power in a microsecond."""
 
-MATH: Mapping[str, Any] = {
-    f"math.{name}": getattr(math, name)
+FUNCTIONS: Mapping[str, Any] = {
+    name: getattr(math, name)
     for name in ("pi", "e", "pow", "sqrt", "exp", "log", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan")
 }
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -35,10 +35,11 @@ class NotAValue(ValueError):
     """The text is no expression of literals and arithmetic, or its value is too large."""
 
 
-def evaluate(text: str, names: Mapping[str, Any] = MATH) -> Any:
+def evaluate(text: str, names: Mapping[str, Any] = FUNCTIONS) -> Any:
     """What Python makes of `text`: a number, string, boolean, None, or a list, tuple or set of them.
 
-    `names`: constants and functions of numbers. Takes bounded time. Raises only `NotAValue`."""
+    `names`: constants and functions of numbers, by the name that stands for them in `text`. Takes bounded time. Raises
+    only `NotAValue`."""
     if len(text) > CHARACTERS:
         raise NotAValue(f"longer than {CHARACTERS} characters")
     try:

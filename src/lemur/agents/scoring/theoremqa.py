@@ -4,13 +4,15 @@ import math
 import re
 from typing import Any
 
-from lemur.agents.scoring.arithmetic import CHARACTERS, MATH, NotAValue, evaluate
+from lemur.agents.scoring.arithmetic import CHARACTERS, FUNCTIONS, NotAValue, evaluate
 from lemur.agents.scoring.statement import leading_letter, stated_answer
 from lemur.benchmark_items.mint import Reference
 
 TOLERANCE = 0.04
 """Of a float, as TheoremQA's authors set it. Both rules have it: references are rounded to a few digits."""
-NAMES = {**MATH, **{name.removeprefix("math."): value for name, value in MATH.items()}}
+NUMPY = {f"np.{name}": value for name, value in FUNCTIONS.items()}
+"""What MINT's eval knew: it had imported NumPy as np, and not the module math, though it writes math.pow for 10^."""
+NAMES = {**FUNCTIONS, **NUMPY, **{f"math.{name}": value for name, value in FUNCTIONS.items()}}
 _NUMBER = r"[-+]?(?:[\d,]*\.*\d+)"
 _UNITS = (
     rf"({_NUMBER}) [^0-9 ]+$",
@@ -24,11 +26,12 @@ _GROUPED = re.compile(r"[-+]?(\d{1,3}(,\d{3})*|(\d+))(\.\d+)?$")
 def paper(answer_type: str, reference: Reference, solution: str) -> bool:
     """The answer, cleaned by TheoremQA's script and evaluated, compared by type.
 
-    Kept faults: only what follows the last "=" counts; nothing becomes "0", which equals False; True and False are the
-    integers 1 and 0; 2.6 is the integer 3; lists are compared sorted; an option becomes "(c)" and its reference is "c",
-    so none is ever right (0 of 36 published episodes; later versions of MINT compare with "(c)")."""
+    Kept faults: only what follows the last "=" counts; 10^6 has no value (see `NUMPY`); nothing becomes "0", which
+    equals False; True and False are the integers 1 and 0; 2.6 is the integer 3; lists are compared sorted; an option
+    becomes "(c)" and its reference is "c", so none is ever right (0 of 36 published episodes; later versions of MINT
+    compare with "(c)")."""
     try:
-        prediction = _converted(evaluate(cleaned(solution)))
+        prediction = _converted(evaluate(cleaned(solution), NUMPY))
         match answer_type:
             case "bool" | "option":
                 return bool(prediction == reference)
