@@ -31,7 +31,9 @@ def read_game_file(path: Path, sha256: str | None = None) -> GameFile:
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
-        raise ValueError(f"{path}: its sha256 is {found}, not {sha256}; fetch the games again (dvc repro fetch@alfworld)")
+        raise ValueError(
+            f"{path}: its sha256 is {found}, not {sha256}; fetch the games again (dvc repro fetch@alfworld)"
+        )
     try:
         game = json.loads(content)
         problem, grammar = game["pddl_problem"], game["grammar"]
