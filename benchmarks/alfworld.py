@@ -1,7 +1,9 @@
 """ALFWorld's two engines compared with bare TextWorld: the plans of the 134 games, and random walks.
 
     make agents
-    LEMUR_MIRROR=FOLDER python benchmarks/alfworld.py [GAMES [WALKS]]    so many games, evenly spread (all), and so many walks in each (0)
+    LEMUR_MIRROR=FOLDER python benchmarks/alfworld.py [GAMES [WALKS]]
+
+GAMES: so many, evenly spread (all); WALKS: so many in each game (0).
 
 Prints a table: games won, texts equal to bare TextWorld's, seconds.
 """

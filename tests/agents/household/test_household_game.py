@@ -183,7 +183,7 @@ def test_what_is_no_game_is_refused(content: str, message: str, tmp_path: Path) 
 
 
 def test_all_of_mints_games(games: list[Path]) -> None:
-    """133 of 134 plans win; one needs 54 commands. The game says what the plans record, with one exception, where a plan
+    """133 of 134 plans win; one needs 54 commands. The games say what the plans record, with one exception: a plan
     goes to a shelf at which the agent already is."""
     lost, differing = [], []
     for path in games:

@@ -83,7 +83,7 @@ class Process:
             raise EnvironmentFault(f"textworld: {reason}")
         self.games = 0
         self._lock = threading.Lock()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115: as long as the process
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         # alfworld makes the folder that ALFWORLD_DATA names, else one in the home folder, and needs neither.
         environment = {"PATH": "/usr/bin:/bin", "ALFWORLD_DATA": tempfile.gettempdir(), "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
