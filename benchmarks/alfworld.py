@@ -1,6 +1,9 @@
-"""ALFWorld's two engines compared with bare TextWorld on the 134 games' plans and on random walks (LEMUR_MIRROR, `make agents`).
+"""ALFWorld's two engines compared with bare TextWorld: the plans of the 134 games, and random walks.
 
-    python benchmarks/alfworld.py [GAMES [WALKS]]    so many games, evenly spread (all), and so many walks in each (0)
+    make agents
+    LEMUR_MIRROR=FOLDER python benchmarks/alfworld.py [GAMES [WALKS]]
+
+GAMES: so many, evenly spread (all); WALKS: so many in each game (0).
 
 Prints a table: games won, texts equal to bare TextWorld's, seconds.
 """
@@ -70,7 +73,12 @@ def walked(path: Path, seed: int) -> list[str]:
             (1, f"use {generator.choice([thing, 'desklamp 1'])}"),
             (3, f"{generator.choice(['clean', 'heat', 'cool', 'slice'])} {held} with {with_what}"),
             (1, f"slice {thing} with {held}"),
-            (2, generator.choice(["look", "inventory", " look ", "Look", "wait", f"toggle {thing}", f"put {held} in {place}"])),
+            (
+                2,
+                generator.choice(
+                    ["look", "inventory", " look ", "Look", "wait", f"toggle {thing}", f"put {held} in {place}"]
+                ),
+            ),
         ]
         command = generator.choices([each for _, each in options], [weight for weight, _ in options])[0]
         text = game.command(command)
@@ -94,7 +102,9 @@ def played(engine: Callable[[Path], Game]) -> Callable[[tuple[Path, list[str]]],
 def main(count: int, walks: int) -> None:
     files = sorted(GAMES.glob("*/*/game.tw-pddl"))
     files = files[:: len(files) // count][:count]
-    tasks = [(file, planned(file)) for file in files] + [(file, walked(file, n)) for file in files for n in range(walks)]
+    tasks = [(file, planned(file)) for file in files] + [
+        (file, walked(file, n)) for file in files for n in range(walks)
+    ]
     bare = subprocess.run(
         [ENVIRONMENT / "bin/python", "-P", "-W", "ignore", Path(__file__).with_name("alfworld_bare.py")],
         input=json.dumps([(str(file), commands) for file, commands in tasks]),
@@ -102,16 +112,25 @@ def main(count: int, walks: int) -> None:
         stderr=subprocess.DEVNULL,
         encoding="utf-8",
         check=True,
+        env={"PATH": os.environ["PATH"]},  # no PYTHONPATH, in which this file would be the module alfworld
     )
     answer = json.loads(bare.stdout)
-    expected = [(["\n".join(texts[0].split("\n\n")[1:]), *texts[1:]], done, won) for texts, done, won in answer["games"]]
+    expected = [
+        (["\n".join(texts[0].split("\n\n")[1:]), *texts[1:]], done, won) for texts, done, won in answer["games"]
+    ]
     report("bare textworld, 1 process", expected, expected, len(files), answer["seconds"])
     for engine in ("textworld", "household"):
         start = time.perf_counter()
         with ThreadPoolExecutor(workers.count() if engine == "textworld" else 1) as pool:
             outcomes = list(pool.map(played(lambda path: open_game(path, engine=engine)), tasks))  # noqa: B023
         seconds = time.perf_counter() - start
-        report(f"{engine}, {workers.count() if engine == 'textworld' else 1} processes", outcomes, expected, len(files), seconds)
+        report(
+            f"{engine}, {workers.count() if engine == 'textworld' else 1} processes",
+            outcomes,
+            expected,
+            len(files),
+            seconds,
+        )
         for (file, commands), outcome, right in zip(tasks, outcomes, expected, strict=True):
             for number, pair in enumerate(zip(outcome[0], right[0], strict=True)):
                 if pair[0] != pair[1]:
@@ -131,7 +150,8 @@ def report(name: str, outcomes: list[Outcome], expected: list[Outcome], plans: i
     won = sum(outcome[2] for outcome in outcomes[:plans])
     ends = sum(outcome[1:] == right[1:] for outcome, right in zip(outcomes, expected, strict=True))
     print(
-        f"{name}: {won} of {plans} plans won; texts equal: plans {equal(slice(0, plans))}, walks {equal(slice(plans, None))}; "
+        f"{name}: {won} of {plans} plans won; texts equal: plans {equal(slice(0, plans))}, "
+        f"walks {equal(slice(plans, None))}; "
         f"ends equal {ends}/{len(outcomes)}; {seconds:.1f} s",
         flush=True,
     )

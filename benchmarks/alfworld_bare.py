@@ -1,5 +1,5 @@
-"""One process of bare TextWorld, as AlfredTWEnv uses it, for benchmarks/alfworld.py: reads [[file, [command, ...]], ...] and writes
-what the games say and how they end. Runs in .venv-agents."""
+"""One process of bare TextWorld, as AlfredTWEnv uses it (benchmarks/alfworld.py starts it in .venv-agents): reads
+[[file, [command, ...]], ...] and writes what the games say and how they end."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """The engine `textworld`: ALFWorld's own, in processes with the libraries of `make agents`, never with a model's code.
 
-A process plays several games, so that the seconds it takes to start are spent once; `LEMUR_WORKERS` says how many there are.
+A process plays several games, so that the seconds it takes to start are spent once; there are as many as workers.
 """
 
 import atexit
@@ -29,6 +29,8 @@ OPEN_S = 300
 """Longest time for an engine to start and open a game: 5 s on an idle machine."""
 COMMAND_S = 60
 """Longest time for one command: 0.1 s on an idle machine."""
+LONGEST_REPLY = 1 << 20
+"""Bytes."""
 
 
 def why_missing() -> str | None:
@@ -81,7 +83,7 @@ class Process:
             raise EnvironmentFault(f"textworld: {reason}")
         self.games = 0
         self._lock = threading.Lock()
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         # alfworld makes the folder that ALFWORLD_DATA names, else one in the home folder, and needs neither.
         environment = {"PATH": "/usr/bin:/bin", "ALFWORLD_DATA": tempfile.gettempdir(), "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
@@ -128,6 +130,8 @@ class Process:
             if not (part := os.read(output, 1 << 16)):
                 raise EOFError("its process ended")
             line += part
+            if len(line) > LONGEST_REPLY:
+                raise ValueError("an answer without end")
         return line
 
     def _end(self) -> str:

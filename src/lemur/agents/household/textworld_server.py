@@ -10,7 +10,7 @@ A request that fails is answered with {"error": text}. Ends when its standard in
 import functools
 import json
 import os
-import sys
+from copy import deepcopy
 
 import fast_downward
 import textworld
@@ -28,8 +28,6 @@ def translate_once() -> None:
 
 def parse_once() -> None:
     """TextWorld parses the texts' templates again for each possible command after each step (a third of a step)."""
-    from copy import deepcopy
-
     parsed = functools.lru_cache(maxsize=4096)(textgen._parse_and_convert)
     # Its callers change the result.
     textgen._parse_and_convert = lambda text, rule_name, **_: deepcopy(parsed(text, rule_name=rule_name))
@@ -71,4 +69,4 @@ def answer(games: dict[int, TextworldGymEnv], request: dict) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

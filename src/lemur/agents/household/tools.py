@@ -102,10 +102,9 @@ def tools(game: Game) -> dict[str, Callable[..., str]]:
 
 def _do(game: Game, form: str, *arguments: object) -> str:
     # TextWorld ignores spaces and line breaks around a command.
-    command = form.format(*(str(argument)[: 2 * LONGEST_COMMAND] for argument in arguments)).strip()
-    if len(command) > LONGEST_COMMAND or not command.isprintable():
-        command = ""
-    return without_arrival(game.command(command))
+    command = form.format(*(str(argument)[: LONGEST_COMMAND + 1] for argument in arguments))
+    is_command = len(command) <= LONGEST_COMMAND and command.strip().isprintable()
+    return without_arrival(game.command(command.strip() if is_command else ""))
 
 
 def without_arrival(text: str) -> str:
