@@ -106,6 +106,8 @@ def test_what_table_6_prints_for_lemur_with_feedback_is_consistent_in_itself(tab
     found = [slip.found for slip in tables.table6.slips if slip.row == "Lemur-70B-Chat"]
     for text, (k, n) in zip(found, ((103, 316), (61, 136), (164, 452), (27, 452)), strict=True):
         assert text == f"{k}/{n} = {100 * k / n:.2f}"
+    shown = {slip.column: slip.shown for slip in tables.table6.slips if slip.shown is not None}
+    assert shown == {"reasoning": 32.59, "micro": 36.28, "delta": 5.97}
 
 
 def test_gpt_4_in_table_6_is_averaged_over_alfworld_too(tables: PaperTables) -> None:

@@ -18,11 +18,12 @@ from lemur.reporting.report import Params, report
 from tests.reporting.example import PAPER, build, skip
 
 ROOT = Path(__file__).parents[2]
-PICTURES = {"table1.png", "table3.png", "table8.png", "curves.png", "bits_per_byte.png", "counts.png"}
+PICTURES = {"table1.png", "table3.png", "turns.png", "table8.png", "curves.png", "bits_per_byte.png", "counts.png"}
 
 
 def make(reports: Path, tables: Path) -> Path:
-    report(Params(scale="demo"), PAPER, reports / "stages", reports / "training", reports / "eval", tables=tables)
+    folders = [reports / name for name in ("stages", "training", "eval", "agents")]
+    report(Params(scale="demo"), PAPER, *folders, tables=tables)
     return tables
 
 

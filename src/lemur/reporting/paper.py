@@ -25,6 +25,8 @@ class Slip(_Data):
     row: str | None = None
     setting: Literal["alone", "feedback"] | None = None
     """Of Table 6, where a model has two rows."""
+    shown: float | None = None
+    """The number that the report's cell has, where the printed one must not be read on."""
 
     def sentence(self) -> str:
         return f"printed {self.printed}, but {self.found}: {self.why}."
