@@ -21,7 +21,10 @@ BOUND = 1.2
 from lemur import sandbox  # noqa: E402
 from lemur.sandbox.sessions.session import Session  # noqa: E402
 
-BARE = "from IPython.core.interactiveshell import InteractiveShell; InteractiveShell.instance(colors='NoColor').run_cell('1', store_history=True)"
+BARE = """
+from IPython.core.interactiveshell import InteractiveShell
+InteractiveShell.instance(colors="NoColor").run_cell("1", store_history=True)
+"""
 
 
 def bare() -> str:

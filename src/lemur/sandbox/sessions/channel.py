@@ -9,14 +9,11 @@ import select
 from typing import Any
 
 LINE_BYTES = 1 << 20
-SHAPES: dict[frozenset[str], dict[str, type]] = {
-    frozenset(shape): shape
-    for shape in (
-        {"ready": bool},
-        {"call": int, "name": str, "arguments": dict},
-        {"done": int, "output": str},
-    )
-}
+MESSAGES: list[dict[str, type]] = [
+    {"ready": bool},
+    {"call": int, "name": str, "arguments": dict},
+    {"done": int, "output": str},
+]
 
 
 class Ended(Exception):
@@ -101,7 +98,7 @@ def parse(line: bytes) -> dict[str, Any]:
         message = json.loads(line)
     except (ValueError, RecursionError):
         raise Ended(INTERFERED) from None
-    shape = SHAPES.get(frozenset(message)) if isinstance(message, dict) else None
-    if shape is None or any(type(message[key]) is not kind for key, kind in shape.items()):
+    kinds = {key: type(value) for key, value in message.items()} if isinstance(message, dict) else None
+    if kinds not in MESSAGES:
         raise Ended(INTERFERED)
     return dict(message)

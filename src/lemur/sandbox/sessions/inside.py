@@ -2,7 +2,8 @@
 
 It behaves as MINT's mint/tools/python_tool.py did when its trajectories were published. This file imports nothing of
 lemur. Messages are a JSON object a line (channel.py): the host sends first {tools, seconds, kept}, then {cell, code},
-and {call, result} or {call, error} for each call of a tool; this sends {ready}, {call, name, arguments}, {done, output}.
+and for each call of a tool {call, result} or {call, kind, error}; this sends {ready}, {call, name, arguments} and
+{done, output}.
 """
 
 import importlib.util
@@ -14,7 +15,10 @@ import signal
 import site
 import sys
 import threading
-from types import CodeType, FunctionType, MethodType, TracebackType
+from collections.abc import Callable, Mapping
+from importlib.machinery import ModuleSpec
+from types import FunctionType, MethodType, ModuleType, TracebackType
+from typing import Any, NoReturn
 
 from IPython.core import interactiveshell
 from IPython.utils.capture import capture_output
@@ -26,16 +30,17 @@ ALARM_FRAME = """File <hidden_filepath>:32, in PythonREPL.time_limit.<locals>.si
 ---> 32     raise TimeoutError(f"Timed out after {seconds} seconds.")
 """
 """Of MINT's published trajectories."""
+ERRORS = {"TypeError": TypeError, "ValueError": ValueError}
 
 
 class Output(io.StringIO):
     """What a cell prints: the first `kept` characters of it, so that a flood fills no memory."""
 
-    def __init__(self, kept):
+    def __init__(self, kept: int) -> None:
         super().__init__()
         self.kept = kept
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         if isinstance(text, str) and len(text) > (room := max(0, self.kept - self.tell())):
             super().write(text[:room])
             return len(text)
@@ -45,46 +50,47 @@ class Output(io.StringIO):
 class Connection:
     """This side of the two pipes."""
 
-    def __init__(self, source, sink):
+    def __init__(self, source: int, sink: int) -> None:
         self.source, self.sink = source, sink
         self.received = b""
 
-    def send(self, message):
+    def send(self, message: Mapping[str, Any]) -> None:
         data = json.dumps(message).encode() + b"\n"
         while data:
             data = data[os.write(self.sink, data) :]
 
-    def receive(self):
+    def receive(self) -> dict[str, Any]:
         while b"\n" not in self.received:
             chunk = os.read(self.source, 65536)
             if not chunk:
                 os._exit(0)  # the host has closed the session
             self.received += chunk
         line, _, self.received = self.received.partition(b"\n")
-        return json.loads(line)
+        return dict(json.loads(line))
 
 
 class InteractiveShell(interactiveshell.InteractiveShell):
-    """IPython without a terminal. Its tracebacks leave out the frames of this file. Errors tell the class's name."""
+    """IPython without a terminal and without settings. Its tracebacks leave out the frames of this file. It has the
+    name of its base because errors tell it."""
 
-    alarm = None
+    alarm: TimeoutError | None = None
 
-    def init_ipython_dir(self, ipython_dir):
+    def init_ipython_dir(self, ipython_dir: object) -> None:
         """No folder for settings: IPython would create it."""
 
-    def init_profile_dir(self, profile_dir):
+    def init_profile_dir(self, profile_dir: object) -> None:
         """None either."""
 
-    def _get_exc_info(self, exc_tuple=None):
+    def _get_exc_info(self, exc_tuple: Any = None) -> Any:
         kind, error, trace = super()._get_exc_info(exc_tuple)
         return kind, error, without_frames_here(trace)
 
-    def _showtraceback(self, etype, evalue, stb):
-        if evalue is not None and evalue is self.alarm:
+    def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None:
+        if self.alarm is not None and evalue is self.alarm:
             stb = self._alarm_traceback(etype, evalue)
         super()._showtraceback(etype, evalue, stb)
 
-    def _alarm_traceback(self, kind, error):
+    def _alarm_traceback(self, kind: Any, error: TimeoutError) -> list[str]:
         """MINT's traceback of a cell that ran out of time. Where in a loop or a function the alarm strikes depends on
         the machine, so it names the statement of the cell."""
         error.__context__ = None
@@ -101,7 +107,9 @@ class InteractiveShell(interactiveshell.InteractiveShell):
 class Session:
     """The shell, its connection to the host, and the tools in its namespace."""
 
-    def __init__(self, connection, tools, seconds, kept):
+    def __init__(
+        self, connection: Connection, tools: Mapping[str, Mapping[str, bool]], seconds: int, kept: int
+    ) -> None:
         self.connection, self.seconds, self.kept = connection, seconds, kept
         self.process, self.lock = os.getpid(), threading.Lock()
         self.running, self.calls = False, 0
@@ -113,35 +121,31 @@ class Session:
         namespace = {name: self.stub(name, parameters) for name, parameters in tools.items()}
         self.shell = InteractiveShell.instance(config=config, colors="NoColor", user_ns=namespace)
 
-    def stub(self, name, parameters):
+    def stub(self, name: str, parameters: Mapping[str, bool]) -> Callable[..., str]:
         """A method `__call__` with these parameters, as MINT's tools are, so that wrong arguments raise its errors."""
         absent = object()
 
-        def send(arguments):
+        def send(arguments: Mapping[str, Any]) -> str:
             return self.call(name, {key: value for key, value in arguments.items() if value is not absent})
 
-        heads = [f"{parameter}=_absent" if optional else parameter for parameter, optional in parameters.items()]
+        heads = [f"{parameter}=absent" if optional else parameter for parameter, optional in parameters.items()]
         values = ", ".join(f"{parameter!r}: {parameter}" for parameter in parameters)
-        made = {}
-        scope = {**globals(), "_absent": absent}
-        exec(f"def __call__({', '.join(['self', *heads])}): return self({{{values}}})", scope, made)
-        function = made["__call__"]
-        hidden = FunctionType(
-            named(function.__code__, name), globals(), "__call__", function.__defaults__, function.__closure__
-        )
-        hidden.__qualname__ = "__call__"
-        return MethodType(hidden, send)
+        made: dict[str, FunctionType] = {}
+        exec(f"def __call__({', '.join(['self', *heads])}): return self({{{values}}})", {"absent": absent}, made)
+        written = made["__call__"]
+        code = written.__code__.replace(co_qualname="__call__")
+        return MethodType(FunctionType(code, globals(), "__call__", written.__defaults__), send)
 
-    def call(self, name, arguments):
+    def call(self, name: str, arguments: Mapping[str, Any]) -> str:
         """What the host's tool answers. Raises the error that it names."""
         with self.lock:
             if not self.running or os.getpid() != self.process:
                 raise RuntimeError(f"{name} answers only while its cell runs, and in the session's own process")
             main = threading.current_thread() is threading.main_thread()
+            texts = {key: value if isinstance(value, str) else str(value) for key, value in arguments.items()}
             self.waiting = main  # an alarm in between would lose the answer
             try:
                 self.calls += 1
-                texts = {key: value if isinstance(value, str) else str(value) for key, value in arguments.items()}
                 self.connection.send({"call": self.calls, "name": name, "arguments": texts})
                 while (answer := self.connection.receive()).get("call") != self.calls:
                     pass
@@ -151,10 +155,10 @@ class Session:
             self.late = False
             self.ring()
         if "error" in answer:
-            raise {"TypeError": TypeError, "ValueError": ValueError}.get(answer["kind"], RuntimeError)(answer["error"])
-        return answer["result"]
+            raise ERRORS.get(answer["kind"], RuntimeError)(answer["error"])
+        return str(answer["result"])
 
-    def ring(self, *_):
+    def ring(self, *_: object) -> None:
         """The host's alarm: it counts the time of a cell."""
         if self.waiting:
             self.late = True
@@ -162,7 +166,8 @@ class Session:
             self.shell.alarm = TimeoutError(f"Timed out after {self.seconds} seconds.")
             raise self.shell.alarm
 
-    def run(self, code):
+    def run(self, code: str) -> str:
+        """What the cell prints."""
         output = Output(self.kept)
         self.late = False
         signal.signal(signal.SIGALRM, self.ring)
@@ -179,7 +184,7 @@ class Session:
             os._exit(0)  # a forked child also gets here
         return output.getvalue()
 
-    def serve(self):
+    def serve(self) -> NoReturn:
         self.connection.send({"ready": True})
         while True:
             request = self.connection.receive()
@@ -190,27 +195,25 @@ class Session:
 class NumpyHook:
     """When numpy is imported: seeds its global generator, and prints numbers as numpy did when MINT was published."""
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name != "numpy":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec("numpy")
+        if spec is None or spec.loader is None:
+            return None
         execute = spec.loader.exec_module
 
-        def exec_module(module):
+        def exec_module(module: ModuleType) -> None:
             execute(module)
             module.random.seed(SEED)
             module.set_printoptions(legacy="1.25")
 
-        spec.loader.exec_module = exec_module
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
-def named(code: CodeType, tool: str) -> CodeType:
-    return code.replace(co_qualname="__call__", co_filename=f"<{tool}>")
-
-
-def without_frames_here(trace):
+def without_frames_here(trace: TracebackType | None) -> TracebackType | None:
     """The traceback without the frames whose code is in this file."""
     if trace is None:
         return None
@@ -220,18 +223,19 @@ def without_frames_here(trace):
     return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
 
 
-def refuse_recursion_limit(*args, **kwargs):
+def refuse_recursion_limit(*args: object, **kwargs: object) -> None:
     """As MINT: a higher limit made some cells crash the interpreter."""
     print("Setting recursion limit is disabled")
 
 
-def main():
+def main() -> None:
     connection = Connection(int(os.environ.pop("LEMUR_PRIVATE_IN")), int(os.environ.pop("LEMUR_PRIVATE_OUT")))
     settings = connection.receive()
     site.sethelper()
     session = Session(connection, settings["tools"], settings["seconds"], settings["kept"])
     sys.setrecursionlimit = refuse_recursion_limit
     sys.meta_path.insert(0, NumpyHook())
+    sys.path.append("")  # cells import what they wrote to their folder
     random.seed(SEED)
     os.dup2(1, 2)  # until here errors reached the host
     session.serve()

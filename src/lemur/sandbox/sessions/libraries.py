@@ -67,7 +67,9 @@ def installed_distribution(name: str) -> Distribution:
     try:
         return distribution(name)
     except PackageNotFoundError:
-        raise Missing(f"Python sessions need {', '.join(LIBRARIES)}; {name} is not installed: run `make setup`") from None
+        raise Missing(
+            f"Python sessions need {', '.join(LIBRARIES)}; {name} is not installed: run `make setup`"
+        ) from None
 
 
 def top_level(installed: Distribution) -> list[str]:
@@ -84,11 +86,13 @@ def top_level(installed: Distribution) -> list[str]:
 
 
 def refuse_unreachable() -> None:
-    """Under Landlock the interpreter may be Debian's, and an unprivileged user must reach the libraries by their path."""
+    """Under Landlock the interpreter may be Debian's, and another user must reach the libraries by their path."""
     command = Path(backend.python("landlock").command).resolve()
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     if command.name != version:
         raise backend.Unavailable(f"under landlock sessions would run {command}, but the libraries are for {version}")
     for path in map(Path, found().values()):
         if closed := [folder for folder in path.parents if os.geteuid() == 0 and not folder.stat().st_mode & 1]:
-            raise backend.Unavailable(f"under landlock sessions cannot read {path}: {closed[0]} is closed to other users")
+            raise backend.Unavailable(
+                f"under landlock sessions cannot read {path}: {closed[0]} is closed to other users"
+            )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from lemur.sandbox.sessions import libraries
+from lemur.sandbox import Unavailable
 from lemur.sandbox.sessions.channel import Ended
 from lemur.sandbox.sessions.interpreter import KEPT_CHARACTERS, Interpreter
 from lemur.sandbox.sessions.texts import observation, stopped
@@ -15,7 +15,7 @@ from lemur.sandbox.sessions.texts import observation, stopped
 TOOL_CHARACTERS = 65536
 """Characters that a cell receives of a tool's answer."""
 CALLS = 1000
-"""Calls of tools in one cell."""
+"""Calls of tools in one cell that are answered. Ten times as many end the session: they keep the host busy."""
 PLAIN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 Tool = Callable[..., str]
@@ -39,7 +39,7 @@ class Session:
     `tools`: functions in the namespace of the cells. They run here, with texts as arguments, and return text. A
     `ValueError` or `TypeError` of theirs is raised in the cell; anything else they raise closes the session and passes
     on to the caller of `run`.
-    `seconds`: a cell's processor time and time asleep, then a TimeoutError is raised in it; a tool's time does not count.
+    `seconds`: a cell's processor time and time asleep, then a TimeoutError is raised in it; tools' time does not count.
     `characters` of an observation are kept; `memory_mb` MiB, of each process and all together (`sandbox.Limits`).
     `mechanism` is for tests. Several threads may use sessions at once, but each session only one at a time."""
 
@@ -92,15 +92,17 @@ class Session:
     def _start(self) -> Interpreter:
         try:
             self._interpreter = Interpreter(self._parameters, mechanism=self._mechanism, **self._limits)
-        except (libraries.Missing, OSError, RuntimeError) as error:
-            if type(error).__name__ == "Unavailable":
-                raise
+        except Unavailable:
+            raise
+        except (OSError, RuntimeError) as error:
             raise SessionFault(str(error)) from error
         return self._interpreter
 
     def _serve(self, name: str, arguments: Mapping[str, Any]) -> dict[str, str]:
         """The answer to a call, which the model's code may have forged."""
         self._calls += 1
+        if self._calls > 10 * CALLS:
+            raise Ended(f"a cell called tools more than {10 * CALLS:,} times")
         if self._calls > CALLS:
             return {"kind": "RuntimeError", "error": f"a cell may call tools {CALLS:,} times"}
         if name not in self._tools or not all(isinstance(value, str) for value in arguments.values()):
