@@ -3,22 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lemur.sources.fetched import Fetched
+from lemur.benchmark_items.mint import GROUPS
+from lemur.sources.fetched import Fetched, FetchedFile
 
 EXAMPLE, TEMPLATE = "mint_example", "mint_template"
-REASONING = ("gsm8k", "math", "theoremqa", "hotpotqa", "mmlu")
 
 
 @dataclass(frozen=True)
 class Texts:
-    """`examples` by task and whether a teacher comments in them; the reasoning tasks share one."""
+    """`examples` by task (reasoning, humaneval, mbpp, alfworld/KIND) and whether a teacher comments in them."""
 
     template: str
     feedback_template: str
     examples: Mapping[tuple[str, bool], str]
 
     def example(self, task: str, with_feedback: bool) -> str:
-        return self.examples["reasoning" if task in REASONING else task, with_feedback]
+        return self.examples["reasoning" if task in GROUPS["reasoning"] else task, with_feedback]
 
 
 def read_texts(source: Fetched) -> Texts:
@@ -34,8 +34,12 @@ def read_texts(source: Fetched) -> Texts:
             f"source {source.name}: no file of schema {TEMPLATE} has template {missing[0]}; it has {sorted(templates)}"
         )
     examples = {
-        (str(file.meta["task"]), bool(file.meta["feedback"])): file.path.read_text(encoding="utf-8")
+        (_task(file), bool(file.meta["feedback"])): file.path.read_text(encoding="utf-8")
         for file in source.files
         if file.schema == EXAMPLE
     }
     return Texts(templates["with_tool"], templates["feedback_agent"], examples)
+
+
+def _task(file: FetchedFile) -> str:
+    return f"alfworld/{file.meta['kind']}" if "kind" in file.meta else str(file.meta["task"])
