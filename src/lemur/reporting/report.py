@@ -29,7 +29,7 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
     from lemur.instructions import funnel
     from lemur.pages.html import html
     from lemur.pages.page_parts import markdown
-    from lemur.reporting import bits_per_byte, counts, duplicates, inputs, spider, table1, table3, table8
+    from lemur.reporting import bits_per_byte, counts, differences, duplicates, inputs, spider, table1, table3, table8
     from lemur.reporting import curves as training
     from lemur.reporting import paper as published
     from lemur.reporting.report_page import page
@@ -43,6 +43,7 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
         "contamination": contamination.table(reported.stages),
         "table3": table3.table(printed, reported),
         "table3_ours": table3.details(reported, printed),
+        "differences": differences.table(reported, printed),
         "spider": spider.table(reported),
         "table8": table8.table(printed, reported.stages),
         "base_mixture": table8.base(reported.stages),

@@ -43,6 +43,8 @@ def page(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table
         tables["table3"],
         Picture("table3.png", "The eight benchmarks of the paper's nine models and our three"),
         tables["table3_ours"],
+        Heading("Differences between our models", 3),
+        tables["differences"],
         Heading("Spider by hardness", 3),
         tables["spider"],
         Heading("Benchmarks kept out of the training data"),
