@@ -71,6 +71,7 @@ def project(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # half a minute of CPU time
 def test_reuse_regrade_and_rerun_come_true(project: Project) -> None:
     def said() -> list[str]:
         return project.lemur("answers").splitlines()

@@ -41,8 +41,8 @@ def table(inputs: Inputs, paper: PaperTables) -> Table:
                     }
                 )
     notes = [
-        "Difference: share of right answers of the first model minus the second's, over the same items. s.e.: its standard error, with "
-        "the items of a group (subject, task, database, library, or one problem in several languages) taken as one "
-        "draw. p: McNemar's exact test on the items that only one of the two answered rightly."
+        "Difference: share of right answers of the first model minus the second's, over the same items. s.e.: its "
+        "standard error, with the items of a group (subject, task, database, library, or one problem in several "
+        "languages) taken as one draw. p: McNemar's exact test on the items that only one of the two answered rightly."
     ]
     return Table(columns, rows, notes if rows else ["No two models were asked the same items."])
