@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,13 +25,12 @@ from lemur.core.parameter_blocks import current_blocks  # noqa: E402
 from lemur.core.records import Record, read_json, read_jsonl  # noqa: E402
 from lemur.evaluation import bbh, ds1000, gsm8k, humaneval, mbpp, mmlu, multipl_e, spider  # noqa: E402
 from lemur.evaluation.harness import result as result_module  # noqa: E402
-from lemur.evaluation.harness.asking import choose  # noqa: E402
 from lemur.evaluation.kinds.prompted import PromptedTask  # noqa: E402
 from lemur.inference.interface import Generation, Score  # noqa: E402
 from lemur.inference.text import first_stop  # noqa: E402
 from lemur.sources.fetch import Params as FetchParams  # noqa: E402
 from lemur.sources.fetch import fetch  # noqa: E402
-from lemur.sources.fetched import Fetched, load  # noqa: E402
+from lemur.sources.fetched import load  # noqa: E402
 from lemur.sources.reading.rows import readable  # noqa: E402
 from tests.evaluation.additions import ADDITION, PROBLEM  # noqa: E402
 
@@ -75,63 +74,25 @@ class Answers:
         return {}
 
 
-def items(module: Any, source: Fetched) -> list[Any]:
-    return [item for file in source.files for item in readable(module.read(file))]
+def params_of(name: str, limit: int | None) -> Any:
+    """params.yaml's, but all items or `limit`, and every language."""
+    changed = {"languages": tuple(sorted(ADDITION))} if name == "multipl_e" else {}
+    block = {**current_blocks()[name], "limit": limit, "seed": 0, "chat": "completion", **changed}
+    return STAGES[name][0].Params(**block)
 
 
-def chosen(items: list[Any], limit: int | None, key: Callable[[Any], str]) -> list[Any]:
-    return choose(items, limit, 0, key)
+def more(name: str) -> list[Path]:
+    """Inputs of a stage besides model and benchmark."""
+    return [ROOT / "requirements/ds1000.txt"] if name == "ds1000" else []
 
 
-def mmlu_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    files = sorted(
-        (file for file in source.files if file.meta["split"] == "test"), key=lambda file: file.meta["subject"]
-    )
-    for file in files:
-        for question in chosen(readable(mmlu.read(file)), limit, lambda item: item.where):
-            yield f" {question.answer}"
-
-
-def bbh_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    files = sorted((file for file in source.files if file.meta["split"] == "test"), key=lambda file: file.meta["task"])
-    for file in files:
-        for question in chosen(readable(bbh.read(file)), limit, lambda item: item.where):
-            yield f" {question.target}."
-
-
-def gsm8k_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    for problem in chosen(gsm8k.problems(source, "test"), limit, lambda item: item.where):
-        # One line, like the examples: the answer to a plain prompt ends with its first line.
-        yield f" {problem.solution} So the answer is {problem.answer}.\n".replace("\n", " ").rstrip() + "\n"
-
-
-def humaneval_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    for problem in chosen(items(humaneval, source), limit, lambda item: item.task_id):
-        yield f"\n{problem.canonical_solution}"
-
-
-def mbpp_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    test = [problem for problem in items(mbpp, source) if problem.task_id in mbpp.TEST]
-    for problem in chosen(test, limit, lambda item: str(item.task_id)):
-        yield f"\n{problem.code}\n[DONE]"
-
-
-def spider_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    files = [file for file in source.files if "database" not in file.meta]
-    questions = [question for file in files for question in readable(spider.read(file))]
-    for question in chosen(questions, limit, lambda item: item.where):
-        yield question.query.strip()[len("SELECT") :]
-
-
-def multipl_e_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    for file in sorted(source.files, key=lambda file: file.meta["language"]):
-        if file.meta["language"] in ADDITION and file.meta["language"] not in SKIPPED:
-            yield ADDITION[file.meta["language"]]
-
-
-def ds1000_gold(source: Fetched, limit: int | None) -> Iterator[str]:
-    for problem in chosen(items(ds1000, source), limit, lambda item: str(item.number)):
-        yield f"{problem.reference_code}</code>"
+def gold_of(name: str, source: Path, limit: int | None) -> list[str]:
+    """The reference answer to each item that the stage asks, in its order; MultiPL-E has none, so ours."""
+    if name == "multipl_e":
+        languages = sorted(file.meta["language"] for file in load(source).files)
+        return [ADDITION[language] for language in languages if language in ADDITION and language not in SKIPPED]
+    task = STAGES[name][0].task(params_of(name, limit), source, *more(name))
+    return [task.reference(item) for item in task.choose()]
 
 
 def next_letter(gold: str) -> str:
@@ -139,28 +100,24 @@ def next_letter(gold: str) -> str:
 
 
 SKIPPED: dict[str, str] = {}  # languages of MultiPL-E that do not run here
-STAGES: dict[str, tuple[Any, Callable[[Fetched, int | None], Iterator[str]], Callable[[str], str]]] = {
-    "mmlu": (mmlu, mmlu_gold, next_letter),
-    "bbh": (bbh, bbh_gold, lambda gold: " nonsense"),
-    "gsm8k": (gsm8k, gsm8k_gold, lambda gold: " nonsense"),
-    "humaneval": (humaneval, humaneval_gold, lambda gold: "\n    return 'nonsense'"),
-    "mbpp": (mbpp, mbpp_gold, lambda gold: "nonsense = 1"),
-    "spider": (spider, spider_gold, lambda gold: " 'nonsense'"),
-    "multipl_e": (multipl_e, multipl_e_gold, lambda gold: gold.replace("+", "-")),
-    "ds1000": (ds1000, ds1000_gold, lambda gold: "result = 'nonsense'"),
+STAGES: dict[str, tuple[Any, Callable[[str], str]]] = {
+    "mmlu": (mmlu, next_letter),
+    "bbh": (bbh, lambda gold: " nonsense"),
+    "gsm8k": (gsm8k, lambda gold: " nonsense"),
+    "humaneval": (humaneval, lambda gold: "\n    return 'nonsense'"),
+    "mbpp": (mbpp, lambda gold: "nonsense = 1"),
+    "spider": (spider, lambda gold: " 'nonsense'"),
+    "multipl_e": (multipl_e, lambda gold: gold.replace("+", "-")),
+    "ds1000": (ds1000, lambda gold: "result = 'nonsense'"),
 }
 
 
 def run(name: str, source: Path, answers: Sequence[str], limit: int | None, samples: Path) -> dict[str, list[Record]]:
     """Samples by rule, each with its `correct` by this rule. Raises `Skipped` if the stage was skipped."""
-    module = STAGES[name][0]
-    params = module.Params(
-        **{**current_blocks()[name], "limit": limit, "seed": 0, "chat": "completion", **overrides(name)}
-    )
-    more = [ROOT / "requirements/ds1000.txt"] if name == "ds1000" else []
+    module, params = STAGES[name][0], params_of(name, limit)
     result = samples.with_suffix(".json")
     with patch.object(PromptedTask, "open", lambda task, folder: Answers(answers)):
-        getattr(module, name)(params, Path("model"), source, *more, result=result, samples=samples)
+        getattr(module, name)(params, Path("model"), source, *more(name), result=result, samples=samples)
     if skipped := read_json(result)["results"][name].get("skipped"):
         raise Skipped(skipped)
     by_rule: dict[str, list[Record]] = {}
@@ -177,11 +134,6 @@ def run(name: str, source: Path, answers: Sequence[str], limit: int | None, samp
     return by_rule
 
 
-def overrides(name: str) -> Record:
-    """Parameters that differ from params.yaml: every language."""
-    return {"languages": tuple(sorted(ADDITION))} if name == "multipl_e" else {}
-
-
 def prepare(name: str, place: str, folder: Path) -> Path:
     """The fetched source; MultiPL-E is cut down to the problem whose solution we have."""
     fetch(FetchParams(place=place), ROOT / "data/sources" / name, files=folder)  # type: ignore[arg-type]
@@ -190,7 +142,7 @@ def prepare(name: str, place: str, folder: Path) -> Path:
             lines = file.path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if json.loads(line).get("name", "").startswith(PROBLEM)]
             file.path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        params = multipl_e.Params(**{**current_blocks()[name], **overrides(name)})
+        params = params_of(name, None)
         problems = {file.meta["language"]: readable(multipl_e.read(file)) for file in load(folder).files}
         by_language = {language: problems.get(language, []) for language in params.languages}
         SKIPPED.update(multipl_e.why_missing(params, by_language))
@@ -210,7 +162,7 @@ def main() -> int:
     table = ["| benchmark | rule | gold | garbage |", "| --- | --- | --- | --- |"]
     unexplained = 0
     for name in arguments.names or STAGES:
-        _, gold_of, garbage_of = STAGES[name]
+        _, garbage_of = STAGES[name]
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as work:
             folder = arguments.samples or Path(work)
@@ -218,10 +170,10 @@ def main() -> int:
             try:
                 with patch.object(result_module, "NOTES", Path(work)):
                     source = prepare(name, arguments.place, Path(work, "source"))
-                    gold = list(gold_of(load(source), arguments.limit))
+                    gold = gold_of(name, source, arguments.limit)
                     gold_rows = run(name, source, gold, arguments.limit, folder / f"{name}.gold.jsonl")
                     limit = arguments.garbage or arguments.limit
-                    garbage = [garbage_of(answer) for answer in gold_of(load(source), limit)]
+                    garbage = [garbage_of(answer) for answer in gold_of(name, source, limit)]
                     garbage_rows = run(name, source, garbage, limit, folder / f"{name}.garbage.jsonl")
             except Skipped as error:
                 table.append(f"| {name} | | skipped: {error} | |")

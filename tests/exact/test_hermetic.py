@@ -29,8 +29,8 @@ def test_a_stage_needs_only_what_it_declares(built: Project, dag: Dag, name: str
         put(built.root / path, island.root / path)
     # dvc.yaml has only this stage, and parameters that it does not declare are noise.
     entry = name.partition("@")[0]
-    # `track` records every stage's parameters, so it also reads which blocks of params.yaml each of them shares.
-    dvc_yaml = STAGES if name == "track" else {"stages": {entry: STAGES["stages"][entry]}}
+    # These read other stages' parameters, so they also read which blocks of params.yaml each of them shares.
+    dvc_yaml = STAGES if name in ("track", "baselines") else {"stages": {entry: STAGES["stages"][entry]}}
     (island.root / "dvc.yaml").write_text(to_yaml(dvc_yaml), encoding="utf-8")
     for file in ("params.yaml", "environment.yaml"):
         tree = read_yaml(built.root / file)

@@ -71,6 +71,7 @@ def project(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # half a minute of CPU time
 def test_reuse_regrade_and_rerun_come_true(project: Project) -> None:
     def said() -> list[str]:
         return project.lemur("answers").splitlines()
@@ -88,7 +89,7 @@ def test_reuse_regrade_and_rerun_come_true(project: Project) -> None:
     log = done()
     assert "gsm8k of first: rerun: 4 of 4 prompts to ask" in log
     assert "gsm8k of lemur: regrade: the answers to all 4 prompts" in log, "it has the same weights"
-    assert said() == ["reuse    gsm8k@first and gsm8k@lemur: nothing changed"]
+    assert said() == ["reuse    gsm8k@first, gsm8k@lemur: nothing changed"]
 
     project.set('"""', '"""Edited. ', "src/lemur/evaluation/judging/numbers.py")
     project.set('"limit": 4', '"limit": 5')
@@ -104,6 +105,6 @@ def test_reuse_regrade_and_rerun_come_true(project: Project) -> None:
     assert said()[0] == "rerun    gsm8k@first: 3 of 3 prompts to ask"
     assert project.lemur("answers", "--prune").splitlines() == ["0.0 MB removed"]
     assert not list((project.root / ".lemur/answers").iterdir())
-    assert "tuned: no evaluation; evaluations are gsm8k@first and gsm8k@lemur" in project.lemur(
+    assert "tuned: no evaluation; evaluations are gsm8k@first, gsm8k@lemur" in project.lemur(
         "answers", "tuned", ok=False
     )

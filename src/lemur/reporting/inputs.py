@@ -2,7 +2,7 @@
 
 import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ Curve = dict[str, list[float | None]]
 
 @dataclass(frozen=True)
 class Inputs:
-    """`stages`: stage to report; `curves`: model to columns; `results`: model to benchmark to result."""
+    """`stages`: stage to report; `curves`: model to columns; `results`: model to benchmark to result; `baselines`:
+    benchmark to the scores that need no model; `comparisons`: of two models on the same items."""
 
     stages: dict[str, Record]
     curves: dict[str, Curve]
     results: dict[str, dict[str, Record]]
+    baselines: dict[str, Record] = field(default_factory=dict)
+    comparisons: list[Record] = field(default_factory=list)
 
 
 def load(stages: Path, curves: Path, results: Path) -> Inputs:
@@ -32,6 +35,8 @@ def load(stages: Path, curves: Path, results: Path) -> Inputs:
         stages={path.stem: read_object(path) for path in sorted(stages.glob("*.json"))},
         curves={path.stem: read_curve(path) for path in sorted(curves.glob("*.csv"))},
         results=read_results(results),
+        baselines=_optional(results / "baselines.json").get("baselines", {}),
+        comparisons=_optional(results / "comparisons.json").get("comparisons", []),
     )
 
 
@@ -51,6 +56,10 @@ def read_object(path: Path) -> Record:
     if not isinstance(value, dict):
         raise ValueError(f"{path}: must be a JSON object, not a {type(value).__name__}; rerun the stage that wrote it")
     return value
+
+
+def _optional(path: Path) -> Record:
+    return read_object(path) if path.is_file() else {}
 
 
 def read_curve(path: Path) -> Curve:

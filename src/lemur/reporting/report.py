@@ -31,7 +31,7 @@ def report(
     from lemur.instructions import funnel
     from lemur.pages.html import html
     from lemur.pages.page_parts import markdown
-    from lemur.reporting import bits_per_byte, counts, duplicates, inputs, spider, table1, table3, table8
+    from lemur.reporting import bits_per_byte, counts, differences, duplicates, inputs, spider, table1, table3, table8
     from lemur.reporting import curves as training
     from lemur.reporting import paper as printed_tables
     from lemur.reporting.agents import by_task, table6, turns
@@ -48,6 +48,7 @@ def report(
         "contamination": contamination.table(reported.stages),
         "table3": table3.table(printed, reported),
         "table3_ours": table3.details(reported, printed),
+        "differences": differences.table(reported, printed),
         "spider": spider.table(reported),
         "table4": by_task.table(printed.table4, by_task.TABLE4, episodes, reported),
         "table5": by_task.table(printed.table5, by_task.TABLE5, episodes, reported),

@@ -45,6 +45,8 @@ def page(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table
         Picture("table3.png", "The eight benchmarks of the paper's nine models and our three"),
         tables["table3_ours"],
         Text("All prompts, answers, episodes and verdicts", f"{EPISODES}/index.html"),
+        Heading("Differences between our models", 3),
+        tables["differences"],
         Heading("Spider by hardness", 3),
         tables["spider"],
         Heading("Language agents"),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lemur.core.records import Record
-from lemur.pages.page_parts import Link, Missing
+from lemur.pages.page_parts import Cell, Link, Missing
 from lemur.reporting.inputs import MODELS, Inputs
 
 EPISODES = "../episodes"
@@ -79,6 +79,29 @@ def opens(model: str, benchmark: str) -> Link:
 def why_skipped(inputs: Inputs, model: str, benchmark: str) -> str | None:
     reason = inputs.results.get(model, {}).get(benchmark, {}).get("results", {}).get(benchmark, {}).get("skipped")
     return None if reason is None else str(reason)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Scores in percent, by the rule of `score`: of the reference answers, and of the best constant answer, `text`."""
+
+    reference: Cell
+    constant: float
+    text: str
+
+
+def baseline(inputs: Inputs, benchmark: str) -> Baseline | Missing:
+    record = inputs.baselines.get(benchmark)
+    if record is None:
+        return Missing(f"{benchmark}: no baselines")
+    if "skipped" in record:
+        return Missing(f"baselines of {benchmark} skipped: {record['skipped']}")
+    metrics = record["metrics"]
+    metric = METRICS.get(benchmark) or next(iter(metrics)).partition(",")[0]
+    values = metrics.get(f"{metric},paper") or metrics[f"{metric},none"]
+    no_reference = Missing(f"{benchmark} has no reference answers")
+    reference = no_reference if values["reference"] is None else 100 * values["reference"]
+    return Baseline(reference, 100 * values["constant"], values["answer"])
 
 
 def benchmark_names(inputs: Inputs) -> list[str]:

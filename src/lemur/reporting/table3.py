@@ -5,7 +5,7 @@ from pathlib import Path
 from lemur.pages.page_parts import Cell, Column, Missing, Table
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
-from lemur.reporting.scores import Score, benchmark_names, opens, score, skipped_parts
+from lemur.reporting.scores import Baseline, Score, baseline, benchmark_names, opens, score, skipped_parts
 
 
 def table(paper: PaperTables, inputs: Inputs) -> Table:
@@ -54,6 +54,8 @@ def details(inputs: Inputs, paper: PaperTables) -> Table:
         Column("score", "Score, %"),
         Column("error", "± s.e."),
         Column("strict", "Strict rule, %"),
+        Column("constant", "Best constant answer, %"),
+        Column("reference", "Reference answers, %"),
         Column("asked", "Items asked"),
         Column("items", "of"),
         Column("shots", "Shots"),
@@ -63,8 +65,13 @@ def details(inputs: Inputs, paper: PaperTables) -> Table:
     ]
     rows: list[dict[str, Cell]] = []
     for benchmark in benchmark_names(inputs):
+        fixed = baseline(inputs, benchmark)
         for model, title in MODELS.items():
             row: dict[str, Cell] = {"model": title, "benchmark": names.get(benchmark, benchmark), "episodes": ""}
+            if isinstance(fixed, Baseline):
+                row |= {"constant": fixed.constant, "reference": fixed.reference}
+            else:
+                row |= {"constant": fixed, "reference": fixed}
             match score(inputs, model, benchmark):
                 case Missing() as missing:
                     row["score"] = missing
@@ -80,7 +87,22 @@ def details(inputs: Inputs, paper: PaperTables) -> Table:
         "Guessing scores 25 % on MMLU. BBH: the paper's script strips punctuation; some targets of dyck_languages "
         "are nothing else, so an empty answer passes there. Answers: the prompts, answers and verdicts of all items."
     ]
+    constants = [
+        f"{names.get(benchmark, benchmark)} {_quoted(fixed.text)}"
+        for benchmark in benchmark_names(inputs)
+        if isinstance(fixed := baseline(inputs, benchmark), Baseline) and fixed.constant
+    ]
+    if constants:
+        notes.append(
+            "Best constant answer: what the same text scores as the answer to every item asked, by the rule of the "
+            f"first column: {', '.join(constants)}; elsewhere none scores. Reference answers: the benchmark's own, "
+            "through the same extraction and scoring; MBPP's script leaves out the set-up code that some of them need."
+        )
     return Table(columns, rows, notes)
+
+
+def _quoted(text: str) -> str:
+    return f"“{text}”" if text else "an empty answer"
 
 
 def draw(table: Table, inputs: Inputs, paper: PaperTables, path: Path) -> None:
