@@ -13,6 +13,7 @@ from tests.decontamination.builders import index_of
 from tests.instructions.builders import fetched
 
 QUESTION = "How many of the red boxes that stand in the cellar are heavier than the smallest blue one?"
+MINT = {"id": "0", "prompt": QUESTION, "reference": "1"}
 STEPS = "It is one. So the answer is 1."
 CODE = "def f(x):\n    return x + 1"
 HUMANEVAL = {
@@ -55,7 +56,7 @@ META = {"benchmark": "b", "task": "t", "subject": "s", "language": "sh"}
         ("intercode", "a.json", [{"query": QUESTION, "gold": "ls"}], [("text", QUESTION), ("code", "ls")]),
         ("intercode_table", "a.csv", f"query,gold,db\n{QUESTION},ls,d\n", [("text", QUESTION), ("code", "ls")]),
         ("mbpp", "a.jsonl", MBPP, [("text", QUESTION), ("code", CODE), *program(CODE)]),
-        ("mint", "a.json", {"id": "0", "prompt": QUESTION, "reference": "1"}, [("text", QUESTION)]),
+        ("mint", "a.json", MINT, [("text", QUESTION)]),
         ("mint_humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n"), *program(BARE)]),
         ("mmlu", "a.csv", f"{QUESTION},w,x,y,z,B\n", [("text", text) for text in MMLU]),
         ("multipl_e", "a.jsonl", MULTIPL_E, [("text", f" {QUESTION}"), ("code", "\nf() {")]),
@@ -86,8 +87,8 @@ def test_comments_are_text_and_the_rest_is_code(tmp_path: Path) -> None:
 
 def test_bad_rows_are_counted_and_training_splits_left_out(tmp_path: Path) -> None:
     files: dict[str, Any] = {
-        "a.jsonl": ("mint", '{"prompt": "' + QUESTION + '"}\n{"text": "x"}\nnot JSON\n', {}),
-        "train.jsonl": ("mint", [{"prompt": QUESTION}], {"split": "train"}),
+        "a.jsonl": ("mint", json.dumps(MINT) + '\n{"text": "x"}\nnot JSON\n', {}),
+        "train.jsonl": ("mint", [MINT], {"split": "train"}),
     }
     unreadable: Counter[str] = Counter()
     items = list(read_items([fetched(tmp_path / "s", "s", files)], unreadable))
@@ -96,7 +97,7 @@ def test_bad_rows_are_counted_and_training_splits_left_out(tmp_path: Path) -> No
 
 
 def test_overlap_with_a_benchmark_without_an_action_is_removed(tmp_path: Path) -> None:
-    folder = fetched(tmp_path / "s", "s", {"a.jsonl": ("mint", [{"prompt": QUESTION}], {"benchmark": "mint_math"})})
+    folder = fetched(tmp_path / "s", "s", {"a.jsonl": ("mint", [MINT], {"benchmark": "mint_math"})})
     index = index_of(folder)
     removed = Overlaps(index, {"mmlu": "report"}, 0.5).judge("a", QUESTION)
     assert removed is not None and removed["benchmark"] == "mint_math"
