@@ -29,6 +29,8 @@ COUNTS = {
     "alfworld": 134,
 }
 """Published number of items by task."""
+TASK_SCHEMAS = ("mint", "mint_humaneval", "mbpp")
+"""Schemas of files that `read` reads."""
 ANSWER_TYPES = ("bool", "float", "integer", "list of float", "list of integer", "option")
 THEOREMQA_SENTENCE = "Answer the following question with a number, a list of numbers or True or False. "
 HUMANEVAL_SENTENCE = "Complete the following code:\n\n"
@@ -73,14 +75,6 @@ class Task:
     def options(self) -> dict[str, str]:
         """The options of an MMLU question by letter, in lower case."""
         return {letter: text.strip().lower() for letter, text in raw_options(self.prompt).items()}
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """A conversation that wins a game of ALFWorld."""
-
-    where: str
-    text: str
 
 
 def group(task: str) -> str:
@@ -148,7 +142,15 @@ def raw_options(prompt: str) -> dict[str, str]:
     return options
 
 
-def read_trajectory(file: FetchedFile) -> Iterator[Trajectory | BadRecord]:
-    """Each file holds one game."""
+@dataclass(frozen=True)
+class Example:
+    """A solved task that a prompt shows."""
+
+    where: str
+    text: str
+
+
+def read_example(file: FetchedFile) -> Iterator[Example | BadRecord]:
+    """Each file holds one."""
     text = whole_text(file)
-    yield text if isinstance(text, BadRecord) else Trajectory(file.name, text)
+    yield text if isinstance(text, BadRecord) else Example(file.name, text)

@@ -29,6 +29,29 @@ def why(
     print_long("\n".join(why(stages or [], ROOT)))
 
 
+def answers(
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="STAGE", help="Evaluations or their outputs; without, all.", autocompletion=completion.stages
+        ),
+    ] = None,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Instead, remove answers of models and code that no evaluation uses any more."),
+    ] = False,
+) -> None:
+    """Show, before anything runs, which evaluations ask their model and which only score its answers again.
+
+    Example: lemur answers gsm8k
+    """
+    from lemur.core.files import ROOT
+    from lemur.pipeline.inspect import answers
+
+    os.chdir(ROOT)  # DVC names stages and paths relative to the working directory.
+    print_long("\n".join(answers.prune(ROOT) if prune else answers.answers(stages or [], ROOT)))
+
+
 def lineage(
     path: Annotated[
         str,

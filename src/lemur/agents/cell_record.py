@@ -1,0 +1,101 @@
+"""What the cells of an episode printed, on record: scoring again and resuming run no code that has run before."""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from lemur.core.files import PACKAGE, ROOT
+from lemur.core.records import Record, dump
+from lemur.core.versions import installed
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a cell printed, and the verdict on the world's state after it, by rule (empty: the world has none)."""
+
+    text: str
+    solved: Mapping[str, bool] = field(default_factory=dict)
+
+
+class Interpreter(Protocol):
+    """Runs an episode's cells one after the other. May raise `EnvironmentFault`."""
+
+    def run(self, code: str) -> Output: ...
+
+    def close(self) -> None: ...
+
+
+class CellRecord:
+    """A file of outputs by key; safe for several threads and processes, since lines are only ever added."""
+
+    def __init__(self, path: Path | None) -> None:
+        """`path` None: keep nothing."""
+        self._path = path
+        self._outputs: dict[str, Output] = {}
+        self._lock = threading.Lock()
+        if path is not None and path.is_file():
+            for line in path.read_bytes().splitlines():
+                with suppress(ValueError, KeyError, TypeError):  # a line that a killed run left unfinished
+                    row = json.loads(line)
+                    self._outputs[row["key"]] = Output(**row["output"])
+
+    def get(self, key: str) -> Output | None:
+        with self._lock:
+            return self._outputs.get(key)
+
+    def put(self, key: str, output: Output) -> None:
+        with self._lock:
+            self._outputs[key] = output
+            if self._path is not None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                line = "\n" + dump({"key": key, "output": asdict(output)}) + "\n"  # also ends a torn line
+                with self._path.open("ab", buffering=0) as file:
+                    file.write(line.encode())
+
+
+class Cells:
+    """An episode's cells: from the record, else from an interpreter that has run the earlier ones first."""
+
+    def __init__(self, world: str, open_interpreter: Callable[[], Interpreter], record: CellRecord) -> None:
+        """`world`: what decides the outputs besides the cells, such as a game's hash and the tools."""
+        self._open, self._record = open_interpreter, record
+        self._key = world
+        self._cells: list[str] = []
+        self._interpreter: Interpreter | None = None
+
+    def run(self, code: str) -> Output:
+        self._key = hashlib.sha256(dump([self._key, code]).encode()).hexdigest()
+        output = self._record.get(self._key)
+        if output is None:
+            if self._interpreter is None:
+                self._interpreter = self._open()
+                for cell in self._cells:
+                    self._interpreter.run(cell)
+            output = self._interpreter.run(code)
+            self._record.put(self._key, output)
+        elif self._interpreter is not None:  # equal cells ran in another episode meanwhile
+            self._interpreter.run(code)
+        self._cells.append(code)
+        return output
+
+    def close(self) -> None:
+        interpreter, self._interpreter = self._interpreter, None
+        if interpreter is not None:
+            interpreter.close()
+
+
+def record_of(rooms: Iterable[str], packages: Iterable[str], settings: Record) -> CellRecord:
+    """The record of outputs that the code below `rooms` (folders of this package), these packages and settings gave."""
+    code = hashlib.sha256()
+    for room in rooms:
+        for path in sorted((PACKAGE / room).rglob("*.py")):
+            code.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    versions = {name: installed(name) or "" for name in packages}
+    name = hashlib.sha256(dump([code.hexdigest(), versions, settings]).encode()).hexdigest()[:32]
+    return CellRecord(Path(os.environ.get("LEMUR_ANSWERS", ROOT / ".lemur" / "answers")) / f"cells-{name}.jsonl")
