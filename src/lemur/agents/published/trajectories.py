@@ -124,7 +124,7 @@ def _episode(id: str, state: Record) -> Episode:
         else:
             episode = episode.add(_turn(answer or "", message["content"]))
             left, answer = episode.turns[-1].step.left or left, None
-    error, reason = state.get("error"), str(state.get("terminate_reason"))
+    error, reason = state.get("error"), str(state.get("terminate_reason") or "unfinished")
     if error and "context length" not in str(error):
         return episode.end("fault", str(error).strip().splitlines()[-1])
     reason = ENDED.get(reason, reason)
