@@ -27,6 +27,7 @@ BENCHMARKS = (
     "multipl_e",
     "ds1000",
     "agent_benchmarks",
+    "mint",
     "alfworld",
 )
 

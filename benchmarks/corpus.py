@@ -80,6 +80,7 @@ def decontaminate(folder: Path) -> None:
         "multipl_e",
         "ds1000",
         "agent_benchmarks",
+        "mint",
         "alfworld",
     )
     benchmarks = [ROOT / "data/raw" / name for name in names]

@@ -127,6 +127,7 @@ _FORMS: dict[str, Callable[[Any], Forms]] = {
     "intercode_table": _question_and_program("query", "gold"),
     "mbpp": _mbpp,
     "mint": _text("prompt"),
+    "mint_example": _text("text"),
     "mint_humaneval": _humaneval,
     "mmlu": _mmlu,
     "multipl_e": _multipl_e,

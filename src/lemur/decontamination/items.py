@@ -29,6 +29,8 @@ from lemur.decontamination.views import View, words
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 from lemur.sources.reading.rows import reader
 
+NO_ITEMS = {"mint_episodes", "mint_template", "search_pages", "search_queries"}
+"""Schemas of files beside a benchmark's items: what models did, the frame of a prompt, what a tool answers from."""
 LEAST_WORDS = 8  # GPT-3's lower bound for n
 Parts = Iterable[tuple[View, str]]
 
@@ -59,7 +61,7 @@ def read_items(folders: Iterable[Path], unreadable: Counter[str]) -> Iterator[It
         source = load(folder)
         for file in source.files:
             benchmark = str(file.meta.get("benchmark", source.name))
-            if file.meta.get("split") == "train" or file.path.suffix in (".sql", ".sqlite"):
+            if file.meta.get("split") == "train" or file.path.suffix in (".sql", ".sqlite") or file.schema in NO_ITEMS:
                 continue
             read, parts = reader(file, _SCHEMAS, "benchmark")
             for item in read(file):
@@ -161,6 +163,7 @@ _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any]
     "intercode_table": (intercode.read_table, lambda task: _text_and_code(task.query, task.gold)),
     "mbpp": (mbpp.read, _mbpp),
     "mint": (mint.read, lambda task: [("text", task.prompt)]),
+    "mint_example": (mint.read_example, lambda example: [("text", example.text)]),
     "mint_humaneval": (humaneval.read, _described_function),
     "mmlu": (mmlu.read, _mmlu),
     "multipl_e": (multipl_e.read, lambda problem: _commented_code(problem.prompt, KINDS.get(problem.language, "any"))),
