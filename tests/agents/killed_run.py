@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from lemur.agents import alfworld, mint
 from lemur.evaluation.harness import result
-from lemur.inference.answer_cache import CachedModel
+from lemur.inference.answers.cache import CachedModel
 from lemur.sources.fetched import load
 from tests.agents.actors import ACT, SEARCH, Actor, proposes, runs
 from tests.evaluation.conftest import Oracle

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lemur.agents.episode import Episode, from_record
 from lemur.agents.play import ATTEMPTS, play
-from lemur.inference.answer_cache import CachedModel
+from lemur.inference.answers.cache import CachedModel
 from lemur.inference.interface import Generation
 from tests.agents.worlds import ASKING, CommentingTeacher, Counting, counts_up
 from tests.evaluation.conftest import Oracle

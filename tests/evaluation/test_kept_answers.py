@@ -10,7 +10,7 @@ from lemur.core.records import read_json, read_jsonl
 from lemur.evaluation import gsm8k as stage
 from lemur.evaluation.harness import run as harness
 from lemur.evaluation.kinds.prompted import PromptedTask
-from lemur.inference.answer_cache import CachedModel
+from lemur.inference.answers.cache import CachedModel
 from tests.evaluation.conftest import ASK_FOR_ANSWERS, Oracle, fetched
 from tests.evaluation.test_gsm8k import lines
 

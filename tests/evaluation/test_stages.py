@@ -26,7 +26,7 @@ from lemur.evaluation import (
 )
 from lemur.evaluation.judging import library_environment
 from lemur.inference import backends
-from lemur.inference.answer_cache import CachedModel
+from lemur.inference.answers.cache import CachedModel
 from lemur.inference.jax_model import JaxModel
 from lemur.model import checksums, folder
 from lemur.model.config import LlamaConfig

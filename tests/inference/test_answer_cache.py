@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.inference.answer_cache import CachedModel, append, read_answers
+from lemur.inference.answers.cache import CachedModel, append, read_answers
 from lemur.inference.interface import Generation, Prompt, Score
 from tests.evaluation.conftest import Oracle
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from lemur.core.records import read_json, write_json
-from lemur.inference import answer_files
-from lemur.inference.answer_cache import CachedModel, append
-from lemur.inference.answer_files import ASKING, COMPUTING
+from lemur.inference.answers import files as answer_files
+from lemur.inference.answers.cache import CachedModel, append
+from lemur.inference.answers.files import ASKING, COMPUTING
+from lemur.inference.answers.on_demand import OnDemand
 from lemur.inference.backends import Backend, open_model
-from lemur.inference.on_demand import OnDemand
 from tests.evaluation.test_stages import model  # noqa: F401
 from tests.inference.conftest import tokenizer_folder  # noqa: F401
 
@@ -72,7 +72,7 @@ def test_other_numerics_have_other_answers(folder: Path, monkeypatch: pytest.Mon
         ("inference/a_new_module.py", "jax", True),
         ("model/llama.py", "jax", True),
         ("tokens/tokenizers/tokenizer_folder.py", "transformers", True),
-        ("inference/answer_cache.py", "jax", False),
+        ("inference/answers/cache.py", "jax", False),
         ("inference/server_model.py", "jax", False),
         ("inference/jax_model.py", "transformers", False),
         ("model/llama.py", "transformers", False),

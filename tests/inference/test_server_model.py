@@ -13,7 +13,7 @@ import requests
 import tenacity
 from flax import nnx
 
-from lemur.inference.answer_cache import CachedModel
+from lemur.inference.answers.cache import CachedModel
 from lemur.inference.interface import Generation
 from lemur.inference.jax_model import JaxModel
 from lemur.inference.replay import ReplayModel

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -10,9 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from lemur.core.files import PACKAGE, ROOT
+from lemur.core.files import PACKAGE
 from lemur.core.records import Record, dump
 from lemur.core.versions import installed
+from lemur.inference.answers.files import folder as answers_folder
 
 
 @dataclass(frozen=True)
@@ -98,4 +98,4 @@ def record_of(rooms: Iterable[str], packages: Iterable[str], settings: Record) -
             code.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     versions = {name: installed(name) or "" for name in packages}
     name = hashlib.sha256(dump([code.hexdigest(), versions, settings]).encode()).hexdigest()[:32]
-    return CellRecord(Path(os.environ.get("LEMUR_ANSWERS", ROOT / ".lemur" / "answers")) / f"cells-{name}.jsonl")
+    return CellRecord(answers_folder().with_name("cells") / f"{name}.jsonl")

@@ -2,7 +2,7 @@
 
 Nothing here decides what an episode contains: the same model gives the same episodes, whatever the order of the worlds,
 the number of workers or of episodes at once. What the model answered and what cells printed is on record
-(`inference/answer_cache.py`, `cell_record.py`), so an interrupted run goes through its first turns without asking."""
+(`inference/answers/cache.py`, `cell_record.py`), so an interrupted run goes through its first turns without asking."""
 
 import logging
 import time

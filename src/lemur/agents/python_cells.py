@@ -6,10 +6,9 @@ from lemur.agents.cell_record import CellRecord, Output, record_of
 from lemur.agents.environment import EnvironmentFault
 from lemur.core.records import Record
 from lemur.sandbox import Unavailable
+from lemur.sandbox.sessions.libraries import LIBRARIES
 from lemur.sandbox.sessions.session import Session, SessionFault
 
-PACKAGES = ("ipython", "numpy", "scipy", "sympy")
-"""What cells import most; their versions decide outputs."""
 Tools = Mapping[str, Callable[..., str]]
 
 
@@ -31,4 +30,4 @@ class PythonInterpreter:
 
 def record(settings: Record) -> CellRecord:
     """What cells printed under `settings`, such as what a tool searches."""
-    return record_of(("sandbox/sessions", "agents/household", "agents/search"), PACKAGES, settings)
+    return record_of(("sandbox/sessions", "agents/household", "agents/search"), LIBRARIES, settings)

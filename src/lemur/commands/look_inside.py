@@ -131,7 +131,7 @@ def replay(
 
     Example: lemur replay data/eval/lemur_chat --characters 300
     """
-    from lemur.agents.published.live import Worlds, games_of, lines, replayed
+    from lemur.agents.recorded_worlds import Worlds, games_of, lines, replayed
     from lemur.agents.search.layers import SearchParams, open_search
     from lemur.core.records import write_json
     from lemur.sources.fetched import load

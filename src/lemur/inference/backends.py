@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from lemur.inference.answer_cache import TILES_AT_ONCE, CachedModel
-from lemur.inference.answer_files import answers_path
+from lemur.inference.answers.cache import TILES_AT_ONCE, CachedModel
+from lemur.inference.answers.files import answers_path
+from lemur.inference.answers.on_demand import OnDemand
 from lemur.inference.interface import Model
-from lemur.inference.on_demand import OnDemand
 from lemur.inference.text import TextCodec
 from lemur.inference.token_model import context_length
 

@@ -15,7 +15,7 @@ from lemur.core import workers
 from lemur.core.files import ROOT
 from lemur.core.params import StageParams
 from lemur.core.records import Record, write_json, write_jsonl
-from lemur.inference.answer_cache import CachedModel
+from lemur.inference.answers.cache import CachedModel
 from lemur.inference.interface import Model
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from lemur.core.records import write_jsonl
 from lemur.evaluation.harness.result import Report, write_skipped
 from lemur.evaluation.harness.sample import Answer, Item, Sample
 from lemur.evaluation.harness.task import Task
-from lemur.inference.answer_cache import CachedModel, Outlook
+from lemur.inference.answers.cache import CachedModel, Outlook
 from lemur.inference.interface import Model
 
 log = logging.getLogger(__name__)

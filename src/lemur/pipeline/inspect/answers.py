@@ -62,7 +62,7 @@ def answers(requested: list[str], root: Path) -> list[str]:
 
 def prune(root: Path) -> list[str]:
     """Remove the answers of models, back ends and code that no evaluation of this checkout uses any more."""
-    from lemur.inference import answer_files
+    from lemur.inference.answers import files as answer_files
 
     apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS])
     keep = []

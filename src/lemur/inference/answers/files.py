@@ -16,8 +16,8 @@ from lemur.core.records import Record, dump
 from lemur.core.versions import installed
 from lemur.inference.text import TextCodec
 
-ASKING = {"answer_cache", "answer_files", "backends", "chat_template", "on_demand", "replay"}
-"""Modules of this room that decide what is asked, and by whom, but no answer."""
+ASKING = {"backends", "chat_template", "replay"}
+"""Modules of this room that decide what is asked, and by whom, but no answer; as do those of this folder."""
 COMPUTING = {
     "jax": {"jax_model", "compiled_programs", "decoding", "prefix_cache"},
     "transformers": {"transformers_model"},
