@@ -15,38 +15,36 @@ GRACE_S = 2.0
 
 class Clock:
     """The time of a cell: processor seconds of all its processes, and time in which all of them slept. Waiting for a
-    processor or for a tool counts only for tools that never end."""
+    processor counts only towards a generous total, waiting for a tool not at all. `process`: bubblewrap's id."""
 
     def __init__(self, process: int, seconds: int) -> None:
         self.process, self.seconds = process, seconds
         self.cpu_before: float | None = None
         self.cpu_s = self.asleep_s = 0.0
-        self.rung = False
+        self.last: float | None = None
+        """When the session ends, in seconds of the cell; set by the alarm."""
         self.checked = time.monotonic()
         self.deadline = self.checked + WALL_PER_CPU * seconds
 
-    def count(self, happened: bool) -> None:
-        """Raises `Ended` when the time after the alarm is over. A silent tick counts once, however long it took."""
+    def rings(self, happened: bool) -> bool:
+        """Count the time since the last check, and whether the limit is reached now. `happened`: something arrived in
+        it. A silent tick counts once, however long it took. Raises `Ended` when the time after the alarm is over."""
         now = time.monotonic()
         if now - self.checked < TICK_S:
-            return
+            return False
         self.checked = now
         if not happened and is_asleep(self.process):
             self.asleep_s += TICK_S
         cpu_s = sum(map(cpu_of, [self.process, *descendants(self.process)]))
         self.cpu_before = cpu_s if self.cpu_before is None else self.cpu_before
         self.cpu_s = max(self.cpu_s, cpu_s - self.cpu_before)
-        if self.used > self.seconds + GRACE_S or now > self.deadline:
+        used = self.cpu_s + self.asleep_s
+        if now > self.deadline or (self.last is not None and used > self.last):
             raise Ended(f"a cell went on after its limit of {self.seconds} seconds")
-
-    @property
-    def used(self) -> float:
-        return self.cpu_s + self.asleep_s
-
-    def rings(self) -> bool:
-        """Whether the limit has been reached, once."""
-        rings, self.rung = self.used > self.seconds and not self.rung, self.rung or self.used > self.seconds
-        return rings
+        if self.last is not None or used <= self.seconds:
+            return False
+        self.last = used + GRACE_S
+        return True
 
     @contextmanager
     def paused(self) -> Iterator[None]:

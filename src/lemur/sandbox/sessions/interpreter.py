@@ -103,10 +103,11 @@ class Interpreter:
         self.channel.send({"cell": cell, "code": code})
         with process_handle(self.tree.process.pid) as process:
             clock = Clock(self.tree.process.pid, self.seconds)
+            happened = True
             while (output := self._answer(cell, serve, clock)) is None:
-                clock.count(self.channel.wait(TICK_S, process))
-                if clock.rings():
+                if clock.rings(happened):
                     self._alarm()
+                happened = self.channel.wait(TICK_S, process)
         self._stop_all()
         return output
 
