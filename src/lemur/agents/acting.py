@@ -1,5 +1,6 @@
 """What the language agents share: parameters, prompts, and from finished episodes to the result file."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from lemur.agents.environment import World
 from lemur.agents.episode import Episode
 from lemur.agents.play import Asking, Teacher, play
 from lemur.agents.recorded_answers import replay_model
+from lemur.agents.rehearsal import rehearse
 from lemur.agents.results import Finished, counts, results
 from lemur.core import workers
 from lemur.core.records import Record, write_jsonl
@@ -18,9 +20,12 @@ from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.result import Report
 from lemur.evaluation.harness.scores import metrics
 from lemur.inference import backends
+from lemur.inference.answers.cache import CachedModel, Outlook
 from lemur.inference.interface import Model
 from lemur.inference.text import TextCodec
 from lemur.inference.token_model import context_length
+
+log = logging.getLogger(__name__)
 
 
 class ActParams(GenerateParams):
@@ -46,6 +51,9 @@ class ActParams(GenerateParams):
 
     def prompt(self, model: Model, episode: Episode) -> str:
         return prompt(model, episode, model.chat if self.chat == "auto" else self.chat == "chat")
+
+    def asking(self) -> Asking:
+        return Asking(self.prompt, self.max_new_tokens, self.stops(STOP))
 
     def limits(self, turns: int) -> Limits:
         """A single turn allows a single proposal, as in MINT's runs with one."""
@@ -74,12 +82,24 @@ def open_model(params: ActParams, folder: Path, task: str) -> Model:
     )
 
 
+def outlook(
+    params: ActParams, model: Model, assignments: Sequence[Assignment], teacher: Teacher | None = None
+) -> Outlook:
+    """What `act` with these arguments will ask. Loads no weights and asks nothing."""
+    if not isinstance(model, CachedModel):
+        return Outlook("replay", "recorded episodes are scored again")
+    return rehearse(model, [each.world for each in assignments], params.asking(), teacher)
+
+
+def say(stage: str, folder: Path, outlook: Outlook) -> None:
+    log.info("%s of %s: %s: %s", stage, folder.name, outlook.verdict, outlook.explanation)
+
+
 def act(
     params: ActParams, model: Model, assignments: Sequence[Assignment], *, teacher: Teacher | None = None
 ) -> list[Finished]:
     """Play all assignments, in their order."""
-    asking = Asking(params.prompt, params.max_new_tokens, params.stops(STOP))
-    worlds = [assignment.world for assignment in assignments]
+    worlds, asking = [assignment.world for assignment in assignments], params.asking()
     episodes = play(model, worlds, asking, teacher=teacher, workers=workers.count() + 1)
     return [
         Finished(each.task, each.group, each.reference, each.turns, episode)

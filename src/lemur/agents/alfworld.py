@@ -1,13 +1,13 @@
 """ALFWorld: household tasks in a text game, played with Python functions in MINT's dialogue (paper, Table 7)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 
 from lemur import sandbox
-from lemur.agents.acting import ActParams, Assignment, act, open_model, write
+from lemur.agents.acting import ActParams, Assignment, act, open_model, outlook, say, write
 from lemur.agents.cell_record import CellRecord, Cells, Output
 from lemur.agents.dialogue.environment import Dialogue
 from lemur.agents.dialogue.messages import Limits, first_message, next_message
@@ -21,8 +21,9 @@ from lemur.benchmark_items import alfworld as items
 from lemur.core.records import Record
 from lemur.evaluation.harness.asking import choose
 from lemur.evaluation.harness.result import write_skipped
+from lemur.inference.answers.cache import Outlook
 from lemur.sandbox.sessions.session import Session
-from lemur.sources.fetched import load
+from lemur.sources.fetched import Fetched, load
 from lemur.sources.reading.rows import readable
 
 WRONG: Mapping[str, bool] = {"paper": False, "strict": False}
@@ -38,19 +39,46 @@ def alfworld(params: Params, model: Path, benchmark: Path, texts: Path, *, resul
     """Play the chosen games of the fetched `benchmark` with the prompts of the fetched MINT, `texts`; write the result
     and one episode a line. Without a sandbox, games or their engine the result is `skipped`."""
     source, protocol = load(benchmark), load(texts)
-    games = [game for file in source.files if file.schema == "alfworld_game" for game in readable(items.read(file))]
-    missing = [each.name for each in (source, protocol) if not each.files]
-    if missing:
-        reason: str | None = f"the source {missing[0]} is left out"
-    else:
-        reason = (why_missing() if params.engine == "textworld" else None) or sandbox.why_unavailable()
-    if reason:
+    games = read_games(source)
+    if reason := why_skipped(params, source, protocol):
         return write_skipped("alfworld", reason, params, result, samples)
     player = open_model(params, model, "alfworld")
+    assignments = choose_games(params, games, protocol)
+    say("alfworld", model, outlook(params, player, assignments))
+    finished = act(params, player, assignments)
+    sample = any(file.meta.get("sample", False) for file in source.files)
+    config: Record = {
+        "data": {"place": source.place, "revision": source.revision, "sample": sample},
+        "engine": params.engine,
+    }
+    write("alfworld", params, player, finished, original=len(games), config=config, result=result, samples=samples)
+
+
+def rehearse(params: Params, model: Path, benchmark: Path, texts: Path) -> Outlook:
+    """What the stage would ask if it ran now (`lemur answers`)."""
+    source, protocol = load(benchmark), load(texts)
+    if reason := why_skipped(params, source, protocol):
+        return Outlook("skipped", reason)
+    assignments = choose_games(params, read_games(source), protocol)
+    return outlook(params, open_model(params, model, "alfworld"), assignments)
+
+
+def read_games(source: Fetched) -> list[items.Household]:
+    return [game for file in source.files if file.schema == "alfworld_game" for game in readable(items.read(file))]
+
+
+def why_skipped(params: Params, source: Fetched, protocol: Fetched) -> str | None:
+    if missing := [each.name for each in (source, protocol) if not each.files]:
+        return f"the source {missing[0]} is left out"
+    return (why_missing() if params.engine == "textworld" else None) or sandbox.why_unavailable()
+
+
+def choose_games(params: Params, games: Sequence[items.Household], protocol: Fetched) -> list[Assignment]:
+    """The chosen games with each number of turns; `protocol`: the fetched MINT."""
     setting = Setting(params, read_texts(protocol), record({"engine": params.engine}))
     chosen = choose(games, params.limit, params.seed, lambda game: game.where)
     most = max(params.turns)
-    assignments = [
+    return [
         Assignment(
             HouseholdWorld(setting, game, params.limits(turns), "" if turns == most else f" in {turns} turns"),
             "alfworld",
@@ -61,13 +89,6 @@ def alfworld(params: Params, model: Path, benchmark: Path, texts: Path, *, resul
         for turns in params.turns
         for game in chosen
     ]
-    finished = act(params, player, assignments)
-    sample = any(file.meta.get("sample", False) for file in source.files)
-    config: Record = {
-        "data": {"place": source.place, "revision": source.revision, "sample": sample},
-        "engine": params.engine,
-    }
-    write("alfworld", params, player, finished, original=len(games), config=config, result=result, samples=samples)
 
 
 @dataclass(frozen=True)

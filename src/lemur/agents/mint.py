@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lemur import sandbox
-from lemur.agents.acting import ActParams, Assignment, act, open_model, write
+from lemur.agents.acting import ActParams, Assignment, act, open_model, outlook, say, write
 from lemur.agents.cell_record import Cells
 from lemur.agents.dialogue.environment import Dialogue
 from lemur.agents.dialogue.messages import Limits, first_message, next_message
@@ -19,6 +19,7 @@ from lemur.benchmark_items import mint as items
 from lemur.core.records import Record
 from lemur.evaluation.harness.asking import choose
 from lemur.evaluation.harness.result import write_skipped
+from lemur.inference.answers.cache import Outlook
 from lemur.sandbox.sessions.session import Session
 from lemur.sources.fetched import Fetched, load
 from lemur.sources.reading.rows import readable
@@ -37,7 +38,9 @@ def mint(params: Params, model: Path, benchmark: Path, *, result: Path, samples:
         return write_skipped("mint", reason, params, result, samples)
     player = open_model(params, model, "mint")
     setting = Setting(params, source, with_feedback=False)
-    finished = act(params, player, setting.assignments(tasks))
+    assignments = setting.assignments(tasks)
+    say("mint", model, outlook(params, player, assignments))
+    finished = act(params, player, assignments)
     write(
         "mint",
         params,
@@ -48,6 +51,16 @@ def mint(params: Params, model: Path, benchmark: Path, *, result: Path, samples:
         result=result,
         samples=samples,
     )
+
+
+def rehearse(params: Params, model: Path, benchmark: Path) -> Outlook:
+    """What the stage would ask if it ran now (`lemur answers`)."""
+    source = load(benchmark)
+    tasks = read_tasks(source)
+    if reason := why_skipped(source, tasks):
+        return Outlook("skipped", reason)
+    assignments = Setting(params, source, with_feedback=False).assignments(tasks)
+    return outlook(params, open_model(params, model, "mint"), assignments)
 
 
 def read_tasks(source: Fetched) -> list[items.Task]:

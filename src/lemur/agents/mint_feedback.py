@@ -2,21 +2,24 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field
 
-from lemur.agents.acting import act, open_model, write
+from lemur.agents.acting import act, open_model, outlook, say, write
 from lemur.agents.dialogue.teacher import DialogueTeacher
 from lemur.agents.mint import Params as MintParams
 from lemur.agents.mint import Setting, read_tasks, why_skipped
 from lemur.agents.play import Teacher
 from lemur.agents.recorded_answers import RecordedTeacher
+from lemur.agents.rehearsal import recorded
 from lemur.agents.results import RULES
 from lemur.core.params import StageParams
 from lemur.core.records import Record, read_json
 from lemur.evaluation.harness.result import write_skipped
 from lemur.inference import backends
+from lemur.inference.answers.cache import CachedModel, Outlook
 from lemur.sources.fetched import load
 
 Scores = dict[str, Mapping[str, object]]
@@ -44,7 +47,9 @@ def mint_feedback(
     player = open_model(params, model, "mint_feedback")
     setting = Setting(params, source, with_feedback=True)
     commenting, identity = open_teacher(params, teacher, model, setting)
-    finished = act(params, player, setting.assignments(tasks), teacher=commenting)
+    assignments = setting.assignments(tasks)
+    say("mint_feedback", model, outlook(params, player, assignments, rehearsing(commenting)))
+    finished = act(params, player, assignments, teacher=commenting)
     before = read_json(without)["results"]
     write(
         "mint_feedback",
@@ -57,6 +62,24 @@ def mint_feedback(
         samples=samples,
         more=lambda scores: with_deltas(scores, before),
     )
+
+
+def rehearse(params: Params, model: Path, teacher: Path, benchmark: Path) -> Outlook:
+    """What the stage would ask if it ran now (`lemur answers`)."""
+    source = load(benchmark)
+    tasks = read_tasks(source)
+    if reason := why_skipped(source, tasks):
+        return Outlook("skipped", reason)
+    setting = Setting(params, source, with_feedback=True)
+    commenting = rehearsing(open_teacher(params, teacher, model, setting)[0])
+    return outlook(params, open_model(params, model, "mint_feedback"), setting.assignments(tasks), commenting)
+
+
+def rehearsing(teacher: Teacher) -> Teacher:
+    """The teacher with the comments on record and no others."""
+    if isinstance(teacher, DialogueTeacher) and isinstance(teacher.model, CachedModel):
+        return replace(teacher, model=recorded(teacher.model))
+    return teacher
 
 
 def open_teacher(params: Params, folder: Path, acting: Path, setting: Setting) -> tuple[Teacher, Record]:

@@ -60,13 +60,14 @@ class _Progress:
     """A bar on a terminal, a line now and then in a log."""
 
     total: int
+    quiet: bool
     bar: tqdm = field(init=False)
     turns: int = 0
     solved: int = 0
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.bar = tqdm(total=self.total, unit="episode", desc="episodes")
+        self.bar = tqdm(total=self.total, unit="episode", desc="episodes", disable=self.quiet)
 
     def add_turns(self, count: int) -> None:
         self.turns += count
@@ -86,17 +87,18 @@ def play(
     teacher: Teacher | None = None,
     workers: int = 1,
     at_once: int = AT_ONCE,
+    quiet: bool = False,
 ) -> list[Episode]:
     """The episodes in the order of `worlds`.
 
     An episode whose environment fails `ATTEMPTS` times ends with `fault`; one whose prompt leaves no room for an answer
     ends with `context`, as a request beyond the context did in the paper's runs. `workers`: environments that act at
-    the same time; `at_once`: episodes that are open at the same time.
+    the same time; `at_once`: episodes that are open at the same time; `quiet`: show no progress.
     """
     waiting = list(reversed(worlds))
     finished: dict[str, Episode] = {}
     playing: list[_Played] = []
-    progress = _Progress(len(worlds))
+    progress = _Progress(len(worlds), quiet)
     try:
         with ThreadPoolExecutor(workers) as pool:
             while waiting or playing:
