@@ -37,7 +37,13 @@ def run(cells: dict[str, Any], **setting: Any) -> Record:
     return {
         **{"feedback": "none", "form": "", "turns": 5, "proposals": 2, **setting},
         "cells": {
-            part: {"items": n, "recorded": k, "paper": k, "strict": strict, "changed": 0 if strict is None else k - strict}
+            part: {
+                "items": n,
+                "recorded": k,
+                "paper": k,
+                "strict": strict,
+                "changed": k - (k if strict is None else strict),
+            }
             for part, (n, k, strict) in cells.items()
         },
     }
@@ -61,7 +67,12 @@ def rescored(tmp_path: Path) -> published.Published:
 
 def ours(**more: Any) -> Inputs:
     def values(paper: float | None, strict: float | None, episodes: int, **rest: float) -> Record:
-        return {"success,paper": paper, "success,strict": strict, "success_stderr,paper": 0.1, "episodes": episodes} | rest
+        return {
+            "success,paper": paper,
+            "success,strict": strict,
+            "success_stderr,paper": 0.1,
+            "episodes": episodes,
+        } | rest
 
     mint = {
         "results": {
@@ -88,7 +99,9 @@ def ours(**more: Any) -> Inputs:
             "mint_feedback_reasoning": values(0.75, 0.5, 4),
             "mint_feedback_code": values(0.25, 0.0, 4),
         },
-        "configs": {"mint_feedback": {"data": {"place": "mirror"}, "teacher": {"name": "lemur_chat", "model_hash": "ab" * 9}}},
+        "configs": {
+            "mint_feedback": {"data": {"place": "mirror"}, "teacher": {"name": "lemur_chat", "model_hash": "ab" * 9}}
+        },
         "n-samples": {"mint_feedback": {"original": 10, "effective": 8}},
     }
     skipped = {"results": {"alfworld": {"skipped": "the source alfworld is left out"}}, "configs": {"alfworld": {}}}
@@ -149,11 +162,18 @@ def test_table_6_never_shows_the_number_that_the_episodes_do_not_give(
     cells = ("reasoning", "code", "micro", "delta")
     printed = found["Lemur-70B-Chat", "as printed", "with feedback"]
     assert rounded(printed, *cells) == [32.59, 44.86, 36.28, 5.97]
-    assert rounded(found["Lemur-70B-Chat", "rescored, paper's rule", "with feedback"], *cells) == [32.59, 44.85, 36.28, 5.97]
+    assert rounded(found["Lemur-70B-Chat", "rescored, paper's rule", "with feedback"], *cells) == [
+        32.59,
+        44.85,
+        36.28,
+        5.97,
+    ]
     shown, notes = table.formatted()
     assert not any("35.76" in cell for row in shown for cell in row)
     assert any("32.59 †" in cell for row in shown for cell in row)
-    assert any(note.startswith("† Lemur-70B-Chat, with feedback, Reasoning: printed 35.76 (113/316), but") for note in notes)
+    assert any(
+        note.startswith("† Lemur-70B-Chat, with feedback, Reasoning: printed 35.76 (113/316), but") for note in notes
+    )
     assert rounded(found["gpt-4", "as printed", "no feedback"], "micro") == [69.11]
     assert ("gpt-4", "as printed", "with feedback") not in found
     mine = found["Lemur-Chat (ours)", "ours, paper's rule", "with feedback"]
@@ -162,11 +182,15 @@ def test_table_6_never_shows_the_number_that_the_episodes_do_not_give(
     assert any("teacher: lemur_chat (abababababab)" in note for note in table.notes)
 
 
-def test_table_7_skipped_and_undecided_are_dashes_with_reasons(paper: PaperTables, rescored: published.Published) -> None:
+def test_table_7_skipped_and_undecided_are_dashes_with_reasons(
+    paper: PaperTables, rescored: published.Published
+) -> None:
     table = by_task.table(paper.table7, by_task.TABLE7, rescored, ours())
     found = rows(table)
     assert rounded(found["Lemur-70B-Chat", "rescored, paper's rule"], "alfworld", "ic_ctf") == [59.7, "None"]
-    assert rounded(found["Lemur-70B-Chat", "rescored, strict rule"], "alfworld") == ["some verdicts could not be decided here"]
+    assert rounded(found["Lemur-70B-Chat", "rescored, strict rule"], "alfworld") == [
+        "some verdicts could not be decided here"
+    ]
     skipped = "ALFWorld of Lemur-Chat skipped: the source alfworld is left out"
     assert rounded(found["Lemur-Chat (ours)", "ours"], "alfworld") == [skipped]
     shown, notes = table.formatted()

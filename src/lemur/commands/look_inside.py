@@ -1,7 +1,8 @@
 """Commands under the heading Look inside."""
 
 import os
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -74,3 +75,32 @@ def lineage(
     os.chdir(ROOT)
     history = lineage(path, ROOT)
     print_long(json.dumps(history, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(history)))
+
+
+def export(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[SAMPLES]... FOLDER", help="Samples files or folders of them (data/eval); last where to write."
+        ),
+    ],
+    form: Annotated[
+        Literal["inspect", "atif"],
+        typer.Option("--format", help="Logs for `inspect view`, or Harbor's ATIF, one file an episode."),
+    ] = "inspect",
+) -> None:
+    """Write episodes and answers as logs that other tools open.
+
+    Example: lemur export data/eval/lemur_chat/mint.jsonl exported
+    """
+    from lemur.core.files import ROOT
+    from lemur.reporting.export.export import export
+
+    *samples, folder = paths
+    if folder.is_file():
+        raise SystemExit(f"{folder} is a file; the last argument names the folder to write into")
+    try:
+        written = export(samples or [ROOT / "data/eval"], folder, form, ROOT / "reports/eval")
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    print_long("\n".join(f"{path}: {records:,} records" for path, records in written.items()))
