@@ -24,7 +24,7 @@ def table(printed: Table6, published: Published, inputs: Inputs) -> Table:
     for row in printed.rows:
         settings: Settings = {"alone": dict(zip(keys, row.alone, strict=True))}
         if row.feedback is not None:
-            settings["feedback"] = dict(zip(keys, row.feedback, strict=True)) | {"delta": row.delta}
+            settings["feedback"] = {**dict(zip(keys, row.feedback, strict=True)), "delta": row.delta}
         rows += _rows(row.model, "as printed", settings)
     slips = []
     for slip in printed.slips:

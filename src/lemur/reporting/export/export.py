@@ -18,7 +18,7 @@ def export(paths: Sequence[Path], folder: Path, form: Format, results: Path) -> 
     inspect: a log <time>_<benchmark>_<model>-<hash>.json a file; atif: a trajectory <model>/<benchmark>/<id>.json a
     record. Raises `ValueError` for paths without samples, and names a bad record's file and line.
     """
-    written = {}
+    written: dict[Path, int] = {}
     for samples in find(paths, results):
         written |= _inspect(samples, folder) if form == "inspect" else _atif(samples, folder)
     return written
