@@ -36,7 +36,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer plan small abilities ds1000 agents toolchains \
+.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer inspect plan small abilities ds1000 agents toolchains \
 	clean test-exact test-processors fuzz
 
 help: ## list the targets
@@ -113,6 +113,7 @@ lock: setup ## resolve the requirements files again from pyproject.toml
 	$(COMPILE_CPU) requirements/ds1000.in -o requirements/ds1000.txt
 	$(COMPILE_CPU) requirements/agents.in -o requirements/agents.txt
 	$(COMPILE_CPU) requirements/peer.in -o requirements/peer.txt
+	$(COMPILE) requirements/inspect.in -o requirements/inspect.txt
 	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
 
 # CPU torch: uv knows its index; a machine with its own wheels sets their folder in PIP_FIND_LINKS.
@@ -133,6 +134,10 @@ serve-check: serve ## compare vLLM with JAX on this checkout's Lemur-Chat and Sm
 peer: setup ## install lm-evaluation-harness in .venv-peer, for benchmarks/peer.py (1.4 GB)
 	test -x .venv-peer/bin/python || $(PY) -m venv .venv-peer
 	uv pip install -q $(TORCH) --python .venv-peer/bin/python --require-hashes -r requirements/peer.txt
+
+inspect: setup ## install inspect_ai in .venv-inspect, for the test of `lemur export` and for `inspect view` (80 packages)
+	test -x .venv-inspect/bin/python || $(PY) -m venv .venv-inspect
+	uv pip install -q --python .venv-inspect/bin/python --require-hashes -r requirements/inspect.txt
 
 SCALE ?= paper
 plan: setup ## compile the paper's trainings for a TPU v4-512; libtpu in .venv-plan (203 MB to fetch, 700 MB installed)

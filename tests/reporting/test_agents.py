@@ -42,7 +42,7 @@ def run(cells: dict[str, Any], **setting: Any) -> Record:
                 "recorded": k,
                 "paper": k,
                 "strict": strict,
-                "changed": 0 if strict is None else k - strict,
+                "changed": k - (k if strict is None else strict),
             }
             for part, (n, k, strict) in cells.items()
         },

@@ -1,4 +1,4 @@
-"""Stage `report`: Tables 1 and 3 to 8 beside the paper's, training curves, bits per byte and stage counts on one page."""
+"""Stage `report`: Tables 1 and 3 to 8 beside the paper's, training curves, bits per byte, stage counts on one page."""
 
 import logging
 from pathlib import Path
@@ -23,8 +23,9 @@ def report(
 ) -> None:
     """Write `report.md`, a self-contained `report.html`, and every table and picture as separate files, into `tables`.
 
-    `stages`, `curves` and `results` are the folders of the other stages' reports (lemur.reporting.inputs), `published` is
-    that of the rescored trajectories (lemur.reporting.agents.published). A missing or skipped value is shown with its reason. The same inputs give the same bytes, pictures included.
+    `stages`, `curves` and `results` are the folders of the other stages' reports (lemur.reporting.inputs), `published`
+    is that of the rescored trajectories (lemur.reporting.agents.published). A missing or skipped value is shown with
+    its reason. The same inputs give the same bytes, pictures included.
     """
     from lemur.core.records import write_json
     from lemur.decontamination import contamination

@@ -63,9 +63,9 @@ def table(printed: AgentTable, layout: Layout, published: Published, inputs: Inp
     rows += [row for model in PUBLISHED for row in _rescored(model, printed, layout, published)]
     rows += [row for model in ACTING for row in _ours(model, printed, layout, inputs)]
     notes = [
-        "Success in percent, the paper's rows as printed. Rescored: the published episodes of these models, scored again "
-        "by this project; a dash where the paper's tasks have no published episodes. Changed: verdicts that differ "
-        "between the rules. Ours: Lemur and Lemur-Chat of this build, models thousands of times smaller.",
+        "Success in percent, the paper's rows as printed. Rescored: the published episodes of these models, scored "
+        "again by this project; a dash where a task has no published episodes. Changed: verdicts that differ between "
+        "the rules. Ours: Lemur and Lemur-Chat of this build.",
         *layout.notes,
         *(note for stage in dict.fromkeys(layout.stages.values()) for note in remarks(inputs, stage)),
     ]

@@ -37,12 +37,15 @@ class Rescored:
         return None if solved is None or not self.items else 100 * solved / self.items
 
 
+NOT_YET = Missing("published trajectories were not scored yet")
+
+
 @dataclass(frozen=True)
 class Published:
     """`models`: by the paper's names. `missing`: why there are none."""
 
     models: dict[str, Record] = field(default_factory=dict)
-    missing: Missing = Missing("published trajectories were not scored yet")
+    missing: Missing = NOT_YET
 
     def cell(self, model: str, part: str, *, feedback: bool = False) -> Rescored | Missing:
         """With five turns and two proposals. `part`: a task or a group."""

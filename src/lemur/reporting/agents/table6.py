@@ -37,8 +37,9 @@ def table(printed: Table6, published: Published, inputs: Inputs) -> Table:
     rows += _rescored(keys, published)
     rows += [row for model in ACTING for row in _ours(model, keys, inputs)]
     notes = [
-        "Success in percent over episodes; the paper's teacher is GPT-4. Rescored: the published episodes. Four printed "
-        "cells of Lemur-70B-Chat cannot come from its published episodes; three show what follows from these (†).",
+        "Success in percent over episodes; the paper's teacher is GPT-4. Rescored: the published episodes. Four "
+        "printed cells of Lemur-70B-Chat cannot come from its published episodes; three of them show what follows from "
+        "these (†).",
         *remarks(inputs, "mint"),
         *remarks(inputs, "mint_feedback"),
     ]
@@ -79,6 +80,8 @@ def _ours(model: str, keys: list[str], inputs: Inputs) -> list[dict[str, Cell]]:
         name: {key: share(inputs, model, stage, part) for key, part in zip(keys, parts, strict=True)}
         for name, stage in stages.items()
     }
+    if all(isinstance(cell, Missing) for cells in found.values() for cell in cells.values()):
+        return _rows(f"{MODELS[model]} (ours)", "ours", {name: _cells(cells, "paper") for name, cells in found.items()})
     rows: list[dict[str, Cell]] = []
     for rule, title in RULES.items():
         settings = {name: _cells(cells, rule) for name, cells in found.items()}
