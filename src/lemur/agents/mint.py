@@ -67,6 +67,12 @@ def read_tasks(source: Fetched) -> list[items.Task]:
     return [task for file in source.files if file.schema in items.TASK_SCHEMAS for task in readable(items.read(file))]
 
 
+def choose_tasks(params: Params, tasks: Sequence[items.Task]) -> list[items.Task]:
+    """At most `params.limit` of each kind."""
+    kinds = {task.task: [each for each in tasks if each.task == task.task] for task in tasks}
+    return [task for kind in kinds.values() for task in choose(kind, params.limit, params.seed, lambda task: task.id)]
+
+
 def why_skipped(source: Fetched, tasks: Sequence[items.Task]) -> str | None:
     return sandbox.why_unavailable() if tasks else f"the source {source.name} is left out"
 
@@ -83,8 +89,7 @@ class Setting:
     def assignments(self, tasks: Sequence[items.Task]) -> list[Assignment]:
         """The chosen tasks with each number of turns."""
         params = self.params
-        kinds = {task.task: [each for each in tasks if each.task == task.task] for task in tasks}
-        chosen = [task for kind in kinds.values() for task in choose(kind, params.limit, params.seed, lambda t: t.id)]
+        chosen = choose_tasks(params, tasks)
         most = max(params.turns)
         return [
             Assignment(

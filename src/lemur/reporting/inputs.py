@@ -35,7 +35,11 @@ def load(stages: Path, curves: Path, results: Path) -> Inputs:
         stages={path.stem: read_object(path) for path in sorted(stages.glob("*.json"))},
         curves={path.stem: read_curve(path) for path in sorted(curves.glob("*.csv"))},
         results=read_results(results),
-        baselines=_optional(results / "baselines.json").get("baselines", {}),
+        baselines={
+            name: record
+            for file in ("baselines.json", "agent_baselines.json")
+            for name, record in _optional(results / file).get("baselines", {}).items()
+        },
         comparisons=_optional(results / "comparisons.json").get("comparisons", []),
     )
 

@@ -11,6 +11,7 @@ from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import AgentTable
 from lemur.reporting.scores import opens
 
+BASELINES = {"reference": "The references", "constant": "Best constant message"}
 RULES = {"paper": "paper's rule", "strict": "strict rule"}
 
 
@@ -62,10 +63,11 @@ def table(printed: AgentTable, layout: Layout, published: Published, inputs: Inp
     ]
     rows += [row for model in PUBLISHED for row in _rescored(model, printed, layout, published)]
     rows += [row for model in ACTING for row in _ours(model, printed, layout, inputs)]
+    rows += _baselines(printed, layout, inputs)
     notes = [
         "Success in percent, the paper's rows as printed. Rescored: the published episodes of these models, scored "
         "again by this project; a dash where a task has no published episodes. Changed: verdicts that differ between "
-        "the rules. Ours: Lemur and Lemur-Chat of this build.",
+        "the rules. Ours: Lemur and Lemur-Chat of this build. The last rows are over our tasks.",
         *layout.notes,
         *(note for stage in dict.fromkeys(layout.stages.values()) for note in remarks(inputs, stage)),
     ]
@@ -125,6 +127,24 @@ def _ours(model: str, printed: AgentTable, layout: Layout, inputs: Inputs) -> li
             if rule == "paper" and len(here) == 1:
                 row["open"] = opens(model, next(iter(here)))
         rows.append(row)
+    return rows
+
+
+def _baselines(printed: AgentTable, layout: Layout, inputs: Inputs) -> list[dict[str, Cell]]:
+    """Rows without a model: what the references score, and the best of the messages that are always the same."""
+    parts = {task.key: task.key for task in printed.tasks if task.key in layout.stages}
+    if layout.average:
+        parts["average"] = layout.average[0]
+    rows = []
+    for kind, model in BASELINES.items():
+        for rule, title in RULES.items():
+            cells: dict[str, Cell] = {}
+            for key, part in parts.items():
+                record = inputs.baselines.get(part if part == "alfworld" else f"mint_{part}", {})
+                value = record.get("metrics", {}).get(f"success,{rule}", {}).get(kind)
+                cells[key] = Missing(record.get("skipped", "no baselines")) if value is None else 100 * value
+            if any(not isinstance(cell, Missing) for cell in cells.values()):
+                rows.append({"model": model, "numbers": f"without a model, {title}", "open": "", **cells})
     return rows
 
 
