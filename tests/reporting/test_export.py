@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lemur.commands import look_inside
+from lemur.commands import episodes
 from lemur.core.records import read_json, write_json
 from lemur.reporting.export.atif import name
 from lemur.reporting.export.export import Format, export
@@ -120,12 +120,12 @@ def test_the_same_samples_give_the_same_bytes(tmp_path: Path) -> None:
 def test_what_cannot_be_exported_is_reported(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit, match=r"no samples file <model>/<benchmark>\.jsonl is there"):
-        look_inside.export([tmp_path / "empty", tmp_path / "out"])
+        episodes.export([tmp_path / "empty", tmp_path / "out"])
     bits = write(tmp_path / "samples", bits_per_byte=[BITS]) / "lemur/bits_per_byte.jsonl"
     with pytest.raises(SystemExit, match=r"bits_per_byte\.jsonl:1: neither an episode nor a sample"):
-        look_inside.export([bits, tmp_path / "out"])
+        episodes.export([bits, tmp_path / "out"])
     with pytest.raises(SystemExit, match="is a file; the last argument names the folder"):
-        look_inside.export([bits])
+        episodes.export([bits])
 
 
 @pytest.mark.inspect
