@@ -44,6 +44,13 @@ class Addresses:
             text = text.replace(f"__{site.upper()}__", self.urls[site])
         return text
 
+    def placeholders(self, text: str) -> str:
+        """`text` with placeholders for addresses."""
+        for site in REAL_NAMES:
+            if site in self.urls:
+                text = text.replace(self.urls[site], f"__{site.upper()}__")
+        return text
+
     def shown(self, text: str) -> str:
         """`text` as the model reads it."""
         for site, name in REAL_NAMES.items():

@@ -80,3 +80,11 @@ def string(task: Task, answer: str, judged: Mapping[Question, Verdict]) -> Verdi
     elif evaluation.fuzzy:
         verdicts += [judged[each] for each in questions(task, answer)] if answer else [WRONG]
     return {rule: all(each[rule] for each in verdicts) for rule in RULES}
+
+
+def constant_answer(tasks: Sequence[Task], answer: str) -> dict[str, float]:
+    """Share of `tasks` that `answer` solves without a look at any page, by rule; what a judge decides is wrong."""
+    nowhere = [Found("", (), (WRONG,) * len(task.evaluation.targets)) for task in tasks]
+    judged = [{question: WRONG for question in questions(task, answer)} for task in tasks]
+    verdicts = [verdict(*each) for each in zip(tasks, [answer] * len(tasks), nowhere, judged, strict=True)]
+    return {rule: sum(each[rule] for each in verdicts) / len(tasks) for rule in RULES}

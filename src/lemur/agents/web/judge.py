@@ -82,8 +82,8 @@ WRONG: Verdict = {"paper": False, "strict": False}
 
 
 def read_verdict(text: str, *, reason: bool) -> Verdict:
-    """`paper`: the word anywhere in the judge's text, so that "not correct" is right (webarena issue 272); a text without
-    a verdict, which stops WebArena's run, is wrong. `strict`: the last verdict, unless a "not" stands before it."""
+    """`paper`: the word anywhere in the judge's text, so that "not correct" is right (webarena issue 272); a text
+    without a verdict, which stops WebArena's run, is wrong. `strict`: the last one, without a "not" before it."""
     text = text.lower()
     good, bad = ("same", ("different",)) if reason else ("correct", ("partially correct", "incorrect"))
     paper = good in text and not any(word in text for word in bad)

@@ -32,8 +32,8 @@ def exact(reference: str, text: str) -> Verdict:
 
 
 def included(reference: str, text: str, *, alone: bool = False) -> Verdict:
-    """`paper`: a substring; a single character that is `alone`, the only reference, must be a token of the text, so that
-    "0" is not found in "$0.00" (webarena issue 211). `strict`: a number is found where a number of its value is, other
+    """`paper`: a substring; a single character that is `alone`, the only reference, must be a token of the text, so
+    that "0" is not found in "$0.00" (webarena issue 211). `strict`: a number is found where a number of its value is, other
     text where it does not begin or end within a word or number."""
     wanted, found = cleaned(reference), cleaned(text)
     by_paper = wanted in tokens(found) if alone and len(wanted) == 1 else wanted in found
@@ -67,7 +67,8 @@ def tokens(text: str) -> list[str]:
 
 def address(reference: str, url: str, rule: str = "GOLD in PRED") -> Verdict:
     """`paper`: host and path contain one of the references' (` |OR| `), as a substring (webarena issue 77), and each
-    parameter has a value of any reference. `strict`: host, path and parameters of one reference are there.
+    parameter has a value of any reference. `strict`: host, path, or a beginning of it up to a slash, and parameters are
+    those of one reference.
 
     Raises `ValueError` for another rule."""
     if rule != "GOLD in PRED":
@@ -82,7 +83,8 @@ def address(reference: str, url: str, rule: str = "GOLD in PRED") -> Verdict:
         options & set(values.get(key, ())) for key, options in wanted.items()
     )
     strict = any(
-        base == place and all(set(options) <= set(values.get(key, ())) for key, options in query.items())
+        f"{place}/".startswith(f"{base}/")
+        and all(set(options) <= set(values.get(key, ())) for key, options in query.items())
         for base, query in references
     )
     return {"paper": paper, "strict": strict}

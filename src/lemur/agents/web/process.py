@@ -64,7 +64,7 @@ def browser_version() -> str:
 
 
 class Process:
-    """Sites and browser of one episode, fresh. Every method raises `EnvironmentFault` if the process does not answer."""
+    """Sites and browser of one episode, fresh. Its methods raise `EnvironmentFault` if there is no answer."""
 
     def __init__(self, addresses: Addresses) -> None:
         environment, program = find_environment(REQUIREMENTS), find_browser()
@@ -191,5 +191,3 @@ class Process:
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-
-

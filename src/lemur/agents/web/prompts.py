@@ -4,13 +4,13 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from lemur.agents.environment import Message
 from lemur.agents.episode import Episode
 from lemur.agents.web.actions import Form, WebAction
 from lemur.inference.interface import Model, Prompt
-from lemur.sources.fetched import FetchedFile
 
 Style = Literal["reasoning", "reasoning_without_na", "direct"]
 NAMES: dict[tuple[Form, Style], str] = {
@@ -44,13 +44,13 @@ class Texts:
         return re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), self.template)
 
 
-def read_texts(file: FetchedFile, form: Form, style: Style) -> Texts:
+def read_texts(path: Path, form: Form, style: Style) -> Texts:
     """The prompt for a form of actions. Raises `ValueError` if the file has none for it."""
-    prompts = json.loads(file.path.read_text(encoding="utf-8"))["prompts"]
+    prompts = json.loads(path.read_text(encoding="utf-8"))["prompts"]
     name = NAMES.get((form, style))
     if name not in prompts:
         have = sorted(f"{form} {style}" for (form, style), each in NAMES.items() if each in prompts)
-        raise ValueError(f"{file.path}: no prompt for {form} actions, style {style}; it has {', '.join(have)}")
+        raise ValueError(f"{path}: no prompt for {form} actions, style {style}; it has {', '.join(have)}")
     prompt = prompts[name]
     examples = tuple((question, answer) for question, answer in prompt["examples"])
     return Texts(prompt["intro"], examples, prompt["template"])
@@ -60,13 +60,13 @@ def previous_action(action: WebAction | None, answer: str, node: str | None) -> 
     """What the next prompt says of this turn. `node`: what the action's element was; `None`: there was none."""
     if action is None:
         text = (
-            f'The previous prediction you issued was "{answer}". However, the format was incorrect. Ensure that the action '
-            "is wrapped inside a pair of ``` and enclose arguments within [] as follows: ```action [arg] ...```."
+            f'The previous prediction you issued was "{answer}". However, the format was incorrect. Ensure that the '
+            "action is wrapped inside a pair of ``` and enclose arguments within [] as follows: ```action [arg] ...```."
         )
     elif action.element is not None and node is None:
         text = (
-            f'Attempt to perfom "{action.name}" on element "[{action.element}]" but no matching element found. Please check '
-            "the observation more carefully."
+            f'Attempt to perfom "{action.name}" on element "[{action.element}]" but no matching element found. Please '
+            "check the observation more carefully."
         )
     else:
         text = action.symbolic(node or "")
@@ -74,8 +74,8 @@ def previous_action(action: WebAction | None, answer: str, node: str | None) -> 
 
 
 def as_prompt(model: Model, episode: Episode, *, in_chat: bool, observation_tokens: int, answer_tokens: int) -> Prompt:
-    """Instructions, examples and the last page. The page keeps its first `observation_tokens` tokens, fewer if an answer
-    of `answer_tokens` has no room otherwise."""
+    """Instructions, examples and the last page. The page keeps its first `observation_tokens` tokens, fewer if an
+    answer of `answer_tokens` has no room otherwise."""
     opening = list(episode.messages[:-1])
     current = next((turn.message for turn in reversed(episode.turns)), episode.messages[-1]["content"])
     observation, url, rest = current.rpartition(_URL)

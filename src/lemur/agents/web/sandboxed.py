@@ -4,10 +4,14 @@ import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lemur.core.files import PACKAGE
 from lemur.evaluation.judging.library_environment import Environment
 from lemur.sandbox import bubblewrap
+
+if TYPE_CHECKING:  # it runs inside; so that stages that depend on this module depend on it
+    from lemur.agents.web.inside import serve as serve
 
 SCRATCH_MB = 256
 OPEN_FILES = 4096

@@ -260,6 +260,7 @@ _ACTIONS: dict[str, Callable[[Browser, dict[str, Any]], None]] = {
     "goto": Browser._goto,
     "go_back": lambda browser, action: browser._page.go_back() and None,
     "go_forward": lambda browser, action: browser._page.go_forward() and None,
+    "wait": lambda browser, action: None,
     "new_tab": Browser._new_tab,
     "close_tab": Browser._close_tab,
     "tab_focus": Browser._focus_tab,

@@ -1,17 +1,27 @@
-"""A page as WebArena showed it in October 2023: the accessibility tree of what the window shows, a line for each node."""
+"""A page as WebArena showed it in October 2023: the accessibility tree of what the window shows, a line a node."""
 
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
-HIDDEN_PROPERTIES = frozenset(
-    ("focusable", "editable", "readonly", "level", "settable", "multiline", "invalid")  # WebArena's own
-    + ("url", "uninteresting")  # Chromium has added these since
-)
+HIDDEN_PROPERTIES = frozenset(("focusable", "editable", "readonly", "level", "settable", "multiline", "invalid", "url"))
+"""WebArena's own, and `url`, which Chromium has added since."""
 OLD_ROLES = {"image": "img"}
 """Roles that Chromium has renamed since 2023."""
 CONTAINERS = frozenset(
-    ("generic", "img", "list", "strong", "paragraph", "banner", "navigation", "Section", "LabelText", "Legend", "listitem")
+    (
+        "generic",
+        "img",
+        "list",
+        "strong",
+        "paragraph",
+        "banner",
+        "navigation",
+        "Section",
+        "LabelText",
+        "Legend",
+        "listitem",
+    )
 )
 """Roles that are left out without a name and properties."""
 LEAST_SHARE = 0.6
@@ -93,7 +103,7 @@ def _text(node: dict[str, Any]) -> tuple[str, str] | None:
         for each in node.get("properties", [])
         if each["name"] not in HIDDEN_PROPERTIES and "value" in each.get("value", {})
     ]
-    if not name.strip() and (role in CONTAINERS and not properties or role == "listitem"):
+    if not name.strip() and ((role in CONTAINERS and not properties) or role == "listitem"):
         return None
     if role == "InlineTextBox":
         return None
@@ -105,9 +115,9 @@ def _without_repeats(lines: list[str]) -> list[str]:
     kept: list[str] = []
     for line in lines:
         text = re.search(r"\[\d+\] StaticText (.+)", line)
-        if "statictext" not in line.lower():
-            kept.append(line)
-        elif text is not None and (words := text[1][1:-1]) and all(words not in before for before in kept[-3:]):
+        if "statictext" not in line.lower() or (
+            text is not None and (words := text[1][1:-1]) and all(words not in before for before in kept[-3:])
+        ):
             kept.append(line)
     return kept
 

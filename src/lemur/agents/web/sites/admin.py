@@ -6,6 +6,8 @@ from werkzeug.wrappers import Response
 from lemur.agents.web.sites.shop import order_lines, order_notes
 from lemur.agents.web.sites.site import TODAY, Database, Site, form
 
+ORDERS = "from orders o join customers c on c.id = o.customer_id"
+
 
 def make(database: Database, urls: dict[str, str]) -> Site:
     site = Site("admin", "Lighthouse Goods Admin", database, urls)
@@ -20,7 +22,11 @@ def make(database: Database, urls: dict[str, str]) -> Site:
             "select p.name, sum(l.qty) as sold from order_lines l join products p on p.id = l.product_id "
             "group by p.id order by sold desc, p.id limit 5"
         )
-        return page("dashboard", best=best, sales=database.one("select sum(total) as n from orders where status != 'Canceled'")["n"])
+        return page(
+            "dashboard",
+            best=best,
+            sales=database.one("select sum(total) as n from orders where status != 'Canceled'")["n"],
+        )
 
     @app.get("/admin/catalog/product/")
     @guarded
@@ -42,13 +48,13 @@ def make(database: Database, urls: dict[str, str]) -> Site:
     @guarded
     def orders() -> str:
         status = request.args.get("status", "%")
-        query = "select o.*, c.name from orders o join customers c on c.id = o.customer_id where status like ? order by o.id"
+        query = f"select o.*, c.name {ORDERS} where status like ? order by o.id"
         return page("orders", orders=database.all(query, status), statuses=["Pending", "Complete", "Canceled"])
 
     @app.get("/admin/sales/order/view/order_id/<int:order>/")
     @guarded
     def order(order: int) -> str:
-        query = "select o.*, c.name, c.email, c.address from orders o join customers c on c.id = o.customer_id where o.id = ?"
+        query = f"select o.*, c.name, c.email, c.address {ORDERS} where o.id = ?"
         lines, notes = order_lines(database, order), order_notes(database, order)
         return page("order", order=database.one(query, order), lines=lines, notes=notes)
 
@@ -59,7 +65,9 @@ def make(database: Database, urls: dict[str, str]) -> Site:
             database.run("update orders set status = 'Canceled' where id = ?", order)
             flash("You canceled the order.")
         else:
-            database.run("insert into order_notes(order_id, text, created) values (?, ?, ?)", order, *form("comment"), TODAY)
+            database.run(
+                "insert into order_notes(order_id, text, created) values (?, ?, ?)", order, *form("comment"), TODAY
+            )
         return redirect(f"/admin/sales/order/view/order_id/{order}/")
 
     @app.get("/admin/review/product/")

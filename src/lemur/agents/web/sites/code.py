@@ -27,7 +27,7 @@ def make(database: Database, urls: dict[str, str]) -> Site:
     @app.get("/dashboard/todos")
     @guarded
     def todos() -> str:
-        query = "select i.*, p.path from issues i join projects p on p.id = i.project_id where assignee = ? and state = 'open'"
+        query = "select i.*, p.path from issues i join projects p on p.id = project_id where assignee = ? and state = 'open'"
         return page("issues", heading="To-Do List", issues=database.all(f"{query} order by i.id", site.user()))
 
     @app.get("/<owner>/<name>")
@@ -40,14 +40,19 @@ def make(database: Database, urls: dict[str, str]) -> Site:
     @app.post("/<owner>/<name>/star")
     @guarded
     def star(owner: str, name: str) -> Response:
-        database.run("update projects set stars = stars + 1 - 2 * starred, starred = 1 - starred where path = ?", f"{owner}/{name}")
+        database.run(
+            "update projects set stars = stars + 1 - 2 * starred, starred = 1 - starred where path = ?",
+            f"{owner}/{name}",
+        )
         return redirect(f"/{owner}/{name}")
 
     @app.get("/<owner>/<name>/-/issues/")
     @guarded
     def issues(owner: str, name: str) -> str:
         label, state = request.args.get("label", "%"), request.args.get("state", "open")
-        query = "select i.*, ? as path from issues i where project_id = ? and label like ? and state = ? order by iid desc"
+        query = (
+            "select i.*, ? as path from issues i where project_id = ? and label like ? and state = ? order by iid desc"
+        )
         found = database.all(query, f"{owner}/{name}", project(owner, name)["id"], label, state)
         return page("issues", heading="Issues", project=project(owner, name), issues=found)
 
@@ -57,7 +62,9 @@ def make(database: Database, urls: dict[str, str]) -> Site:
         found = project(owner, name)
         if request.method == "GET":
             return page("new_issue", project=found)
-        number = database.one("select coalesce(max(iid), 0) + 1 as n from issues where project_id = ?", found["id"])["n"]
+        number = database.one("select coalesce(max(iid), 0) + 1 as n from issues where project_id = ?", found["id"])[
+            "n"
+        ]
         title, body, assignee, due = form("title", "body", "assignee", "due")
         database.run(
             "insert into issues(project_id, iid, title, body, author, assignee, due) values (?, ?, ?, ?, ?, ?, ?)",
@@ -82,7 +89,9 @@ def make(database: Database, urls: dict[str, str]) -> Site:
         if action == "close":
             database.run("update issues set state = 'closed' where id = ?", found["id"])
         else:
-            database.run("insert into notes(issue_id, author, text) values (?, ?, ?)", found["id"], site.user(), *form("note"))
+            database.run(
+                "insert into notes(issue_id, author, text) values (?, ?, ?)", found["id"], site.user(), *form("note")
+            )
         return redirect(f"/{owner}/{name}/-/issues/{number}")
 
     @app.route("/<owner>/<name>/-/project_members", methods=["GET", "POST"])
@@ -93,10 +102,14 @@ def make(database: Database, urls: dict[str, str]) -> Site:
             account, role = form("account", "role")
             if role.capitalize() in ROLES and database.all("select 1 from profiles where name = ?", account):
                 values = found["id"], account, role.capitalize()
-                database.run("insert into members values (?, ?, ?) on conflict do update set role = excluded.role", *values)
+                database.run(
+                    "insert into members values (?, ?, ?) on conflict do update set role = excluded.role", *values
+                )
             else:
                 flash(f"There is no such account or role. Roles: {', '.join(ROLES)}.")
-        query = "select m.*, p.shown from members m join profiles p on p.name = m.account where project_id = ? order by m.account"
+        query = (
+            "select m.*, p.shown from members m join profiles p on p.name = account where project_id = ? order by name"
+        )
         return page("members", project=found, members=database.all(query, found["id"]), roles=ROLES)
 
     @app.route("/<owner>/<name>/-/milestones", methods=["GET", "POST"])
@@ -105,8 +118,18 @@ def make(database: Database, urls: dict[str, str]) -> Site:
         found = project(owner, name)
         if request.method == "POST":
             title, start, due = form("title", "start", "due")
-            database.run("insert into milestones(project_id, title, start, due) values (?, ?, ?, ?)", found["id"], title, start or TODAY, due)
-        return page("milestones", project=found, milestones=database.all("select * from milestones where project_id = ? order by id", found["id"]))
+            database.run(
+                "insert into milestones(project_id, title, start, due) values (?, ?, ?, ?)",
+                found["id"],
+                title,
+                start or TODAY,
+                due,
+            )
+        return page(
+            "milestones",
+            project=found,
+            milestones=database.all("select * from milestones where project_id = ? order by id", found["id"]),
+        )
 
     @app.route("/-/profile", methods=["GET", "POST"])
     @guarded

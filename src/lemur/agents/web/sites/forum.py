@@ -47,13 +47,20 @@ def make(database: Database, urls: dict[str, str]) -> Site:
         value = 1 if choice == "up" else -1
         if one(post)["choice"] == value:  # a second press takes the vote back
             value = 0
-        database.run("insert into votes values (?, ?, ?) on conflict do update set choice = excluded.choice", site.user(), post, value)
+        database.run(
+            "insert into votes values (?, ?, ?) on conflict do update set choice = excluded.choice",
+            site.user(),
+            post,
+            value,
+        )
         return redirect(request.referrer or "/")
 
     @app.post("/comment/<int:post>")
     @guarded
     def comment(post: int) -> Response:
-        database.run("insert into comments(post_id, author, body) values (?, ?, ?)", post, site.user(), *form("comment"))
+        database.run(
+            "insert into comments(post_id, author, body) values (?, ?, ?)", post, site.user(), *form("comment")
+        )
         return redirect(f"/f/{one(post)['forum']}/{post}/")
 
     @app.route("/submit/<name>", methods=["GET", "POST"])
@@ -64,7 +71,9 @@ def make(database: Database, urls: dict[str, str]) -> Site:
             return page("submit", forum=found)
         title, body = form("title", "body")
         values = name, site.user(), title, body, TODAY, 1
-        number = database.run("insert into posts(forum, author, title, body, created, votes) values (?,?,?,?,?,?)", *values)
+        number = database.run(
+            "insert into posts(forum, author, title, body, created, votes) values (?,?,?,?,?,?)", *values
+        )
         return redirect(f"/f/{name}/{number}/{'-'.join(title.lower().split())}")
 
     @app.post("/f/<name>/subscribe")

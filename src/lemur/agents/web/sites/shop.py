@@ -56,7 +56,9 @@ def make(database: Database, urls: dict[str, str]) -> Site:
         found = database.one("select id from products where slug = ?", slug)
         nickname, title, detail, rating = form("nickname", "title", "detail", "rating")
         values = found["id"], nickname, int(rating or 3) * 20, title, detail, TODAY
-        database.run("insert into reviews(product_id, nickname, percent, title, detail, created) values (?,?,?,?,?,?)", *values)
+        database.run(
+            "insert into reviews(product_id, nickname, percent, title, detail, created) values (?,?,?,?,?,?)", *values
+        )
         flash("You submitted your review for moderation.")
         return redirect(f"/{slug}.html")
 
@@ -64,7 +66,11 @@ def make(database: Database, urls: dict[str, str]) -> Site:
     def add(product: int) -> Response:
         found = database.one("select * from products where id = ?", product)
         count = int(request.form.get("qty") or 1)
-        database.run("insert into cart values (?, ?) on conflict(product_id) do update set qty = qty + excluded.qty", product, count)
+        database.run(
+            "insert into cart values (?, ?) on conflict(product_id) do update set qty = qty + excluded.qty",
+            product,
+            count,
+        )
         flash(f"You added {found['name']} to your shopping cart.")
         return redirect(f"/{found['slug']}.html")
 
@@ -74,7 +80,9 @@ def make(database: Database, urls: dict[str, str]) -> Site:
         return redirect("/checkout/cart/")
 
     def cart_lines() -> list[Row]:
-        return database.all("select p.*, c.qty as count from cart c join products p on p.id = c.product_id order by p.id")
+        return database.all(
+            "select p.*, c.qty as count from cart c join products p on p.id = c.product_id order by p.id"
+        )
 
     @app.get("/checkout/cart/")
     def cart() -> str:
@@ -118,7 +126,10 @@ def make(database: Database, urls: dict[str, str]) -> Site:
     @app.get("/sales/order/history/")
     @guarded
     def orders() -> str:
-        return page("orders", orders=database.all("select * from orders where customer_id = ? order by id desc", customer()["id"]))
+        return page(
+            "orders",
+            orders=database.all("select * from orders where customer_id = ? order by id desc", customer()["id"]),
+        )
 
     @app.get("/sales/order/view/order_id/<int:order>/")
     @guarded
@@ -145,7 +156,9 @@ def make(database: Database, urls: dict[str, str]) -> Site:
     def product_reviews(sku: str) -> Response:
         found = reviews(database.one("select id from products where sku = ?", sku)["id"])
         ratings = [[{"rating_name": "Rating", "percent": row["percent"]}] for row in found]
-        return jsonify([{"nickname": row["nickname"], "ratings": each} for row, each in zip(found, ratings, strict=True)])
+        return jsonify(
+            [{"nickname": row["nickname"], "ratings": each} for row, each in zip(found, ratings, strict=True)]
+        )
 
     return site
 

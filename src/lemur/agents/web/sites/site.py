@@ -47,12 +47,15 @@ class Site:
 
     def __init__(self, name: str, title: str, database: Database, urls: dict[str, str]) -> None:
         self.name, self.title, self.database = name, title, database
-        self.app = Flask(f"{__package__}.{name}", root_path=str(Path(__file__).parent))
+        self.app = Flask(name, root_path=str(Path(__file__).parent), template_folder="templates")
         # Cookies of one host are the same at all its ports.
         self.app.config.update(SECRET_KEY=name, SESSION_COOKIE_NAME=name)
         self.app.context_processor(lambda: {"site": self, "user": self.user(), "today": TODAY, "urls": urls})
-        self.app.before_request(lambda: database.lock.acquire() and None)
+        self.app.before_request(self._begin)
         self.app.teardown_request(lambda error: database.lock.release())
+
+    def _begin(self) -> None:
+        self.database.lock.acquire()
 
     def page(self, template: str, **values: Any) -> str:
         return render_template(f"{self.name}/{template}.html", **values)

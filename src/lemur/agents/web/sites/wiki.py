@@ -10,12 +10,16 @@ def make(database: Database, urls: dict[str, str]) -> Site:
 
     @site.app.get("/")
     def front() -> str:
-        return site.page("articles", heading="All articles", articles=database.all("select * from articles order by title"))
+        return site.page(
+            "articles", heading="All articles", articles=database.all("select * from articles order by title")
+        )
 
     @site.app.get("/wiki/<title>")
     def article(title: str) -> str:
         found = database.one("select * from articles where title = ?", title.replace("_", " "))
-        return site.page("article", article=found, sections=[part.partition("\n") for part in found["text"].split("\n\n")])
+        return site.page(
+            "article", article=found, sections=[part.partition("\n") for part in found["text"].split("\n\n")]
+        )
 
     @site.app.get("/search")
     def search() -> str:
