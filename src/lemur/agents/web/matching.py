@@ -33,8 +33,8 @@ def exact(reference: str, text: str) -> Verdict:
 
 def included(reference: str, text: str, *, alone: bool = False) -> Verdict:
     """`paper`: a substring; a single character that is `alone`, the only reference, must be a token of the text, so
-    that "0" is not found in "$0.00" (webarena issue 211). `strict`: a number is found where a number of its value is, other
-    text where it does not begin or end within a word or number."""
+    that "0" is not found in "$0.00" (webarena issue 211). `strict`: a number is found where a number of its value is,
+    other text where it does not begin or end within a word or number."""
     wanted, found = cleaned(reference), cleaned(text)
     by_paper = wanted in tokens(found) if alone and len(wanted) == 1 else wanted in found
     return {"paper": by_paper, "strict": _includes(wanted, found)}

@@ -27,8 +27,9 @@ def make(database: Database, urls: dict[str, str]) -> Site:
     @app.get("/dashboard/todos")
     @guarded
     def todos() -> str:
-        query = "select i.*, p.path from issues i join projects p on p.id = project_id where assignee = ? and state = 'open'"
-        return page("issues", heading="To-Do List", issues=database.all(f"{query} order by i.id", site.user()))
+        query = "select i.*, p.path from issues i join projects p on p.id = project_id"
+        mine = "where assignee = ? and state = 'open'"
+        return page("issues", heading="To-Do List", issues=database.all(f"{query} {mine} order by i.id", site.user()))
 
     @app.get("/<owner>/<name>")
     @guarded
