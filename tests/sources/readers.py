@@ -4,6 +4,10 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
+from lemur.agents.search.pages import read_pages
+from lemur.agents.search.published import read_trajectories
+from lemur.agents.search.recorded import read_queries
+from lemur.benchmark_items import mint
 from lemur.core.records import dump
 from lemur.corpus import readers as corpus
 from lemur.corpus.cleaning import tidy
@@ -17,7 +21,13 @@ from lemur.instructions.readers.turns import RawConversation
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 BENCHMARKS = {schema: read for schema, (read, _) in items._SCHEMAS.items()}
-READERS: dict[str, Any] = {**corpus._READERS, **instructions._READERS, **BENCHMARKS}
+AGENTS = {
+    "mint_episodes": read_trajectories,
+    "mint_template": mint.read_example,
+    "search_pages": read_pages,
+    "search_queries": read_queries,
+}
+READERS: dict[str, Any] = {**corpus._READERS, **instructions._READERS, **BENCHMARKS, **AGENTS}
 KEYS: dict[str, list[str]] = {
     "alpaca": ["instruction", "input", "output", "id"],
     "bbh": ["input", "target"],
@@ -29,6 +39,7 @@ KEYS: dict[str, list[str]] = {
     "gsm8k": ["question", "answer"],
     "humaneval": ["task_id", "prompt", "entry_point", "test", "canonical_solution"],
     "intercode": ["query", "gold"],
+    "mint_episodes": ["state", "history", "role", "content"],
     "mbpp": ["task_id", "text", "code", "test_setup_code", "test_list"],
     "messages": ["id", "messages", "role", "content"],
     "multipl_e": ["name", "prompt", "tests", "stop_tokens", "task_id", "test"],
@@ -38,6 +49,8 @@ KEYS: dict[str, list[str]] = {
     "openorca_pairs": ["input", "messages", "preferred_output", "role", "content"],
     "problems": ["id", "prompt", "solution", "tests", "entry_point", "licence"],
     "robocodegen": ["query"],
+    "search_pages": ["title", "text"],
+    "search_queries": ["query", "result"],
     "sharegpt": ["id", "conversations", "from", "value", "system"],
     "source_files": ["cells", "worksheets", "cell_type", "source", "input"],
     "spider": ["db_id", "question", "query"],
@@ -57,6 +70,8 @@ def consume(file: FetchedFile) -> None:
             dump([item.where, tidy(item.text), item.licences]).encode()
         elif isinstance(item, RawConversation):
             _normalise(item)
+        elif file.schema in AGENTS:
+            dump(item if isinstance(item, tuple) else vars(item)).encode()
         else:
             dump(vars(item)).encode()
             _parts(file.schema, item)

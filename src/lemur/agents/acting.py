@@ -10,6 +10,7 @@ from lemur.agents.dialogue.messages import STOP, Limits, prompt
 from lemur.agents.environment import World
 from lemur.agents.episode import Episode
 from lemur.agents.play import Asking, Teacher, play
+from lemur.agents.recorded_answers import replay_model
 from lemur.agents.results import Finished, counts, results
 from lemur.core import workers
 from lemur.core.records import Record, write_jsonl
@@ -18,6 +19,8 @@ from lemur.evaluation.harness.result import Report
 from lemur.evaluation.harness.scores import metrics
 from lemur.inference import backends
 from lemur.inference.interface import Model
+from lemur.inference.text import TextCodec
+from lemur.inference.token_model import context_length
 
 
 class ActParams(GenerateParams):
@@ -41,6 +44,9 @@ class ActParams(GenerateParams):
             raise ValueError(f"turns are {list(turns)}; ascending numbers from 1 are allowed, such as [1, 2, 3, 4, 5]")
         return turns
 
+    def prompt(self, model: Model, episode: Episode) -> str:
+        return prompt(model, episode, model.chat if self.chat == "auto" else self.chat == "chat")
+
     def limits(self, turns: int) -> Limits:
         """A single turn allows a single proposal, as in MINT's runs with one."""
         return Limits(turns, min(turns, self.proposals))
@@ -57,9 +63,14 @@ class Assignment:
     turns: int
 
 
-def open_model(params: GenerateParams, folder: Path, task: str) -> Model:
+def open_model(params: ActParams, folder: Path, task: str) -> Model:
+    """The acting model. Back end `replay` answers as in the episodes in LEMUR_REPLAY/<folder>/<task>.jsonl."""
+    if params.backend == "replay":
+        codec = TextCodec(folder, bos=params.bos)
+        path = backends.recorded_samples(folder, task)
+        return replay_model(path, codec, context_length(codec, params.context), params.prompt)
     return backends.open_model(
-        folder, params.backend, task=task, tile=params.tile, bos=params.bos, context=params.context, settings={}
+        folder, params.backend, task=task, tile=params.tile, bos=params.bos, context=params.context
     )
 
 
@@ -67,12 +78,7 @@ def act(
     params: ActParams, model: Model, assignments: Sequence[Assignment], *, teacher: Teacher | None = None
 ) -> list[Finished]:
     """Play all assignments, in their order."""
-    in_chat = model.chat if params.chat == "auto" else params.chat == "chat"
-
-    def as_prompt(model: Model, episode: Episode) -> str:
-        return prompt(model, episode, in_chat)
-
-    asking = Asking(as_prompt, params.max_new_tokens, params.stops(STOP))
+    asking = Asking(params.prompt, params.max_new_tokens, params.stops(STOP))
     worlds = [assignment.world for assignment in assignments]
     episodes = play(model, worlds, asking, teacher=teacher, workers=workers.count() + 1)
     return [

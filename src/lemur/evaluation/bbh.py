@@ -13,7 +13,7 @@ from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample
 from lemur.evaluation.harness.scores import Scores, macro
 from lemur.evaluation.judging.exact_match import normalise_answer
-from lemur.evaluation.kinds.generated import GeneratedTask
+from lemur.evaluation.kinds.generated import GeneratedTask, most_frequent
 from lemur.inference.interface import Model, Prompt
 from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable
@@ -30,11 +30,15 @@ class Params(GenerateParams):
 
 def bbh(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Ask `model` the chosen questions of the fetched `benchmark`; write the result and one sample per question."""
+    run(task(params, benchmark), model, result, samples)
+
+
+def task(params: Params, benchmark: Path) -> "Bbh":
     source = load(benchmark)
     tests = [file for file in source.files if file.meta["split"] == "test"]
     pools = [readable(read(file)) for file in sorted(tests, key=lambda file: str(file.meta["task"]))]
     examples = {file.meta["task"]: read_examples(file) for file in source.files if file not in tests}
-    run(Bbh(params, pools, source, examples), model, result, samples)
+    return Bbh(params, pools, source, examples)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,13 @@ class Bbh(GeneratedTask[Question]):
 
     def stop(self, item: Question, in_chat: bool) -> Sequence[str]:
         return ["\n", "Q: "] if in_chat else ["\n"]
+
+    def reference(self, item: Question) -> str:
+        return f" {item.target}."
+
+    def constants(self, items: Sequence[Question]) -> Sequence[str]:
+        """One answer for all tasks."""
+        return ["", *(f" {target}" for target in most_frequent(item.target for item in items))]
 
     def extract(self, sample: Sample[Question, Generated]) -> Mapping[str, str | None]:
         output = sample.answer.output

@@ -13,7 +13,7 @@ from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Generated, Sample
 from lemur.evaluation.judging.exact_match import normalise_answer
 from lemur.evaluation.judging.numbers import same_number, stated_number
-from lemur.evaluation.kinds.generated import GeneratedTask
+from lemur.evaluation.kinds.generated import GeneratedTask, most_frequent
 from lemur.inference.interface import Model, Prompt
 from lemur.sources.fetched import Fetched, load
 from lemur.sources.reading.rows import readable
@@ -25,8 +25,12 @@ class Params(GenerateParams):
 
 def gsm8k(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Ask `model` the chosen problems of the fetched `benchmark`; write the result and one sample per problem."""
+    run(task(params, benchmark), model, result, samples)
+
+
+def task(params: Params, benchmark: Path) -> "Gsm8k":
     source = load(benchmark)
-    run(Gsm8k(params, [problems(source, "test")], source, examples(source)), model, result, samples)
+    return Gsm8k(params, [problems(source, "test")], source, examples(source))
 
 
 def problems(source: Fetched, split: str) -> list[Problem]:
@@ -70,6 +74,13 @@ class Gsm8k(GeneratedTask[Problem]):
         """A chat model ends its turn by itself. A plain model continues with the next question, so only its first line
         is the answer."""
         return [] if in_chat else ["\n"]
+
+    def reference(self, item: Problem) -> str:
+        """One line, like the examples: the answer to a plain prompt ends with its first line."""
+        return f" {item.solution} So the answer is {item.answer}.".replace("\n", " ")
+
+    def constants(self, items: Sequence[Problem]) -> Sequence[str]:
+        return ["", *(f" So the answer is {number}." for number in most_frequent(item.answer for item in items))]
 
     def extract(self, sample: Sample[Problem, Generated]) -> Mapping[str, str | None]:
         output = sample.answer.output

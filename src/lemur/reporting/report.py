@@ -1,4 +1,4 @@
-"""Stage `report`: Tables 1, 3 and 8 beside the paper's, training curves, bits per byte and stage counts on one page."""
+"""Stage `report`: Tables 1 and 3 to 8 beside the paper's, training curves, bits per byte and stage counts on one page."""
 
 import logging
 from pathlib import Path
@@ -18,11 +18,13 @@ class Params(StageParams):
     )
 
 
-def report(params: Params, paper: Path, stages: Path, curves: Path, results: Path, *, tables: Path) -> None:
+def report(
+    params: Params, paper: Path, stages: Path, curves: Path, results: Path, published: Path, *, tables: Path
+) -> None:
     """Write `report.md`, a self-contained `report.html`, and every table and picture as separate files, into `tables`.
 
-    `stages`, `curves` and `results` are the folders of the other stages' reports (lemur.reporting.inputs). A missing or
-    skipped value is shown with its reason. The same inputs give the same bytes, pictures included.
+    `stages`, `curves` and `results` are the folders of the other stages' reports (lemur.reporting.inputs), `published` is
+    that of the rescored trajectories (lemur.reporting.agents.published). A missing or skipped value is shown with its reason. The same inputs give the same bytes, pictures included.
     """
     from lemur.core.records import write_json
     from lemur.decontamination import contamination
@@ -31,11 +33,14 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
     from lemur.pages.page_parts import markdown
     from lemur.reporting import bits_per_byte, counts, duplicates, inputs, spider, table1, table3, table8
     from lemur.reporting import curves as training
-    from lemur.reporting import paper as published
+    from lemur.reporting import paper as printed_tables
+    from lemur.reporting.agents import by_task, table6, turns
+    from lemur.reporting.agents import published as trajectories
     from lemur.reporting.report_page import page
 
     reported = inputs.load(stages, curves, results)
-    printed = published.load(paper)
+    printed = printed_tables.load(paper)
+    episodes = trajectories.load(published)
     tables.mkdir(parents=True)
     table_of = {
         "table1": table1.table(printed, reported.stages),
@@ -44,6 +49,11 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
         "table3": table3.table(printed, reported),
         "table3_ours": table3.details(reported, printed),
         "spider": spider.table(reported),
+        "table4": by_task.table(printed.table4, by_task.TABLE4, episodes, reported),
+        "table5": by_task.table(printed.table5, by_task.TABLE5, episodes, reported),
+        "table6": table6.table(printed.table6, episodes, reported),
+        "table7": by_task.table(printed.table7, by_task.TABLE7, episodes, reported),
+        "turns": turns.table(episodes, reported),
         "table8": table8.table(printed, reported.stages),
         "base_mixture": table8.base(reported.stages),
         "planted_duplicates": duplicates.table(reported.stages),
@@ -57,6 +67,7 @@ def report(params: Params, paper: Path, stages: Path, curves: Path, results: Pat
     (tables / "funnel_rules.csv").write_text(funnel.rules(reported.stages).csv(), encoding="utf-8")
     table1.draw(table_of["table1"], tables / "table1.png")
     table3.draw(table_of["table3"], reported, printed, tables / "table3.png")
+    turns.draw(episodes, reported, tables / "turns.png")
     table8.draw(table_of["table8"], tables / "table8.png")
     bits_per_byte.draw(table_of["bits_per_byte"], tables / "bits_per_byte.png")
     training.draw(reported, tables / "curves.png")

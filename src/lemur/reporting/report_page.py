@@ -4,6 +4,7 @@ from lemur.core.records import Record
 from lemur.pages.page_parts import Block, Cell, Column, Heading, Picture, Table, Text
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
+from lemur.reporting.scores import EPISODES
 
 SHOWN_ELSEWHERE = (  # noqa: SIM905
     "in out dropped sources stage places gold languages table_1 mixture mistakes dropped_turns removed_sentences pairs "
@@ -43,8 +44,21 @@ def page(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table
         tables["table3"],
         Picture("table3.png", "The eight benchmarks of the paper's nine models and our three"),
         tables["table3_ours"],
+        Text("All prompts, answers, episodes and verdicts", f"{EPISODES}/index.html"),
         Heading("Spider by hardness", 3),
         tables["spider"],
+        Heading("Language agents"),
+        Heading("Table 4: reasoning with tools", 3),
+        tables["table4"],
+        Heading("Table 5: self-debugging with the environment's feedback", 3),
+        tables["table5"],
+        Heading("Table 6: with a teacher's feedback", 3),
+        tables["table6"],
+        Heading("Table 7: partially observable environments", 3),
+        tables["table7"],
+        Heading("Success by the number of turns", 3),
+        tables["turns"],
+        Picture("turns.png", "Success of the published Lemur-70B-Chat and of ours with one to five turns"),
         Heading("Benchmarks kept out of the training data"),
         tables["contamination"],
         Heading("What each stage kept"),

@@ -60,6 +60,18 @@ class Task(ABC, Generic[Item, Answer]):
     def ask(self, model: Model, items: Sequence[Item]) -> list[Sample[Item, Answer]]:
         """Samples with their answers; those of one item are adjacent."""
 
+    def reference(self, item: Item) -> str | None:
+        """An answer that is right; `None` if the benchmark has none."""
+        return None
+
+    def constants(self, items: Sequence[Item]) -> Sequence[str]:
+        """Answers to give to every item alike, among them those likely to be right most often."""
+        return ()
+
+    def answer(self, item: Item, text: str) -> Answer:
+        """What `ask` would return for a model that answers `text`."""
+        raise NotImplementedError
+
     def extract(self, sample: Sample[Item, Answer]) -> Mapping[str, str | None]:
         """The extracted answer by rule."""
         return {}

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
@@ -13,6 +13,9 @@ from lemur.evaluation.harness.sample import Generated, Item, Sample
 from lemur.evaluation.kinds.prompted import PromptedTask
 from lemur.inference.interface import Model
 from lemur.inference.text import first_stop
+
+FREQUENT = 20
+"""Targets that are tried as constant answers."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class GeneratedTask(PromptedTask[Item, Generated]):
             for item, (prompt, shots), *answers in zip(group, prompts, *rounds, strict=True):
                 samples += [Sample(item, prompt, shots, answer) for answer in answers]
         return samples
+
+    def answer(self, item: Item, text: str) -> Generated:
+        return Generated(text[: first_stop(text, self.params.stops(self.stop(item, False)))], "stop")
 
     def generate(
         self, model: Model, prompts: Sequence[str], stop: Sequence[str], temperature: float, seed: int
@@ -83,3 +89,8 @@ class GeneratedTask(PromptedTask[Item, Generated]):
     def config(self, model: Model, samples: Sequence[Sample[Item, Generated]]) -> Record:
         stops = [self.params.stops(self.stop(sample.item, self.in_chat(model))) for sample in samples[:1]]
         return {**super().config(model, samples), "stop": stops[0]}
+
+
+def most_frequent(targets: Iterable[str]) -> list[str]:
+    """The most frequent targets; ties in the order of their first occurrence."""
+    return [target for target, _ in Counter(targets).most_common(FREQUENT)]

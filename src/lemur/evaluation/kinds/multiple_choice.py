@@ -37,6 +37,12 @@ class ChoiceTask(PromptedTask[Item, Likelihoods]):
             samples.append(Sample(item, prompt, shots, Likelihoods(logprobs, cut)))
         return samples
 
+    def reference(self, item: Item) -> str:
+        return f" {self.target(item)}"
+
+    def answer(self, item: Item, text: str) -> Likelihoods:
+        return Likelihoods({choice: float(choice == text) for choice in self.choices(item)}, False)
+
     def extract(self, sample: Sample[Item, Likelihoods]) -> Mapping[str, str | None]:
         logprobs = sample.answer.logprobs
         return {NO_RULE: max(logprobs, key=lambda choice: logprobs[choice]).strip()}  # ties: the first, as argmax

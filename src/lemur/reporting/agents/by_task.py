@@ -1,0 +1,132 @@
+"""Tables 4, 5 and 7: the paper's success rates by task, those of its published trajectories, and ours."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lemur.pages.page_parts import Cell, Column, Missing, Table
+from lemur.reporting.agents.ours import ACTING, remarks, share
+from lemur.reporting.agents.published import MODELS as PUBLISHED
+from lemur.reporting.agents.published import Published, Rescored
+from lemur.reporting.inputs import MODELS, Inputs
+from lemur.reporting.paper import AgentTable
+from lemur.reporting.scores import opens
+
+RULES = {"paper": "paper's rule", "strict": "strict rule"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`stages`: the stage that plays each of a table's tasks in this project. `average`: the group over which a table
+    averages, and that column's heading."""
+
+    stages: Mapping[str, str]
+    average: tuple[str, str] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+TABLE4 = Layout(
+    dict.fromkeys(("gsm8k", "math", "theoremqa", "hotpotqa", "mmlu"), "mint"),
+    ("reasoning", "MicroAvg"),
+    ["MicroAvg: over all episodes of the five tasks."],
+)
+TABLE5 = Layout(dict.fromkeys(("humaneval", "mbpp"), "mint"))
+TABLE7 = Layout(
+    {"alfworld": "alfworld"},
+    notes=[
+        "ALFWorld: MINT counts a game as solved when it is over, which after 50 steps it is without success too "
+        "(paper's rule); the strict rule wants it won."
+    ],
+)
+
+
+def table(printed: AgentTable, layout: Layout, published: Published, inputs: Inputs) -> Table:
+    """Success in percent. Rows: each model of the paper as printed; its published episodes by both rules; ours."""
+    columns = [Column("model", "Model"), Column("numbers", "Numbers")]
+    columns += [Column(task.key, task.name, 2) for task in printed.tasks]
+    columns += [Column("average", layout.average[1], 2)] if layout.average else []
+    columns += [
+        Column("episodes", "Episodes"),
+        Column("changed", "Changed by the strict rule"),
+        Column("open", "Turns"),
+    ]
+    rows: list[dict[str, Cell]] = []
+    for row in printed.rows:
+        scores = dict(zip((task.key for task in printed.tasks), row.scores, strict=True))
+        rows.append({"model": row.model, "numbers": "as printed", **scores, "average": row.average, "open": ""})
+    slips = [
+        (i, slip.column, f"{slip.row}, {task.name}: {slip.sentence()}")
+        for slip in printed.slips
+        for i, row in enumerate(printed.rows)
+        for task in printed.tasks
+        if row.model == slip.row and task.key == slip.column
+    ]
+    rows += [row for model in PUBLISHED for row in _rescored(model, printed, layout, published)]
+    rows += [row for model in ACTING for row in _ours(model, printed, layout, inputs)]
+    notes = [
+        "Success in percent, the paper's rows as printed. Rescored: the published episodes of these models, scored again "
+        "by this project; a dash where the paper's tasks have no published episodes. Changed: verdicts that differ "
+        "between the rules. Ours: Lemur and Lemur-Chat of this build, models thousands of times smaller.",
+        *layout.notes,
+        *(note for stage in dict.fromkeys(layout.stages.values()) for note in remarks(inputs, stage)),
+    ]
+    return Table(columns, rows, notes, slips)
+
+
+def _rescored(model: str, printed: AgentTable, layout: Layout, published: Published) -> list[dict[str, Cell]]:
+    parts = {task.key: published.cell(model, task.key) for task in printed.tasks if task.key in layout.stages}
+    if layout.average:
+        parts["average"] = published.cell(model, layout.average[0])
+    cells = [cell for key, cell in parts.items() if isinstance(cell, Rescored) and key != "average"]
+    if not cells:  # one row for all models, with the reason
+        if published.models or model != next(iter(PUBLISHED)):
+            return []
+        return [
+            {
+                "model": "The paper's models",
+                "numbers": "rescored",
+                "open": "",
+                **dict.fromkeys(parts, published.missing),
+            }
+        ]
+    rows = []
+    for rule, title in RULES.items():
+        row: dict[str, Cell] = {"model": model, "numbers": f"rescored, {title}", "open": ""}
+        for key, cell in parts.items():
+            row[key] = cell if isinstance(cell, Missing) else _or_missing(cell.percent(rule))
+        row["episodes"] = sum(cell.items for cell in cells)
+        if rule == "strict":
+            row["changed"] = sum(cell.changed or 0 for cell in cells)
+        rows.append(row)
+    return rows
+
+
+def _ours(model: str, printed: AgentTable, layout: Layout, inputs: Inputs) -> list[dict[str, Cell]]:
+    parts = {task.key: (layout.stages.get(task.key), task.key) for task in printed.tasks}
+    if layout.average:
+        parts["average"] = (layout.stages[printed.tasks[0].key], layout.average[0])
+    shares = {key: share(inputs, model, stage, part) for key, (stage, part) in parts.items() if stage}
+    here = {stage for stage, _ in parts.values() if stage}
+    played = any(not isinstance(each, Missing) for each in shares.values())
+    rows = []
+    for rule, title in RULES.items() if played else {"paper": ""}.items():
+        numbers = f"ours, {title}" if title else "ours"
+        row: dict[str, Cell] = {"model": f"{MODELS[model]} (ours)", "numbers": numbers, "open": ""}
+        for key, (stage, _) in parts.items():
+            if stage is None:
+                row[key] = Missing("this project does not play this benchmark yet")
+                continue
+            each = shares[key]
+            row[key] = (
+                each if isinstance(each, Missing) else _or_missing(each.paper if rule == "paper" else each.strict)
+            )
+        if played:
+            counted = [each for key, each in shares.items() if key != "average" and not isinstance(each, Missing)]
+            row["episodes"] = sum(each.episodes or 0 for each in counted)
+            if rule == "paper" and len(here) == 1:
+                row["open"] = opens(model, next(iter(here)))
+        rows.append(row)
+    return rows
+
+
+def _or_missing(value: float | None) -> Cell:
+    return Missing("some verdicts could not be decided here") if value is None else value

@@ -1,0 +1,78 @@
+"""The published trajectories of the paper's models, scored again by stage `published_mint`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lemur.core.records import Record
+from lemur.pages.page_parts import Missing
+from lemur.reporting.inputs import read_object
+
+FILE = "published.json"
+MODELS = {
+    "Llama-2-70B-Chat": "Llama-2-70b-chat-hf",
+    "CodeLlama-34B-INST": "CodeLlama-34b-Instruct-hf",
+    "Lemur-70B-Chat": "lemur-70b-chat-v1",
+    "gpt-3.5-turbo": "gpt-3.5-turbo-0613",
+    "gpt-4": "gpt-4-0613",
+}
+"""The paper's names, and those of the folders with their trajectories."""
+WORDS = ("", "no_GT-textual")
+"""Forms of feedback like the paper's: in words, from a teacher that does not know the answer."""
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """Episodes of a task or group: how many, how many were solved by each rule (`None`: not decided here), and on how
+    many the rules differ."""
+
+    items: int
+    paper: int | None
+    strict: int | None
+    changed: int | None
+
+    def percent(self, rule: str) -> float | None:
+        solved = self.paper if rule == "paper" else self.strict
+        return None if solved is None or not self.items else 100 * solved / self.items
+
+
+@dataclass(frozen=True)
+class Published:
+    """`models`: by the paper's names. `missing`: why there are none."""
+
+    models: dict[str, Record] = field(default_factory=dict)
+    missing: Missing = Missing("published trajectories were not scored yet")
+
+    def cell(self, model: str, part: str, *, feedback: bool = False) -> Rescored | Missing:
+        """With five turns and two proposals. `part`: a task or a group."""
+        if model not in self.models:
+            return Missing("no published trajectories of this model here") if self.models else self.missing
+        for run in self._runs(model):
+            if (run.get("feedback") != "none") == feedback and isinstance(cell := run["cells"].get(part), dict):
+                return Rescored(cell["items"], cell.get("paper"), cell.get("strict"), cell.get("changed"))
+        return Missing(f"no published trajectories {'with' if feedback else 'without'} feedback here")
+
+    def by_turns(self, model: str, part: str, rule: str) -> tuple[list[float], float] | Missing:
+        """Success in percent with 1, 2, ... turns, and its slope."""
+        if model not in self.models:
+            return Missing("no published trajectories of this model here") if self.models else self.missing
+        found = self.models[model].get("by_turns", {}).get(part, {}).get(rule)
+        return (found["turns"], found["improvement"]) if found else Missing("published with one number of turns only")
+
+    def _runs(self, model: str) -> Iterator[dict[str, Any]]:
+        for run in self.models[model].get("runs", []):
+            if (run.get("turns"), run.get("proposals")) == (5, 2) and run.get("form", "") in WORDS:
+                yield run
+
+
+def load(folder: Path) -> Published:
+    """`folder`/published.json; without it, or if its stage was skipped, no models and the reason."""
+    path = folder / FILE
+    if not path.is_file():
+        return Published()
+    record = read_object(path)
+    if "skipped" in record:
+        return Published(missing=Missing(f"published trajectories: skipped: {record['skipped']}"))
+    found = {name: record.get("models", {}).get(folder_name) for name, folder_name in MODELS.items()}
+    return Published({name: model for name, model in found.items() if model})
