@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from pydantic import Field
 
-from lemur.agents.acting import open_model
+from lemur.agents.acting import PlayParams, open_model
 from lemur.agents.episode import Episode
 from lemur.agents.play import Asking, play
 from lemur.agents.results import RULES, Finished, counts, results
@@ -24,7 +23,6 @@ from lemur.core import workers
 from lemur.core.params import StageParams
 from lemur.core.records import Record, write_jsonl
 from lemur.evaluation.harness.asking import choose
-from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.result import Report, write_skipped
 from lemur.evaluation.harness.scores import metrics
 from lemur.inference import backends
@@ -43,13 +41,22 @@ class JudgeParams(StageParams):
     context: int | None = Field(description="maximum tokens of its prompt plus verdict; null: what it allows", gt=1)
 
 
-class Params(GenerateParams):
+class Params(PlayParams):
     limit: int | None = Field(description="tasks, a seeded choice of those that can run; null for all", gt=0)
     turns: int = Field(description="actions in an episode", gt=0)
     actions: Form = Field(description="symbolic, `click [12]`, or Lemur's programming form, `click(12)`")
     style: Style = Field(description="prompt: reasoning before the action, the same without N/A, or the action alone")
     observation_tokens: int = Field(description="maximum tokens of the page in a prompt", gt=0)
     judge: JudgeParams
+
+    def prompt(self, model: Model, episode: Episode) -> str:
+        return as_prompt(
+            model,
+            episode,
+            in_chat=model.chat if self.chat == "auto" else self.chat == "chat",
+            observation_tokens=self.observation_tokens,
+            answer_tokens=self.max_new_tokens,
+        )
 
 
 def webarena(params: Params, model: Path, judge: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
@@ -90,7 +97,7 @@ def webarena(params: Params, model: Path, judge: Path, benchmark: Path, *, resul
 def open_judge(params: Params, folder: Path) -> Model:
     judge = params.judge
     return backends.open_model(
-        folder, judge.backend, task="judge", tile=params.tile, bos=params.bos, context=judge.context, settings={}
+        folder, judge.backend, task="judge", tile=params.tile, bos=params.bos, context=judge.context
     )
 
 
@@ -101,13 +108,7 @@ def act(
     pictures = os.environ.get("LEMUR_SCREENSHOTS")
     texts = read_texts(prompts_of(source), params.actions, params.style)
     setting = Setting(addresses, texts, params.actions, params.turns, Path(pictures, folder) if pictures else None)
-    prompt = partial(
-        as_prompt,
-        in_chat=model.chat if params.chat == "auto" else params.chat == "chat",
-        observation_tokens=params.observation_tokens,
-        answer_tokens=params.max_new_tokens,
-    )
-    asking = Asking(prompt, params.max_new_tokens, params.stops(STOP))
+    asking = Asking(params.prompt, params.max_new_tokens, params.stops(STOP))
     worlds = [WebWorld(setting, task) for task in tasks]
     # Episodes share sites that are not the project's own.
     processes, at_once = (workers.count() + 1, AT_ONCE) if addresses.own else (1, 1)

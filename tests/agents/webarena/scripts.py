@@ -16,7 +16,9 @@ from lemur.sources.fetched import FetchedFile
 from lemur.sources.reading.rows import readable
 
 BUNDLED = ROOT / "data" / "sources" / "webarena" / "bundled"
-TEXTS = Texts("", (), "OBSERVATION:\n{observation}\nURL: {url}\nOBJECTIVE: {objective}\nPREVIOUS ACTION: {previous_action}")
+TEXTS = Texts(
+    "", (), "OBSERVATION:\n{observation}\nURL: {url}\nOBJECTIVE: {objective}\nPREVIOUS ACTION: {previous_action}"
+)
 
 
 def own_tasks() -> list[Task]:
@@ -32,7 +34,7 @@ def setting(form: Form = "symbolic", screenshots: Path | None = None) -> Setting
 
 
 def message(line: str, observation: str, form: Form) -> str:
-    """A model's message with the action of a script's `line`. Raises `AssertionError` if the page has no such element."""
+    """A model's message with the action of a script's `line`, whose elements have to be on the page."""
     for wanted in re.findall(r"\[\{(.*?)\}\]", line):
         found = re.search(r"\[(\d+)\] [^\n]*?" + re.escape(wanted.rstrip("'")), observation)
         assert found, f"{wanted} is not on the page:\n{observation}"

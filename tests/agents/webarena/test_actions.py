@@ -6,7 +6,11 @@ from hypothesis import strategies as st
 
 from lemur.agents.web.actions import WebAction, parse_programming, parse_symbolic, read_action
 
-WORDS = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\n\r"), min_size=1).map(str.strip).filter(bool)
+WORDS = (
+    st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\n\r"), min_size=1)
+    .map(str.strip)
+    .filter(bool)
+)
 PLAIN = WORDS.filter(lambda text: not set(text) & set("[]"))
 
 

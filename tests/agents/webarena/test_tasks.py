@@ -63,8 +63,10 @@ def test_the_reference_answers_of_all_strings_are_right(tasks: list[Task]) -> No
         evaluation = each.evaluation
         if "string_match" not in evaluation.kinds:
             continue
-        answer = evaluation.exact or "N/A" if evaluation.impossible or evaluation.exact else " ; ".join(
-            [*evaluation.include, *evaluation.fuzzy]
+        answer = (
+            evaluation.exact or "N/A"
+            if evaluation.impossible or evaluation.exact
+            else " ; ".join([*evaluation.include, *evaluation.fuzzy])
         )
         judged = dict.fromkeys(questions(each, answer), TRUE)
         if (result := string(each, answer, judged)) != TRUE:

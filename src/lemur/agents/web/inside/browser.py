@@ -151,6 +151,8 @@ class Browser:
                 return html.unescape(self._page.content())
             if locator.startswith("func:"):
                 return html.unescape(self._helper(locator, shop))
+            if not locator.startswith(("document.", "[...document.")):
+                raise ValueError(f"locator {locator!r} is neither a func: nor begins with document. or [...document.")
             for script in target["prepare"]:
                 self._page.evaluate(f"() => {script}")
             return html.unescape(str(self._page.evaluate(f"() => {locator}") or ""))
