@@ -3,7 +3,6 @@
 import json
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,17 +94,16 @@ def test_the_browser_goes_to_the_sites_alone(url: str) -> None:
 
 def test_a_page_does_not_reach_the_hosts_loopback() -> None:
     """Even if its address is allowed: the sites' network has its own loopback."""
-    reached = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(30)
-        threading.Thread(target=lambda: reached.append(server.accept()), daemon=True).start()
+        server.setblocking(False)
         host = f"http://127.0.0.1:{server.getsockname()[1]}"
         with browser(Addresses({**PACK, "map": host}, own=True)) as started:
             started.open([SHOP], {})
             _, (answer,) = started.collect([script(f"return await fetch({host!r}).then(() => 'reached', String)")])
             assert "TypeError" in answer
             assert "ERR_CONNECTION_REFUSED" in started.act(WebAction("goto", text=host))["failed"]
-    assert not reached
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_many_windows_do_no_harm() -> None:

@@ -169,6 +169,8 @@ class Process:
 
     def _last_words(self) -> str:
         """The last line that the process wrote about its end."""
+        if self._errors.closed:
+            return "it is closed"
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
         self._errors.seek(0)

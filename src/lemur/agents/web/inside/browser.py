@@ -88,19 +88,20 @@ class Browser:
         """Titles of the tabs, the tree of the one in front, its address, and each element's text by number."""
         self._settle()
         for attempt in (1, 2, 3):
+            pages = list(self._pages)
             try:
-                text = self._tree()
+                text, titles = self._tree(), [page.title() for page in pages]
                 break
             except PlaywrightError:  # the page was replaced meanwhile
                 if attempt == 3:
                     raise
                 self._settle()
-        titles = [
-            f"Tab {number}{' (current)' if page is self._page else ''}: {page.title()}"
-            for number, page in enumerate(self._pages)
+        tabs = [
+            f"Tab {number}{' (current)' if page is self._page else ''}: {title}"
+            for number, (page, title) in enumerate(zip(pages, titles, strict=True))
         ]
         nodes = {number: element.text for number, element in self._elements.items()}
-        return {"observation": " | ".join(titles) + f"\n\n{text}", "url": self._page.url, "nodes": nodes}
+        return {"observation": " | ".join(tabs) + f"\n\n{text}", "url": self._page.url, "nodes": nodes}
 
     def act(self, action: dict[str, Any]) -> str:
         """Act; the reason why it was not possible, or empty. The page may have changed anyway."""
@@ -257,7 +258,7 @@ _ACTIONS: dict[str, Callable[[Browser, dict[str, Any]], None]] = {
     "click": Browser._click,
     "hover": lambda browser, action: browser._page.mouse.move(*browser._box(action)),
     "type": Browser._type,
-    "press": lambda browser, action: browser._page.keyboard.press(action["text"].replace("ctrl", "Control")),
+    "press": lambda browser, action: browser._page.keyboard.press(_keys(action["text"])),
     "scroll": Browser._scroll,
     "goto": Browser._goto,
     "go_back": lambda browser, action: browser._page.go_back() and None,
@@ -267,11 +268,17 @@ _ACTIONS: dict[str, Callable[[Browser, dict[str, Any]], None]] = {
     "close_tab": Browser._close_tab,
     "tab_focus": Browser._focus_tab,
 }
+KEYS = {"ctrl": "Control", "meta": "Control", "cmd": "Control", "alt": "Alt", "shift": "Shift"}
 MEMBER_ROLE = """account => {
     const names = document.querySelectorAll("td[data-label='Account'] span.gl-avatar-labeled-sublabel");
     const index = [...names].findIndex(name => name.outerText === account);
     return index < 0 ? "" : document.querySelectorAll("td.col-max-role span")[index].outerText;
 }"""
+
+
+def _keys(combination: str) -> str:
+    """`ctrl+a` and `Meta+a` as playwright calls them on Linux; the prompt itself says Ctrl."""
+    return "+".join(KEYS.get(key.lower(), key) for key in combination.split("+"))
 
 
 def _refuse(socket: WebSocketRoute) -> None:
