@@ -29,8 +29,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How success is decided: by all of `kinds`. `fuzzy`: texts that a judge compares the answer with; `impossible`: the
-    right answer is "N/A", or the reason in `note`. `annotation`: the answer as its author wrote it."""
+    """How success is decided: by all of `kinds`. `fuzzy`: texts that a judge compares the answer with; `impossible`:
+    the right answer is "N/A", or the reason in `note`. `annotation`: the answer as its author wrote it."""
 
     kinds: tuple[str, ...]
     exact: str | None = None
