@@ -66,6 +66,14 @@ def test_equal_actions_give_equal_bytes() -> None:
     assert play_script(TASKS[8], SCRIPTS["8"]["solution"]) == first
 
 
+def test_a_sign_out_does_not_reach_the_next_episode() -> None:
+    """webarena issue 32: there it broke all later tasks."""
+    (out, _) = play_script(TASKS[0], ["click [{link 'Sign Out'}]", "stop []"])
+    assert "Customer Login" in out.observation
+    (next_page, _) = play_script(TASKS[0], ["scroll [down]", "stop []"])
+    assert "link 'Sign Out'" in next_page.observation
+
+
 @contextmanager
 def browser(addresses: Addresses) -> Iterator[Process]:
     started = Process(addresses)

@@ -118,15 +118,20 @@ def test_a_final_slash_of_an_address_does_no_harm(tasks: list[Task]) -> None:
         assert "//catalogsearch" not in url
 
 
+GOLD_FAULTS = {
+    107: "Sepetember", 109: "Feburary", 110: "Octorbor", 111: "Octorbor",  # webarena issue 274
+    186: "Minera", 505: "Aeno", 679: "Completed",  # the same; the shop says Complete
+    407: "124993", 408: "39244", 584: "Karaoke",  # issue 246: not the newest posts, a wrong sidebar
+    301: "there is no order in processing", 302: "there is no order in processing",  # issue 56
+    447: "assignee_username=Seirdy",  # issue 174: right, and scored 0
+}  # fmt: skip
+
+
 @needs_mirror
-@pytest.mark.parametrize(("number", "key"), [(301, "note"), (302, "note"), (107, "fuzzy")])
-def test_known_faults_of_the_gold_are_still_in_it(number: int, key: str, tasks: list[Task]) -> None:
-    """webarena issues 56 (301, 302) and 274 (107, "Sepetember"): the public file has them; docs/agents_webarena.md."""
-    evaluation = task(number, tasks).evaluation
-    if key == "note":
-        assert evaluation.impossible and evaluation.note == "there is no order in processing"
-    else:
-        assert any("Sepetember" in text for text in evaluation.fuzzy)
+@pytest.mark.parametrize("number", GOLD_FAULTS)
+def test_known_faults_of_the_gold_are_in_the_public_file(number: int, tasks: list[Task]) -> None:
+    """They are kept in both rules, since scores of others have them too (docs/agents_webarena.md)."""
+    assert GOLD_FAULTS[number] in repr(task(number, tasks))
 
 
 def test_an_impossible_task_accepts_its_reason_from_the_judge() -> None:
