@@ -154,10 +154,11 @@ ds1000: setup ## install the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Pytho
 	test -x .venv-ds1000/bin/python || $(DS1000_PY) -m venv .venv-ds1000
 	uv pip install -q $(TORCH) --python .venv-ds1000/bin/python --require-hashes -r requirements/ds1000.txt
 
-# Chromium comes from Debian; without root, install it yourself or name one in CHROMIUM.
+CHROMIUM_PACKAGES = chromium-headless-shell fonts-dejavu-core
+# Without root install these packages yourself, or name a Chromium in the variable CHROMIUM.
 agents: setup ## install ALFWorld's engine, WebArena's driver and sites (.venv-agents, 500 MB) and, as root, Chromium (280 MB)
-	@command -v chromium-headless-shell chromium >/dev/null || test "$$(id -u)" != 0 || \
-		apt-get install -y --no-install-recommends chromium-headless-shell || apt-get install -y --no-install-recommends chromium
+	@command -v chromium-headless-shell || command -v chromium || test "$$(id -u)" != 0 || \
+		apt-get install -y --no-install-recommends $(CHROMIUM_PACKAGES)
 	test -x .venv-agents/bin/python || $(PY) -m venv .venv-agents
 	uv pip install -q --python .venv-agents/bin/python --require-hashes -r requirements/agents.txt
 
