@@ -159,7 +159,11 @@ ds1000: setup ## install the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Pytho
 	test -x .venv-ds1000/bin/python || $(DS1000_PY) -m venv .venv-ds1000
 	uv pip install -q $(TORCH) --python .venv-ds1000/bin/python --require-hashes -r requirements/ds1000.txt
 
-agents: setup ## install ALFWorld's engine in .venv-agents (350 MB; three minutes on a busy two-core machine)
+CHROMIUM_PACKAGES = chromium-headless-shell fonts-dejavu-core
+# Without root install these packages yourself, or name a Chromium in the variable CHROMIUM.
+agents: setup ## install ALFWorld's engine, WebArena's driver and sites (.venv-agents, 500 MB) and, as root, Chromium (280 MB)
+	@command -v chromium-headless-shell || command -v chromium || test "$$(id -u)" != 0 || \
+		apt-get install -y --no-install-recommends $(CHROMIUM_PACKAGES)
 	test -x .venv-agents/bin/python || $(PY) -m venv .venv-agents
 	uv pip install -q --python .venv-agents/bin/python --require-hashes -r requirements/agents.txt
 

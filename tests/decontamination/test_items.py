@@ -29,6 +29,17 @@ TASK = {"id": 0, "prompt": QUESTION, "reference": "1"}
 SPIDER = {"db_id": "d", "question": QUESTION, "query": "SELECT"}
 MULTIPL_E = {"name": "n", "prompt": f"# {QUESTION}\nf() {{", "tests": "", "stop_tokens": []}
 COMMENTED = f"```c\n/* {QUESTION} */\nint f(int x) {{\n    return x + 1; // more\n}}\n```"
+WEB_TASK = {
+    "task_id": 0,
+    "sites": ["shopping"],
+    "require_login": False,
+    "storage_state": None,
+    "start_url": "__SHOPPING__",
+    "geolocation": None,
+    "intent": QUESTION,
+    "require_reset": False,
+    "eval": {"eval_types": ["url_match"], "reference_answers": None, "reference_url": "x", "program_html": []},
+}
 TRACE = (
     "Assistant:\ngo to the shelf 1 and take the bowl\nObservation:\nOn the shelf 1, you see a bowl and nothing else."
 )
@@ -64,7 +75,7 @@ META = {"benchmark": "b", "task": "t", "subject": "s", "language": "sh"}
         ("rephrased_questions", "a.jsonl", {"text": f"Question: {QUESTION}\nAnswer: 1"}, [("text", f" {QUESTION}")]),
         ("robocodegen", "a.json", {"problems": [{"query": QUESTION}]}, [("text", QUESTION), ("code", QUESTION)]),
         ("spider", "a.json", [SPIDER], [("text", QUESTION), ("code", "SELECT")]),
-        ("webarena", "a.json", [{"intent": QUESTION, "task_id": 0}], [("text", QUESTION)]),
+        ("webarena", "a.json", [WEB_TASK], [("text", QUESTION)]),
     ],
 )
 def test_the_parts_of_an_item(tmp_path: Path, schema: str, name: str, content: Any, parts: Any) -> None:

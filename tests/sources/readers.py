@@ -55,7 +55,7 @@ KEYS: dict[str, list[str]] = {
     "source_files": ["cells", "worksheets", "cell_type", "source", "input"],
     "spider": ["db_id", "question", "query"],
     "stack": ["content", "lang", "max_stars_repo_licenses"],
-    "webarena": ["intent"],
+    "webarena": ["task_id", "sites", "intent", "start_url", "storage_state", "eval", "eval_types", "program_html"],
 }
 KEYS |= {schema: KEYS["humaneval"] for schema in ("mint_humaneval",)}
 KEYS |= {schema: ["text", "prompt"] for schema in READERS if schema not in KEYS}

@@ -28,7 +28,15 @@ from lemur.inference.token_model import context_length
 log = logging.getLogger(__name__)
 
 
-class ActParams(GenerateParams):
+class PlayParams(GenerateParams):
+    """Parameters of every agent."""
+
+    def prompt(self, model: Model, episode: Episode) -> str:
+        """What the model is asked after the turns of `episode`."""
+        raise NotImplementedError
+
+
+class ActParams(PlayParams):
     """Parameters of every agent in MINT's dialogue."""
 
     limit: int | None = Field(description="tasks of each kind, a seeded choice; null for all", gt=0)
@@ -71,7 +79,7 @@ class Assignment:
     turns: int
 
 
-def open_model(params: ActParams, folder: Path, task: str) -> Model:
+def open_model(params: PlayParams, folder: Path, task: str) -> Model:
     """The acting model. Back end `replay` answers as in the episodes in LEMUR_REPLAY/<folder>/<task>.jsonl."""
     if params.backend == "replay":
         codec = TextCodec(folder, bos=params.bos)

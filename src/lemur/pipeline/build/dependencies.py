@@ -103,7 +103,7 @@ def _data(beside: Path) -> list[Path]:
     if beside.is_file():
         return [beside]
     is_package = (beside / "__init__.py").exists()
-    return [] if is_package or not beside.is_dir() else [path for path in beside.iterdir() if path.is_file()]
+    return [] if is_package or not beside.is_dir() else [path for path in beside.rglob("*") if path.is_file()]
 
 
 @cache
