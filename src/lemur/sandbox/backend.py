@@ -5,8 +5,8 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -176,40 +176,21 @@ def _run(
     for name in files:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ValueError(f"sandbox file {name!r} would be outside /box; give a relative name without '..'")
-    interpreter = python(mechanism)
-    binds = {**interpreter.binds, **{path: path for path in readable if os.path.exists(path)}}
     channel, channel_end = os.pipe()
     private_fd = memory_file(private)
-    env = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": "/box",
-        "LANG": "C.UTF-8",
-        **interpreter.env,
-        PRIVATE_IN: str(private_fd),
-        PRIVATE_OUT: str(channel_end),
-    }
     with ExitStack() as stack:
         stack.callback(os.close, channel)
-        launch: Launch
-        if mechanism == "landlock":
-            launch = stack.enter_context(
-                landlock.launch(
-                    argv, files=files, env=env, limits=limits, readable=list(binds), python=interpreter.command
-                )
-            )
-            launch.pass_fds = [private_fd, channel_end]
-        else:
-            launch = bubblewrap.launch(
+        launch = stack.enter_context(
+            prepared(
+                mechanism,
                 argv,
                 files=files,
-                env=env,
+                env={PRIVATE_IN: str(private_fd), PRIVATE_OUT: str(channel_end)},
                 limits=limits,
-                binds=binds,
+                binds={path: path for path in readable if os.path.exists(path)},
                 pass_fds=[private_fd, channel_end],
-                as_root="root" in mechanism,
-                with_proc=not mechanism.endswith("noproc"),
             )
-            launch.started = stack.enter_context(cgroup.group(limits.memory_mb + limits.scratch_mb, limits.processes))
+        )
         return execute(
             launch,
             stdin=stdin,
@@ -218,3 +199,53 @@ def _run(
             wall_s=limits.max_wall_s,
             output_bytes=limits.output_bytes,
         )
+
+
+@contextmanager
+def prepared(
+    mechanism: str,
+    argv: Sequence[str],
+    *,
+    files: Mapping[str, bytes],
+    env: Mapping[str, str],
+    limits: Limits,
+    binds: Mapping[str, str],
+    pass_fds: Sequence[int],
+    user: int | None = None,
+) -> Iterator[Launch]:
+    """A launch of `argv`, whose folder and control group on the host are removed afterwards. `env` is added to the
+    smallest environment, `binds` to the interpreter's. A thread that starts several at once gives each its own `user`.
+    """
+    interpreter = python(mechanism)
+    env = {"PATH": "/usr/bin:/bin", "HOME": "/box", "LANG": "C.UTF-8", **interpreter.env, **env}
+    binds = {**interpreter.binds, **binds}
+    with ExitStack() as stack:
+        if mechanism == "landlock":
+            launch = stack.enter_context(
+                landlock.launch(
+                    argv,
+                    files=files,
+                    env=env,
+                    limits=limits,
+                    readable=list(binds),
+                    python=interpreter.command,
+                    user=user,
+                )
+            )
+            launch.pass_fds = list(pass_fds)
+        else:
+            launch = bubblewrap.launch(
+                argv,
+                files=files,
+                env=env,
+                limits=limits,
+                binds=binds,
+                pass_fds=pass_fds,
+                as_root="root" in mechanism,
+                with_proc=not mechanism.endswith("noproc"),
+                user=user,
+            )
+            name = None if user is None else f"lemur-{os.getpid()}-{user}"
+            memory_mb = limits.memory_mb + limits.scratch_mb
+            launch.started = stack.enter_context(cgroup.group(memory_mb, limits.processes, name))
+        yield launch

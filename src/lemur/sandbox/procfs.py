@@ -1,5 +1,6 @@
 """Reads from /proc whether processes sleep and how much processor time they took."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -12,16 +13,26 @@ def is_asleep(pid: int) -> bool:
 
     False if a process ended during the check, since it was running just now, and on kernels that do not list children.
     """
-    processes = [pid]
+    waiting = [pid]
     try:
-        while processes:
-            for task in Path(f"/proc/{processes.pop()}/task").iterdir():
+        while waiting:
+            for task in Path(f"/proc/{waiting.pop()}/task").iterdir():
                 if _stat_fields(task)[0] in BUSY:
                     return False
-                processes += map(int, (task / "children").read_bytes().split())
+                waiting += map(int, (task / "children").read_bytes().split())
     except (FileNotFoundError, ProcessLookupError):
         return False
     return True
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below `pid`, parents first; none on kernels that do not list children."""
+    found = [pid]
+    for parent in found:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                found += map(int, (task / "children").read_bytes().split())
+    return found[1:]
 
 
 def cpu_seconds(pid: int) -> float:
