@@ -36,7 +36,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer plan small abilities ds1000 toolchains \
+.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer plan small abilities ds1000 agents toolchains \
 	clean test-exact test-processors fuzz
 
 help: ## list the targets
@@ -111,6 +111,7 @@ lock: setup ## resolve the requirements files again from pyproject.toml
 	echo "libtpu==0.0.42.1" | $(COMPILE) - -o requirements/plan.txt
 	$(COMPILE_CPU) pyproject.toml --extra embed -c requirements/core.txt -o requirements/embed.txt
 	$(COMPILE_CPU) requirements/ds1000.in -o requirements/ds1000.txt
+	$(COMPILE_CPU) requirements/agents.in -o requirements/agents.txt
 	$(COMPILE_CPU) requirements/peer.in -o requirements/peer.txt
 	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
 
@@ -152,6 +153,10 @@ DS1000_PY ?= python3.11
 ds1000: setup ## install the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Python 3.11 only, because of pandas 1.5)
 	test -x .venv-ds1000/bin/python || $(DS1000_PY) -m venv .venv-ds1000
 	uv pip install -q $(TORCH) --python .venv-ds1000/bin/python --require-hashes -r requirements/ds1000.txt
+
+agents: setup ## install ALFWorld's engine in .venv-agents (350 MB; three minutes on a busy two-core machine)
+	test -x .venv-agents/bin/python || $(PY) -m venv .venv-agents
+	uv pip install -q --python .venv-agents/bin/python --require-hashes -r requirements/agents.txt
 
 TOOLCHAINS = g++ golang-go ldc libjavatuples-java libmono-system-core4.0-cil libmono-system-numerics4.0-cil \
 	libtest-deep-perl lua-unit lua5.3 mono-mcs mono-runtime node-typescript nodejs openjdk-17-jdk-headless perl php-cli \

@@ -29,10 +29,9 @@ def main() -> None:
     from lemur.evaluation import mmlu
     from lemur.evaluation.harness.scores import scored
     from lemur.inference.jax_model import JaxModel
-    from lemur.sources.fetched import load
 
     params = mmlu.Params(**{**current_blocks()["mmlu"], "limit": arguments.limit, "seed": 0})
-    questions = mmlu.task(params, load(arguments.checkout / "data/raw/mmlu")).choose()
+    questions = mmlu.task(params, arguments.checkout / "data/raw/mmlu").choose()
     requests = [
         (
             f"The following are questions about {question.subject.replace('_', ' ')}.\n"

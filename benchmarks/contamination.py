@@ -17,7 +17,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
-BENCHMARKS = ("mmlu", "gsm8k", "humaneval", "bbh", "mbpp", "spider", "multipl_e", "ds1000", "agent_benchmarks")
+BENCHMARKS = (
+    "mmlu",
+    "gsm8k",
+    "humaneval",
+    "bbh",
+    "mbpp",
+    "spider",
+    "multipl_e",
+    "ds1000",
+    "agent_benchmarks",
+    "mint",
+    "alfworld",
+)
 
 
 def main(size: int, clean: list[Path]) -> None:

@@ -70,7 +70,19 @@ def decontaminate(folder: Path) -> None:
     from lemur.corpus.decontaminate_corpus import Params, decontaminate_corpus
 
     params = Params.model_validate(block("decontaminate_corpus"))
-    names = ("mmlu", "gsm8k", "humaneval", "bbh", "mbpp", "spider", "multipl_e", "ds1000", "agent_benchmarks")
+    names = (
+        "mmlu",
+        "gsm8k",
+        "humaneval",
+        "bbh",
+        "mbpp",
+        "spider",
+        "multipl_e",
+        "ds1000",
+        "agent_benchmarks",
+        "mint",
+        "alfworld",
+    )
     benchmarks = [ROOT / "data/raw" / name for name in names]
     decontaminate_corpus(
         params,

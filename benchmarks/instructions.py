@@ -27,7 +27,19 @@ from measure import best_in_turn, measure
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 THREADS = str(len(os.sched_getaffinity(0)))
-BENCHMARKS = ("mmlu", "gsm8k", "humaneval", "bbh", "mbpp", "spider", "multipl_e", "ds1000", "agent_benchmarks")
+BENCHMARKS = (
+    "mmlu",
+    "gsm8k",
+    "humaneval",
+    "bbh",
+    "mbpp",
+    "spider",
+    "multipl_e",
+    "ds1000",
+    "agent_benchmarks",
+    "mint",
+    "alfworld",
+)
 
 
 def params(stage: str, block: str = "") -> Any:

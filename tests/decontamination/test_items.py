@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lemur.decontamination.items import read_items
+from lemur.decontamination.items import NO_ITEMS, read_items
 from lemur.decontamination.overlaps import Overlaps
 from tests.decontamination.builders import index_of
 from tests.instructions.builders import fetched
@@ -25,6 +25,7 @@ HUMANEVAL = {
 LIBRARY = {"problem_id": 1, "library": "Numpy"}
 DS1000 = {"prompt": QUESTION, "reference_code": CODE, "code_context": "", "metadata": LIBRARY}
 MBPP = {"task_id": 1, "text": QUESTION, "code": CODE, "test_setup_code": "", "test_list": ["assert f(1) == 2"]}
+TASK = {"id": 0, "prompt": QUESTION, "reference": "1"}
 SPIDER = {"db_id": "d", "question": QUESTION, "query": "SELECT"}
 MULTIPL_E = {"name": "n", "prompt": f"# {QUESTION}\nf() {{", "tests": "", "stop_tokens": []}
 COMMENTED = f"```c\n/* {QUESTION} */\nint f(int x) {{\n    return x + 1; // more\n}}\n```"
@@ -55,14 +56,14 @@ META = {"benchmark": "b", "task": "t", "subject": "s", "language": "sh"}
         ("intercode", "a.json", [{"query": QUESTION, "gold": "ls"}], [("text", QUESTION), ("code", "ls")]),
         ("intercode_table", "a.csv", f"query,gold,db\n{QUESTION},ls,d\n", [("text", QUESTION), ("code", "ls")]),
         ("mbpp", "a.jsonl", MBPP, [("text", QUESTION), ("code", CODE), *program(CODE)]),
-        ("mint", "a.json", {"id": "0", "prompt": QUESTION, "reference": "1"}, [("text", QUESTION)]),
+        ("mint", "a.json", TASK, [("text", QUESTION)]),
+        ("mint_example", "a.txt", TRACE, [("text", TRACE)]),
         ("mint_humaneval", "a.jsonl", HUMANEVAL, [("text", QUESTION), ("code", "    return x\n"), *program(BARE)]),
         ("mmlu", "a.csv", f"{QUESTION},w,x,y,z,B\n", [("text", text) for text in MMLU]),
         ("multipl_e", "a.jsonl", MULTIPL_E, [("text", f" {QUESTION}"), ("code", "\nf() {")]),
         ("rephrased_questions", "a.jsonl", {"text": f"Question: {QUESTION}\nAnswer: 1"}, [("text", f" {QUESTION}")]),
         ("robocodegen", "a.json", {"problems": [{"query": QUESTION}]}, [("text", QUESTION), ("code", QUESTION)]),
         ("spider", "a.json", [SPIDER], [("text", QUESTION), ("code", "SELECT")]),
-        ("trajectory", "a.txt", TRACE, [("text", TRACE)]),
         ("webarena", "a.json", [{"intent": QUESTION, "task_id": 0}], [("text", QUESTION)]),
     ],
 )
@@ -72,6 +73,24 @@ def test_the_parts_of_an_item(tmp_path: Path, schema: str, name: str, content: A
     unreadable: Counter[str] = Counter()
     (item,) = read_items([folder], unreadable)
     assert (item.benchmark, list(item.parts), unreadable) == ("b", parts, Counter())
+
+
+def test_a_game_is_found_by_its_plan_and_left_out_without_one(tmp_path: Path) -> None:
+    files: dict[str, Any] = {
+        "look_at_obj-Mug/trial_1/game.tw-pddl": ("alfworld_game", "{}", META),
+        "look_at_obj-Mug/trial_1/gt_traj.txt": ("companion", TRACE, {}),
+        "look_at_obj-Pen/trial_1/game.tw-pddl": ("alfworld_game", "{}", META),
+    }
+    (item,) = read_items([fetched(tmp_path / "s", "s", files)], Counter())
+    assert (item.benchmark, item.name, item.parts) == ("b", "look_at_obj-Mug/trial_1", (("text", TRACE),))
+
+
+def test_what_models_did_and_what_tools_answer_from_has_no_items(tmp_path: Path) -> None:
+    row = {**TASK, "title": QUESTION, "text": QUESTION, "query": QUESTION, "result": QUESTION}
+    files = {f"{schema}.jsonl": (schema, [row], META) for schema in NO_ITEMS}
+    folder = fetched(tmp_path / "s", "s", {**files, "a.jsonl": ("mint", [row], META)})
+    (item,) = read_items([folder], Counter())
+    assert item.name == "a.jsonl:1"
 
 
 def test_comments_are_text_and_the_rest_is_code(tmp_path: Path) -> None:
@@ -86,8 +105,8 @@ def test_comments_are_text_and_the_rest_is_code(tmp_path: Path) -> None:
 
 def test_bad_rows_are_counted_and_training_splits_left_out(tmp_path: Path) -> None:
     files: dict[str, Any] = {
-        "a.jsonl": ("mint", '{"prompt": "' + QUESTION + '"}\n{"text": "x"}\nnot JSON\n', {}),
-        "train.jsonl": ("mint", [{"prompt": QUESTION}], {"split": "train"}),
+        "a.jsonl": ("mint", f'{json.dumps(TASK)}\n{{"text": "x"}}\nnot JSON\n', {}),
+        "train.jsonl": ("mint", [TASK], {"split": "train"}),
     }
     unreadable: Counter[str] = Counter()
     items = list(read_items([fetched(tmp_path / "s", "s", files)], unreadable))
@@ -96,7 +115,7 @@ def test_bad_rows_are_counted_and_training_splits_left_out(tmp_path: Path) -> No
 
 
 def test_overlap_with_a_benchmark_without_an_action_is_removed(tmp_path: Path) -> None:
-    folder = fetched(tmp_path / "s", "s", {"a.jsonl": ("mint", [{"prompt": QUESTION}], {"benchmark": "mint_math"})})
+    folder = fetched(tmp_path / "s", "s", {"a.jsonl": ("mint", [TASK], {"benchmark": "mint_math"})})
     index = index_of(folder)
     removed = Overlaps(index, {"mmlu": "report"}, 0.5).judge("a", QUESTION)
     assert removed is not None and removed["benchmark"] == "mint_math"

@@ -25,10 +25,10 @@ from lemur.evaluation import (
     spider,
 )
 from lemur.evaluation.judging import library_environment
-from lemur.inference import answer_cache
-from lemur.inference.answer_cache import CachedModel, cache_path
+from lemur.inference import backends
+from lemur.inference.answer_cache import CachedModel
 from lemur.inference.jax_model import JaxModel
-from lemur.model import folder
+from lemur.model import checksums, folder
 from lemur.model.config import LlamaConfig
 from lemur.model.llama import Llama
 from tests.evaluation import (
@@ -170,10 +170,6 @@ def require_runnable(benchmark: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ds1000, "find_environment", lambda requirements: environment)
 
 
-def one_by_one(model: JaxModel, settings: Record) -> CachedModel:
-    return CachedModel(model, cache_path(model.identity(), settings), portion=1)
-
-
 def dies_after(method: Callable[..., Any], calls: int) -> Callable[..., Any]:
     def call(self: JaxModel, *arguments: Any, **settings: Any) -> Any:
         nonlocal calls
@@ -205,6 +201,7 @@ def test_a_stage_repeats_byte_for_byte(
 ) -> None:
     require_runnable(benchmark, monkeypatch)
     outputs = [(tmp_path / f"{n}.json", tmp_path / f"{n}.jsonl") for n in range(2)]
+    monkeypatch.setenv("LEMUR_ANSWERS", str(tmp_path / "together"))
 
     def run(number: int) -> None:
         result, samples = outputs[number]
@@ -212,24 +209,31 @@ def test_a_stage_repeats_byte_for_byte(
 
     monkeypatch.setenv("LEMUR_WORKERS", "1")
     run(0)
-    assert read_json(notes / tmp_path.name / f"{benchmark_task(benchmark)}.json")["resumed_answers"] == 0
+    assert read_json(notes / tmp_path.name / f"{benchmark_task(benchmark)}.json")["answers"]["reused"] == 0
     # Each prompt alone, killed after the first answer, resumed with two workers.
     monkeypatch.setenv("LEMUR_WORKERS", "2")
-    monkeypatch.setattr(answer_cache, "with_cached_answers", lambda model, settings, tile: one_by_one(model, settings))
-    with monkeypatch.context() as dying:
-        for name in ("generate", "loglikelihood", "rolling_loglikelihood"):
-            dying.setattr(JaxModel, name, dies_after(getattr(JaxModel, name), 1))
-        with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(backends, "CachedModel", lambda model, path, portion: CachedModel(model, path, portion=1))
+    monkeypatch.setenv("LEMUR_ANSWERS", str(tmp_path / "one_by_one"))
+
+    def run_and_die_after(calls: int) -> None:
+        with monkeypatch.context() as dying:
+            for name in ("generate", "loglikelihood", "rolling_loglikelihood"):
+                dying.setattr(JaxModel, name, dies_after(getattr(JaxModel, name), calls))
             run(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_and_die_after(1)
     run(1)
-    assert read_json(notes / tmp_path.name / f"{benchmark_task(benchmark)}.json")["resumed_answers"] > 0
-    assert not list((tmp_path / "answers").glob("*"))
+    answers = read_json(notes / tmp_path.name / f"{benchmark_task(benchmark)}.json")["answers"]
+    assert answers["reused"] > 0 and answers["asked"] > 0
+    assert len({(result.read_bytes(), samples.read_bytes()) for result, samples in outputs}) == 1
+    run_and_die_after(0)  # once more: nothing is asked
     assert len({(result.read_bytes(), samples.read_bytes()) for result, samples in outputs}) == 1
     result = read_json(outputs[0][0])
     (task,) = result["versions"]
     assert result["n-samples"][task]["effective"] == len(list(read_jsonl(outputs[0][1])))
     assert result["results"][task] and len(result["tokenizer_hash"]) == 64
-    assert result["model_hash"] == folder.sha256(model)
+    assert result["model_hash"] == checksums.sha256(model)
     assert str(tmp_path) not in outputs[0][0].read_text(encoding="utf-8") + outputs[0][1].read_text(encoding="utf-8")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 from itertools import product
 from pathlib import Path
@@ -31,7 +30,7 @@ ITEMS = 96
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("clone")
-    return clone(folder, LEMUR_ANSWERS=str(folder / "answers"))
+    return clone(folder)
 
 
 def files(task: str, reverse: bool) -> dict[str, tuple[str, dict[str, str]]]:
@@ -74,32 +73,35 @@ def test_kill_workers_and_order_change_no_byte(
 ) -> None:
     for name, reverse in (("raw", False), ("reversed", True)):
         fetched(tmp_path / name / task, task, files(task, reverse))
-    answers = Path(project.environment["LEMUR_ANSWERS"])
+    answers = tmp_path / "answers"
 
     def stage_command(raw: str, into: str, workers: int) -> list[str]:
         env, *rest = command(project, task, model, tmp_path / raw, tmp_path / into, **CHANGED)
-        return [env, f"LEMUR_WORKERS={workers}", *rest]
+        return [env, f"LEMUR_WORKERS={workers}", f"LEMUR_ANSWERS={answers / into}", *rest]
 
     def outputs(into: str) -> tuple[bytes, bytes]:
         return (tmp_path / into / f"{task}.json").read_bytes(), (tmp_path / into / f"{task}.jsonl").read_bytes()
 
     core = str(min(os.sched_getaffinity(0)))
     project.run("taskset", "--cpu-list", core, *stage_command("raw", "one", 1))
-    assert not list(answers.glob("*"))
     stage = Build(project, *stage_command("raw", "two", 2))
-    until(lambda: stage.process.poll() is not None or any(path.stat().st_size for path in answers.glob("*")))
+    until(
+        lambda: stage.process.poll() is not None or any(path.stat().st_size for path in answers.glob("two/*/*.jsonl"))
+    )
     stage.kill(group=False)
     assert stage.process.returncode == -signal.SIGKILL, stage.output()
     until(lambda: not running_in(project.root), seconds=30)
-    (kept,) = answers.glob("*")
+    (kept,) = answers.glob("two/*/*.jsonl")
     saved = len(kept.read_text(encoding="utf-8").splitlines())
     assert 0 < saved < ITEMS * (4 if task == "mmlu" else 1)
     assert not (tmp_path / "two" / f"{task}.json").exists()
     project.run(*stage_command("raw", "two", 2))
     notes = read_json(project.root / "logs/evaluation/two" / f"{task}.json")
-    assert notes["resumed_answers"] >= saved > 0
+    assert notes["answers"]["reused"] >= saved and notes["answers"]["asked"] > 0
     assert outputs("two") == outputs("one")
-    assert not list(answers.glob("*"))
+    (tmp_path / "two" / f"{task}.json").unlink()
+    assert "are on record" in project.run(*stage_command("raw", "two", 1))
+    assert outputs("two") == outputs("one")
 
     project.run(*stage_command("reversed", "reordered", 2))
     assert read_json(tmp_path / "reordered" / f"{task}.json") == read_json(tmp_path / "one" / f"{task}.json")
@@ -109,4 +111,3 @@ def test_kill_workers_and_order_change_no_byte(
         return sorted((sample["prompt"], {k: v for k, v in sample.items() if k != "id"}) for sample in samples)
 
     assert by_prompt("reordered") == by_prompt("one")
-    shutil.rmtree(answers, ignore_errors=True)

@@ -1,12 +1,15 @@
-"""Answers survive a killed run unchanged, and no request is repeated."""
+"""Answers survive the end of a run, killed or not, and no request is repeated."""
 
-import json
+import os
+import signal
+import time
 from collections.abc import Sequence
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
-from lemur.inference.answer_cache import CachedModel, cache_path, with_cached_answers
+from lemur.inference.answer_cache import CachedModel, append, read_answers
 from lemur.inference.interface import Generation, Prompt, Score
 from tests.evaluation.conftest import Oracle
 
@@ -41,17 +44,72 @@ def test_a_killed_run_resumes_where_it_stopped(tmp_path: Path) -> None:
     fresh = Dying(str.upper)
     again = CachedModel(fresh, path, portion=2)
     assert again.generate(PROMPTS, **SETTINGS) == whole and fresh.prompts == ["b " * 9]  # type: ignore[arg-type]
-    assert again.resumed == 4
-    assert all(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-    again.clear()
-    assert not path.exists()
+    assert (len(again.reused), len(again.asked)) == (4, 1)
+    silent = Dying(str.upper)
+    assert CachedModel(silent, path, portion=2).generate(PROMPTS, **SETTINGS) == whole and silent.prompts == []  # type: ignore[arg-type]
+
+
+def test_a_torn_line_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    append(path, [{"key": "a", "answer": {"n": 1}}])
+    with path.open("ab") as file:
+        file.write('{"key": "torn in the first letter of ü'.encode()[:-1])
+    append(path, [{"key": "b", "answer": {"n": 2}}])
+    with path.open("ab") as file:
+        file.write(b"\0\0{}\n[]\n")  # what a crashed machine leaves
+    append(path, [{"key": "a", "answer": {"n": 3}}])  # from another process: the first answer counts
+    assert read_answers(path) == {"a": {"n": 1}, "b": {"n": 2}}
+
+
+def _append_many(path: Path, writer: int) -> None:
+    for number in range(50):
+        append(path, [{"key": f"{writer} {number} {part}", "answer": {"text": "ü" * 3000}} for part in range(3)])
+
+
+def test_two_processes_add_to_one_file_at_once(tmp_path: Path) -> None:
+    """A third is killed again and again while it writes."""
+    path = tmp_path / "answers.jsonl"
+    fork = get_context("fork")
+    writers = [fork.Process(target=_append_many, args=(path, number)) for number in range(2)]
+    for process in writers:
+        process.start()
+    for number in range(2, 8):
+        victim = fork.Process(target=_append_many, args=(path, number))
+        victim.start()
+        time.sleep(0.003 * number)
+        assert victim.pid
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.join()
+    for process in writers:
+        process.join()
+    answers = read_answers(path)
+    assert {f"{w} {n} {part}" for w in range(2) for n in range(50) for part in range(3)} <= set(answers)
+    assert all(answer == {"text": "ü" * 3000} for answer in answers.values())
+
+
+def test_a_rehearsal_asks_nothing_and_says_what_will_be_asked(tmp_path: Path) -> None:
+    model = Oracle(str.upper)
+    cached = CachedModel(model, tmp_path / "answers.jsonl", portion=2)
+    known = cached.generate(PROMPTS[:2], **SETTINGS)  # type: ignore[arg-type]
+    model.prompts = []
+    rehearsal = cached.rehearse()
+    answers = rehearsal.generate(PROMPTS, **SETTINGS)  # type: ignore[arg-type]
+    rehearsal.loglikelihood([("a", " x"), ("a", " y")])
+    assert answers[:2] == known and answers[2].text == "" and model.prompts == []
+    assert rehearsal.outlook().explanation == "4 of 5 prompts to ask"
+    cached.generate(PROMPTS, **SETTINGS)  # type: ignore[arg-type]
+    cached.loglikelihood([("a", " x"), ("a", " y")])
+    assert set(model.prompts) == rehearsal.missing
+    again = cached.rehearse()
+    again.generate(PROMPTS, **SETTINGS)  # type: ignore[arg-type]
+    assert (again.outlook().verdict, again.missing) == ("regrade", set())
 
 
 def test_answers_keep_every_kind_of_line_end(tmp_path: Path) -> None:
     prompts = ["a\u2028b", "c\u0085d", "e\rf\n"]
     whole = CachedModel(Oracle(str.upper), tmp_path / "answers.jsonl", portion=2).generate(prompts, **SETTINGS)  # type: ignore[arg-type]
     again = CachedModel(Oracle(str.lower), tmp_path / "answers.jsonl", portion=2)
-    assert again.resumed == 3 and again.generate(prompts, **SETTINGS) == whole  # type: ignore[arg-type]
+    assert again.generate(prompts, **SETTINGS) == whole and not again.asked  # type: ignore[arg-type]
 
 
 def test_prompts_with_one_prefix_are_asked_together(tmp_path: Path) -> None:
@@ -70,8 +128,9 @@ def test_a_request_with_other_settings_is_asked_again(tmp_path: Path) -> None:
     cached.generate(["a"], max_new_tokens=4, stop=())
     for change in ({"max_new_tokens": 5}, {"stop": ("x",)}, {"temperature": 0.5}, {"seed": 1}):
         cached.generate(["a"], **{"max_new_tokens": 4, "stop": (), **change})  # type: ignore[arg-type]
+    cached.generate([Prompt("a", 1)], max_new_tokens=4, stop=())  # computed in two parts, so its bits may differ
     cached.generate(["a"], max_new_tokens=4, stop=())
-    assert model.prompts == ["a"] * 5
+    assert model.prompts == ["a"] * 6
 
 
 def test_scores_survive_bit_for_bit(tmp_path: Path) -> None:
@@ -87,16 +146,3 @@ def test_scores_survive_bit_for_bit(tmp_path: Path) -> None:
     assert again == first == PreciseScores(str).loglikelihood(requests) and model.prompts == []
     rolled = CachedModel(model, tmp_path / "answers.jsonl", portion=1).rolling_loglikelihood(["xyz", "z"], overlap=1)
     assert rolled == Oracle(str).rolling_loglikelihood(["xyz", "z"], overlap=1)
-
-
-def test_each_model_and_each_settings_have_their_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LEMUR_ANSWERS", str(tmp_path))
-    names = {
-        cache_path({"model_hash": "1"}, {"task": "a"}),
-        cache_path({"model_hash": "2"}, {"task": "a"}),
-        cache_path({"model_hash": "1"}, {"task": "b"}),
-    }
-    monkeypatch.setenv("XLA_FLAGS", "--xla_other")
-    names.add(cache_path({"model_hash": "1"}, {"task": "a"}))
-    assert len(names) == 4
-    assert with_cached_answers(Oracle(str), {}, tile=4).context_length == 4096

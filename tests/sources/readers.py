@@ -4,6 +4,8 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
+from lemur.agents.search.pages import read_pages
+from lemur.benchmark_items import mint
 from lemur.core.records import dump
 from lemur.corpus import readers as corpus
 from lemur.corpus.cleaning import tidy
@@ -17,7 +19,7 @@ from lemur.instructions.readers.turns import RawConversation
 from lemur.sources.fetched import BadRecord, FetchedFile
 
 BENCHMARKS = {schema: read for schema, (read, _) in items._SCHEMAS.items()}
-READERS: dict[str, Any] = {**corpus._READERS, **instructions._READERS, **BENCHMARKS}
+READERS: dict[str, Any] = {**corpus._READERS, **instructions._READERS, **BENCHMARKS, "search_pages": read_pages}
 KEYS: dict[str, list[str]] = {
     "alpaca": ["instruction", "input", "output", "id"],
     "bbh": ["input", "target"],

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from lemur.core.records import read_json
-from lemur.model import folder
+from lemur.model import checksums, folder
 from lemur.training.continued_pretraining import Params, continued_pretraining
 from tests.training.builders import parameters, write_shards, write_tokenizer
 from tests.training.test_base_model import run as run_base
@@ -42,12 +42,12 @@ def test_it_continues_where_the_base_model_ended(inputs, base, tmp_path):
     assert folder.load(tmp_path / "a" / "model")[0] == folder.load(base / "model")[0]
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (tmp_path / "a" / "model" / name).read_bytes() == (base / "model" / name).read_bytes()
-    assert read_json(tmp_path / "a" / "report.json")["weights"] == folder.sha256(tmp_path / "a" / "model")
+    assert read_json(tmp_path / "a" / "report.json")["weights"] == checksums.sha256(tmp_path / "a" / "model")
 
 
 def test_zero_steps_leave_the_weights_unchanged(inputs, base, tmp_path):
     run(inputs, base / "model", tmp_path / "a", steps=0)
-    assert folder.sha256(tmp_path / "a" / "model") == folder.sha256(base / "model")
+    assert checksums.sha256(tmp_path / "a" / "model") == checksums.sha256(base / "model")
 
 
 def test_microbatches_and_remat_change_the_model_only_by_rounding(inputs, base, tmp_path):

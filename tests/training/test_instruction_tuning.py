@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from lemur.core.records import read_json
-from lemur.model import folder
+from lemur.model import checksums, folder
 from lemur.training.instruction_tuning import Params, instruction_tuning
 from tests.training.builders import parameters
 from tests.training.test_base_model import run as run_base
@@ -65,4 +65,4 @@ def test_zero_epochs_only_add_rows_for_the_new_tokens(inputs, lemur, tmp_path):
 def test_two_runs_give_the_same_model(inputs, lemur, tmp_path):
     for name in "ab":
         run(inputs, lemur, tmp_path / name)
-    assert folder.sha256(tmp_path / "a" / "model") == folder.sha256(tmp_path / "b" / "model")
+    assert checksums.sha256(tmp_path / "a" / "model") == checksums.sha256(tmp_path / "b" / "model")

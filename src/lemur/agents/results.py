@@ -34,8 +34,8 @@ class Finished:
 
 
 def results(name: str, finished: Sequence[Finished]) -> dict[str, Mapping[str, object]]:
-    """Success with the most turns by task, by group and overall, as the paper averages: over episodes. Beside it, by
-    the number of turns allowed if there are several, with the slope of success on it (MINT's improvement rate).
+    """Success with the most turns by task, by group and overall, as the paper averages: over episodes. If several
+    numbers of turns were allowed, also with each of them, and the slope of success on it (MINT's improvement rate).
 
     Episodes whose environment failed are left out; `episodes` counts the others."""
     most = max(each.turns for each in finished)
@@ -48,16 +48,17 @@ def results(name: str, finished: Sequence[Finished]) -> dict[str, Mapping[str, o
     scores: dict[str, Mapping[str, object]] = {part: success(parts[part]) for part in sorted(parts)}
     budgets = sorted({each.turns for each in finished})
     if len(budgets) > 1:
-        by_budget = {str(turns): success([each for each in finished if each.turns == turns]) for turns in budgets}
+        by_turns = {turns: success([each for each in finished if each.turns == turns]) for turns in budgets}
+        scores |= {f"{name}_turns_{turns}": values for turns, values in by_turns.items()}
         slopes = {
             f"improvement_rate,{rule}": slope({
-                int(turns): value
-                for turns, values in by_budget.items()
+                turns: value
+                for turns, values in by_turns.items()
                 if (value := values[f"success,{rule}"]) is not None
             })
             for rule in RULES
         }  # fmt: skip
-        scores[name] = {**scores[name], **slopes, "by_turns": by_budget}
+        scores[name] = {**scores[name], **slopes}
     return scores
 
 

@@ -12,7 +12,7 @@ from lemur.commands import build, data, look_inside, plan, share
 
 HEADINGS: dict[str, tuple[Callable[..., None], ...]] = {
     "Build": (build.scale, build.check, build.dependencies, build.run, build.verify),
-    "Look inside": (look_inside.why, look_inside.lineage),
+    "Look inside": (look_inside.why, look_inside.answers, look_inside.lineage, look_inside.rescore),
     "Data": (data.pin, data.inspect, data.validate),
     "Plan": (plan.plan, plan.plan_data),
     "Share": (share.remote, share.pull, share.track, share.ui),

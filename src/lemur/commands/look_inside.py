@@ -1,6 +1,7 @@
 """Commands under the heading Look inside."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,29 @@ def why(
     print_long("\n".join(why(stages or [], ROOT)))
 
 
+def answers(
+    stages: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="STAGE", help="Evaluations or their outputs; without, all.", autocompletion=completion.stages
+        ),
+    ] = None,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Instead, remove answers of models and code that no evaluation uses any more."),
+    ] = False,
+) -> None:
+    """Show, before anything runs, which evaluations ask their model and which only score its answers again.
+
+    Example: lemur answers gsm8k
+    """
+    from lemur.core.files import ROOT
+    from lemur.pipeline.inspect import answers
+
+    os.chdir(ROOT)  # DVC names stages and paths relative to the working directory.
+    print_long("\n".join(answers.prune(ROOT) if prune else answers.answers(stages or [], ROOT)))
+
+
 def lineage(
     path: Annotated[
         str,
@@ -51,3 +75,30 @@ def lineage(
     os.chdir(ROOT)
     history = lineage(path, ROOT)
     print_long(json.dumps(history, indent=2, ensure_ascii=False) if as_json else "\n".join(lines(history)))
+
+
+def rescore(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Trajectories: a file, or what MINT published of a model, or our own."),
+    ],
+    items: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="TASK/test_prompts.json; without, what the trajectories say."),
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write everything there.")] = None,
+) -> None:
+    """Score recorded trajectories of agents again, and say which verdicts changed and why.
+
+    Proposed programs run in the sandbox; nothing else runs and no model is asked.
+
+    Example: lemur rescore data/eval/lemur
+    """
+    from lemur.agents.published.report import lines, rescored
+    from lemur.agents.published.tables import summary
+    from lemur.core.records import write_json
+
+    runs = rescored(folder, items)
+    if json_file is not None:
+        write_json(json_file, summary(runs))
+    print_long("\n".join(lines(runs)))

@@ -118,6 +118,7 @@ def _text(field: str) -> Callable[[Any], Forms]:
 
 
 _FORMS: dict[str, Callable[[Any], Forms]] = {
+    "alfworld_game": _text("plan"),
     "bbh": _text("input"),
     "ds1000": _question_and_program("prompt", "reference_code"),
     "gsm8k": _gsm8k,
@@ -126,6 +127,7 @@ _FORMS: dict[str, Callable[[Any], Forms]] = {
     "intercode_table": _question_and_program("query", "gold"),
     "mbpp": _mbpp,
     "mint": _text("prompt"),
+    "mint_example": _text("text"),
     "mint_humaneval": _humaneval,
     "mmlu": _mmlu,
     "multipl_e": _multipl_e,
@@ -133,6 +135,5 @@ _FORMS: dict[str, Callable[[Any], Forms]] = {
     "rephrased_questions": _text("text"),
     "robocodegen": _text("query"),
     "spider": _question_and_program("question", "query"),
-    "trajectory": _text("text"),
     "webarena": _text("intent"),
 }

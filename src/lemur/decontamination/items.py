@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lemur.benchmark_items import (
+    alfworld,
     bbh,
     ds1000,
     gsm8k,
@@ -28,6 +29,8 @@ from lemur.decontamination.views import View, words
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 from lemur.sources.reading.rows import reader
 
+NO_ITEMS = {"mint_episodes", "mint_template", "search_pages", "search_queries"}
+"""Schemas of files beside a benchmark's items: what models did, the frame of a prompt, what a tool answers from."""
 LEAST_WORDS = 8  # GPT-3's lower bound for n
 Parts = Iterable[tuple[View, str]]
 
@@ -58,7 +61,7 @@ def read_items(folders: Iterable[Path], unreadable: Counter[str]) -> Iterator[It
         source = load(folder)
         for file in source.files:
             benchmark = str(file.meta.get("benchmark", source.name))
-            if file.meta.get("split") == "train" or file.path.suffix in (".sql", ".sqlite"):
+            if file.meta.get("split") == "train" or file.path.suffix in (".sql", ".sqlite") or file.schema in NO_ITEMS:
                 continue
             read, parts = reader(file, _SCHEMAS, "benchmark")
             for item in read(file):
@@ -151,6 +154,7 @@ def _texts(*texts: str) -> Parts:
 
 
 _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any], Parts]]] = {
+    "alfworld_game": (alfworld.read, lambda game: [("text", game.plan)]),
     "bbh": (_bbh, lambda item: [("text", item.input)]),
     "ds1000": (ds1000.read, lambda problem: _text_and_code(problem.prompt, problem.reference_code)),
     "gsm8k": (gsm8k.read, _gsm8k),
@@ -159,6 +163,7 @@ _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any]
     "intercode_table": (intercode.read_table, lambda task: _text_and_code(task.query, task.gold)),
     "mbpp": (mbpp.read, _mbpp),
     "mint": (mint.read, lambda task: [("text", task.prompt)]),
+    "mint_example": (mint.read_example, lambda example: [("text", example.text)]),
     "mint_humaneval": (humaneval.read, _described_function),
     "mmlu": (mmlu.read, _mmlu),
     "multipl_e": (multipl_e.read, lambda problem: _commented_code(problem.prompt, KINDS.get(problem.language, "any"))),
@@ -166,7 +171,6 @@ _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any]
     "rephrased_questions": (rephrased.read, _question),
     "robocodegen": (robocodegen.read, lambda problem: _text_and_code(problem.query, problem.query)),
     "spider": (spider.read, lambda question: _text_and_code(question.question, question.query)),
-    "trajectory": (mint.read_trajectory, lambda trajectory: [("text", trajectory.text)]),
     "webarena": (webarena.read, lambda task: [("text", task.intent)]),
 }
 """By schema of a benchmark's files: the function that reads items, and the one that picks an item's parts."""

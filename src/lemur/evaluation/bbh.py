@@ -30,11 +30,15 @@ class Params(GenerateParams):
 
 def bbh(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Ask `model` the chosen questions of the fetched `benchmark`; write the result and one sample per question."""
+    run(task(params, benchmark), model, result, samples)
+
+
+def task(params: Params, benchmark: Path) -> "Bbh":
     source = load(benchmark)
     tests = [file for file in source.files if file.meta["split"] == "test"]
     pools = [readable(read(file)) for file in sorted(tests, key=lambda file: str(file.meta["task"]))]
     examples = {file.meta["task"]: read_examples(file) for file in source.files if file not in tests}
-    run(Bbh(params, pools, source, examples), model, result, samples)
+    return Bbh(params, pools, source, examples)
 
 
 @dataclass(frozen=True)

@@ -81,12 +81,16 @@ class Sums:
 
 def bits_per_byte(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Score the held-out documents (`benchmark`: one <source>.jsonl per source); one sample per document."""
+    run(task(params, model, benchmark), model, result, samples)
+
+
+def task(params: Params, model: Path, benchmark: Path) -> "BitsPerByte":
     from lemur.inference.text import TextCodec
 
     pools = [read(path) for path in sorted(benchmark.glob("*.jsonl"))]
     if not any(document.text for pool in pools for document in pool):
         raise ValueError(f"{benchmark} has no documents; check split_corpus in params.yaml")
-    run(BitsPerByte(params, pools, TextCodec(model, bos=True)), model, result, samples)
+    return BitsPerByte(params, pools, TextCodec(model, bos=True))
 
 
 def read(path: Path) -> list[Document]:
@@ -101,10 +105,7 @@ class BitsPerByte(Task[Document, Measurement]):
 
     def open(self, folder: Path) -> Model:
         params = self.params
-        settings = {"task": self.name, **params.model_dump(mode="json")}
-        return backends.open_model(
-            folder, "jax", task=self.name, tile=params.tile, bos=True, context=params.context, settings=settings
-        )
+        return backends.open_model(folder, "jax", task=self.name, tile=params.tile, bos=True, context=params.context)
 
     def id(self, item: Document) -> str:
         return item.id

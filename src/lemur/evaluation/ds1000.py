@@ -33,9 +33,13 @@ class Params(ProgramParams):
 def ds1000(params: Params, model: Path, benchmark: Path, requirements: Path, *, result: Path, samples: Path) -> None:
     """Let `model` solve the chosen problems of the fetched `benchmark` and run the programs with the libraries that
     `requirements` locks (`make ds1000`). Without them, or without a sandbox, the result is `skipped`."""
+    run(task(params, benchmark, requirements), model, result, samples)
+
+
+def task(params: Params, benchmark: Path, requirements: Path) -> "Ds1000":
     source = load(benchmark)
     problems = [problem for file in source.files for problem in readable(read(file))]
-    run(Ds1000(params, [problems], source, requirements, find_environment(requirements)), model, result, samples)
+    return Ds1000(params, [problems], source, requirements, find_environment(requirements))
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,12 @@ class Params(GenerateParams):
 
 def gsm8k(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Ask `model` the chosen problems of the fetched `benchmark`; write the result and one sample per problem."""
+    run(task(params, benchmark), model, result, samples)
+
+
+def task(params: Params, benchmark: Path) -> "Gsm8k":
     source = load(benchmark)
-    run(Gsm8k(params, [problems(source, "test")], source, examples(source)), model, result, samples)
+    return Gsm8k(params, [problems(source, "test")], source, examples(source))
 
 
 def problems(source: Fetched, split: str) -> list[Problem]:

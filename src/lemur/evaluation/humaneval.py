@@ -31,11 +31,15 @@ class Params(ProgramParams):
 def humaneval(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Let `model` complete the chosen problems of the fetched `benchmark`, run the programs, and write the result and
     one sample per completion. Without a sandbox nothing runs and the result is `skipped`."""
+    run(task(params, benchmark), model, result, samples)
+
+
+def task(params: Params, benchmark: Path) -> "HumanEval":
     source = load(benchmark)
     problems = [problem for file in source.files for problem in readable(read(file))]
     if params.strip_prompt:
         problems = [replace(problem, prompt=problem.prompt.rstrip()) for problem in problems]
-    run(HumanEval(params, [problems], source), model, result, samples)
+    return HumanEval(params, [problems], source)
 
 
 @dataclass(frozen=True)

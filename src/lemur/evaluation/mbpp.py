@@ -25,11 +25,15 @@ class Params(ProgramParams):
 def mbpp(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Let `model` solve the chosen problems of the fetched `benchmark`, run the programs, and write the result and one
     sample per completion. Without a sandbox nothing runs and the result is `skipped`."""
+    run(task(params, benchmark), model, result, samples)
+
+
+def task(params: Params, benchmark: Path) -> "Mbpp":
     source = load(benchmark)
     problems = [problem for file in source.files for problem in readable(read(file))]
     test = [problem for problem in problems if problem.task_id in TEST]
     examples = {problem.task_id: problem for problem in problems if problem.task_id in EXAMPLES}
-    run(Mbpp(params, [test], source, examples), model, result, samples)
+    return Mbpp(params, [test], source, examples)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from lemur.evaluation.harness.sample import Likelihoods, Sample
 from lemur.evaluation.harness.scores import Scores, group_values, mean
 from lemur.evaluation.kinds.multiple_choice import ChoiceTask
 from lemur.inference.interface import Model, Prompt
-from lemur.sources.fetched import Fetched, load
+from lemur.sources.fetched import load
 from lemur.sources.reading.rows import readable
 
 
@@ -25,7 +25,17 @@ class Params(AskParams):
 
 def mmlu(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Ask `model` the chosen questions of the fetched `benchmark`; write the result and one sample per question."""
-    run(task(params, load(benchmark)), model, result, samples)
+    run(task(params, benchmark), model, result, samples)
+
+
+def task(params: Params, benchmark: Path) -> "Mmlu":
+    """Raises `ValueError` for the first bad record."""
+    source = load(benchmark)
+    splits: dict[str, defaultdict[str, list[Question]]] = {"dev": defaultdict(list), "test": defaultdict(list)}
+    for file in source.files:
+        for question in readable(read(file)):
+            splits[file.meta["split"]][question.subject].append(question)
+    return Mmlu(params, [questions for _, questions in sorted(splits["test"].items())], source, splits["dev"])
 
 
 @dataclass(frozen=True)
@@ -64,15 +74,6 @@ class Mmlu(ChoiceTask[Question]):
     def overall(self, samples: Sequence[Sample[Question, Likelihoods]], groups: Sequence[Scores]) -> Scores:
         """The paper's script averages over questions, not over subjects."""
         return {**self.scores(samples), "acc_macro,none": mean(group_values("acc", "none", groups))}
-
-
-def task(params: Params, source: Fetched) -> Mmlu:
-    """Raises `ValueError` for the first bad record."""
-    splits: dict[str, defaultdict[str, list[Question]]] = {"dev": defaultdict(list), "test": defaultdict(list)}
-    for file in source.files:
-        for question in readable(read(file)):
-            splits[file.meta["split"]][question.subject].append(question)
-    return Mmlu(params, [questions for _, questions in sorted(splits["test"].items())], source, splits["dev"])
 
 
 def prompt(model: Model, shots: list[Question], question: Question, in_chat: bool) -> Prompt:

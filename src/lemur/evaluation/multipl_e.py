@@ -39,6 +39,10 @@ def multipl_e(params: Params, model: Path, benchmark: Path, *, result: Path, sam
     """Let `model` complete the chosen problems of the fetched `benchmark`, run the programs, and write the result and
     one sample per completion. A language without its toolchain is `skipped`; without any toolchain, or without a
     sandbox, the whole result is."""
+    run(task(params, benchmark), model, result, samples)
+
+
+def task(params: Params, benchmark: Path) -> "MultiplE":
     source = load(benchmark)
     problems: dict[str, list[Problem]] = {name: [] for name in params.languages}
     for file in source.files:
@@ -46,7 +50,7 @@ def multipl_e(params: Params, model: Path, benchmark: Path, *, result: Path, sam
             problems[file.meta["language"]] += readable(read(file))
     missing = why_missing(params, problems) if sandbox.why_unavailable() is None else {}
     pools = [members for name, members in sorted(problems.items()) if name not in missing]
-    run(MultiplE(params, pools, source, missing), model, result, samples)
+    return MultiplE(params, pools, source, missing)
 
 
 def why_missing(params: Params, problems: dict[str, list[Problem]]) -> dict[str, str]:

@@ -37,10 +37,14 @@ class Params(GenerateParams):
 def spider(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Ask `model` the chosen questions of the fetched `benchmark`, run its queries, and write the result and one sample
     per question. Without a sandbox nothing runs and the result is `skipped`."""
+    run(task(params, benchmark), model, result, samples)
+
+
+def task(params: Params, benchmark: Path) -> "Spider":
     source = load(benchmark)
     questions = [item for file in source.files if "database" not in file.meta for item in readable(read(file))]
     databases = read_databases(file for file in source.files if "database" in file.meta)
-    run(Spider(params, [questions], source, databases), model, result, samples)
+    return Spider(params, [questions], source, databases)
 
 
 @dataclass(frozen=True)

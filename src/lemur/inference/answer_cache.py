@@ -1,16 +1,15 @@
-"""A model that saves its answers while an evaluation runs, so that an interrupted one resumes where it stopped."""
+"""A model that keeps its answers: no request is asked twice, even by a later evaluation with another scoring rule."""
 
+import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from lemur.core.files import PACKAGE, ROOT
 from lemur.core.records import Record, dump
-from lemur.core.versions import installed
 from lemur.inference.interface import Generation, Model, Score, shared_prefix
 
 Answer = TypeVar("Answer", Generation, Score)
@@ -18,24 +17,32 @@ TILES_AT_ONCE = 8
 """Tiles between two saves: few enough to lose little work, enough to keep most tiles full."""
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What an evaluation that runs will do: ask some prompts, only score again, read recorded samples, or nothing.
+    `path`: the file of its answers."""
+
+    verdict: Literal["rerun", "regrade", "replay", "skipped"]
+    explanation: str
+    path: Path | None = None
+
+
 class CachedModel:
-    """Asks `model` in portions, writes each portion's answers to `path` and never repeats a request answered there.
-    This changes no answer, since a model's answers do not depend on how requests are grouped."""
+    """Asks `model` in portions, adds each portion's answers to the file `path` and never repeats a request answered
+    there. This changes no answer, since a model's answers do not depend on how requests are grouped.
+
+    Several processes may use the file at once. If two of them ask the same, the first answer in the file counts."""
 
     def __init__(self, model: Model, path: Path, *, portion: int) -> None:
         """`portion`: prompts between two saves."""
-        self._model, self._path, self._portion = model, path, portion
-        self._answers: dict[str, Record] = {}
-        self.resumed = 0
-        """Answers that an earlier run left."""
-        if path.is_file():
-            self._drop_torn_line()
-            for line in path.read_bytes().splitlines():
-                with suppress(ValueError, KeyError, TypeError):  # damaged when the machine crashed: ask again
-                    record = json.loads(line)
-                    self._answers[record["key"]] = record["answer"]
-            self.resumed = len(self._answers)
+        self.path = path
+        self._model, self._portion = model, portion
+        self._answers = read_answers(path)
         self.context_length = model.context_length
+        self.reused: set[str] = set()
+        """Keys of the answers that were on record."""
+        self.asked: set[str] = set()
+        """Keys of the answers that the model gave."""
 
     @property
     def chat(self) -> bool:
@@ -50,9 +57,9 @@ class CachedModel:
     def identity(self) -> Record:
         return self._model.identity()
 
-    def clear(self) -> None:
-        """Delete the file once the evaluation is complete."""
-        self._path.unlink(missing_ok=True)
+    def rehearse(self) -> "Rehearsal":
+        """The same model with the answers on record and no others."""
+        return Rehearsal(self)
 
     def generate(
         self,
@@ -68,20 +75,17 @@ class CachedModel:
                 portion, max_new_tokens=max_new_tokens, stop=stop, temperature=temperature, seed=seed
             )
 
-        def sort_key(index: int) -> tuple[str, int, str]:
-            return shared_prefix(prompts[index]), self.count_tokens(prompts[index]), prompts[index]
+        def order(prompt: str) -> tuple[str, int, str]:
+            return shared_prefix(prompt), self.count_tokens(prompt), prompt
 
         settings = ["generate", max_new_tokens, list(stop), temperature, seed]
-        order = sorted(range(len(prompts)), key=sort_key)
-        records = self._answer(settings, prompts, order, ask, self._portion)
-        return [Generation(**record) for record in records]
+        return [Generation(**record) for record in self._answer(settings, prompts, order, ask, self._portion)]
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
         # Keeps continuations of one context together, and contexts with one prefix: they share a pass.
-        def sort_key(index: int) -> tuple[str, int, tuple[str, str]]:
-            return shared_prefix(requests[index][0]), len(requests[index][0]), requests[index]
+        def order(request: tuple[str, str]) -> tuple[str, int, tuple[str, str]]:
+            return shared_prefix(request[0]), len(request[0]), request
 
-        order = sorted(range(len(requests)), key=sort_key)
         ask = self._model.loglikelihood
         return list(map(_score, self._answer(["loglikelihood"], requests, order, ask, 4 * self._portion)))
 
@@ -89,56 +93,104 @@ class CachedModel:
         def ask(portion: list[str]) -> list[Score]:
             return self._model.rolling_loglikelihood(portion, overlap=overlap)
 
-        order = sorted(range(len(texts)), key=lambda index: (len(texts[index]), texts[index]))
+        def order(text: str) -> tuple[int, str]:
+            return len(text), text
+
         return list(map(_score, self._answer(["rolling", overlap], texts, order, ask, self._portion)))
 
     def _answer(
         self,
         settings: list[Any],
         requests: Sequence[Any],
-        order: list[int],
+        order: Callable[[Any], Any],
         ask: Callable[[list[Any]], list[Answer]],
         portion: int,
     ) -> list[Record]:
-        keys = [hashlib.sha256(dump([settings, request]).encode()).hexdigest() for request in requests]
-        missing = list({keys[index]: index for index in reversed(order) if keys[index] not in self._answers}.values())
-        missing.reverse()
-        for start in range(0, len(missing), portion):
-            indices = missing[start : start + portion]
-            answers = ask([requests[index] for index in indices])
-            self._save({keys[index]: vars(answer) for index, answer in zip(indices, answers, strict=True)})
+        keys = [request_key(settings, request) for request in requests]
+        self.reused |= set(keys) & self._answers.keys() - self.asked
+        missing = {key: request for key, request in zip(keys, requests, strict=True) if key not in self._answers}
+        left = sorted(missing, key=lambda key: order(missing[key]))
+        for start in range(0, len(left), portion):
+            together = left[start : start + portion]
+            answers = ask([missing[key] for key in together])
+            self._save({key: vars(answer) for key, answer in zip(together, answers, strict=True)})
         return [self._answers[key] for key in keys]
 
     def _save(self, answers: dict[str, Record]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.writelines(dump({"key": key, "answer": answer}) + "\n" for key, answer in answers.items())
+        append(self.path, [{"key": key, "answer": answer} for key, answer in answers.items()])
         self._answers |= answers
-
-    def _drop_torn_line(self) -> None:
-        """Remove the line that a killed run left unfinished."""
-        content = self._path.read_bytes()
-        if not content.endswith(b"\n"):
-            os.truncate(self._path, content.rfind(b"\n") + 1)
+        self.asked |= set(answers)
 
 
-def with_cached_answers(model: Model, settings: Record, *, tile: int) -> CachedModel:
-    """`model` with a file of answers for `settings`."""
-    return CachedModel(model, cache_path(model.identity(), settings), portion=TILES_AT_ONCE * tile)
+class Rehearsal(CachedModel):
+    """Gives the answers on record, and empty ones in place of those that are missing: it asks nothing."""
+
+    def __init__(self, model: CachedModel) -> None:
+        self.path = model.path
+        self._model, self._answers, self._portion = model._model, model._answers, model._portion
+        self.context_length = model.context_length
+        self.reused, self.asked = model.reused, model.asked
+        self.prompts: set[str] = set()
+        """All prompts."""
+        self.missing: set[str] = set()
+        """Prompts with an answer that is not on record."""
+
+    def outlook(self) -> Outlook:
+        """What the evaluation will do, after it has been rehearsed with this model."""
+        if self.missing:
+            return Outlook("rerun", f"{len(self.missing)} of {len(self.prompts)} prompts to ask", self.path)
+        return Outlook("regrade", f"the answers to all {len(self.prompts)} prompts are on record", self.path)
+
+    def _answer(
+        self,
+        settings: list[Any],
+        requests: Sequence[Any],
+        order: Callable[[Any], Any],
+        ask: Callable[[list[Any]], list[Answer]],
+        portion: int,
+    ) -> list[Record]:
+        empty = {"text": "", "tokens": 0, "finish": "stop"}
+        if settings[0] != "generate":
+            empty = {"logprob": 0.0, "token_logprobs": (), "greedy": False}
+        keys = [request_key(settings, request) for request in requests]
+        self.reused |= set(keys) & self._answers.keys()
+        self.prompts |= {_prompt(request) for request in requests}
+        self.missing |= {
+            _prompt(request) for key, request in zip(keys, requests, strict=True) if key not in self._answers
+        }
+        return [self._answers.get(key, empty) for key in keys]
 
 
-def cache_path(identity: Record, settings: Record) -> Path:
-    """The file for one model's answers under `settings`. Its name covers the numerics and the code that computes them,
-    so answers of another version are never reused."""
-    code = hashlib.sha256()
-    for path in sorted([*(PACKAGE / "model").glob("*.py"), *(PACKAGE / "inference").glob("*.py")]):
-        code.update(path.name.encode() + b"\0" + path.read_bytes())
-    numerics = {
-        **{name: installed(name) or "" for name in ("jax", "jaxlib", "flax", "tokenizers")},
-        **{name: os.environ.get(name, "") for name in ("XLA_FLAGS", "NPROC", "JAX_PLATFORMS")},
-    }
-    name = hashlib.sha256(dump([identity, settings, numerics, code.hexdigest()]).encode()).hexdigest()[:32]
-    return Path(os.environ.get("LEMUR_ANSWERS", ROOT / ".lemur" / "answers")) / f"{name}.jsonl"
+def request_key(settings: list[Any], request: Any) -> str:
+    """The hash of all that a request consists of: method, settings, text, and how much of the text is shared."""
+    return hashlib.sha256(dump([settings, request, len(shared_prefix(_prompt(request)))]).encode()).hexdigest()
+
+
+def read_answers(path: Path) -> dict[str, Record]:
+    """Answers by key. Lines that a killed process or a crashed machine left damaged are passed over."""
+    answers: dict[str, Record] = {}
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        with suppress(ValueError, KeyError, TypeError):
+            record = json.loads(line)
+            answers.setdefault(record["key"], record["answer"])
+    return answers
+
+
+def append(path: Path, records: Sequence[Record]) -> None:
+    """Add whole lines to the end of a file to which other processes may be adding too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if file.tell():
+            file.seek(-1, 2)
+            if file.read(1) != b"\n":  # a killed process left half a line
+                file.write(b"\n")
+        file.write("".join(dump(record) + "\n" for record in records).encode())
+
+
+def _prompt(request: str | tuple[str, str]) -> str:
+    """The text that a request continues or scores, without the continuation."""
+    return request if isinstance(request, str) else request[0]
 
 
 def _score(record: Record) -> Score:

@@ -36,7 +36,7 @@ class JaxModel(TokenModel):
         return cls(model_folder.load(folder)[1], TextCodec(folder, bos=bos), tile=tile, context=context)
 
     def identity(self) -> Record:
-        return identity("jax", self._codec, ("jax", "jaxlib", "tokenizers"))
+        return identity("jax", self._codec)
 
     def loglikelihood(self, requests: Sequence[tuple[str, str]]) -> list[Score]:
         # One-token continuations of one context (the letters of a multiple choice) share a forward pass.

@@ -157,15 +157,16 @@ class ServerModel(TokenModel):
         self._server, self._name = server, name
 
     @classmethod
-    def from_environment(cls, codec: TextCodec, context_length: int) -> "ServerModel":
-        url = os.environ.get("LEMUR_SERVER")
+    def from_environment(cls, codec: TextCodec, context_length: int, prefix: str = "LEMUR_SERVER") -> "ServerModel":
+        """`prefix`: the environment variable with the address, and the beginning of the others' names."""
+        url = os.environ.get(prefix)
         if not url:
-            raise ServerError("LEMUR_SERVER is not set; give it the server's address, such as http://127.0.0.1:8000/v1")
-        concurrency = os.environ.get("LEMUR_SERVER_CONCURRENCY", "8")
+            raise ServerError(f"{prefix} is not set; give it the server's address, such as http://127.0.0.1:8000/v1")
+        concurrency = os.environ.get(f"{prefix}_CONCURRENCY", "8")
         if not concurrency.isdigit() or int(concurrency) < 1:
-            raise ServerError(f"LEMUR_SERVER_CONCURRENCY is {concurrency!r}; a whole number of at least 1 is allowed")
-        server = Server(url, concurrency=int(concurrency), key=os.environ.get("LEMUR_SERVER_KEY", ""))
-        return cls(codec, server, context_length, os.environ.get("LEMUR_SERVER_MODEL", ""))
+            raise ServerError(f"{prefix}_CONCURRENCY is {concurrency!r}; a whole number of at least 1 is allowed")
+        server = Server(url, concurrency=int(concurrency), key=os.environ.get(f"{prefix}_KEY", ""))
+        return cls(codec, server, context_length, os.environ.get(f"{prefix}_MODEL", ""))
 
     @cached_property
     def served(self) -> str:
@@ -178,7 +179,7 @@ class ServerModel(TokenModel):
 
     def identity(self) -> Record:
         """`model_hash` is null: the API does not tell which weights the server has."""
-        return identity(self.backend, self._codec, ("tokenizers",), weights=False) | {"served_model": self.served}
+        return identity(self.backend, self._codec) | {"served_model": self._name or self.served}
 
     def generate(
         self,

@@ -76,6 +76,14 @@ class TextCodec:
             ids.add(end)
         return frozenset(ids)
 
+    def settings(self) -> dict[str, Any]:
+        """The tokens that this codec adds to prompts, and those that end an answer."""
+        return {
+            "leading": self.leading_tokens,
+            "special": self._special_tokens,
+            "end": sorted(self.eos_ids),
+        }
+
     def encode(self, text: str) -> list[int]:
         """Tokens of `text`, without added special tokens."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)

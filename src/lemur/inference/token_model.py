@@ -12,6 +12,7 @@ from lemur.core.records import Record, read_json
 from lemur.core.versions import installed
 from lemur.inference.interface import Score
 from lemur.inference.text import TextCodec
+from lemur.model.checksums import sha256
 
 Part = tuple[np.ndarray, np.ndarray]
 """Log-probabilities [scored] of a window's last tokens, and whether each is the likeliest."""
@@ -26,14 +27,12 @@ class Window:
     scored: int
 
 
-class TokenModel(ABC):
-    """Implements `lemur.inference.interface.Model` except `generate`, `identity` and the scores of a window."""
+class PromptBuilder:
+    """Builds and counts prompts for a model folder, without its weights."""
 
     def __init__(self, codec: TextCodec, context_length: int) -> None:
         self._codec = codec
         self.context_length = context_length
-        self.window = context_length
-        """Maximum tokens scored at once."""
 
     @property
     def chat(self) -> bool:
@@ -44,6 +43,15 @@ class TokenModel(ABC):
 
     def chat_prompt(self, messages: Sequence[dict[str, str]], *, prefill: str = "") -> str:
         return self._codec.chat_prompt(messages, prefill)
+
+
+class TokenModel(PromptBuilder, ABC):
+    """Implements `lemur.inference.interface.Model` except `generate`, `identity` and the scores of a window."""
+
+    def __init__(self, codec: TextCodec, context_length: int) -> None:
+        super().__init__(codec, context_length)
+        self.window = context_length
+        """Maximum tokens scored at once."""
 
     @abstractmethod
     def each_token(self, windows: Sequence[Window]) -> list[Part]:
@@ -95,21 +103,25 @@ def context_length(codec: TextCodec, limit: int | None) -> int:
     return min(limit or longest, longest)
 
 
-def identity(backend: str, codec: TextCodec, libraries: Sequence[str], *, weights: bool = True) -> Record:
+LIBRARIES = {
+    "jax": ("jax", "jaxlib", "tokenizers"),
+    "transformers": ("tokenizers", "torch", "transformers"),
+    "vllm": ("tokenizers",),
+    "server": ("tokenizers",),
+}
+"""The libraries of each back end whose versions a result records."""
+
+
+def identity(backend: str, codec: TextCodec) -> Record:
     """What a result records about the model of `codec`'s folder and the software that ran it.
 
-    `model_hash` is `weights` of the training's report. With `weights` false it is null: a server may run others than
-    the folder's.
+    `model_hash` is `weights` of the training's report. It is null for a server, which may run other weights than the
+    folder's.
     """
-    model_hash = None
-    if weights:
-        from lemur.model.folder import sha256  # imports JAX, which a server's client does not need
-
-        model_hash = sha256(codec.folder)
     return {
         "backend": backend,
-        "library_versions": {name: installed(name) for name in libraries},
-        "model_hash": model_hash,
+        "library_versions": {name: installed(name) for name in LIBRARIES[backend]},
+        "model_hash": None if backend == "server" else sha256(codec.folder),
         **codec.hashes(),
     }
 

@@ -27,7 +27,7 @@ class TransformersModel(TokenModel):
         ).eval()
 
     def identity(self) -> Record:
-        return identity("transformers", self._codec, ("tokenizers", "torch", "transformers"))
+        return identity("transformers", self._codec)
 
     def generate(
         self,

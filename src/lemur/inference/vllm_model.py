@@ -52,7 +52,7 @@ class VllmModel(ServerModel):
         return super().served
 
     def identity(self) -> Record:
-        record = identity(self.backend, self._codec, ("tokenizers",))
+        record = identity(self.backend, self._codec)
         return {**record, "library_versions": {**record["library_versions"], "vllm": _version()}}
 
     def start(self) -> None:

@@ -1,6 +1,5 @@
 """Model folders in the Hugging Face layout of `LlamaForCausalLM`: the same model always gives the same bytes."""
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -182,19 +181,6 @@ def special_ids(folder: Path) -> tuple[int, int]:
     if missing := [name for name in ("bos_token", "eos_token") if name not in tokens]:
         raise ValueError(f"{folder}/tokenizer_config.json: {' and '.join(missing)} must name a token of tokenizer.json")
     return token_id(folder, tokens["bos_token"]), token_id(folder, tokens["eos_token"])
-
-
-def sha256(folder: Path) -> str:
-    """Hash of config and weights, which decide what the model computes."""
-    digest = hashlib.sha256()
-    for path in [folder / "config.json", *sorted(folder.glob("model*.safetensors"))]:
-        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
-    return digest.hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _vocabulary(folder: Path) -> dict[str, int]:

@@ -17,7 +17,15 @@ class Missing:
     reason: str
 
 
-Cell = str | int | float | Missing | None
+@dataclass(frozen=True)
+class Link:
+    """A text that opens `href`, a relative address."""
+
+    text: str
+    href: str
+
+
+Cell = str | int | float | Link | Missing | None
 
 
 @dataclass(frozen=True)
@@ -47,12 +55,14 @@ class Table:
             reasons = [
                 f"{c.key}: {v.reason}" for c, v in zip(self.columns, cells, strict=True) if isinstance(v, Missing)
             ]
-            writer.writerow([*("" if c is None or isinstance(c, Missing) else c for c in cells), "; ".join(reasons)])
+            writer.writerow([*map(_raw, cells), "; ".join(reasons)])
         return text.getvalue()
 
     def json(self) -> Record:
         def plain(cell: Cell) -> object:
-            return {"missing": cell.reason} if isinstance(cell, Missing) else cell
+            if isinstance(cell, Missing):
+                return {"missing": cell.reason}
+            return cell.href if isinstance(cell, Link) else cell
 
         rows = [{column.key: plain(row.get(column.key)) for column in self.columns} for row in self.rows]
         slips = [{"row": row, "column": column, "slip": text} for row, column, text in self.slips]
@@ -67,7 +77,7 @@ class Table:
                 if cell.reason not in reasons:
                     reasons.append(cell.reason)
                 return f"{NONE} ({_letter(reasons.index(cell.reason))})"
-            return number(cell, digits)
+            return cell.text if isinstance(cell, Link) else number(cell, digits)
 
         marked = {(row, column) for row, column, _ in self.slips}
         rows = [
@@ -80,9 +90,14 @@ class Table:
             *(f"({_letter(i)}) {reason}" for i, reason in enumerate(reasons)),
         ]
 
+    def links(self) -> list[list[str | None]]:
+        """For each cell of `formatted`, what it opens."""
+        cells = [[row.get(column.key) for column in self.columns] for row in self.rows]
+        return [[cell.href if isinstance(cell, Link) else None for cell in row] for row in cells]
+
     def numeric(self) -> list[bool]:
         """For each column, whether none of its cells is text."""
-        return [not any(isinstance(row.get(column.key), str) for row in self.rows) for column in self.columns]
+        return [not any(isinstance(row.get(column.key), str | Link) for row in self.rows) for column in self.columns]
 
 
 @dataclass(frozen=True)
@@ -93,7 +108,10 @@ class Heading:
 
 @dataclass(frozen=True)
 class Text:
+    """Paragraphs; with `href` a link."""
+
     text: str
+    href: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +151,12 @@ def markdown(blocks: list[Block]) -> str:
     return "\n\n".join(_markdown(block) for block in blocks) + "\n"
 
 
+def _raw(cell: Cell) -> str | int | float:
+    if cell is None or isinstance(cell, Missing):
+        return ""
+    return cell.href if isinstance(cell, Link) else cell
+
+
 def _letter(index: int) -> str:
     return chr(ord("a") + index) if index < 26 else str(index + 1)
 
@@ -145,13 +169,15 @@ def _markdown(block: Block) -> str:
     match block:
         case Heading(text, level):
             return f"{'#' * level} {text}"
-        case Text(text):
-            return text
+        case Text(text, href):
+            return f"[{text}]({href})" if href else text
         case Picture(file, alt):
             return f"![{alt}]({file})"
         case Table():
             rows, notes = block.formatted()
             lines = ["| " + " | ".join(_pipe(column.head) for column in block.columns) + " |"]
             lines.append("|" + "|".join("---:" if numeric else "---" for numeric in block.numeric()) + "|")
-            lines += ["| " + " | ".join(_pipe(cell) for cell in row) + " |" for row in rows]
+            for row, links in zip(rows, block.links(), strict=True):
+                cells = [f"[{_pipe(c)}]({to})" if to else _pipe(c) for c, to in zip(row, links, strict=True)]
+                lines.append("| " + " | ".join(cells) + " |")
             return "\n".join(lines) + "".join(f"\n\n{note}" for note in notes)

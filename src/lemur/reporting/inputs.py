@@ -31,11 +31,16 @@ def load(stages: Path, curves: Path, results: Path) -> Inputs:
     return Inputs(
         stages={path.stem: read_object(path) for path in sorted(stages.glob("*.json"))},
         curves={path.stem: read_curve(path) for path in sorted(curves.glob("*.csv"))},
-        results={
-            folder.name: {path.stem: read_object(path) for path in sorted(folder.glob("*.json"))}
-            for folder in sorted(results.glob("*/"))
-        },
+        results=read_results(results),
     )
+
+
+def read_results(results: Path) -> dict[str, dict[str, Record]]:
+    """Model to benchmark to result. Raises like `load`."""
+    return {
+        folder.name: {path.stem: read_object(path) for path in sorted(folder.glob("*.json"))}
+        for folder in sorted(results.glob("*/"))
+    }
 
 
 def read_object(path: Path) -> Record:

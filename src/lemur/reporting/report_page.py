@@ -4,6 +4,7 @@ from lemur.core.records import Record
 from lemur.pages.page_parts import Block, Cell, Column, Heading, Picture, Table, Text
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
+from lemur.reporting.scores import EPISODES
 
 SHOWN_ELSEWHERE = (  # noqa: SIM905
     "in out dropped sources stage places gold languages table_1 mixture mistakes dropped_turns removed_sentences pairs "
@@ -43,6 +44,7 @@ def page(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table
         tables["table3"],
         Picture("table3.png", "The eight benchmarks of the paper's nine models and our three"),
         tables["table3_ours"],
+        Text("All prompts, answers, episodes and verdicts", f"{EPISODES}/index.html"),
         Heading("Spider by hardness", 3),
         tables["spider"],
         Heading("Benchmarks kept out of the training data"),

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from lemur.core.records import Record
-from lemur.pages.page_parts import Missing
+from lemur.pages.page_parts import Link, Missing
 from lemur.reporting.inputs import MODELS, Inputs
+
+EPISODES = "../episodes"
+"""The folder of stage `viewer`, from that of the report."""
 
 METRICS = {
     "mmlu": "acc",
@@ -66,6 +69,16 @@ def score(inputs: Inputs, model: str, benchmark: str) -> Score | Missing:
         place=origin.get("place"),
         sample=bool(origin.get("sample")),
     )
+
+
+def opens(model: str, benchmark: str) -> Link:
+    """From the report to the page that stage `viewer` writes for these results."""
+    return Link("open", f"{EPISODES}/{model}/{benchmark}.html")
+
+
+def why_skipped(inputs: Inputs, model: str, benchmark: str) -> str | None:
+    reason = inputs.results.get(model, {}).get(benchmark, {}).get("results", {}).get(benchmark, {}).get("skipped")
+    return None if reason is None else str(reason)
 
 
 def benchmark_names(inputs: Inputs) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from lemur.pages.page_parts import Cell, Column, Missing, Table
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
-from lemur.reporting.scores import Score, benchmark_names, score, skipped_parts
+from lemur.reporting.scores import Score, benchmark_names, opens, score, skipped_parts
 
 
 def table(paper: PaperTables, inputs: Inputs) -> Table:
@@ -59,25 +59,26 @@ def details(inputs: Inputs, paper: PaperTables) -> Table:
         Column("shots", "Shots"),
         Column("fewer_shots", "fewer for"),
         Column("data", "Items from"),
+        Column("episodes", "Answers"),
     ]
     rows: list[dict[str, Cell]] = []
     for benchmark in benchmark_names(inputs):
         for model, title in MODELS.items():
-            row: dict[str, Cell] = {"model": title, "benchmark": names.get(benchmark, benchmark)}
+            row: dict[str, Cell] = {"model": title, "benchmark": names.get(benchmark, benchmark), "episodes": ""}
             match score(inputs, model, benchmark):
                 case Missing() as missing:
                     row["score"] = missing
                 case result:
                     fields = ("error", "strict", "asked", "items", "shots", "fewer_shots", "data")
                     row |= {key: getattr(result, key) for key in fields}
-                    row["score"] = result.value
+                    row |= {"score": result.value, "episodes": opens(model, benchmark)}
             rows.append(row)
     notes = [
         "Score: by the rule of the paper's own script, for comparison. Strict rule: corrects that script's flaws (a "
         "dash: both rules are the same). "
         "s.e.: standard error over the items asked. Fewer for: items whose prompt did not fit all shots. "
         "Guessing scores 25 % on MMLU. BBH: the paper's script strips punctuation; some targets of dyck_languages "
-        "are nothing else, so an empty answer passes there."
+        "are nothing else, so an empty answer passes there. Answers: the prompts, answers and verdicts of all items."
     ]
     return Table(columns, rows, notes)
 

@@ -92,10 +92,12 @@ def _sha256(url: str, details: dict[str, Any]) -> str:
 def _matching_files(root: str, path: str) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
     """(name, fields of the pattern, the file system's details) of each file that a path or pattern stands for."""
     filesystem, base = fsspec.core.url_to_fs(root)
-    prefix = str(filesystem._strip_protocol(base)).rstrip("/") + "/"
+    # At its root, GitHub's file system has the empty path, and its names do not begin with a slash.
+    root_path = str(filesystem._strip_protocol(base)).rstrip("/")
+    prefix = f"{root_path}/" if root_path else ""
     if not is_pattern(path):
         return [(path, {}, filesystem.info(prefix + path))]
-    details = filesystem.find(f"{base}/{literal_folder(path)}".rstrip("/"), detail=True)
+    details = filesystem.find(f"{prefix}{literal_folder(path)}".rstrip("/"), detail=True)
     by_name = {name.removeprefix(prefix): info for name, info in details.items()}
     files = [(name, fields, by_name[name]) for name, fields in matches(path, by_name)]
     if not files:

@@ -54,7 +54,7 @@ def base_model(
 ) -> None:
     """Train for `steps` steps on the base mixture and write a model folder with the tokenizer's vocabulary."""
     from lemur.core.records import write_json
-    from lemur.model import folder
+    from lemur.model import checksums, folder
     from lemur.tokens.shards import open_shards
     from lemur.training.devices import make_mesh
     from lemur.training.loop import train
@@ -87,13 +87,16 @@ def base_model(
         heldout=documents,
     )
     folder.save(model, trained.model, tokenizer, dtype=params.export_dtype)
-    write_json(report, {"stage": "base_model", "init": params.init, "weights": folder.sha256(model), **trained.summary})
+    write_json(
+        report, {"stage": "base_model", "init": params.init, "weights": checksums.sha256(model), **trained.summary}
+    )
     trained.remove_checkpoints()
 
 
 def _scratch(params: Params, tokenizer: Path, mesh: "Mesh | None") -> "tuple[Llama, str]":
+    from lemur.model.checksums import file_sha256
     from lemur.model.config import LlamaConfig
-    from lemur.model.folder import file_sha256, special_ids, tokenizer_size
+    from lemur.model.folder import special_ids, tokenizer_size
     from lemur.model.weights import build, tensor_shapes
 
     shape = params.model
@@ -126,7 +129,7 @@ def _scratch(params: Params, tokenizer: Path, mesh: "Mesh | None") -> "tuple[Lla
 
 
 def _imported(params: Params, base_weights: Path, mesh: "Mesh | None") -> "tuple[Llama, str]":
-    from lemur.model import folder
+    from lemur.model import checksums, folder
     from lemur.sources import fetched
     from lemur.training.gguf_import import import_gguf
 
@@ -140,6 +143,6 @@ def _imported(params: Params, base_weights: Path, mesh: "Mesh | None") -> "tuple
         )
     options: dict[str, Any] = {"dtype": params.compute_dtype, "remat": params.remat, "mesh": mesh}
     if params.init == "gguf":
-        return import_gguf(files[0].path, **options)[1], folder.file_sha256(files[0].path)
+        return import_gguf(files[0].path, **options)[1], checksums.file_sha256(files[0].path)
     parent = next((file.path.parent for file in files if file.path.name == "config.json"), files[0].path.parent)
-    return folder.load(parent, **options)[1], folder.sha256(parent)
+    return folder.load(parent, **options)[1], checksums.sha256(parent)

@@ -16,7 +16,7 @@ def continued_pretraining(
 ) -> None:
     """Train the model in the folder `base` for `steps` steps and write it with the same config and tokenizer."""
     from lemur.core.records import write_json
-    from lemur.model import folder
+    from lemur.model import checksums, folder
     from lemur.tokens.shards import open_shards
     from lemur.training.devices import make_mesh
     from lemur.training.loop import train
@@ -37,11 +37,11 @@ def continued_pretraining(
         packed,
         params,
         steps=params.steps,
-        origin=folder.sha256(base),
+        origin=checksums.sha256(base),
         curve=curve,
         mesh=mesh,
         heldout=documents,
     )
     folder.save(model, trained.model, base, dtype=params.export_dtype)
-    write_json(report, {"stage": "continued_pretraining", "weights": folder.sha256(model), **trained.summary})
+    write_json(report, {"stage": "continued_pretraining", "weights": checksums.sha256(model), **trained.summary})
     trained.remove_checkpoints()

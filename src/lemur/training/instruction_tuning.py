@@ -21,7 +21,7 @@ def instruction_tuning(
     """Train for `epochs` epochs and write the model folder. The tokenizer beside the shards gives the vocabulary, the
     chat template and the tokens that end an answer."""
     from lemur.core.records import write_json
-    from lemur.model import folder
+    from lemur.model import checksums, folder
     from lemur.tokens.chatml import END, PAD
     from lemur.tokens.shards import open_shards
     from lemur.training.devices import make_mesh
@@ -50,7 +50,7 @@ def instruction_tuning(
         packed,
         params,
         steps=math.ceil(params.epochs * len(packed) / params.batch_size),
-        origin=folder.sha256(lemur),
+        origin=checksums.sha256(lemur),
         curve=curve,
         mesh=mesh,
         heldout=documents,
@@ -61,7 +61,7 @@ def instruction_tuning(
         report,
         {
             "stage": "instruction_tuning",
-            "weights": folder.sha256(model),
+            "weights": checksums.sha256(model),
             "added_tokens": added,
             **trained.summary,
         },

@@ -32,7 +32,7 @@ class Dialogue:
             observation = NOT_UNDERSTOOD
         elif action.kind == "tool":
             output = self._cells.run(action.text)
-            observation, solved = output.text, output.solved
+            observation, solved = output.text.strip(), output.solved
         else:
             observation, solved = WRONG, self._judge(action.text)
         ended: str | None

@@ -60,8 +60,7 @@ class Report:
     """Facts about this machine, such as the sandbox's layers; for the notes, not for the result."""
 
     def write(self, path: Path, model: Model) -> None:
-        """Write the result and the notes, then delete the answers that `model` saved for an interrupted run. Call it
-        last: it marks the evaluation as complete."""
+        """Write the result and the notes."""
         result: Record = {
             "results": self.results,
             "group_subtasks": {self.task: sorted(set(self.results) - {self.task})},
@@ -74,9 +73,8 @@ class Report:
             **model.identity(),
         }
         write_json(path, result)
-        note(self.task, path, {**self.facts, "resumed_answers": getattr(model, "resumed", 0)})
-        if isinstance(model, CachedModel):
-            model.clear()
+        answers = {"reused": len(model.reused), "asked": len(model.asked)} if isinstance(model, CachedModel) else None
+        note(self.task, path, {**self.facts, "answers": answers})
         log.info("%s: %d of %d items asked: %s", self.task, self.effective, self.original, self.results.get(self.task))
 
 

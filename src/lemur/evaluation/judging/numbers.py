@@ -32,6 +32,7 @@ _NUMBER = re.compile(
     rf"(?:{_FRACTION}|(?P<number>{_DIGITS}){_END})",
     re.IGNORECASE,
 )
+_INSIDE = re.compile(r"(?:[^\W\d]|\d[-.,:/^]?)\Z")  # what may stand before a part of a word, list, time or date
 _STATEMENTS = (
     re.compile(r"\banswer[*_]*\s+is\b|####", re.IGNORECASE),
     re.compile(r"\\(?:boxed|fbox)\b"),
@@ -51,6 +52,13 @@ def stated_number(output: str) -> str | None:
             if (match := _NUMBER.match(output, statement.end())) is not None:
                 return _value(match)
     return None
+
+
+def numbers_in(text: str) -> list[str]:
+    """Every number in `text`, written as `stated_number` writes it; parts of words, lists and times are none."""
+    matches = _NUMBER.finditer(text)
+    alone = [match for match in matches if match[0][0].isspace() or not _INSIDE.search(text[: match.start()][-2:])]
+    return [value for match in alone if (value := _value(match)) is not None]
 
 
 def _value(match: re.Match[str]) -> str | None:

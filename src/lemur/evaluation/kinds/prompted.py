@@ -54,7 +54,6 @@ class PromptedTask(Task[Item, Answer]):
             tile=params.tile,
             bos=params.bos,
             context=params.context,
-            settings={"task": type(params).__module__, **params.model_dump(mode="json")},
         )
 
     def in_chat(self, model: Model) -> bool:

@@ -1,0 +1,118 @@
+"""What the language agents share: parameters, prompts, and from finished episodes to the result file."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from lemur.agents.dialogue.messages import STOP, Limits, prompt
+from lemur.agents.environment import World
+from lemur.agents.episode import Episode
+from lemur.agents.play import Asking, Teacher, play
+from lemur.agents.recorded_answers import replay_model
+from lemur.agents.results import Finished, counts, results
+from lemur.core import workers
+from lemur.core.records import Record, write_jsonl
+from lemur.evaluation.harness.parameters import GenerateParams
+from lemur.evaluation.harness.result import Report
+from lemur.evaluation.harness.scores import metrics
+from lemur.inference import backends
+from lemur.inference.interface import Model
+from lemur.inference.text import TextCodec
+from lemur.inference.token_model import context_length
+
+
+class ActParams(GenerateParams):
+    """Parameters of every agent in MINT's dialogue."""
+
+    limit: int | None = Field(description="tasks of each kind, a seeded choice; null for all", gt=0)
+    turns: tuple[int, ...] = Field(
+        description="messages of the model in an episode; several: success by turns, the most for the score",
+        min_length=1,
+        strict=False,
+    )
+    proposals: int = Field(description="how many of these messages may propose a solution", gt=0)
+    cell_seconds: int = Field(description="processor seconds, or seconds asleep, of a cell of code", gt=0)
+    cell_memory: int = Field(description="MiB that an episode's Python session may use", gt=0)
+    observation_characters: int = Field(description="characters of a cell's output that the model reads", gt=0)
+
+    @field_validator("turns")
+    @classmethod
+    def _ascending(cls, turns: tuple[int, ...]) -> tuple[int, ...]:
+        if list(turns) != sorted(set(turns)) or turns[0] < 1:
+            raise ValueError(f"turns are {list(turns)}; ascending numbers from 1 are allowed, such as [1, 2, 3, 4, 5]")
+        return turns
+
+    def prompt(self, model: Model, episode: Episode) -> str:
+        return prompt(model, episode, model.chat if self.chat == "auto" else self.chat == "chat")
+
+    def limits(self, turns: int) -> Limits:
+        """A single turn allows a single proposal, as in MINT's runs with one."""
+        return Limits(turns, min(turns, self.proposals))
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A world with what it is about: its `task`, the `group` of tasks, the answer to it, the turns allowed in it."""
+
+    world: World
+    task: str
+    group: str
+    reference: str
+    turns: int
+
+
+def open_model(params: ActParams, folder: Path, task: str) -> Model:
+    """The acting model. Back end `replay` answers as in the episodes in LEMUR_REPLAY/<folder>/<task>.jsonl."""
+    if params.backend == "replay":
+        codec = TextCodec(folder, bos=params.bos)
+        path = backends.recorded_samples(folder, task)
+        return replay_model(path, codec, context_length(codec, params.context), params.prompt)
+    return backends.open_model(
+        folder, params.backend, task=task, tile=params.tile, bos=params.bos, context=params.context
+    )
+
+
+def act(
+    params: ActParams, model: Model, assignments: Sequence[Assignment], *, teacher: Teacher | None = None
+) -> list[Finished]:
+    """Play all assignments, in their order."""
+    asking = Asking(params.prompt, params.max_new_tokens, params.stops(STOP))
+    worlds = [assignment.world for assignment in assignments]
+    episodes = play(model, worlds, asking, teacher=teacher, workers=workers.count() + 1)
+    return [
+        Finished(each.task, each.group, each.reference, each.turns, episode)
+        for each, episode in zip(assignments, episodes, strict=True)
+    ]
+
+
+def write(
+    name: str,
+    params: ActParams,
+    model: Model,
+    finished: Sequence[Finished],
+    *,
+    original: int,
+    config: Record,
+    result: Path,
+    samples: Path,
+    more: Callable[[dict[str, Mapping[str, object]]], dict[str, Mapping[str, object]]] = lambda scores: scores,
+) -> None:
+    """Write the episodes and the result. `original`: tasks of the benchmark; `more` adds to the scores."""
+    scores = more(results(name, finished))
+    most = max(params.turns)
+    report = Report(
+        task=name,
+        params=params,
+        version=1,
+        shots=1,
+        original=original,
+        effective=sum(each.turns == most for each in finished),
+        results=scores,
+        counts=counts(finished),
+        higher_is_better=dict.fromkeys(metrics(key for key in scores[name] if "," in key), True),
+        config={**config, "stop": params.stops(STOP)},
+    )
+    write_jsonl(samples, (each.record() for each in finished))
+    report.write(result, model)

@@ -1,0 +1,148 @@
+"""ALFWorld: household tasks in a text game, played with Python functions in MINT's dialogue (paper, Table 7)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from lemur import sandbox
+from lemur.agents.acting import ActParams, Assignment, act, open_model, write
+from lemur.agents.cell_record import CellRecord, Cells, Output
+from lemur.agents.dialogue.environment import Dialogue
+from lemur.agents.dialogue.messages import Limits, first_message, next_message
+from lemur.agents.dialogue.texts import Texts, read_texts
+from lemur.agents.environment import Step
+from lemur.agents.household import tools as verbs
+from lemur.agents.household.game import Engine, Game, open_game
+from lemur.agents.household.textworld_game import why_missing
+from lemur.agents.python_cells import PythonInterpreter, record
+from lemur.benchmark_items import alfworld as items
+from lemur.core.records import Record
+from lemur.evaluation.harness.asking import choose
+from lemur.evaluation.harness.result import write_skipped
+from lemur.sandbox.sessions.session import Session
+from lemur.sources.fetched import load
+from lemur.sources.reading.rows import readable
+
+WRONG: Mapping[str, bool] = {"paper": False, "strict": False}
+
+
+class Params(ActParams):
+    engine: Engine = Field(
+        description="what runs the games: ALFWorld's own engine (`make agents`), or this project's, which needs nothing"
+    )
+
+
+def alfworld(params: Params, model: Path, benchmark: Path, texts: Path, *, result: Path, samples: Path) -> None:
+    """Play the chosen games of the fetched `benchmark` with the prompts of the fetched MINT, `texts`; write the result
+    and one episode a line. Without a sandbox, games or their engine the result is `skipped`."""
+    source, protocol = load(benchmark), load(texts)
+    games = [game for file in source.files if file.schema == "alfworld_game" for game in readable(items.read(file))]
+    missing = [each.name for each in (source, protocol) if not each.files]
+    if missing:
+        reason: str | None = f"the source {missing[0]} is left out"
+    else:
+        reason = (why_missing() if params.engine == "textworld" else None) or sandbox.why_unavailable()
+    if reason:
+        return write_skipped("alfworld", reason, params, result, samples)
+    player = open_model(params, model, "alfworld")
+    setting = Setting(params, read_texts(protocol), record({"engine": params.engine}))
+    chosen = choose(games, params.limit, params.seed, lambda game: game.where)
+    most = max(params.turns)
+    assignments = [
+        Assignment(
+            HouseholdWorld(setting, game, params.limits(turns), "" if turns == most else f" in {turns} turns"),
+            "alfworld",
+            "decision",
+            game.plan,
+            turns,
+        )
+        for turns in params.turns
+        for game in chosen
+    ]
+    finished = act(params, player, assignments)
+    sample = any(file.meta.get("sample", False) for file in source.files)
+    config: Record = {
+        "data": {"place": source.place, "revision": source.revision, "sample": sample},
+        "engine": params.engine,
+    }
+    write("alfworld", params, player, finished, original=len(games), config=config, result=result, samples=samples)
+
+
+@dataclass(frozen=True)
+class Setting:
+    params: Params
+    texts: Texts
+    cells: CellRecord
+
+
+@dataclass(frozen=True)
+class HouseholdWorld:
+    """A game with its limits; `suffix` tells its episode from those with other limits."""
+
+    setting: Setting
+    game: items.Household
+    limits: Limits
+    suffix: str
+
+    @property
+    def id(self) -> str:
+        return f"alfworld/{self.game.where}{self.suffix}"
+
+    def open(self) -> Dialogue:
+        params, texts, kept = self.setting.params, self.setting.texts, self.setting.cells
+        household = Household(self.start, params)
+        world = f"{self.game.sha256} {verbs.DESCRIPTION}"
+        opening = kept.get(world)
+        if opening is None:
+            opening = Output(household.game.opening)
+            kept.put(world, opening)
+        message = first_message(
+            texts.template,
+            limits=self.limits,
+            tools=verbs.DESCRIPTION,
+            example=texts.example(f"alfworld/{self.game.kind}", False),
+            task=f"Interact with a household to solve a task. \n{opening.text}",
+        )
+        return Dialogue(message, self.limits, Cells(world, lambda: household, kept), lambda _: WRONG)
+
+    def start(self) -> Game:
+        return open_game(self.game.path, self.game.sha256, engine=self.setting.params.engine)
+
+    def message(self, step: Step, feedback: str) -> str:
+        return next_message(step, feedback)
+
+
+class Household:
+    """A game and the Python session whose functions act in it. `paper`: the game is over, as MINT counts it, also after
+    50 steps without success; `strict`: it is won."""
+
+    def __init__(self, start: Callable[[], Game], params: Params) -> None:
+        self._start, self._params = start, params
+        self._game: Game | None = None
+        self._python: PythonInterpreter | None = None
+
+    @property
+    def game(self) -> Game:
+        if self._game is None:
+            self._game = self._start()
+        return self._game
+
+    def run(self, code: str) -> Output:
+        if self._python is None:
+            params, game = self._params, self.game
+            session = Session(
+                verbs.tools(game),
+                seconds=params.cell_seconds,
+                characters=params.observation_characters,
+                memory_mb=params.cell_memory,
+            )
+            self._python = PythonInterpreter(session, lambda: {"paper": game.done, "strict": game.won})
+        return self._python.run(code)
+
+    def close(self) -> None:
+        for part in (self._python, self._game):
+            if part is not None:
+                part.close()
+        self._python = self._game = None

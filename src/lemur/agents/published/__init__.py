@@ -1,0 +1,1 @@
+"""Recorded trajectories, MINT's published ones and this project's: read, scored again, and tabulated."""
