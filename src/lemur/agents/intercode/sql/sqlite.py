@@ -28,7 +28,8 @@ WAIT_S = 120.0
 _MODULES = {"server.py": inside, "sql_judge.py": sql_judge}
 _NAME = r"[`\"]?(\w+)[`\"]?"
 _DESCRIBE = re.compile(
-    rf"(?:DESCRIBE|DESC|SHOW\s+(?:FULL\s+)?(?:COLUMNS|FIELDS)\s+(?:FROM|IN))\s+{_NAME}(?:\s+{_NAME})?\s*$", re.IGNORECASE
+    rf"(?:DESCRIBE|DESC|SHOW\s+(?:FULL\s+)?(?:COLUMNS|FIELDS)\s+(?:FROM|IN))\s+{_NAME}(?:\s+{_NAME})?\s*$",
+    re.IGNORECASE,
 )
 _SHOW = re.compile(r"SHOW\s+(TABLES|DATABASES|SCHEMAS)\s*$", re.IGNORECASE)
 
