@@ -53,7 +53,7 @@ def intercode_sql(params: Params, model: Path, benchmark: Path, *, result: Path,
                 tasks[name].hardness,
                 tasks[name],
                 tasks[name].tables or schemas[tasks[name].database],
-                lambda task=tasks[name]: SqlMachine(server, task),
+                lambda rule, task=tasks[name]: SqlMachine(server, task),
             )
             for name in chosen
         ]

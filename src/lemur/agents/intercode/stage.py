@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -85,13 +86,13 @@ class InterCodeWorld:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A task with its name, the group that it is scored in, its schema and what starts its machine."""
+    """A task with its name, the group that it is scored in, its schema and what starts its machine by a rule."""
 
     name: str
     group: str
     task: Task
     schema: Mapping[str, Sequence[str]] | None
-    start: Callable[[], Machine]
+    start: Callable[[str], Machine]
 
 
 def prompt(params: InterCodeParams, language: Language, model: Model, episode: Episode) -> str:
@@ -130,7 +131,7 @@ def act(
             texts.without_reward() if rule == "strict" else texts,
             each.schema,
             language.rules(rule, params.turns),
-            each.start,
+            partial(each.start, rule),
         )
         for rule in rules
         for each in assignments

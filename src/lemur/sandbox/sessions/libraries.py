@@ -67,9 +67,7 @@ def installed_distribution(name: str) -> Distribution:
     try:
         return distribution(name)
     except PackageNotFoundError:
-        raise Missing(
-            f"Python sessions need {', '.join(LIBRARIES)}; {name} is not installed: run `make setup`"
-        ) from None
+        raise Missing(f"Python sessions need {', '.join(LIBRARIES)}; {name} is not installed: run `make setup`") from None
 
 
 def top_level(installed: Distribution) -> list[str]:
@@ -93,6 +91,4 @@ def refuse_unreachable() -> None:
         raise backend.Unavailable(f"under landlock sessions would run {command}, but the libraries are for {version}")
     for path in map(Path, found().values()):
         if closed := [folder for folder in path.parents if os.geteuid() == 0 and not folder.stat().st_mode & 1]:
-            raise backend.Unavailable(
-                f"under landlock sessions cannot read {path}: {closed[0]} is closed to other users"
-            )
+            raise backend.Unavailable(f"under landlock sessions cannot read {path}: {closed[0]} is closed to other users")
