@@ -27,7 +27,7 @@ LANGUAGE = Language("sql", parsers.sql, parsers.sql_strict)
 
 class Params(InterCodeParams):
     server: Literal["sqlite", "mariadb"] = Field(
-        description="what runs the queries: MariaDB (`make agents`) in place of the original's MySQL, or SQLite, a variant"
+        description="what runs the queries: MariaDB in place of MySQL (`make agents`), or the variant SQLite"
     )
 
 

@@ -38,7 +38,15 @@ def prepared(
     command = []
     if os.geteuid() == 0:
         command += ["setpriv", "--reuid", str(OWNER), "--regid", str(OWNER), "--clear-groups"]
-    command += [f"/proc/self/fd/{program}", "--die-with-parent", "--new-session", "--clearenv", "--as-pid-1", "--hostname", "box"]
+    command += [
+        f"/proc/self/fd/{program}",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+        "--as-pid-1",
+        "--hostname",
+        "box",
+    ]
     command += ["--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     command += ["--unshare-cgroup-try", "--uid", "0", "--gid", "0"]
     command += ["--overlay-src", str(root), "--tmp-overlay", "/"] if root else _host()

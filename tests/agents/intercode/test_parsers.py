@@ -1,4 +1,4 @@
-"""What is read in a model's message: the original's faults where the paper's rule keeps them, none in the strict one."""
+"""What is read in a model's message: by the paper's rule with the original's faults, by the strict one without."""
 
 import pytest
 

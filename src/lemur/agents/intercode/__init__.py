@@ -1,1 +1,1 @@
-"""InterCode: agents that write SQL, Bash or look for flags, and are told a reward (Yang et al. 2023; paper, Table 5)."""
+"""InterCode: agents that write SQL or Bash, or look for flags (Yang et al. 2023; paper, Table 5)."""

@@ -37,31 +37,15 @@ INSTALL = "run `make agents`, or as root: apt-get install mariadb-server-core"
 START_S = 60.0
 NOW = "UNIX_TIMESTAMP('2023-10-10 00:00:00')"
 """The clock of NOW() and the like."""
-OPTIONS = [
-    "--no-defaults",
-    "--datadir=/data",
-    "--socket=/data/socket",
-    "--pid-file=/data/pid",
-    "--tmpdir=/data",
-    "--skip-networking",
-    "--secure-file-priv=/box",
-    "--local-infile=0",
-    "--lower-case-table-names=1",
-    "--sysdate-is-now",
-    "--default-time-zone=+00:00",
-    "--character-set-server=utf8mb4",
-    "--collation-server=utf8mb4_general_ci",
-    "--skip-log-bin",
-    "--performance-schema=0",
-    "--skip-name-resolve",
-    "--skip-symbolic-links",
-    "--max-connections=300",
-    "--key-buffer-size=1M",
-    "--aria-pagecache-buffer-size=8M",
-    "--innodb-buffer-pool-size=32M",
-    "--innodb-log-file-size=4M",
-    "--innodb-flush-log-at-trx-commit=0",
-]
+OPTIONS = (
+    *("--no-defaults", "--datadir=/data", "--socket=/data/socket", "--pid-file=/data/pid", "--tmpdir=/data"),
+    *("--skip-networking", "--skip-name-resolve", "--secure-file-priv=/box", "--local-infile=0"),
+    *("--lower-case-table-names=1", "--sysdate-is-now", "--default-time-zone=+00:00"),
+    *("--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci"),
+    *("--skip-log-bin", "--performance-schema=0", "--skip-symbolic-links", "--max-connections=300"),
+    *("--key-buffer-size=1M", "--aria-pagecache-buffer-size=8M", "--innodb-buffer-pool-size=32M"),
+    *("--innodb-log-file-size=4M", "--innodb-flush-log-at-trx-commit=0"),
+)
 LIMITS = Limits(cpu_s=1_000_000, memory_mb=1024, processes=512, file_mb=512, open_files=4096)
 
 

@@ -1,7 +1,7 @@
 """SQLite in the sandbox as the server of IC-SQL: a variant that needs nothing installed.
 
-Another dialect than MySQL's: of InterCode's gpt-3.5 episodes that succeed on MySQL, some fail here and the other way
-round (docs/agents_intercode.md has the counts). Data cannot be changed. SHOW and DESCRIBE are answered from the dump."""
+Another dialect than MySQL's: some published episodes that succeed there fail here, and the other way round
+(docs/agents_intercode.md has the counts). Data cannot be changed. SHOW and DESCRIBE are answered from the dump."""
 
 import re
 import sqlite3
