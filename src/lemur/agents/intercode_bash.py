@@ -6,7 +6,6 @@ from typing import Literal
 from pydantic import Field
 
 from lemur import sandbox
-from lemur.agents.environment import EnvironmentFault
 from lemur.agents.intercode import parsers
 from lemur.agents.intercode.bash import file_systems, roots
 from lemur.agents.intercode.bash.machine import BashMachine, Place

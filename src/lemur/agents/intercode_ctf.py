@@ -1,6 +1,5 @@
 """InterCode-CTF: flags hidden in files, found with commands (paper, Table 5)."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +8,7 @@ from pydantic import Field
 from lemur import sandbox
 from lemur.agents.intercode import parsers
 from lemur.agents.intercode.bash import capture, roots
-from lemur.agents.intercode.stage import Assignment, InterCodeParams, Language, act, open_model, success, write
+from lemur.agents.intercode.stage import Assignment, InterCodeParams, Language, act, open_model, write
 from lemur.agents.intercode.texts import read_texts
 from lemur.benchmark_items.intercode import Task
 from lemur.benchmark_items.intercode import tasks as read_tasks
@@ -30,7 +29,7 @@ class Params(InterCodeParams):
 
 
 def intercode_ctf(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Play the chosen tasks of the fetched `benchmark`; write the result, with a score over all tasks and one over those
+    """Play the chosen tasks of the fetched `benchmark`; write the result, with scores over all tasks and over those
     that can be solved here, and one episode a line. Without tasks, user namespaces or the root it is `skipped`."""
     source = load(benchmark)
     tasks = read_tasks(source, NAME)

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from posixpath import normpath
+from posixpath import join, normpath
 from shlex import quote, split
 
 from lemur.agents.environment import Action
@@ -29,7 +29,7 @@ NEEDED: Mapping[int, str] = {
     8: ".jpg",
     85: ".ps1",
 }
-"""How the name of a file ends without which the others are of no use. The mirror has neither programs nor photographs."""
+"""How the name of a file ends without which the others are of no use; the mirror has no programs and photographs."""
 WRONG_FLAGS = frozenset((15,))
 """Tasks whose gold flag is wrong (princeton-nlp/intercode, issue 25)."""
 INCORRECT = "Submitted flag is incorrect. Keep trying!"
@@ -105,9 +105,7 @@ class CaptureMachine:
 
     def _run(self, command: str) -> str:
         if command.startswith("cd "):
-            target = normpath(
-                command[3:].strip() if command[3:].strip().startswith("/") else f"{self._cwd}/{command[3:].strip()}"
-            )
+            target = normpath(join(self._cwd, command[3:].strip()))
             ran = self._shell.run(["/bin/bash", "-c", f"cd {quote(target)}"])
             if ran.code == 0:
                 self._cwd = target

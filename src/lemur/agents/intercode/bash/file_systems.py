@@ -53,12 +53,12 @@ def build(name: str, entries: Sequence[dict[str, Any]], ignored: Sequence[str], 
         shell.close()
     if made.code or not made.output:
         raise EnvironmentFault(f"file system {name}: git fails: {made.output!r:.300}")
-    repository = tarfile.open(fileobj=io.BytesIO(made.output))
     target = io.BytesIO()
-    with repository, tarfile.open(fileobj=io.BytesIO(plain)) as files, tarfile.open(fileobj=target, mode="w") as both:
-        for part in (files, repository):
-            for member in part:
-                both.addfile(member, part.extractfile(member) if member.isfile() else None)
+    with tarfile.open(fileobj=target, mode="w") as both:
+        for content in (plain, made.output):
+            with tarfile.open(fileobj=io.BytesIO(content)) as part:
+                for member in part:
+                    both.addfile(member, part.extractfile(member) if member.isfile() else None)
     return FileSystem(name, target.getvalue())
 
 

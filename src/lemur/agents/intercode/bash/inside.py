@@ -1,10 +1,11 @@
-"""Runs inside a root file system as its first process: runs commands, one JSON object a line, and reaps what they leave.
+"""Runs inside a root file system as its first process: runs commands, one JSON object a line, and reaps orphans.
 
 A question is {argv, cwd, seconds, most, stdin?}, an answer {output, code, timed_out} or {missing}; output and stdin are
 base64. As process 1 it cannot be killed from inside, and it is not dumpable, so nothing inside reads or writes its
 pipes."""
 
 import base64
+import contextlib
 import ctypes
 import json
 import os
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -22,7 +24,7 @@ ENVIRONMENT = {
 PR_SET_DUMPABLE = 4
 
 
-def answer(question):
+def answer(question: dict[str, Any]) -> dict[str, object]:
     try:
         process = subprocess.Popen(
             question["argv"],
@@ -38,20 +40,22 @@ def answer(question):
     except OSError as error:  # no process or no memory left
         return {"output": base64.b64encode(f"{error}\n".encode()).decode(), "code": 126, "timed_out": False}
     if "stdin" in question:
+        assert process.stdin is not None
         process.stdin.write(base64.b64decode(question["stdin"]))
         process.stdin.close()
     kept, timed_out = read(process, question["seconds"], question["most"])
-    try:
-        os.killpg(process.pid, signal.SIGKILL) if timed_out else None
-    except ProcessLookupError:
-        pass
+    if timed_out:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     code = process.wait()
-    process.stdout.close()
+    if process.stdout is not None:
+        process.stdout.close()
     return {"output": base64.b64encode(kept).decode(), "code": code, "timed_out": timed_out}
 
 
-def read(process, seconds, most):
-    """What it prints until it ends; what it leaves running may hold the pipe open."""
+def read(process: "subprocess.Popen[bytes]", seconds: float, most: int) -> tuple[bytes, bool]:
+    """What it prints until it ends, and whether that took too long; what it leaves running may hold the pipe open."""
+    assert process.stdout is not None
     deadline = time.monotonic() + seconds
     kept = bytearray()
     handle, pipe = os.pidfd_open(process.pid), process.stdout.fileno()
@@ -73,13 +77,11 @@ def read(process, seconds, most):
         os.close(handle)
 
 
-def reap():
+def reap() -> None:
     """Wait for what commands left behind and has ended."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-    except ChildProcessError:
-        pass
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Debian root file systems for IC-Bash and IC-CTF: `python -m lemur.agents.intercode.bash.roots` makes them.
 
-Each is kept below .lemur/roots by the hash of its list of packages. The originals are Ubuntu images of an unpinned date."""
+Each is kept below .lemur/roots by the hash of its list of packages. The originals are Ubuntu images without a date."""
 
 import hashlib
 import os
@@ -19,11 +19,12 @@ from lemur.sandbox.root_shell import OWNER
 SUITE = "bookworm"
 PACKAGES = {
     # docker/nl2bash.Dockerfile
-    "bash": "bash python3 psmisc bsdmainutils cron imagemagick bind9-dnsutils git tree net-tools iputils-ping coreutils "
-    "curl cpio jq",
+    "bash": "bash python3 psmisc bsdmainutils cron imagemagick bind9-dnsutils git tree net-tools iputils-ping "
+    "coreutils curl cpio jq",
     # docker/ctf.Dockerfile, and what solutions of the tasks use
     "ctf": "bash python3 python3-pycryptodome python3-cryptography git curl wget file unzip xxd binutils openssl gcc "
-    "libc6-dev gdb netcat-openbsd libimage-exiftool-perl tshark poppler-utils sleuthkit jq gcc-aarch64-linux-gnu qemu-user",
+    "libc6-dev gdb netcat-openbsd libimage-exiftool-perl tshark poppler-utils sleuthkit jq gcc-aarch64-linux-gnu "
+    "qemu-user",
 }
 INSTALL = "run `make agents` as root (Debian's mmdebstrap and its package archive)"
 

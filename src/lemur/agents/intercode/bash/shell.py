@@ -28,7 +28,7 @@ _INSIDE = Path(inside.__file__).read_text(encoding="utf-8")
 
 @dataclass(frozen=True)
 class Ran:
-    """`output`: stdout and stderr as they came; `None` if there is no such program. `timed_out`: killed at the limit."""
+    """`output`: stdout and stderr as they came; `None`: no such program. `timed_out`: killed at the limit."""
 
     output: bytes | None
     code: int = 0
