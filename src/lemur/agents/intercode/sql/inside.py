@@ -8,7 +8,7 @@ import sys
 
 
 def answer(question: dict[str, object]) -> dict[str, object]:
-    from sql_judge import connect  # type: ignore[import-not-found]  # lies beside this file in the sandbox
+    from sql_judge import connect  # lies beside this file in the sandbox
 
     try:
         connection = connect(f"{question['database']}.sqlite", question["steps"])

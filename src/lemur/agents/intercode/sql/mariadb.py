@@ -10,6 +10,7 @@ import os
 import re
 import select
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -181,11 +182,15 @@ class _Process:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_S
-        while not self.socket.exists():
+        while not self._listens():
             if self.ended(0.005) or time.monotonic() > deadline:
                 assert self.tree.process.stderr is not None
                 os.set_blocking(self.tree.process.stderr.fileno(), False)
                 raise OSError((self.tree.process.stderr.read() or b"").decode(errors="replace")[-500:])
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as trial:
+            return trial.connect_ex(str(self.socket)) == 0
 
     def ended(self, seconds: float) -> bool:
         """Whether it ends within `seconds`."""
@@ -270,7 +275,7 @@ def _launch(data: Path, argv: list[str], pass_fds: Sequence[int] = ()) -> Iterat
         yield launch
 
 
-def _connect(socket: Path, user: str, database: str | None, *, several: bool = False) -> Any:
+def _connect(path: Path, user: str, database: str | None, *, several: bool = False) -> Any:
     """`several`: allow several statements at once."""
     import pymysql
     from pymysql.constants import CLIENT
@@ -278,7 +283,7 @@ def _connect(socket: Path, user: str, database: str | None, *, several: bool = F
 
     try:
         return pymysql.connect(
-            unix_socket=str(socket),
+            unix_socket=str(path),
             user=user,
             database=database,
             charset="utf8mb4",
