@@ -23,7 +23,8 @@ FIRST_UNKNOWN = 450
 
 @cache
 def program(name: str) -> bytes:
-    """The BPF of filter `name` (`namespaced`, `bare`, or `tracing`: the first without `ptrace`) for this machine. Raises `OSError` for another machine."""
+    """The BPF of filter `name` (`namespaced`, `bare`, or `tracing`: the first without `ptrace`) for this machine. Raises
+    `OSError` for another machine."""
     path = FILTERS / f"{name}.{platform.machine()}.hex"
     if not path.is_file():
         raise OSError(f"no system-call filter for {platform.machine()}; there are filters for {', '.join(MACHINES)}")
