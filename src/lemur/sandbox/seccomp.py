@@ -23,7 +23,7 @@ FIRST_UNKNOWN = 450
 
 @cache
 def program(name: str) -> bytes:
-    """The BPF of filter `name` (`namespaced`, `bare`, or `tracing`: the first without `ptrace`) for this machine. Raises
+    """The BPF of filter `name` (`namespaced`, `bare`, or `tracing`: the first with `ptrace`) for this machine. Raises
     `OSError` for another machine."""
     path = FILTERS / f"{name}.{platform.machine()}.hex"
     if not path.is_file():
