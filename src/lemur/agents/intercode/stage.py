@@ -1,0 +1,223 @@
+"""What the three InterCode stages share: parameters, the prompt, and from tasks to the result file."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pydantic import Field
+
+from lemur.agents.environment import Action, Message, Step
+from lemur.agents.episode import Episode
+from lemur.agents.intercode.game import Game, Machine, Rules, split
+from lemur.agents.intercode.texts import Texts
+from lemur.agents.play import Asking, play
+from lemur.agents.recorded_answers import replay_model
+from lemur.agents.results import Finished
+from lemur.benchmark_items.intercode import Task
+from lemur.core import workers
+from lemur.core.records import Record, write_jsonl
+from lemur.evaluation.harness.parameters import GenerateParams
+from lemur.evaluation.harness.result import Report
+from lemur.evaluation.harness.scores import Scores, scored
+from lemur.inference import backends
+from lemur.inference.interface import Model
+from lemur.inference.text import TextCodec
+from lemur.inference.token_model import context_length
+from lemur.sources.fetched import Fetched
+
+STOP = ("<|im_start|>", "<|im_end|>", "Observation:", "Task:", "Output:")
+WITHOUT_REWARDS = " without rewards"
+"""Ends the id of an episode in which no reward is shown."""
+PLAIN = {"system": "System", "user": "Human", "assistant": "Assistant"}
+
+
+class InterCodeParams(GenerateParams):
+    turns: int = Field(description="messages of the model in an episode (paper: 10)", gt=0)
+    dialogue_limit: int = Field(
+        description="messages that a prompt keeps besides the first two (paper: 5 in SQL, 7 in Bash and CTF)", gt=0
+    )
+
+
+@dataclass(frozen=True)
+class Language:
+    """A kind of InterCode. `parse` and `parse_strict` read a command in an answer; `prefill`: the first word of each
+    answer; `strict`: whether episodes without rewards are played beside the paper's."""
+
+    name: str
+    parse: Callable[[str], Action]
+    parse_strict: Callable[[str], Action]
+    prefill: str = ""
+    strict: bool = True
+
+    def said(self, answer: str, action: Action) -> str:
+        """An answer as later prompts show it."""
+        if self.prefill:
+            return f"{self.prefill} {action.text}"
+        return f"```{self.name}\n{action.text}\n```" if action.kind == "tool" else answer
+
+    def rules(self, rule: str, turns: int) -> Rules:
+        return Rules(rule if self.strict else "both", turns, self.parse_strict if rule == "strict" else self.parse)
+
+
+@dataclass(frozen=True)
+class InterCodeWorld:
+    """A task by one rule; `start` makes the machine of an episode."""
+
+    name: str
+    task: Task
+    texts: Texts
+    schema: Mapping[str, Sequence[str]] | None
+    rules: Rules
+    start: Callable[[], Machine]
+
+    @property
+    def id(self) -> str:
+        return self.name + (WITHOUT_REWARDS if self.rules.rule == "strict" else "")
+
+    def open(self) -> Game:
+        return Game(self.texts.opening(self.task.query, self.schema), self.texts, self.rules, self.start)
+
+    def message(self, step: Step, feedback: str) -> str:
+        output, reward = split(step)
+        return self.texts.answer(self.task.query, output, reward)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A task with its name, the group that it is scored in, its schema and what starts its machine by a rule."""
+
+    name: str
+    group: str
+    task: Task
+    schema: Mapping[str, Sequence[str]] | None
+    start: Callable[[str], Machine]
+
+
+def prompt(params: InterCodeParams, language: Language, model: Model, episode: Episode) -> str:
+    """The first two messages and the last `dialogue_limit`."""
+    messages: list[Message] = []
+    for turn in episode.turns:
+        messages.append({"role": "assistant", "content": language.said(turn.answer, turn.step.action)})
+        messages.append({"role": "user", "content": turn.message})
+    messages = [*episode.messages, *messages[-params.dialogue_limit :]]
+    if model.chat if params.chat == "auto" else params.chat == "chat":
+        return model.chat_prompt(messages, prefill=language.prefill)
+    text = "".join(f"\n\n{PLAIN[each['role']]}: {each['content']}" for each in messages)
+    return f"{text}\n\nAssistant: {language.prefill}".rstrip()
+
+
+def open_model(params: InterCodeParams, language: Language, folder: Path, task: str) -> Model:
+    if params.backend == "replay":
+        codec = TextCodec(folder, bos=params.bos)
+        path = backends.recorded_samples(folder, task)
+        length = context_length(codec, params.context)
+        return replay_model(path, codec, length, lambda model, episode: prompt(params, language, model, episode))
+    return backends.open_model(
+        folder, params.backend, task=task, tile=params.tile, bos=params.bos, context=params.context
+    )
+
+
+def act(
+    params: InterCodeParams, language: Language, model: Model, texts: Texts, assignments: Sequence[Assignment]
+) -> list[Finished]:
+    """Play each assignment by the paper's rule, and where `language.strict` once more without rewards."""
+    rules = ("paper", "strict") if language.strict else ("paper",)
+    worlds = [
+        InterCodeWorld(
+            each.name,
+            each.task,
+            texts.without_reward() if rule == "strict" else texts,
+            each.schema,
+            language.rules(rule, params.turns),
+            partial(each.start, rule),
+        )
+        for rule in rules
+        for each in assignments
+    ]
+    asking = Asking(
+        lambda model, episode: prompt(params, language, model, episode), params.max_new_tokens, params.stops(STOP)
+    )
+    episodes = play(model, worlds, asking, workers=workers.count() + 1)
+    return [
+        Finished(language.name, each.group, each.task.gold, params.turns, episode)
+        for each, episode in zip([each for _ in rules for each in assignments], episodes, strict=True)
+    ]
+
+
+def results(name: str, finished: Sequence[Finished]) -> dict[str, Mapping[str, object]]:
+    """Scores of all tasks and by group, and success within the first 1, 2, ... turns (paper, Figure 4)."""
+    parts: defaultdict[str, list[Finished]] = defaultdict(list)
+    for each in finished:
+        parts[name].append(each)
+        if each.group:
+            parts[f"{name}_{each.group}"].append(each)
+    everything: dict[str, Mapping[str, object]] = {part: success(parts[part]) for part in sorted(parts)}
+    counted = [each.episode for each in parts[name] if each.episode.fault is None and not _strict(each)]
+    most = max((each.turns for each in finished), default=0)
+    curve = {str(turns): within(counted, turns) for turns in range(1, most + 1)}
+    return {**everything, name: {**everything.get(name, {}), "by_turns": curve}}
+
+
+def success(finished: Sequence[Finished]) -> Scores:
+    """`success,paper`: the best reward is 1; `success,strict` of the episodes without rewards, where there are any;
+    `reward,paper`: mean of the best rewards. Episodes whose environment failed are left out."""
+    counted = [each for each in finished if each.episode.fault is None]
+    shown = [each.episode for each in counted if not _strict(each)]
+    hidden = [each.episode for each in counted if _strict(each)]
+    best = [rewards for episode in shown if (rewards := [float(split(turn.step)[1] or 0) for turn in episode.turns])]
+    scores: Scores = {"episodes": float(len(shown))}
+    scores |= scored("success", "paper", [float(episode.solved("paper")) for episode in shown])
+    scores |= scored("success", "strict", [float(episode.solved("strict")) for episode in hidden or shown])
+    if hidden:
+        scores |= scored("reward", "paper", [max(rewards) for rewards in best])
+    return scores
+
+
+def within(episodes: Sequence[Episode], turns: int) -> Scores:
+    """Success of the paper's rule if episodes had ended after so many turns."""
+    solved = [any(turn.step.solved.get("paper") for turn in episode.turns[:turns]) for episode in episodes]
+    return scored("success", "paper", [float(each) for each in solved])
+
+
+def write(
+    name: str,
+    params: InterCodeParams,
+    model: Model,
+    finished: Sequence[Finished],
+    *,
+    source: Fetched,
+    original: int,
+    config: Record,
+    result: Path,
+    samples: Path,
+) -> None:
+    """Write the episodes and the result. `original`: tasks of the benchmark."""
+    scores = results(name, finished)
+    counts = Counter(
+        "fault" if each.episode.fault is not None else f"ended_{each.episode.ended}" for each in finished
+    ) + Counter(f"turns_{turn.step.action.kind}" for each in finished for turn in each.episode.turns)
+    data = {
+        "place": source.place,
+        "revision": source.revision,
+        "sample": any(file.meta.get("sample", False) for file in source.files),
+    }
+    report = Report(
+        task=name,
+        params=params,
+        version=1,
+        shots=0,
+        original=original,
+        effective=sum(not _strict(each) for each in finished),
+        results=scores,
+        counts=counts,
+        higher_is_better={"success": True, "reward": True},
+        config={**config, "data": data, "stop": params.stops(STOP)},
+    )
+    write_jsonl(samples, (each.record() for each in finished))
+    report.write(result, model)
+
+
+def _strict(finished: Finished) -> bool:
+    return finished.episode.id.endswith(WITHOUT_REWARDS)

@@ -1,0 +1,86 @@
+"""InterCode-CTF: flags hidden in files, found with commands (paper, Table 5)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from lemur import sandbox
+from lemur.agents.intercode import parsers
+from lemur.agents.intercode.bash import capture, roots
+from lemur.agents.intercode.stage import Assignment, InterCodeParams, Language, act, open_model, write
+from lemur.agents.intercode.texts import read_texts
+from lemur.benchmark_items.intercode import Task
+from lemur.benchmark_items.intercode import tasks as read_tasks
+from lemur.evaluation.harness.asking import choose
+from lemur.evaluation.harness.result import write_skipped
+from lemur.sources.fetched import Fetched, load
+
+NAME = "intercode_ctf"
+LANGUAGE = Language("ctf", parsers.ctf, parsers.ctf, prefill="Action:", strict=False)
+NOT_RUNNABLE = "not_runnable"
+"""Group of the tasks that cannot be solved here; they are played all the same, as in the paper's 100."""
+
+
+class Params(InterCodeParams):
+    root: Literal["host", "debian"] = Field(
+        description="the programs: a Debian root with tools for the tasks (`make agents`), or this machine's"
+    )
+
+
+def intercode_ctf(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
+    """Play the chosen tasks of the fetched `benchmark`; write the result, with scores over all tasks and over those
+    that can be solved here, and one episode a line. Without tasks, user namespaces or the root it is `skipped`."""
+    source = load(benchmark)
+    tasks = read_tasks(source, NAME)
+    if reason := why_skipped(params.root, source, tasks):
+        return write_skipped(NAME, reason, params, result, samples)
+    player = open_model(params, LANGUAGE, model, NAME)
+    root = roots.folder("ctf") if params.root == "debian" else None
+    files = capture.assets(source)
+    reasons = why_not(source, tasks)
+    chosen = choose(list(tasks), params.limit, params.seed, lambda name: name)
+
+    def assignment(name: str) -> Assignment:
+        task = tasks[name]
+        group = NOT_RUNNABLE if reasons[name] else "runnable"
+        return Assignment(
+            name, group, task, None, lambda rule: capture.CaptureMachine(root, task, files.get(task.number or 0, {}))
+        )
+
+    finished = act(params, LANGUAGE, player, read_texts(source, "ctf"), [assignment(name) for name in chosen])
+    runnable = sum(reason is None for reason in reasons.values())
+    config = {
+        "root": params.root,
+        "runnable": f"{runnable} of {len(tasks)}",
+        "not_runnable": {name: reason for name, reason in reasons.items() if reason},
+    }
+    write(
+        NAME,
+        params,
+        player,
+        finished,
+        source=source,
+        original=len(tasks),
+        config=config,
+        result=result,
+        samples=samples,
+    )
+
+
+def why_not(source: Fetched, tasks: dict[str, Task]) -> dict[str, str | None]:
+    """By task why it cannot be solved here, or `None`."""
+    files = capture.assets(source)
+    sample = any(file.meta.get("sample") for file in source.files if file.meta.get("benchmark") == NAME)
+    return {
+        name: capture.why_not_runnable(task, files.get(task.number or 0, {}), sample=sample)
+        for name, task in tasks.items()
+    }
+
+
+def why_skipped(root: str, source: Fetched, tasks: dict[str, Task]) -> str | None:
+    if not tasks:
+        return f"the source {source.name} is left out, or has no CTF tasks at place {source.place}"
+    if reason := sandbox.why_unavailable():
+        return reason
+    return roots.why_missing("ctf") if root == "debian" else roots.why_no_namespaces()
