@@ -25,7 +25,8 @@ from lemur.core.numerics import NUMERICS, apply_numerics  # noqa: E402
 
 def main(rounds: int) -> None:
     apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS], 1)
-    from lemur.agents import acting, mint, play
+    from lemur.agents import acting, mint
+    from lemur.agents.episodes import play
     from lemur.core.parameter_blocks import current_blocks
     from lemur.inference.jax_model import JaxModel
     from lemur.sources.fetched import load

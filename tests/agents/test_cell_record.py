@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lemur.agents.cell_record import CellRecord, Cells, Output
+from lemur.agents.episodes.cell_record import CellRecord, Cells, Output
 
 
 class Adder:

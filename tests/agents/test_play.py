@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemur.agents.episode import Episode, from_record
-from lemur.agents.play import ATTEMPTS, play
+from lemur.agents.episodes.episode import Episode, from_record
+from lemur.agents.episodes.play import ATTEMPTS, play
 from lemur.inference.answers.cache import CachedModel
 from lemur.inference.interface import Generation
 from tests.agents.worlds import ASKING, CommentingTeacher, Counting, counts_up

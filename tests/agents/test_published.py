@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.agents.episode import from_record
+from lemur.agents.episodes.episode import from_record
 from lemur.agents.published.folders import Setting, find, items_below
 from lemur.agents.published.rescore import NOT_WON, UNEXPLAINED, changes, disagreements, may_have_won, rescore
 from lemur.agents.published.tables import by_turns, cells, delta, improvement, summary

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lemur.agents.environment import Action, Step
-from lemur.agents.episode import Episode, Turn
-from lemur.agents.results import Finished, counts, results, slope
+from lemur.agents.episodes.environment import Action, Step
+from lemur.agents.episodes.episode import Episode, Turn
+from lemur.agents.episodes.results import Finished, counts, results, slope
 
 
 def finished(

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from lemur.agents.environment import Action, EnvironmentFault, Message, Step
-from lemur.agents.episode import Episode
-from lemur.agents.play import Asking
+from lemur.agents.episodes.environment import Action, EnvironmentFault, Message, Step
+from lemur.agents.episodes.episode import Episode
+from lemur.agents.episodes.play import Asking
 from lemur.inference.interface import Model
 
 

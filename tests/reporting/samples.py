@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from lemur.agents.environment import Action, Step
-from lemur.agents.episode import Episode, Turn
+from lemur.agents.episodes.environment import Action, Step
+from lemur.agents.episodes.episode import Episode, Turn
 from lemur.core.records import Record, write_jsonl
 
 

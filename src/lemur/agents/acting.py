@@ -8,12 +8,12 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from lemur.agents.dialogue.messages import STOP, Limits, prompt
-from lemur.agents.environment import World
-from lemur.agents.episode import Episode
-from lemur.agents.play import Asking, Teacher, play
-from lemur.agents.recorded_answers import replay_model
-from lemur.agents.rehearsal import rehearse
-from lemur.agents.results import Finished, counts, results
+from lemur.agents.episodes.environment import World
+from lemur.agents.episodes.episode import Episode
+from lemur.agents.episodes.play import Asking, Teacher, play
+from lemur.agents.episodes.recorded_answers import replay_model
+from lemur.agents.episodes.rehearsal import rehearse
+from lemur.agents.episodes.results import Finished, counts, results
 from lemur.core import workers
 from lemur.core.records import Record, write_jsonl
 from lemur.evaluation.harness.parameters import GenerateParams

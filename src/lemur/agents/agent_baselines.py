@@ -6,9 +6,9 @@ from pathlib import Path
 from lemur.agents import alfworld, mint
 from lemur.agents.acting import Assignment
 from lemur.agents.dialogue.environment import Dialogue
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
+from lemur.agents.episodes.results import RULES
 from lemur.agents.household.plan import play_plan, read_plan
-from lemur.agents.results import RULES
 from lemur.agents.scoring.verdict import Proposal, judge_all
 from lemur.benchmark_items.mint import GROUPS, Task, group
 from lemur.core.files import read_yaml

@@ -8,11 +8,11 @@ from pydantic import Field
 
 from lemur import sandbox
 from lemur.agents.acting import ActParams, Assignment, act, open_model, outlook, say, write
-from lemur.agents.cell_record import CellRecord, Cells, Output
 from lemur.agents.dialogue.environment import Dialogue
 from lemur.agents.dialogue.messages import Limits, first_message, next_message
 from lemur.agents.dialogue.texts import Texts, read_texts
-from lemur.agents.environment import Step
+from lemur.agents.episodes.cell_record import CellRecord, Cells, Output
+from lemur.agents.episodes.environment import Step
 from lemur.agents.household import tools as verbs
 from lemur.agents.household.game import Engine, Game, open_game
 from lemur.agents.household.textworld_game import why_missing

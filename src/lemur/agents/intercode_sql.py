@@ -1,5 +1,6 @@
 """InterCode-SQL: questions about databases, explored and answered with queries (paper, Table 5)."""
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -53,7 +54,7 @@ def intercode_sql(params: Params, model: Path, benchmark: Path, *, result: Path,
                 tasks[name].hardness,
                 tasks[name],
                 tasks[name].tables or schemas[tasks[name].database],
-                lambda rule, task=tasks[name]: SqlMachine(server, task),
+                partial(_machine, server, tasks[name]),
             )
             for name in chosen
         ]
@@ -92,3 +93,7 @@ def dump(source: Fetched) -> str:
 
 def start(server: str, text: str) -> Server:
     return mariadb.MariadbServer(text) if server == "mariadb" else SqliteServer(dumps.read(text))
+
+
+def _machine(server: Server, task: Task, rule: str) -> SqlMachine:
+    return SqlMachine(server, task)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from lemur import sandbox
 from lemur.agents.acting import ActParams, Assignment, act, open_model, outlook, say, write
-from lemur.agents.cell_record import Cells
 from lemur.agents.dialogue.environment import Dialogue
 from lemur.agents.dialogue.messages import Limits, first_message, next_message
 from lemur.agents.dialogue.texts import Texts, read_texts
-from lemur.agents.environment import Step
+from lemur.agents.episodes.cell_record import Cells
+from lemur.agents.episodes.environment import Step
 from lemur.agents.python_cells import PythonInterpreter, Tools, record
 from lemur.agents.scoring.verdict import judge
 from lemur.agents.search.interface import DESCRIPTION

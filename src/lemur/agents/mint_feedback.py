@@ -9,12 +9,12 @@ from pydantic import Field
 
 from lemur.agents.acting import act, open_model, outlook, say, write
 from lemur.agents.dialogue.teacher import DialogueTeacher
+from lemur.agents.episodes.play import Teacher
+from lemur.agents.episodes.recorded_answers import RecordedTeacher
+from lemur.agents.episodes.rehearsal import recorded
+from lemur.agents.episodes.results import RULES
 from lemur.agents.mint import Params as MintParams
 from lemur.agents.mint import Setting, read_tasks, why_skipped
-from lemur.agents.play import Teacher
-from lemur.agents.recorded_answers import RecordedTeacher
-from lemur.agents.rehearsal import recorded
-from lemur.agents.results import RULES
 from lemur.core.params import StageParams
 from lemur.core.records import Record, read_json
 from lemur.evaluation.harness.result import write_skipped

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from lemur.agents.cell_record import CellRecord, Output, record_of
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.cell_record import CellRecord, Output, record_of
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.core.records import Record
 from lemur.sandbox import Unavailable
 from lemur.sandbox.sessions.libraries import LIBRARIES
@@ -13,7 +13,7 @@ Tools = Mapping[str, Callable[..., str]]
 
 
 class PythonInterpreter:
-    """`lemur.agents.cell_record.Interpreter`. `verdict`: on the world's state after each cell, by rule."""
+    """`lemur.agents.episodes.cell_record.Interpreter`. `verdict`: on the world's state after each cell, by rule."""
 
     def __init__(self, session: Session, verdict: Callable[[], Mapping[str, bool]] = dict) -> None:
         self._session, self._verdict = session, verdict

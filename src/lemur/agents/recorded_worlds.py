@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lemur.agents.cell_record import CellRecord, Cells, Interpreter, Output
 from lemur.agents.dialogue.environment import Dialogue, Judge
 from lemur.agents.dialogue.messages import Limits, next_message
-from lemur.agents.environment import EnvironmentFault, Step
+from lemur.agents.episodes.cell_record import CellRecord, Cells, Interpreter, Output
+from lemur.agents.episodes.environment import EnvironmentFault, Step
+from lemur.agents.episodes.replay import Replayed, replay_all
 from lemur.agents.household.game import Engine, Game, open_game
 from lemur.agents.household.tools import tools
 from lemur.agents.published.folders import Setting, find
 from lemur.agents.published.trajectories import Recorded, read
 from lemur.agents.python_cells import PythonInterpreter
-from lemur.agents.replay import Replayed, replay_all
 from lemur.agents.scoring.verdict import judge
 from lemur.agents.search.layers import Layers
 from lemur.benchmark_items import alfworld

@@ -7,9 +7,9 @@ from pathlib import Path
 from pydantic import Field
 
 from lemur.agents.acting import PlayParams, open_model
-from lemur.agents.episode import Episode
-from lemur.agents.play import Asking, play
-from lemur.agents.results import RULES, Finished, counts, results
+from lemur.agents.episodes.episode import Episode
+from lemur.agents.episodes.play import Asking, play
+from lemur.agents.episodes.results import RULES, Finished, counts, results
 from lemur.agents.web.actions import Form
 from lemur.agents.web.addresses import Addresses, own_sites, reachable, runnable, sites_of_environment
 from lemur.agents.web.environment import Setting, WebWorld

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lemur.agents.cell_record import CellRecord, Cells, Output
 from lemur.agents.dialogue.environment import Dialogue
 from lemur.agents.dialogue.messages import Limits, fill, next_message, parse, said
 from lemur.agents.dialogue.teacher import trajectory
-from lemur.agents.environment import Action, Step
+from lemur.agents.episodes.cell_record import CellRecord, Cells, Output
+from lemur.agents.episodes.environment import Action, Step
 
 MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent", "mint")
 RIGHT = {"paper": True, "strict": True}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.household import textworld_game
 from lemur.agents.household.game import open_game
 from lemur.agents.household.plan import play_plan, read_plan

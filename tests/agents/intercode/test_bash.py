@@ -7,7 +7,7 @@ import pytest
 
 from lemur.agents import intercode_bash as bash
 from lemur.agents import intercode_ctf as ctf
-from lemur.agents.environment import Action
+from lemur.agents.episodes.environment import Action
 from lemur.agents.intercode.bash import capture, roots
 from lemur.agents.intercode.bash.file_systems import archive
 from lemur.agents.intercode.bash.machine import GONE, MALFORMED, TIMED_OUT, BashMachine, Place, difference

@@ -8,7 +8,7 @@ import pytest
 
 from lemur import sandbox
 from lemur.agents import intercode_sql as stage
-from lemur.agents.environment import Action
+from lemur.agents.episodes.environment import Action
 from lemur.agents.intercode.published import read, replay, rescore, summary
 from lemur.agents.intercode.sql import mariadb
 from lemur.agents.intercode.sql.machine import SqlMachine, difference

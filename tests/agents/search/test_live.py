@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.search.interface import NOTHING
 from lemur.agents.search.live import Live
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lemur.agents.environment import Step
+from lemur.agents.episodes.environment import Step
 from lemur.agents.web.actions import Form, parse_symbolic
 from lemur.agents.web.addresses import own_sites
 from lemur.agents.web.environment import Setting, WebEnvironment

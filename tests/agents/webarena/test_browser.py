@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.web import grading, process, sandboxed
 from lemur.agents.web.actions import Form, WebAction
 from lemur.agents.web.addresses import PACK, Addresses, own_sites

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lemur.agents.environment import Action, Step
-from lemur.agents.episode import Episode, Turn
+from lemur.agents.episodes.environment import Action, Step
+from lemur.agents.episodes.episode import Episode, Turn
 from lemur.agents.web.actions import WebAction
 from lemur.agents.web.environment import WebEnvironment, WebWorld, early_stop
 from lemur.agents.web.grading import from_record

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Mapping
 
-from lemur.agents.cell_record import Cells
 from lemur.agents.dialogue.messages import NOT_UNDERSTOOD, WRONG, Limits, parse
-from lemur.agents.environment import Action, Message, Step
+from lemur.agents.episodes.cell_record import Cells
+from lemur.agents.episodes.environment import Action, Message, Step
 
 Judge = Callable[[str], Mapping[str, bool]]
 """The verdict on a proposed solution, by rule."""
 
 
 class Dialogue:
-    """`lemur.agents.environment.Environment` under MINT's rules. The paper's rule decides when the episode ends: other
-    rules only give their verdict on what was proposed until then."""
+    """`lemur.agents.episodes.environment.Environment` under MINT's rules. The paper's rule decides when the episode
+    ends: other rules only give their verdict on what was proposed until then."""
 
     def __init__(self, opening: str, limits: Limits, cells: Cells, judge: Judge) -> None:
         self._opening, self._limits, self._cells, self._judge = opening, limits, cells, judge

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lemur.agents.environment import Action, Message, Step
-from lemur.agents.episode import Episode
+from lemur.agents.episodes.environment import Action, Message, Step
+from lemur.agents.episodes.episode import Episode
 from lemur.inference.interface import Model, Prompt
 
 STOP = ("\nObservation:", "\nExpert feedback:", "\nTask:", "\n---", "\nHuman:")

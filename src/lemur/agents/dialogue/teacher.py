@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lemur.agents.dialogue.messages import fill, plain, said
-from lemur.agents.environment import Message
-from lemur.agents.episode import Episode
+from lemur.agents.episodes.environment import Message
+from lemur.agents.episodes.episode import Episode
 from lemur.inference.interface import Model
 
 STOP = ("\nObservation:", "\nTask:", "\nAssistant:")

@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.household.game_file import GameFile
 from lemur.core import workers
 from lemur.core.files import ROOT

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lemur.agents.environment import Action, Message, Step
+from lemur.agents.episodes.environment import Action, Message, Step
 from lemur.agents.intercode.texts import Texts, shown
 
 REWARD = "\nReward: "
@@ -44,7 +44,7 @@ class Rules:
 
 
 class Game:
-    """`lemur.agents.environment.Environment`."""
+    """`lemur.agents.episodes.environment.Environment`."""
 
     def __init__(self, opening: Sequence[Message], texts: Texts, rules: Rules, start: Callable[[], Machine]) -> None:
         self._opening, self._texts, self._rules, self._start = opening, texts, rules, start

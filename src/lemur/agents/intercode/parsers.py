@@ -2,7 +2,7 @@
 
 import re
 
-from lemur.agents.environment import Action
+from lemur.agents.episodes.environment import Action
 
 SQL_KEYWORDS = ("SHOW", "SELECT", "DESCRIBE", "DESC")
 _FENCED = re.compile(r"```(?:sql|SQL)?([\s\S]+?)```")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lemur.agents.environment import Action
+from lemur.agents.episodes.environment import Action
 from lemur.agents.intercode.game import Machine, Outcome
 from lemur.core.records import Record, read_json
 

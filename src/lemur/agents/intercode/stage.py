@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.agents.environment import Action, Message, Step
-from lemur.agents.episode import Episode
+from lemur.agents.episodes.environment import Action, Message, Step
+from lemur.agents.episodes.episode import Episode
+from lemur.agents.episodes.play import Asking, play
+from lemur.agents.episodes.recorded_answers import replay_model
+from lemur.agents.episodes.results import Finished
 from lemur.agents.intercode.game import Game, Machine, Rules, split
 from lemur.agents.intercode.texts import Texts
-from lemur.agents.play import Asking, play
-from lemur.agents.recorded_answers import replay_model
-from lemur.agents.results import Finished
 from lemur.benchmark_items.intercode import Task
 from lemur.core import workers
 from lemur.core.records import Record, write_jsonl

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lemur.agents.environment import Message
+from lemur.agents.episodes.environment import Message
 from lemur.benchmark_items.intercode import PROMPTS
 from lemur.core.records import read_json
 from lemur.sources.fetched import Fetched

@@ -2,7 +2,7 @@
 
 import re
 
-from lemur.agents.environment import Action
+from lemur.agents.episodes.environment import Action
 
 SOLUTION = "<solution>"
 _SOLUTIONS = re.compile(r"<solution>(.*?)</solution>", re.DOTALL)

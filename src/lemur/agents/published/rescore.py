@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lemur import sandbox
-from lemur.agents.episode import Turn
+from lemur.agents.episodes.episode import Turn
 from lemur.agents.published.trajectories import Recorded
 from lemur.agents.scoring import reasons
 from lemur.agents.scoring.verdict import RULES, Proposal, Verdict, judge_all

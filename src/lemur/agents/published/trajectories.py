@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lemur.agents.environment import Message, Step
-from lemur.agents.episode import Episode, Turn, from_record
+from lemur.agents.episodes.environment import Message, Step
+from lemur.agents.episodes.episode import Episode, Turn, from_record
 from lemur.agents.published import messages
 from lemur.benchmark_items.mint import (
     COUNTS,

@@ -7,7 +7,7 @@ from typing import Any
 import requests
 from urllib3.exceptions import HTTPError
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.search.interface import NOTHING, RESULT_PAGES, Page, result, used
 from lemur.core.records import Record
 

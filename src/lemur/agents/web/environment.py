@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lemur.agents.environment import Action, Message, Step
+from lemur.agents.episodes.environment import Action, Message, Step
 from lemur.agents.web import grading
 from lemur.agents.web.actions import ELEMENT, Form, WebAction, read_action
 from lemur.agents.web.addresses import Addresses
@@ -57,7 +57,7 @@ def turn_message(setting: Setting, task: Task, observation: str, previous: str) 
 
 
 class WebEnvironment:
-    """`lemur.agents.environment.Environment`: a fresh browser, and fresh sites where they are the project's own.
+    """`lemur.agents.episodes.environment.Environment`: a fresh browser, and fresh sites if they are the project's own.
 
     A step's action is what the next prompt says of it. The step that ends the episode observes nothing: instead it has
     the record of `grading.Found` as JSON, with the answer. Verdicts are given later, since a judge may be needed."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.web import sandboxed
 from lemur.agents.web.actions import WebAction
 from lemur.agents.web.addresses import Addresses

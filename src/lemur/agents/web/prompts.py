@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lemur.agents.environment import Message
-from lemur.agents.episode import Episode
+from lemur.agents.episodes.environment import Message
+from lemur.agents.episodes.episode import Episode
 from lemur.agents.web.actions import Form, WebAction
 from lemur.inference.interface import Model, Prompt
 

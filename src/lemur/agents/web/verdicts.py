@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lemur.agents.episode import Episode
-from lemur.agents.results import Finished
+from lemur.agents.episodes.episode import Episode
+from lemur.agents.episodes.results import Finished
 from lemur.agents.web import grading
 from lemur.agents.web.judge import Judge, Question
 from lemur.benchmark_items.webarena import Task

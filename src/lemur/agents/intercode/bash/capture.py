@@ -6,7 +6,7 @@ from pathlib import Path
 from posixpath import join, normpath
 from shlex import quote, split
 
-from lemur.agents.environment import Action
+from lemur.agents.episodes.environment import Action
 from lemur.agents.intercode.bash.file_systems import archive
 from lemur.agents.intercode.bash.shell import Shell
 from lemur.agents.intercode.game import Outcome

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.intercode.bash.shell import GIT, Shell
 from lemur.benchmark_items.intercode import FILE_SYSTEMS
 from lemur.core.records import read_json

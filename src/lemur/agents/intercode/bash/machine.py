@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from posixpath import normpath
 
-from lemur.agents.environment import Action
+from lemur.agents.episodes.environment import Action
 from lemur.agents.intercode.bash.file_systems import FileSystem
 from lemur.agents.intercode.bash.rewards import changes, parts
 from lemur.agents.intercode.bash.shell import Ran, Shell

@@ -12,7 +12,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.core.files import ROOT
 from lemur.sandbox.root_shell import OWNER
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.intercode.bash import inside
 from lemur.sandbox import Limits, Unavailable, backend
 from lemur.sandbox.resident import Died, Resident

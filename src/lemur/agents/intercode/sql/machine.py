@@ -1,6 +1,6 @@
 """An episode of IC-SQL: its connection, and the reward of each statement."""
 
-from lemur.agents.environment import Action
+from lemur.agents.episodes.environment import Action
 from lemur.agents.intercode.game import Machine, Outcome
 from lemur.agents.intercode.published import Turn
 from lemur.agents.intercode.sql.rewards import Result, reward, right

@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.intercode.sql.rewards import Result
 from lemur.agents.intercode.sql.server import ROWS, SECONDS, reads
 from lemur.core.files import ROOT

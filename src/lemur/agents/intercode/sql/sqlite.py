@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 
-from lemur.agents.environment import EnvironmentFault
+from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.intercode.sql import inside
 from lemur.agents.intercode.sql.dump import Table, as_sqlite
 from lemur.agents.intercode.sql.rewards import Result

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lemur.agents.environment import EnvironmentFault, World
-from lemur.agents.episode import Episode
+from lemur.agents.episodes.environment import EnvironmentFault, World
+from lemur.agents.episodes.episode import Episode
 from lemur.core import workers
 from lemur.core.records import Record
 

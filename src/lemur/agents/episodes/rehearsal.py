@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lemur.agents.environment import Action, Environment, Message, Step, World
-from lemur.agents.play import Asking, Teacher, play
+from lemur.agents.episodes.environment import Action, Environment, Message, Step, World
+from lemur.agents.episodes.play import Asking, Teacher, play
 from lemur.inference.answers.cache import CachedModel, Outlook, Rehearsal
 from lemur.inference.interface import Generation
 

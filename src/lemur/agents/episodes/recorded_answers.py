@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lemur.agents.episode import Episode, from_record
+from lemur.agents.episodes.episode import Episode, from_record
 from lemur.core.records import read_jsonl
 from lemur.inference.interface import Generation, Model
 from lemur.inference.replay import ReplayModel

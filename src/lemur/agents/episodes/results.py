@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lemur.agents.episode import Episode
+from lemur.agents.episodes.episode import Episode
 from lemur.core.records import Record
 from lemur.evaluation.harness.scores import Scores, scored
 

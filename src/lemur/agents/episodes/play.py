@@ -14,8 +14,8 @@ from typing import Protocol
 
 from tqdm import tqdm
 
-from lemur.agents.environment import Environment, EnvironmentFault, Step, World
-from lemur.agents.episode import Episode, Turn
+from lemur.agents.episodes.environment import Environment, EnvironmentFault, Step, World
+from lemur.agents.episodes.episode import Episode, Turn
 from lemur.inference.interface import Generation, Model
 
 AT_ONCE = 64

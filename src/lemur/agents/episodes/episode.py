@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from lemur.agents.environment import Action, Message, Step
+from lemur.agents.episodes.environment import Action, Message, Step
 from lemur.core.records import Record
 
 

@@ -1,0 +1,1 @@
+"""Episodes of any agent: environments, trajectories, play, records, results."""
