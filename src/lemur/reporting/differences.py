@@ -1,6 +1,7 @@
 """Differences between our models on the same items, from the stage `comparisons`."""
 
 from lemur.pages.page_parts import Cell, Column, Missing, Table
+from lemur.reporting.agents.ours import STAGES
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
 from lemur.reporting.scores import METRICS, benchmark_names
@@ -8,7 +9,7 @@ from lemur.reporting.scores import METRICS, benchmark_names
 
 def table(inputs: Inputs, paper: PaperTables) -> Table:
     """One row per pair of models and benchmark, by the rule of Table 3."""
-    names = {benchmark.key: benchmark.name for benchmark in paper.table3.benchmarks}
+    names = STAGES | {benchmark.key: benchmark.name for benchmark in paper.table3.benchmarks}
     columns = [
         Column("models", "Models"),
         Column("benchmark", "Benchmark"),

@@ -201,7 +201,7 @@ def write(
     data = {
         "place": source.place,
         "revision": source.revision,
-        "sample": any(file.meta.get("sample", False) for file in source.files),
+        "sample": any(file.meta.get("sample", False) for file in source.files if file.meta.get("benchmark") == name),
     }
     report = Report(
         task=name,

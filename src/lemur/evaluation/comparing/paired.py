@@ -104,10 +104,13 @@ def verdicts(sample: Record) -> dict[str, bool | None]:
 
 
 def _items(path: Path) -> dict[str, list[Record]]:
-    """The samples of each item."""
+    """The samples of each item; of episodes those with the most turns."""
+    samples = list(read_jsonl(path))
+    most = max((sample.get("turns_allowed", 0) for sample in samples), default=0)
     items: dict[str, list[Record]] = {}
-    for sample in read_jsonl(path):
-        items.setdefault(sample["id"], []).append(sample)
+    for sample in samples:
+        if sample.get("turns_allowed", most) == most:
+            items.setdefault(sample["id"], []).append(sample)
     return items
 
 

@@ -30,9 +30,9 @@ TABLE4 = Layout(
     ("reasoning", "MicroAvg"),
     ["MicroAvg: over all episodes of the five tasks."],
 )
-TABLE5 = Layout(dict.fromkeys(("humaneval", "mbpp"), "mint"))
+TABLE5 = Layout({"humaneval": "mint", "mbpp": "mint", "ic_sql": "intercode_sql"})
 TABLE7 = Layout(
-    {"alfworld": "alfworld"},
+    {"webarena": "webarena", "alfworld": "alfworld"},
     notes=[
         "ALFWorld: MINT counts a game as solved when it is over, which after 50 steps it is without success too "
         "(paper's rule); the strict rule wants it won."
@@ -103,7 +103,9 @@ def _rescored(model: str, printed: AgentTable, layout: Layout, published: Publis
 
 
 def _ours(model: str, printed: AgentTable, layout: Layout, inputs: Inputs) -> list[dict[str, Cell]]:
-    parts = {task.key: (layout.stages.get(task.key), task.key) for task in printed.tasks}
+    stages = {task.key: layout.stages.get(task.key) for task in printed.tasks}
+    # MINT's stage plays several of a table's tasks, any other stage a single one.
+    parts = {key: (stage, key if stage == "mint" else "") for key, stage in stages.items()}
     if layout.average:
         parts["average"] = (layout.stages[printed.tasks[0].key], layout.average[0])
     shares = {key: share(inputs, model, stage, part) for key, (stage, part) in parts.items() if stage}

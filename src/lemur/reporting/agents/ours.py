@@ -8,7 +8,13 @@ from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.scores import why_skipped
 
 ACTING = ("lemur", "lemur_chat")
-STAGES = {"mint": "MINT", "mint_feedback": "MINT with feedback", "alfworld": "ALFWorld"}
+STAGES = {
+    "mint": "MINT",
+    "mint_feedback": "MINT with feedback",
+    "alfworld": "ALFWorld",
+    "intercode_sql": "IC-SQL",
+    "webarena": "WebArena",
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def remarks(inputs: Inputs, stage: str) -> list[str]:
         ]
         facts += [f"search: {config['search']['kind']}"] if isinstance(config.get("search"), dict) else []
         facts += [f"teacher: {_teacher(config['teacher'])}"] if isinstance(config.get("teacher"), dict) else []
-        facts += [f"engine: {config['engine']}"] if "engine" in config else []
+        facts += [f"{part}: {config[part]}" for part in ("engine", "server") if part in config]
         facts.append(f"episodes whose environment failed, left out: {counts.get('fault', 0)}")
         facts.append(f"verdicts that the strict rule changes: {counts.get('rules_disagree', 0)}")
         notes.append(f"{STAGES[stage]} of {MODELS[model]} (ours): {'; '.join(facts)}.")

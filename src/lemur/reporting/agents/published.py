@@ -77,5 +77,10 @@ def load(folder: Path) -> Published:
     record = read_object(path)
     if "skipped" in record:
         return Published(missing=Missing(f"published trajectories: skipped: {record['skipped']}"))
-    found = {name: record.get("models", {}).get(folder_name) for name, folder_name in MODELS.items()}
-    return Published({name: model for name, model in found.items() if model})
+    scored = record.get("models", {})
+    found = {name: scored[folder_name] for name, folder_name in MODELS.items() if folder_name in scored}
+    others = Missing(
+        f"the source mint of place {record.get('place')} has trajectories of {', '.join(sorted(scored)) or 'no model'}; "
+        "place mirror has those of the paper's models (docs/sources.md)"
+    )
+    return Published(found, others)

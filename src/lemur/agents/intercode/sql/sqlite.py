@@ -4,7 +4,6 @@ Another dialect than MySQL's: some published episodes that succeed there fail he
 (docs/agents_intercode.md has the counts). Data cannot be changed. SHOW and DESCRIBE are answered from the dump."""
 
 import re
-import sqlite3
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import lru_cache
@@ -71,7 +70,7 @@ class SqliteServer:
         return [tuple(row) for row in answer["rows"]] if "rows" in answer else str(answer.get("error"))
 
     def record(self) -> Record:
-        return {"server": "sqlite", "version": sqlite3.sqlite_version, "steps": STEPS}
+        return {"server": "sqlite", "steps": STEPS}
 
     def close(self) -> None:
         for _ in range(self._number):
