@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lemur.pages.page_parts import Cell, Column, Missing, Table
+from lemur.pages.page_parts import Cell, Column, Link, Missing, Table
 from lemur.reporting.agents.ours import ACTING, remarks, share
 from lemur.reporting.agents.published import MODELS as PUBLISHED
 from lemur.reporting.agents.published import Published, Rescored
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import AgentTable
-from lemur.reporting.scores import opens
+from lemur.reporting.scores import EPISODES, opens
 
 BASELINES = {"reference": "The references", "constant": "Best constant message"}
 RULES = {"paper": "paper's rule", "strict": "strict rule"}
@@ -126,8 +126,8 @@ def _ours(model: str, printed: AgentTable, layout: Layout, inputs: Inputs) -> li
         if played:
             counted = [each for key, each in shares.items() if key != "average" and not isinstance(each, Missing)]
             row["episodes"] = sum(each.episodes or 0 for each in counted)
-            if rule == "paper" and len(here) == 1:
-                row["open"] = opens(model, next(iter(here)))
+            if rule == "paper":
+                row["open"] = opens(model, *here) if len(here) == 1 else Link("open", f"{EPISODES}/index.html")
         rows.append(row)
     return rows
 
