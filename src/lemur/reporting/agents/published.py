@@ -80,7 +80,7 @@ def load(folder: Path) -> Published:
     scored = record.get("models", {})
     found = {name: scored[folder_name] for name, folder_name in MODELS.items() if folder_name in scored}
     others = Missing(
-        f"the source mint of place {record.get('place')} has trajectories of {', '.join(sorted(scored)) or 'no model'}, "
-        "place mirror those of the paper's models (docs/sources.md)"
+        f"the source mint of place {record.get('place')} has trajectories of {', '.join(sorted(scored)) or 'no model'}"
+        "; place mirror has those of the paper's models (docs/sources.md)"
     )
     return Published(found, others)
