@@ -63,6 +63,10 @@ class ActParams(PlayParams):
     def asking(self) -> Asking:
         return Asking(self.prompt, self.max_new_tokens, self.stops(STOP))
 
+    def suffix(self, turns: int) -> str:
+        """What tells an episode with fewer turns than the most from the others of its task."""
+        return "" if turns == max(self.turns) else f" in {turns} turn{'s' * (turns > 1)}"
+
     def limits(self, turns: int) -> Limits:
         """A single turn allows a single proposal, as in MINT's runs with one."""
         return Limits(turns, min(turns, self.proposals))

@@ -77,16 +77,15 @@ def choose_games(params: Params, games: Sequence[items.Household], protocol: Fet
     """The chosen games with each number of turns; `protocol`: the fetched MINT."""
     setting = Setting(params, read_texts(protocol), record({"engine": params.engine}))
     chosen = choose(games, params.limit, params.seed, lambda game: game.where)
-    most = max(params.turns)
     return [
         Assignment(
-            HouseholdWorld(setting, game, params.limits(turns), "" if turns == most else f" in {turns} turns"),
+            HouseholdWorld(setting, game, params.limits(turns), params.suffix(turns)),
             "alfworld",
             "decision",
             game.plan,
             turns,
         )
-        for turns in params.turns
+        for turns in reversed(params.turns)
         for game in chosen
     ]
 

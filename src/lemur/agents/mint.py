@@ -90,16 +90,15 @@ class Setting:
         """The chosen tasks with each number of turns."""
         params = self.params
         chosen = choose_tasks(params, tasks)
-        most = max(params.turns)
         return [
             Assignment(
-                MintWorld(self, task, params.limits(turns), "" if turns == most else f" in {turns} turns"),
+                MintWorld(self, task, params.limits(turns), params.suffix(turns)),
                 task.task,
                 items.group(task.task),
                 str(task.reference),
                 turns,
             )
-            for turns in params.turns
+            for turns in reversed(params.turns)
             for task in chosen
         ]
 
