@@ -46,8 +46,8 @@ def test_command_binds_the_functions_arguments_to_declared_paths(name: str) -> N
         for entry in stage.get(kind, [])
     ]
     assert {str(path) for path in outputs.values()} == {path.rstrip("/") for path in declared}
-    whole_files = [name for entry in stage["params"] if isinstance(entry, dict) for name in entry if not entry[name]]
-    deps = [Path(path) for path in [*stage["deps"], *whole_files]]
+    files_of_values = [name for entry in stage["params"] if isinstance(entry, dict) for name in entry]
+    deps = [Path(path) for path in [*stage["deps"], *files_of_values]]
     for path in inputs.values():
         assert path in deps or any(path in dep.parents for dep in deps), path
 

@@ -51,6 +51,8 @@ def _create(name: str, memory_mb: int, processes: int) -> list[Path]:
     created: list[Path] = []
     try:
         for folder, settings in values.items():
+            if folder.exists():  # a killed process left it, with limits that may forbid these
+                _remove([folder])
             folder.mkdir(exist_ok=True)
             created.append(folder)
             for key, value in settings.items():
