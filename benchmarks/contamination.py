@@ -9,27 +9,12 @@ removed is printed, to be read. Prints a Markdown table; docs/instruction_data.m
 import argparse
 import json
 import resource
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
-BENCHMARKS = (
-    "mmlu",
-    "gsm8k",
-    "humaneval",
-    "bbh",
-    "mbpp",
-    "spider",
-    "multipl_e",
-    "ds1000",
-    "agent_benchmarks",
-    "mint",
-    "alfworld",
-)
+from compared import ROOT, benchmark_sources
 
 
 def main(size: int, clean: list[Path]) -> None:
@@ -42,7 +27,7 @@ def main(size: int, clean: list[Path]) -> None:
     params = current_blocks()["decontaminate_corpus"]
     sample = Sample(size)
     with tempfile.TemporaryDirectory() as work:
-        folders = [Path(work) / name for name in BENCHMARKS]
+        folders = [Path(work) / name for name in benchmark_sources()]
         for folder in folders:
             fetch(Params(place="mirror"), ROOT / "data/sources" / folder.name, files=folder)
         start = time.process_time()

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from compared import benchmark_sources
 from corpus_documents import ROOT, corpus
 from measure import cpu_seconds, measure
 
@@ -70,20 +71,7 @@ def decontaminate(folder: Path) -> None:
     from lemur.corpus.decontaminate_corpus import Params, decontaminate_corpus
 
     params = Params.model_validate(block("decontaminate_corpus"))
-    names = (
-        "mmlu",
-        "gsm8k",
-        "humaneval",
-        "bbh",
-        "mbpp",
-        "spider",
-        "multipl_e",
-        "ds1000",
-        "agent_benchmarks",
-        "mint",
-        "alfworld",
-    )
-    benchmarks = [ROOT / "data/raw" / name for name in names]
+    benchmarks = [ROOT / "data/raw" / name for name in benchmark_sources()]
     decontaminate_corpus(
         params,
         folder / "distinct",

@@ -22,24 +22,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from compared import benchmark_sources
 from measure import best_in_turn, measure
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 THREADS = str(len(os.sched_getaffinity(0)))
-BENCHMARKS = (
-    "mmlu",
-    "gsm8k",
-    "humaneval",
-    "bbh",
-    "mbpp",
-    "spider",
-    "multipl_e",
-    "ds1000",
-    "agent_benchmarks",
-    "mint",
-    "alfworld",
-)
 
 
 def params(stage: str, block: str = "") -> Any:
@@ -124,7 +112,7 @@ def mix(folder: Path) -> None:
     from lemur.instructions.mix_instructions import mix_instructions
 
     (folder / "code.jsonl").touch()
-    benchmarks = [ROOT / "data/raw" / name for name in BENCHMARKS]
+    benchmarks = [ROOT / "data/raw" / name for name in benchmark_sources()]
     out = {"instructions": folder / "mixed.jsonl", "rejects": folder / "r.jsonl", "report": folder / "r.json"}
     mix_instructions(params("mix_instructions"), folder / "distinct.jsonl", folder / "code.jsonl", benchmarks, **out)
 
