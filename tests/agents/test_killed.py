@@ -17,9 +17,7 @@ from tests.tools import ROOT
 pytestmark = pytest.mark.skipif(not sandbox.available(), reason=str(sandbox.why_unavailable()))
 
 
-@pytest.mark.slow  # a killed run leaves control groups, whose names other tests in this run may need
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("kills", [3, 20])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 @pytest.mark.parametrize("stage", ["mint", "alfworld"])
 def test_same_bytes_after_kills(stage: str, kills: int, source: Callable[..., Path], tmp_path: Path) -> None:
     def start(name: str) -> "subprocess.Popen[bytes]":
