@@ -98,7 +98,7 @@ def main() -> None:
         start = lambda name, task: SqlMachine(server, task)  # noqa: E731
         before = bare_sqlite(source, items) if kind == "sqlite" else bare_mariadb(server, items)  # type: ignore[arg-type]
     else:
-        place = Place(roots.folder("bash") if kind == "debian" else None)
+        place = Place(roots.folder("intercode_bash") if kind == "debian" else None)
         systems = intercode_bash.build(source, {name.split("/")[1] for name, _ in items}, place)
         start = lambda name, task: BashMachine(place, systems[name.split("/")[1]], task, strict=False)  # noqa: E731
         before = bare_bash(place, systems, items)

@@ -10,7 +10,7 @@ import pytest
 
 from lemur import sandbox
 from lemur.sandbox import backend
-from lemur.sandbox.bubblewrap import unused_user
+from lemur.sandbox.users import unused_user
 
 # The two mechanisms without /proc differ in nothing else; the self-test of `probe` covers them.
 MECHANISMS = [name for name in ("bubblewrap-root", "bubblewrap", "landlock") if backend.probe(name) is None]

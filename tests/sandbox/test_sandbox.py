@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lemur import sandbox
-from lemur.sandbox import backend, bubblewrap, landlock, launcher, seccomp
+from lemur.sandbox import backend, cgroup, landlock, launcher, seccomp
+from lemur.sandbox.users import unused_user
 
 pytestmark = pytest.mark.skipif(not sandbox.available(), reason=str(sandbox.why_unavailable()))
 
@@ -93,7 +94,7 @@ def test_two_sandboxes_at_once_have_two_users() -> None:
 
     def record_user() -> None:
         barrier.wait()
-        users.append(bubblewrap.unused_user())
+        users.append(unused_user())
         barrier.wait()
 
     threads = [threading.Thread(target=record_user) for _ in range(2)]
@@ -102,6 +103,16 @@ def test_two_sandboxes_at_once_have_two_users() -> None:
     for thread in threads:
         thread.join()
     assert users[0] != users[1]
+
+
+@pytest.mark.skipif(not cgroup.usable(), reason="no control groups can be made here")
+def test_a_second_sandbox_of_a_thread_has_limits_of_its_own() -> None:
+    with cgroup.group(64, 16) as add:
+        assert add is not None
+        with subprocess.Popen(["sleep", "60"]) as process:
+            add(process.pid)
+            assert judge("x = 1").status == "passed"  # its limit of memory is higher, which a shared group refuses
+            process.kill()
 
 
 def test_stored_filters_match_what_libseccomp_builds() -> None:

@@ -5,14 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from lemur import sandbox
 from lemur.agents.intercode import parsers
 from lemur.agents.intercode.bash import capture, roots
-from lemur.agents.intercode.stage import Assignment, InterCodeParams, Language, act, open_model, write
-from lemur.agents.intercode.texts import read_texts
+from lemur.agents.intercode.stage import Assignment, InterCodeParams, Language, run
 from lemur.benchmark_items.intercode import Task
 from lemur.benchmark_items.intercode import tasks as read_tasks
-from lemur.evaluation.harness.asking import choose
 from lemur.evaluation.harness.result import write_skipped
 from lemur.sources.fetched import Fetched, load
 
@@ -23,9 +20,7 @@ NOT_RUNNABLE = "not_runnable"
 
 
 class Params(InterCodeParams):
-    root: Literal["host", "debian"] = Field(
-        description="the programs: a Debian root with tools for the tasks (`make agents`), or this machine's"
-    )
+    root: Literal["none", "host", "debian"] = Field(description=roots.DESCRIPTION)
 
 
 def intercode_ctf(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
@@ -33,39 +28,24 @@ def intercode_ctf(params: Params, model: Path, benchmark: Path, *, result: Path,
     that can be solved here, and one episode a line. Without tasks, user namespaces or the root it is `skipped`."""
     source = load(benchmark)
     tasks = read_tasks(source, NAME)
-    if reason := why_skipped(params.root, source, tasks):
+    if reason := why_skipped(params, source, tasks):
         return write_skipped(NAME, reason, params, result, samples)
-    player = open_model(params, LANGUAGE, model, NAME)
-    root = roots.folder("ctf") if params.root == "debian" else None
+    root = roots.folder(NAME) if params.root == "debian" else None
     files = capture.assets(source)
     reasons = why_not(source, tasks)
-    chosen = choose(list(tasks), params.limit, params.seed, lambda name: name)
 
-    def assignment(name: str) -> Assignment:
-        task = tasks[name]
+    def assign(name: str, task: Task) -> Assignment:
         group = NOT_RUNNABLE if reasons[name] else "runnable"
         return Assignment(
             name, group, task, None, lambda rule: capture.CaptureMachine(root, task, files.get(task.number or 0, {}))
         )
 
-    finished = act(params, LANGUAGE, player, read_texts(source, "ctf"), [assignment(name) for name in chosen])
-    runnable = sum(reason is None for reason in reasons.values())
     config = {
         "root": params.root,
-        "runnable": f"{runnable} of {len(tasks)}",
+        "runnable": f"{sum(reason is None for reason in reasons.values())} of {len(tasks)}",
         "not_runnable": {name: reason for name, reason in reasons.items() if reason},
     }
-    write(
-        NAME,
-        params,
-        player,
-        finished,
-        source=source,
-        original=len(tasks),
-        config=config,
-        result=result,
-        samples=samples,
-    )
+    run(NAME, params, LANGUAGE, model, source, tasks, assign, config, result=result, samples=samples)
 
 
 def why_not(source: Fetched, tasks: dict[str, Task]) -> dict[str, str | None]:
@@ -78,9 +58,7 @@ def why_not(source: Fetched, tasks: dict[str, Task]) -> dict[str, str | None]:
     }
 
 
-def why_skipped(root: str, source: Fetched, tasks: dict[str, Task]) -> str | None:
+def why_skipped(params: Params, source: Fetched, tasks: dict[str, Task]) -> str | None:
     if not tasks:
         return f"the source {source.name} is left out, or has no CTF tasks at place {source.place}"
-    if reason := sandbox.why_unavailable():
-        return reason
-    return roots.why_missing("ctf") if root == "debian" else roots.why_no_namespaces()
+    return roots.why_missing(NAME, params.root)

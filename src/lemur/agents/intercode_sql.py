@@ -1,6 +1,5 @@
 """InterCode-SQL: questions about databases, explored and answered with queries (paper, Table 5)."""
 
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,12 +12,10 @@ from lemur.agents.intercode.sql import mariadb
 from lemur.agents.intercode.sql.machine import SqlMachine
 from lemur.agents.intercode.sql.server import Server
 from lemur.agents.intercode.sql.sqlite import SqliteServer
-from lemur.agents.intercode.stage import Assignment, InterCodeParams, Language, act, open_model, write
-from lemur.agents.intercode.texts import read_texts
+from lemur.agents.intercode.stage import Assignment, InterCodeParams, Language, run
 from lemur.benchmark_items.intercode import DUMP, Task
 from lemur.benchmark_items.intercode import tasks as read_tasks
 from lemur.core.files import read_text
-from lemur.evaluation.harness.asking import choose
 from lemur.evaluation.harness.result import write_skipped
 from lemur.sources.fetched import Fetched, load
 
@@ -44,35 +41,17 @@ def intercode_sql(params: Params, model: Path, benchmark: Path, *, result: Path,
         name: {table: [str(column[0]) for column in each.described] for table, each in tables.items()}
         for name, tables in dumps.read(text).items()
     }
-    player = open_model(params, LANGUAGE, model, NAME)
     server = start(params.server, text)
+
+    def assign(name: str, task: Task) -> Assignment:
+        schema = task.tables or schemas[task.database]
+        return Assignment(name, task.hardness, task, schema, lambda rule: SqlMachine(server, task))
+
     try:
-        chosen = choose(list(tasks), params.limit, params.seed, lambda name: name)
-        assignments = [
-            Assignment(
-                name,
-                tasks[name].hardness,
-                tasks[name],
-                tasks[name].tables or schemas[tasks[name].database],
-                partial(_machine, server, tasks[name]),
-            )
-            for name in chosen
-        ]
-        finished = act(params, LANGUAGE, player, read_texts(source, "sql"), assignments)
         config = server.record()
+        run(NAME, params, LANGUAGE, model, source, tasks, assign, config, result=result, samples=samples)
     finally:
         server.close()
-    write(
-        NAME,
-        params,
-        player,
-        finished,
-        source=source,
-        original=len(tasks),
-        config=config,
-        result=result,
-        samples=samples,
-    )
 
 
 def why_skipped(params: Params, source: Fetched, tasks: dict[str, Task]) -> str | None:
@@ -93,7 +72,3 @@ def dump(source: Fetched) -> str:
 
 def start(server: str, text: str) -> Server:
     return mariadb.MariadbServer(text) if server == "mariadb" else SqliteServer(dumps.read(text))
-
-
-def _machine(server: Server, task: Task, rule: str) -> SqlMachine:
-    return SqlMachine(server, task)

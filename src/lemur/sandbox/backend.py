@@ -247,7 +247,6 @@ def prepared(
                 user=user,
                 writable=writable,
             )
-            name = None if user is None else f"lemur-{os.getpid()}-{user}"
             memory_mb = limits.memory_mb + limits.scratch_mb
-            launch.started = stack.enter_context(cgroup.group(memory_mb, limits.processes, name))
+            launch.started = stack.enter_context(cgroup.group(memory_mb, limits.processes))
         yield launch

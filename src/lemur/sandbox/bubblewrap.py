@@ -7,7 +7,6 @@ belongs to root, so the program can neither kill it nor read its memory. Other u
 import importlib.util
 import os
 import shutil
-import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from lemur.sandbox import seccomp
 from lemur.sandbox.limits import Limits
 from lemur.sandbox.process import Launch, memory_file
+from lemur.sandbox.users import unused_user
 
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
@@ -28,14 +28,6 @@ def program() -> str | None:
         if packaged.is_file() and os.access(packaged, os.X_OK):
             return str(packaged)
     return shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin")
-
-
-def unused_user() -> int:
-    """A user id for the one sandbox that this thread runs now. RLIMIT_NPROC counts all processes of a user, so with a
-    shared user another sandbox's fork bomb would starve this run. The id is below 65,536, which every container has, so
-    threads whose ids are 20,000 apart, or equal in two containers, share it. Then one run can make the other fail by
-    starting too many processes, but cannot affect it otherwise. Sessions take the ids from 40,000 on."""
-    return 20000 + threading.get_native_id() % 20000
 
 
 def launch(

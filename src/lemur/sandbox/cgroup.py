@@ -1,23 +1,25 @@
 """Limits on memory and processes of a whole sandbox, if this process can create control groups (v2 or v1)."""
 
-import threading
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+_numbers = count()
 
 
 @contextmanager
-def group(memory_mb: int, processes: int, name: str | None = None) -> Iterator[Callable[[int], None] | None]:
+def group(memory_mb: int, processes: int) -> Iterator[Callable[[int], None] | None]:
     """`with group(...) as add`: `add(pid)` puts a process and its later children under the limits. `add` is `None` if
-    this machine allows no groups; see `usable`. `name` is by default this thread's, which can run one group at once."""
+    this machine allows no groups; see `usable`."""
     if not usable():
         yield None
         return
-    folders = _create(name or f"lemur-{threading.get_native_id()}", memory_mb, processes)
+    folders = _create(memory_mb, processes)
 
     def add(pid: int) -> None:
         for folder in folders:
@@ -33,13 +35,14 @@ def group(memory_mb: int, processes: int, name: str | None = None) -> Iterator[C
 def usable() -> bool:
     """Whether a group with a memory limit and a process limit can be created."""
     try:
-        _remove(_create(f"lemur-probe-{threading.get_native_id()}", 64, 16))
+        _remove(_create(64, 16))
     except OSError:
         return False
     return True
 
 
-def _create(name: str, memory_mb: int, processes: int) -> list[Path]:
+def _create(memory_mb: int, processes: int) -> list[Path]:
+    name = f"lemur-{os.getpid()}-{next(_numbers)}"
     memory = str(memory_mb << 20)
     if (ROOT / "cgroup.controllers").exists():
         values = {ROOT / name: {"memory.max": memory, "memory.swap.max": "0", "pids.max": str(processes)}}
@@ -51,7 +54,7 @@ def _create(name: str, memory_mb: int, processes: int) -> list[Path]:
     created: list[Path] = []
     try:
         for folder, settings in values.items():
-            if folder.exists():  # a killed process left it, with limits that may forbid these
+            if folder.exists():  # a killed process with the same id left it, with limits that may forbid these
                 _remove([folder])
             folder.mkdir(exist_ok=True)
             created.append(folder)

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lemur.sandbox import launcher, seccomp
-from lemur.sandbox.bubblewrap import unused_user
 from lemur.sandbox.limits import Limits
 from lemur.sandbox.process import Launch
+from lemur.sandbox.users import unused_user
 
 # Imported only for its path; it runs as a program.
 _LAUNCHER = Path(launcher.__file__).read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -90,6 +91,17 @@ def execute(
     code = process.returncode if process.returncode >= 0 else 128 - process.returncode
     text = (out.decode(errors="replace"), err.decode(errors="replace"))
     return Completed(code, timed_out, *text, truncated, bytes(private), cpu_s)
+
+
+def start_to_last(launch: Launch, *, stdin: int, stdout: int) -> "Tree":
+    """`start`, from a thread that ends with this process."""
+    return _lasting_thread(os.getpid()).submit(start, launch, stdin=stdin, stdout=stdout).result()
+
+
+@cache
+def _lasting_thread(process: int) -> ThreadPoolExecutor:
+    """`process` is this process's id, since threads do not outlive a fork."""
+    return ThreadPoolExecutor(1, "lemur-sandbox")
 
 
 def start(launch: Launch, *, stdin: int, stdout: int) -> "Tree":

@@ -6,7 +6,7 @@ import select
 import time
 from typing import Any
 
-from lemur.sandbox.process import Launch, start
+from lemur.sandbox.process import Launch, start_to_last
 
 ANSWER_BYTES = 64 << 20
 """Bytes of an answer; a longer one counts as the process's death."""
@@ -17,14 +17,13 @@ class Died(Exception):
 
 
 class Resident:
-    """Starts `launch`. Only one thread may ask at a time, and the thread that starts it must outlive it
-    (bubblewrap's --die-with-parent)."""
+    """Starts `launch`. Only one thread may ask at a time."""
 
     def __init__(self, launch: Launch) -> None:
         source, self._sink = os.pipe()
         self._source, sink = os.pipe()
         try:
-            self._tree = start(launch, stdin=source, stdout=sink)
+            self._tree = start_to_last(launch, stdin=source, stdout=sink)
         except BaseException:
             os.close(self._sink)
             os.close(self._source)

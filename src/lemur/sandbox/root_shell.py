@@ -5,7 +5,6 @@ Outside, root is an unprivileged user. Writes go to memory and are gone with the
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 
 from lemur.sandbox import bubblewrap, cgroup, seccomp
@@ -16,7 +15,6 @@ OWNER = 65000
 """The user outside who owns a root folder and is root inside, where this process is root and can become another."""
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETFCAP", "NET_RAW")
 """Those of Docker's default that mean something for one user in namespaces of its own."""
-_NUMBERS = count()
 
 
 @contextmanager
@@ -59,7 +57,7 @@ def prepared(
     command += [f"--{name}={soft}:{hard}" for name, (soft, hard) in limits.rlimits().items()]
     fds = [filter_fd, info_end, block, program, *opened]
     launch = Launch([*command, "--", *argv], {"PATH": "/usr/bin:/bin"}, fds, info, release)
-    with cgroup.group(limits.memory_mb, limits.processes, f"lemur-{os.getpid()}-root-{next(_NUMBERS)}") as add:
+    with cgroup.group(limits.memory_mb, limits.processes) as add:
         launch.started = add
         yield launch
 

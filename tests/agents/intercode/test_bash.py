@@ -200,13 +200,13 @@ def test_published_episodes_give_the_published_numbers(source: Source) -> None:
         pytest.param(
             "debian",
             132,
-            marks=pytest.mark.skipif(roots.why_missing("bash") is not None, reason=str(roots.why_missing("bash"))),
+            marks=pytest.mark.skipif(roots.why_missing("intercode_bash", "debian") is not None, reason=str(roots.why_missing("intercode_bash", "debian"))),
         ),
     ],
 )
 def test_published_episodes_played_again(root: str, least: int, source: Source) -> None:
     """67 of 147 are published. The rest: ages of files, the order of folders, programs of one side, the clock."""
-    place = Place(roots.folder("bash") if root == "debian" else None)
+    place = Place(roots.folder("intercode_bash") if root == "debian" else None)
     fetched = load(source("intercode", "mirror"))
     items = tasks(fetched, bash.NAME)
     systems = bash.build(fetched, {"fs_1", "fs_3", "fs_4"}, place)

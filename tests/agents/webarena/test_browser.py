@@ -159,7 +159,7 @@ def test_the_sandbox_has_no_gold_no_secrets_and_no_network() -> None:
         "print(open(pid1).read() if os.access(pid1, os.R_OK) else '')\n"
         "print(sorted(os.listdir('/code/lemur/agents/web')), socket.if_nameindex())\n"
     )
-    command = sandboxed.command(environment, program, network=False)[:-2]
+    command = sandboxed.command(environment, program, user=20000, network=False)[:-2]
     done = subprocess.run([*command, "-c", code], env={}, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.splitlines() == ["False False False", "", "['helpers.py', 'inside', 'sites'] [(1, 'lo')]"]
 

@@ -118,8 +118,8 @@ def test_exit_says_what_it_says_in_the_published_trajectories() -> None:
 
 def test_a_timeout_can_be_caught_as_in_mint_and_the_session_goes_on() -> None:
     with Session({}, seconds=1) as session:
-        # CPython 3.11 attributes an alarm that rings between two turns of a loop to the instruction before the loop. That
-        # has to be inside the `try`: the bare keyword is not.
+        # CPython 3.11 attributes an alarm that rings between two turns of a loop to the instruction before the loop,
+        # which has to be inside the `try`; the keyword is not.
         code = "x = 1\ntry:\n    y = 2\n    while True: sum(range(99))\nexcept TimeoutError as error:\n    print(error)"
         assert session.run(code).text == "Timed out after 1 seconds.\n"
         started = time.monotonic()

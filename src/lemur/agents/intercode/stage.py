@@ -14,10 +14,11 @@ from lemur.agents.episodes.play import Asking, play
 from lemur.agents.episodes.recorded_answers import replay_model
 from lemur.agents.episodes.results import Finished
 from lemur.agents.intercode.game import Game, Machine, Rules, split
-from lemur.agents.intercode.texts import Texts
+from lemur.agents.intercode.texts import Texts, read_texts
 from lemur.benchmark_items.intercode import Task
 from lemur.core import workers
 from lemur.core.records import Record, write_jsonl
+from lemur.evaluation.harness.asking import choose
 from lemur.evaluation.harness.parameters import GenerateParams
 from lemur.evaluation.harness.result import Report
 from lemur.evaluation.harness.scores import Scores, scored
@@ -93,6 +94,47 @@ class Assignment:
     task: Task
     schema: Mapping[str, Sequence[str]] | None
     start: Callable[[str], Machine]
+
+
+def run(
+    name: str,
+    params: InterCodeParams,
+    language: Language,
+    model: Path,
+    source: Fetched,
+    tasks: Mapping[str, Task],
+    assign: Callable[[str, Task], Assignment],
+    config: Record,
+    *,
+    result: Path,
+    samples: Path,
+) -> None:
+    """Play a seeded choice of `tasks` of `source`, each as `assign` prepares it; write the result and one episode a
+    line. `config`: what the result says of the environment."""
+    player = open_model(params, language, model, name)
+    chosen = choose(list(tasks), params.limit, params.seed, lambda name: name)
+    finished = act(
+        params, language, player, read_texts(source, language.name), [assign(name, tasks[name]) for name in chosen]
+    )
+    data = {
+        "place": source.place,
+        "revision": source.revision,
+        "sample": any(file.meta.get("sample", False) for file in source.files if file.meta.get("benchmark") == name),
+    }
+    report = Report(
+        task=name,
+        params=params,
+        version=1,
+        shots=0,
+        original=len(tasks),
+        effective=len(chosen),
+        results=results(name, finished),
+        counts=counts(finished),
+        higher_is_better={"success": True, "reward": True},
+        config={**config, "data": data, "stop": params.stops(STOP)},
+    )
+    write_jsonl(samples, (each.record() for each in finished))
+    report.write(result, player)
 
 
 def prompt(params: InterCodeParams, language: Language, model: Model, episode: Episode) -> str:
@@ -181,42 +223,11 @@ def within(episodes: Sequence[Episode], turns: int) -> Scores:
     return scored("success", "paper", [float(each) for each in solved])
 
 
-def write(
-    name: str,
-    params: InterCodeParams,
-    model: Model,
-    finished: Sequence[Finished],
-    *,
-    source: Fetched,
-    original: int,
-    config: Record,
-    result: Path,
-    samples: Path,
-) -> None:
-    """Write the episodes and the result. `original`: tasks of the benchmark."""
-    scores = results(name, finished)
-    counts = Counter(
+def counts(finished: Sequence[Finished]) -> Counter[str]:
+    """How episodes ended, and their turns by the kind of action."""
+    return Counter(
         "fault" if each.episode.fault is not None else f"ended_{each.episode.ended}" for each in finished
     ) + Counter(f"turns_{turn.step.action.kind}" for each in finished for turn in each.episode.turns)
-    data = {
-        "place": source.place,
-        "revision": source.revision,
-        "sample": any(file.meta.get("sample", False) for file in source.files if file.meta.get("benchmark") == name),
-    }
-    report = Report(
-        task=name,
-        params=params,
-        version=1,
-        shots=0,
-        original=original,
-        effective=sum(not _strict(each) for each in finished),
-        results=scores,
-        counts=counts,
-        higher_is_better={"success": True, "reward": True},
-        config={**config, "data": data, "stop": params.stops(STOP)},
-    )
-    write_jsonl(samples, (each.record() for each in finished))
-    report.write(result, model)
 
 
 def _strict(finished: Finished) -> bool:

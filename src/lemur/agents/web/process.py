@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import itertools
 import json
 import os
 import select
@@ -24,6 +23,7 @@ from lemur.core.records import Record
 from lemur.evaluation.judging.library_environment import find_environment
 from lemur.sandbox import bubblewrap, cgroup
 from lemur.sandbox.process import adopt_orphans
+from lemur.sandbox.users import own_user
 
 REQUIREMENTS = ROOT / "requirements" / "agents.txt"
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -32,8 +32,6 @@ CLOCK = "2023-06-15T12:00:00Z"
 ANSWER_S = 180
 """Longest time for an answer: 0.2 s, and 2 s for the first one, on an idle machine."""
 MEMORY_MB, PROCESSES = 2048, 512
-
-_numbers = itertools.count()
 
 
 def find_browser() -> str | None:
@@ -70,14 +68,13 @@ class Process:
         environment, program = find_environment(REQUIREMENTS), find_browser()
         if isinstance(environment, str) or program is None:
             raise EnvironmentFault(f"webarena: {why_missing()}")
-        command = sandboxed.command(environment, program, network=not addresses.own)
         adopt_orphans(os.getpid())
         self._buffer = b""
         with ExitStack() as stack:
+            user = stack.enter_context(own_user())
+            command = sandboxed.command(environment, program, user=user, network=not addresses.own)
             self._errors = stack.enter_context(tempfile.TemporaryFile())
-            add = stack.enter_context(
-                cgroup.group(MEMORY_MB, PROCESSES, name=f"lemur-web-{os.getpid()}-{next(_numbers)}")
-            )
+            add = stack.enter_context(cgroup.group(MEMORY_MB, PROCESSES))
             info, info_end = os.pipe()
             block, release = os.pipe()
             split = command.index("--")

@@ -1,6 +1,5 @@
 """The sandbox of an episode: its browser and sites see the system's programs, their own libraries and nothing else."""
 
-import itertools
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,12 +20,11 @@ FILES = ("agents/web/helpers.py",)
 SYSTEM_FILES = ("/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/chromium", "/etc/chromium.d")
 NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl", "/etc/ca-certificates")
 
-_numbers = itertools.count()
 
-
-def command(environment: Environment, browser: str, *, network: bool) -> list[str]:
-    """The command of an episode's process, which reads its standard input. `network`: share the host's, for sites
-    that run elsewhere; without it there is nothing but the loopback of the episode's own network.
+def command(environment: Environment, browser: str, *, user: int, network: bool) -> list[str]:
+    """The command of an episode's process, which reads its standard input and runs as `user` where this one is root.
+    `network`: share the host's, for sites that run elsewhere; without it there is nothing but the loopback of the
+    episode's own network.
 
     Raises `FileNotFoundError` without bwrap. There is no system-call filter: Chromium brings its own."""
     bwrap = bubblewrap.program()
@@ -71,8 +69,7 @@ def command(environment: Environment, browser: str, *, network: bool) -> list[st
         words += ["--setenv", variable, text]
     words += ["--"]
     if as_root:
-        user = str(_unused_user())
-        words += ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"]
+        words += ["setpriv", "--reuid", str(user), "--regid", str(user), "--clear-groups", "--no-new-privs"]
         words += ["--inh-caps=-all", "--bounding-set=-all"]
     words += ["prlimit", "--core=0", f"--nofile={OPEN_FILES}:{OPEN_FILES}", "--"]
     return [*words, str(environment.folder / "bin/python"), "-s", "-P", "-B", "-m", "lemur.agents.web.inside.serve"]
@@ -82,8 +79,3 @@ def _parents(path: Path) -> Iterable[str]:
     """bubblewrap would create them for its own user only."""
     for parent in reversed(path.parents[:-1]):
         yield from ("--perms", "0755", "--dir", str(parent))
-
-
-def _unused_user() -> int:
-    """Another one for each episode, below 65,536, which every container has."""
-    return 20000 + (os.getpid() * 64 + next(_numbers)) % 40000

@@ -30,9 +30,9 @@ TABLE4 = Layout(
     ("reasoning", "MicroAvg"),
     ["MicroAvg: over all episodes of the five tasks."],
 )
-TABLE5 = Layout({"humaneval": "mint", "mbpp": "mint", "ic_sql": "intercode_sql"})
+TABLE5 = Layout({"humaneval": "mint", "mbpp": "mint", "ic_sql": "intercode_sql", "ic_bash": "intercode_bash"})
 TABLE7 = Layout(
-    {"webarena": "webarena", "alfworld": "alfworld"},
+    {"ic_ctf": "intercode_ctf", "webarena": "webarena", "alfworld": "alfworld"},
     notes=[
         "ALFWorld: MINT counts a game as solved when it is over, which after 50 steps it is without success too "
         "(paper's rule); the strict rule wants it won."

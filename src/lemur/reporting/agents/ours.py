@@ -13,6 +13,8 @@ STAGES = {
     "mint_feedback": "MINT with feedback",
     "alfworld": "ALFWorld",
     "intercode_sql": "IC-SQL",
+    "intercode_bash": "IC-Bash",
+    "intercode_ctf": "IC-CTF",
     "webarena": "WebArena",
 }
 
@@ -31,7 +33,8 @@ def share(inputs: Inputs, model: str, stage: str, part: str = "") -> Share | Mis
     """`part`: a task or group of the stage; without, all its episodes."""
     result = inputs.results.get(model, {}).get(stage)
     if result is None:
-        return Missing(f"{STAGES[stage]}: not run yet")
+        only_chat = model == "lemur" and stage in inputs.results.get("lemur_chat", {})
+        return Missing(f"{STAGES[stage]}: {'only Lemur-Chat plays it, as in the paper' if only_chat else 'not run yet'}")
     if (reason := why_skipped(inputs, model, stage)) is not None:
         return Missing(f"{STAGES[stage]} of {MODELS[model]} skipped: {reason}")
     name = stage if part in ("", stage) else f"{stage}_{part}"
@@ -77,7 +80,7 @@ def remarks(inputs: Inputs, stage: str) -> list[str]:
         ]
         facts += [f"search: {config['search']['kind']}"] if isinstance(config.get("search"), dict) else []
         facts += [f"teacher: {_teacher(config['teacher'])}"] if isinstance(config.get("teacher"), dict) else []
-        facts += [f"{part}: {config[part]}" for part in ("engine", "server") if part in config]
+        facts += [f"{part}: {config[part]}" for part in ("engine", "server", "root", "runnable") if part in config]
         facts.append(f"episodes whose environment failed, left out: {counts.get('fault', 0)}")
         facts.append(f"verdicts that the strict rule changes: {counts.get('rules_disagree', 0)}")
         notes.append(f"{STAGES[stage]} of {MODELS[model]} (ours): {'; '.join(facts)}.")

@@ -5,20 +5,19 @@ import signal
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from lemur.sandbox import backend
 from lemur.sandbox.limits import WALL_PER_CPU, Limits
-from lemur.sandbox.process import TICK_S, start
+from lemur.sandbox.process import TICK_S, start_to_last
 from lemur.sandbox.procfs import descendants
 from lemur.sandbox.sessions import libraries
 from lemur.sandbox.sessions.channel import Channel, Ended
 from lemur.sandbox.sessions.clock import Clock
-from lemur.sandbox.sessions.processes import own_user, process_handle, send
+from lemur.sandbox.sessions.processes import process_handle, send
+from lemur.sandbox.users import own_user
 
 # Not imported, because it imports IPython; it runs inside the sandbox.
 _INSIDE = Path(__file__).with_name("inside.py").read_text(encoding="utf-8")
@@ -76,8 +75,7 @@ class Interpreter:
                 )
             )
             with open(os.devnull, "r+b") as nothing:
-                starter = _starter(os.getpid())
-                self.tree = starter.submit(start, launch, stdin=nothing.fileno(), stdout=nothing.fileno()).result()
+                self.tree = start_to_last(launch, stdin=nothing.fileno(), stdout=nothing.fileno())
             stack.callback(self.tree.end)
             self.channel.send({"tools": tools, "seconds": seconds, "kept": KEPT_CHARACTERS})
             self._wait_until_ready()
@@ -168,10 +166,3 @@ class Interpreter:
                 send(pid, signal.SIGSTOP, self._processes)
             signalled.update(new)
         raise Ended("its processes could not be stopped after its cell")
-
-
-@cache
-def _starter(process: int) -> ThreadPoolExecutor:
-    """The thread that starts all sessions: bubblewrap ends with the thread that started it, which must not be one that
-    the caller uses for one cell. `process` is this process's id, since threads do not outlive a fork."""
-    return ThreadPoolExecutor(1, "lemur-sessions")

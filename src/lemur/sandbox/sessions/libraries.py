@@ -16,8 +16,8 @@ from packaging.utils import canonicalize_name
 from lemur.sandbox import backend
 
 LIBRARIES = ("ipython", "matplotlib", "numpy", "pandas", "scipy", "sympy")
-"""Of 1,900 imports of packages in the published trajectories of four models these are 97 %; the rest needs the network
-(requests, bs4, wikipedia) or is not installed."""
+"""Of 3,449 imports of packages in MINT's published trajectories these are 95.6 %; most others need the network
+(requests, bs4, wikipedia)."""
 TERMINAL = {"jedi", "parso", "prompt-toolkit", "wcwidth"}
 """IPython's dependencies for completion and line editing, which a session without a terminal never imports."""
 FOLDER = "/libraries"

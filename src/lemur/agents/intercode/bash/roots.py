@@ -14,30 +14,40 @@ from pathlib import Path
 
 from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.core.files import ROOT
+from lemur.sandbox import why_unavailable
 from lemur.sandbox.root_shell import OWNER
 
 SUITE = "bookworm"
+DESCRIPTION = (
+    "where commands run: debian, a root with the programs of the original image (`make agents`); host, this machine's "
+    "programs, whose output depends on it; none: skipped"
+)
+"""Of the parameter `root`."""
 PACKAGES = {
     # docker/nl2bash.Dockerfile
-    "bash": "bash python3 psmisc bsdmainutils cron imagemagick bind9-dnsutils git tree net-tools iputils-ping "
-    "coreutils curl cpio jq",
+    "intercode_bash": "bash python3 psmisc bsdmainutils cron imagemagick bind9-dnsutils git tree net-tools "
+    "iputils-ping coreutils curl cpio jq",
     # docker/ctf.Dockerfile, and what solutions of the tasks use
-    "ctf": "bash python3 python3-pycryptodome python3-cryptography git curl wget file unzip xxd binutils openssl gcc "
-    "libc6-dev gdb netcat-openbsd libimage-exiftool-perl tshark poppler-utils sleuthkit jq gcc-aarch64-linux-gnu "
-    "qemu-user",
+    "intercode_ctf": "bash python3 python3-pycryptodome python3-cryptography git curl wget file unzip xxd binutils "
+    "openssl gcc libc6-dev gdb netcat-openbsd libimage-exiftool-perl tshark poppler-utils sleuthkit jq "
+    "gcc-aarch64-linux-gnu qemu-user",
 }
 INSTALL = "run `make agents` as root (Debian's mmdebstrap and its package archive)"
 
 
-def folder(kind: str) -> Path:
-    name = hashlib.sha256(f"{SUITE} {platform.machine()} {PACKAGES[kind]}".encode()).hexdigest()[:16]
-    return ROOT / ".lemur" / "roots" / f"{kind}-{name}"
+def folder(stage: str) -> Path:
+    name = hashlib.sha256(f"{SUITE} {platform.machine()} {PACKAGES[stage]}".encode()).hexdigest()[:16]
+    return ROOT / ".lemur" / "roots" / f"{stage}-{name}"
 
 
-def why_missing(kind: str) -> str | None:
-    """Why the root cannot be used, or `None`."""
-    if not folder(kind).is_dir():
-        return f"the root file system of IC-{kind.upper()} is missing: {INSTALL}"
+def why_missing(stage: str, root: str) -> str | None:
+    """Why episodes of `stage` cannot run with its parameter `root`, or `None`."""
+    if root == "none":
+        return f"commands print other things on other machines: set {stage}.root to debian (`make agents`) or host"
+    if reason := why_unavailable():
+        return reason
+    if root == "debian" and not folder(stage).is_dir():
+        return f"the root file system of {stage} is missing: {INSTALL}"
     return why_no_namespaces()
 
 

@@ -27,7 +27,8 @@ from lemur.agents.intercode.sql.server import ROWS, SECONDS, reads
 from lemur.core.files import ROOT
 from lemur.core.records import Record
 from lemur.sandbox import Limits, Unavailable, backend
-from lemur.sandbox.process import Launch, execute, start
+from lemur.sandbox.process import Launch, execute, start_to_last
+from lemur.sandbox.users import own_user
 
 PROGRAM = "/usr/sbin/mariadbd"
 TABLES = Path("/usr/share/mysql")
@@ -155,7 +156,7 @@ class _Process:
         try:
             launch = self._stack.enter_context(_launch(data, [PROGRAM, *OPTIONS, *options]))
             with open(os.devnull, "r+b") as nothing:
-                self.tree = start(launch, stdin=nothing.fileno(), stdout=nothing.fileno())
+                self.tree = start_to_last(launch, stdin=nothing.fileno(), stdout=nothing.fileno())
             self._stack.callback(self._end)
             self._wait()
         except (OSError, Unavailable) as error:
@@ -256,23 +257,25 @@ def _users(dump: str) -> str:
 @contextmanager
 def _launch(data: Path, argv: list[str], pass_fds: Sequence[int] = ()) -> Iterator[Launch]:
     """A launch of the server in the sandbox, with the folder `data` as its /data."""
-    user = 60000 + os.getpid() % 5000
-    if os.geteuid() == 0:
-        for path in (data, *data.rglob("*")):
-            os.chown(path, user, user, follow_symlinks=False)
     mechanism = backend.layers().mechanism
-    with backend.prepared(
-        mechanism,
-        argv,
-        files={},
-        env={},
-        limits=LIMITS,
-        binds={},
-        pass_fds=pass_fds,
-        user=user,
-        writable={str(data): "/data"},
-    ) as launch:
-        yield launch
+    with ExitStack() as stack:
+        user = stack.enter_context(own_user())
+        if os.geteuid() == 0:
+            for path in (data, *data.rglob("*")):
+                os.chown(path, user, user, follow_symlinks=False)
+        yield stack.enter_context(
+            backend.prepared(
+                mechanism,
+                argv,
+                files={},
+                env={},
+                limits=LIMITS,
+                binds={},
+                pass_fds=pass_fds,
+                user=user,
+                writable={str(data): "/data"},
+            )
+        )
 
 
 def _connect(path: Path, user: str, database: str | None, *, several: bool = False) -> Any:

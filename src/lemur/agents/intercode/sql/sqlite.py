@@ -20,6 +20,7 @@ from lemur.core.records import Record
 from lemur.evaluation.judging import sql_judge
 from lemur.sandbox import Limits, Unavailable, backend
 from lemur.sandbox.resident import Died, Resident
+from lemur.sandbox.users import own_user
 
 STEPS = 100_000_000
 """Steps of SQLite's virtual machine for a statement, a few seconds; the same on every machine."""
@@ -92,6 +93,7 @@ class SqliteServer:
                     limits=Limits(cpu_s=1_000_000, memory_mb=512),
                     binds={},
                     pass_fds=[],
+                    user=stack.enter_context(own_user()),
                 )
             )
             return Resident(launch), stack
