@@ -20,6 +20,8 @@ from tests.agents.intercode.tools import play
 Source = Callable[..., Path]
 Machines = Callable[..., BashMachine]
 pytestmark = pytest.mark.skipif(roots.why_no_namespaces() is not None, reason=str(roots.why_no_namespaces()))
+why_no_root = roots.why_missing("intercode_bash", "debian")
+needs_root = pytest.mark.skipif(why_no_root is not None, reason=str(why_no_root))
 HOST = Place(None)
 
 
@@ -197,11 +199,7 @@ def test_published_episodes_give_the_published_numbers(source: Source) -> None:
     ("root", "least"),
     [
         ("host", 125),
-        pytest.param(
-            "debian",
-            132,
-            marks=pytest.mark.skipif(roots.why_missing("intercode_bash", "debian") is not None, reason=str(roots.why_missing("intercode_bash", "debian"))),
-        ),
+        pytest.param("debian", 132, marks=needs_root),
     ],
 )
 def test_published_episodes_played_again(root: str, least: int, source: Source) -> None:

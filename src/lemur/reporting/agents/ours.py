@@ -33,8 +33,9 @@ def share(inputs: Inputs, model: str, stage: str, part: str = "") -> Share | Mis
     """`part`: a task or group of the stage; without, all its episodes."""
     result = inputs.results.get(model, {}).get(stage)
     if result is None:
-        only_chat = model == "lemur" and stage in inputs.results.get("lemur_chat", {})
-        return Missing(f"{STAGES[stage]}: {'only Lemur-Chat plays it, as in the paper' if only_chat else 'not run yet'}")
+        chat_plays = model == "lemur" and stage in inputs.results.get("lemur_chat", {})
+        reason = "only Lemur-Chat plays it, as in the paper" if chat_plays else "not run yet"
+        return Missing(f"{STAGES[stage]}: {reason}")
     if (reason := why_skipped(inputs, model, stage)) is not None:
         return Missing(f"{STAGES[stage]} of {MODELS[model]} skipped: {reason}")
     name = stage if part in ("", stage) else f"{stage}_{part}"
