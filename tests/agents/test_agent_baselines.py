@@ -10,14 +10,15 @@ from lemur import sandbox
 from lemur.agents import agent_baselines as stage
 from lemur.core.records import read_json
 from tests.agents.actors import ACT, SEARCH
+from tests.agents.robot_code.tools import PARAMS
 
 pytestmark = pytest.mark.skipif(not sandbox.available(), reason=str(sandbox.why_unavailable()))
 
 
 def baselines(tmp_path: Path, source: Callable[..., Path], mint: str = "bundled") -> dict[str, dict[str, object]]:
-    blocks = {"mint": ACT | SEARCH, "alfworld": ACT | {"engine": "household"}}
+    blocks = {"mint": ACT | SEARCH, "alfworld": ACT | {"engine": "household"}, "robocodegen": PARAMS}
     (tmp_path / "params.yaml").write_text(json.dumps(blocks), encoding="utf-8")
-    folders = (source("mint", mint), source("alfworld"), source("mint"))
+    folders = (source("mint", mint), source("alfworld"), source("mint"), source("robocodegen"))
     stage.agent_baselines(stage.Params(), tmp_path / "params.yaml", *folders, result=tmp_path / "result.json")
     return dict(read_json(tmp_path / "result.json")["baselines"])
 
@@ -37,6 +38,7 @@ def test_references_and_constants(source: Callable[..., Path], tmp_path: Path) -
     assert score("mint_mmlu", "strict", "constant") == pytest.approx(1 / 3)
     assert (score("alfworld", "paper", "constant"), score("alfworld", "strict", "constant")) == (1.0, 0.0)
     assert score("alfworld", "strict", "reference") == 1.0
+    assert {score("robocodegen", rule, "reference") for rule in ("paper", "strict")} == {1.0}
 
 
 def test_a_source_that_is_left_out_has_the_reason(source: Callable[..., Path], tmp_path: Path) -> None:

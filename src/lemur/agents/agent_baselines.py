@@ -1,14 +1,15 @@
-"""Stage `agent_baselines`: what the references and the best constant message score in MINT and ALFWorld."""
+"""Stage `agent_baselines`: what the references and the best constant message score in MINT, ALFWorld, RoboCodeGen."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lemur.agents import alfworld, mint
+from lemur.agents import alfworld, mint, robocodegen
 from lemur.agents.acting import Assignment
 from lemur.agents.dialogue.environment import Dialogue
 from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.episodes.results import RULES
 from lemur.agents.household.plan import play_plan, read_plan
+from lemur.agents.robot_code import baseline
 from lemur.agents.scoring.verdict import Proposal, judge_all
 from lemur.benchmark_items.mint import GROUPS, Task, group
 from lemur.core.files import read_yaml
@@ -27,13 +28,17 @@ class Params(StageParams):
     """Those of the agents' stages."""
 
 
-def agent_baselines(params: Params, parameters: Path, tasks: Path, games: Path, texts: Path, *, result: Path) -> None:
+def agent_baselines(
+    params: Params, parameters: Path, tasks: Path, games: Path, texts: Path, functions: Path, *, result: Path
+) -> None:
     """On exactly the tasks that a model plays; `parameters`: params.yaml; `tasks`, `texts`: the fetched MINT; `games`:
-    the fetched ALFWorld. Layout as of stage `baselines`; MINT's parts are mint_reasoning, mint_gsm8k and so on."""
+    the fetched ALFWorld; `functions`: the fetched RoboCodeGen. Layout as of stage `baselines`; MINT's parts are
+    mint_reasoning, mint_gsm8k and so on."""
     blocks = read_yaml(parameters)
     scores = {
         **of_mint(mint.Params.model_validate(blocks["mint"]), tasks),
         "alfworld": of_alfworld(alfworld.Params.model_validate(blocks["alfworld"]), games, texts),
+        "robocodegen": of_robocodegen(robocodegen.Params.model_validate(blocks["robocodegen"]), functions),
     }
     write_json(result, {"baselines": scores})
 
@@ -91,6 +96,16 @@ def of_alfworld(params: alfworld.Params, games: Path, texts: Path) -> Record:
         game.close()
     by_text = {message: _share([_said(each, message) for each in chosen]) for message in MESSAGES}
     return _record(len(chosen), _share(won), by_text)
+
+
+def of_robocodegen(params: robocodegen.Params, functions: Path) -> Record:
+    """Constants: values that every function of a message returns, whatever it is called with."""
+    source = load(functions)
+    if reason := robocodegen.why_skipped(source):
+        return {"skipped": reason}
+    problems = robocodegen.choose_problems(params, robocodegen.read_problems(source)[0])
+    reached, by_text = baseline.shares(problems, params.memory)
+    return _record(len(problems), reached, by_text)
 
 
 def _said(assignment: Assignment, message: str) -> Mapping[str, bool]:

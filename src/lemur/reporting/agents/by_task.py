@@ -30,7 +30,7 @@ TABLE4 = Layout(
     ("reasoning", "MicroAvg"),
     ["MicroAvg: over all episodes of the five tasks."],
 )
-TABLE5 = Layout({"humaneval": "mint", "mbpp": "mint", "ic_sql": "intercode_sql"})
+TABLE5 = Layout({"humaneval": "mint", "mbpp": "mint", "ic_sql": "intercode_sql", "robocodegen": "robocodegen"})
 TABLE7 = Layout(
     {"webarena": "webarena", "alfworld": "alfworld"},
     notes=[
@@ -142,7 +142,7 @@ def _baselines(printed: AgentTable, layout: Layout, inputs: Inputs) -> list[dict
         for rule, title in RULES.items():
             cells: dict[str, Cell] = {}
             for key, part in parts.items():
-                record = inputs.baselines.get(part if part == "alfworld" else f"mint_{part}", {})
+                record = inputs.baselines.get(f"mint_{part}" if layout.stages.get(key, "mint") == "mint" else part, {})
                 value = record.get("metrics", {}).get(f"success,{rule}", {}).get(kind)
                 cells[key] = Missing(record.get("skipped", "no baselines")) if value is None else 100 * value
             if any(not isinstance(cell, Missing) for cell in cells.values()):

@@ -13,6 +13,7 @@ STAGES = {
     "mint_feedback": "MINT with feedback",
     "alfworld": "ALFWorld",
     "intercode_sql": "IC-SQL",
+    "robocodegen": "RoboCodeGen",
     "webarena": "WebArena",
 }
 
