@@ -138,8 +138,8 @@ def _mbpp(problem: mbpp.Problem) -> Parts:
 
 def _robocodegen(problem: robocodegen.Problem) -> Parts:
     """The query, a comment that names the function and what it takes; the reference's code where it was published."""
-    reference = [("code", problem.reference)] if problem.reference else []
-    return [*_text_and_code(problem.query, problem.query), *reference]
+    parts = [*_text_and_code(problem.query, problem.query), *_text_and_code("", problem.reference)]
+    return [part for part in parts if part[1]]
 
 
 def _commented_code(text: str, kind: str = "any") -> Parts:
