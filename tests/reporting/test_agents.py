@@ -1,5 +1,6 @@
 """Tables 4 to 7: what is printed, what the published episodes give, ours; absent results give reasons."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,20 @@ def test_table_5_marks_what_is_not_played_here(paper: PaperTables, rescored: pub
         "this project does not play this benchmark yet",
     ]
     assert mine["open"] == Link("open", "../episodes/index.html")
+
+
+def test_table_5_has_robocodegen_and_its_baselines(paper: PaperTables, rescored: published.Published) -> None:
+    result = {
+        "results": {"robocodegen": {"episodes": 37.0, "success,paper": 28 / 37, "success,strict": 27 / 37}},
+        "configs": {"robocodegen": {"data": {"place": "mirror"}}},
+    }
+    best = {"success,paper": {"reference": 1.0, "constant": 27 / 37, "answer": "np.empty((0, 1, 1))"}}
+    inputs = Inputs(stages={}, curves={}, results={"lemur_chat": {"robocodegen": result}})
+    inputs = replace(inputs, baselines={"robocodegen": {"metrics": best}})
+    found = rows(by_task.table(paper.table5, by_task.TABLE5, rescored, inputs))
+    assert rounded(found["Lemur-Chat (ours)", "ours, paper's rule"], "robocodegen", "episodes") == [75.68, 37]
+    assert rounded(found["Lemur-Chat (ours)", "ours, strict rule"], "robocodegen") == [72.97]
+    assert rounded(found["Best constant message", "without a model, paper's rule"], "robocodegen") == [72.97]
 
 
 def test_table_6_never_shows_the_number_that_the_episodes_do_not_give(

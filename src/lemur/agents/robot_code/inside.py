@@ -27,6 +27,7 @@ MOST = 20_000
 ANSWER_BYTES = 4_000_000
 ERROR_CHARACTERS = 4000
 SHAPES = {"LineString": LineString, "LinearRing": LinearRing, "Point": Point, "Polygon": Polygon}
+LIBRARIES = os.environ["PYTHONPATH"]
 OTHER = {"type": "object"}
 """A value that equals none."""
 STRICT_KINDS = {"b": "b", "i": "iu", "f": "fiu"}
@@ -134,7 +135,8 @@ def _describe(error: BaseException, code: str) -> str:
         last = "".join(traceback.format_exception_only(error)).rstrip("\n")
     except BaseException:
         last = type(error).__name__
-    text = re.sub(r"0x[0-9a-f]+", "0x", f"{text}{last[-ERROR_CHARACTERS:]}")  # addresses differ from run to run
+    # Addresses differ from run to run, and the libraries' folder between sandboxes.
+    text = re.sub(r"0x[0-9a-f]+", "0x", f"{text}{last[-ERROR_CHARACTERS:]}").replace(LIBRARIES, "/libraries")
     return text.encode("utf-8", "replace").decode()
 
 
