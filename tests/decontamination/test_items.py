@@ -26,6 +26,15 @@ LIBRARY = {"problem_id": 1, "library": "Numpy"}
 DS1000 = {"prompt": QUESTION, "reference_code": CODE, "code_context": "", "metadata": LIBRARY}
 MBPP = {"task_id": 1, "text": QUESTION, "code": CODE, "test_setup_code": "", "test_list": ["assert f(1) == 2"]}
 TASK = {"id": 0, "prompt": QUESTION, "reference": "1"}
+ROBOT = {
+    "task_id": "0",
+    "group": "numpy",
+    "f_name": "f",
+    "query": QUESTION,
+    "test_equiv": "eq",
+    "reference": CODE,
+    "tests": [{"args": [], "expected": {"type": "int", "value": 1}}],
+}
 SPIDER = {"db_id": "d", "question": QUESTION, "query": "SELECT"}
 MULTIPL_E = {"name": "n", "prompt": f"# {QUESTION}\nf() {{", "tests": "", "stop_tokens": []}
 COMMENTED = f"```c\n/* {QUESTION} */\nint f(int x) {{\n    return x + 1; // more\n}}\n```"
@@ -73,7 +82,7 @@ META = {"benchmark": "b", "task": "t", "subject": "s", "language": "sh"}
         ("mmlu", "a.csv", f"{QUESTION},w,x,y,z,B\n", [("text", text) for text in MMLU]),
         ("multipl_e", "a.jsonl", MULTIPL_E, [("text", f" {QUESTION}"), ("code", "\nf() {")]),
         ("rephrased_questions", "a.jsonl", {"text": f"Question: {QUESTION}\nAnswer: 1"}, [("text", f" {QUESTION}")]),
-        ("robocodegen", "a.json", {"problems": [{"query": QUESTION}]}, [("text", QUESTION), ("code", QUESTION)]),
+        ("robocodegen", "a.json", {"problems": [ROBOT]}, [("text", QUESTION), ("code", QUESTION), ("code", CODE)]),
         ("spider", "a.json", [SPIDER], [("text", QUESTION), ("code", "SELECT")]),
         ("webarena", "a.json", [WEB_TASK], [("text", QUESTION)]),
     ],

@@ -1,5 +1,6 @@
 """Tables 4 to 7: what is printed, what the published episodes give, ours; absent results give reasons."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from lemur.core.records import Record, write_json
 from lemur.pages.page_parts import Cell, Link, Missing, Table
-from lemur.reporting.agents import by_task, published, table6, turns
+from lemur.reporting.agents import by_task, figure4, published, table6, turns
 from lemur.reporting.inputs import Inputs
 from lemur.reporting.paper import PaperTables, load
 
@@ -144,15 +145,59 @@ def test_table_4_has_printed_rescored_and_our_rows(paper: PaperTables, rescored:
     )
 
 
-def test_table_5_marks_what_is_not_played_here(paper: PaperTables, rescored: published.Published) -> None:
+def test_table_5_says_what_was_not_played(paper: PaperTables, rescored: published.Published) -> None:
     found = rows(by_task.table(paper.table5, by_task.TABLE5, rescored, ours()))
     mine = found["Lemur-Chat (ours)", "ours, paper's rule"]
     assert rounded(mine, "humaneval", "ic_sql", "ic_bash") == [
         "some verdicts could not be decided here",
         "IC-SQL: not run yet",
-        "this project does not play this benchmark yet",
+        "IC-Bash: not run yet",
     ]
+    assert rounded(found["Lemur (ours)", "ours"], "ic_sql") == ["IC-SQL: only Lemur-Chat plays it, as in the paper"]
     assert mine["open"] == Link("open", "../episodes/index.html")
+
+
+def test_table_5_has_robocodegen_and_its_baselines(paper: PaperTables, rescored: published.Published) -> None:
+    result = {
+        "results": {"robocodegen": {"episodes": 37.0, "success,paper": 28 / 37, "success,strict": 27 / 37}},
+        "configs": {"robocodegen": {"data": {"place": "mirror"}}},
+    }
+    best = {"success,paper": {"reference": 1.0, "constant": 27 / 37, "answer": "np.empty((0, 1, 1))"}}
+    inputs = Inputs(stages={}, curves={}, results={"lemur_chat": {"robocodegen": result}})
+    inputs = replace(inputs, baselines={"robocodegen": {"metrics": best}})
+    found = rows(by_task.table(paper.table5, by_task.TABLE5, rescored, inputs))
+    assert rounded(found["Lemur-Chat (ours)", "ours, paper's rule"], "robocodegen", "episodes") == [75.68, 37]
+    assert rounded(found["Lemur-Chat (ours)", "ours, strict rule"], "robocodegen") == [72.97]
+    assert rounded(found["Best constant message", "without a model, paper's rule"], "robocodegen") == [72.97]
+
+
+LOGS = {
+    "intercode_sql/gpt-3.5": {"episodes": 1034, "solved": 753, "success": 753 / 1034, "by_turns": [0.68, 0.71]},
+    **{
+        f"intercode_bash/fs_{part}/gpt-3.5": {"episodes": episodes, "solved": solved, "by_turns": [0.4]}
+        for part, episodes, solved in ((1, 60, 27), (3, 60, 27), (4, 27, 13))
+    },
+}
+
+
+def test_intercodes_logs_are_in_table_5_and_figure_4(paper: PaperTables, tmp_path: Path) -> None:
+    write_json(tmp_path / "published_intercode.json", {"logs": LOGS})
+    episodes = published.load(tmp_path)
+    found = rows(by_task.table(paper.table5, by_task.TABLE5, episodes, ours()))
+    assert rounded(found["gpt-3.5-turbo", "rescored, paper's rule"], "ic_sql", "ic_bash") == [72.82, 45.58]
+    curve = {str(turns): {"success,paper": turns / 10} for turns in range(1, 4)}
+    sql = {"results": {"intercode_sql": {"success,paper": 0.3, "by_turns": curve}}}
+    inputs = Inputs(stages={}, curves={}, results={"lemur_chat": {"intercode_sql": sql}})
+    table = figure4.table(paper.table5, episodes, inputs)
+    found = rows(table)
+    assert rounded(found["Lemur-70B-Chat", "as printed"], "k10") == [73.79]
+    assert rounded(found["gpt-3.5-turbo", "rescored, paper's rule"], "k1", "k2", "k3") == [68.0, 71.0, "None"]
+    assert rounded(found["Lemur-Chat (ours)", "ours, paper's rule"], "k1", "k3", "k4") == [10.0, 30.0, "None"]
+    for name in ("one.png", "two.png"):
+        figure4.draw(paper.table5, episodes, inputs, tmp_path / name)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    nothing = figure4.table(paper.table5, published.Published(), Inputs(stages={}, curves={}, results={}))
+    assert rounded(rows(nothing)["Lemur-Chat (ours)", "ours, paper's rule"], "k1") == ["IC-SQL: not run yet"]
 
 
 def test_table_6_never_shows_the_number_that_the_episodes_do_not_give(
@@ -188,7 +233,10 @@ def test_table_7_skipped_and_undecided_are_dashes_with_reasons(
 ) -> None:
     table = by_task.table(paper.table7, by_task.TABLE7, rescored, ours())
     found = rows(table)
-    assert rounded(found["Lemur-70B-Chat", "rescored, paper's rule"], "alfworld", "ic_ctf") == [59.7, "None"]
+    assert rounded(found["Lemur-70B-Chat", "rescored, paper's rule"], "alfworld", "ic_ctf") == [
+        59.7,
+        "no published trajectories without feedback here",
+    ]
     assert rounded(found["Lemur-70B-Chat", "rescored, strict rule"], "alfworld") == [
         "some verdicts could not be decided here"
     ]

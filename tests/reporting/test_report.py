@@ -18,7 +18,16 @@ from lemur.reporting.report import Params, report
 from tests.reporting.example import PAPER, build, skip
 
 ROOT = Path(__file__).parents[2]
-PICTURES = {"table1.png", "table3.png", "turns.png", "table8.png", "curves.png", "bits_per_byte.png", "counts.png"}
+PICTURES = {
+    "table1.png",
+    "table3.png",
+    "turns.png",
+    "table8.png",
+    "curves.png",
+    "bits_per_byte.png",
+    "counts.png",
+    "figure4.png",
+}
 
 
 def make(reports: Path, tables: Path) -> Path:

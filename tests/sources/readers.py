@@ -48,7 +48,7 @@ KEYS: dict[str, list[str]] = {
     "openorca": ["id", "system_prompt", "question", "response"],
     "openorca_pairs": ["input", "messages", "preferred_output", "role", "content"],
     "problems": ["id", "prompt", "solution", "tests", "entry_point", "licence"],
-    "robocodegen": ["query"],
+    "robocodegen": ["query", "task_id", "group", "f_name", "test_equiv", "tests", "args", "expected", "type", "value"],
     "search_pages": ["title", "text"],
     "search_queries": ["query", "result"],
     "sharegpt": ["id", "conversations", "from", "value", "system"],

@@ -1,14 +1,18 @@
-"""Stage `agent_baselines`: what the references and the best constant message score in MINT and ALFWorld."""
+"""Stage `agent_baselines`: what the references and the best constant message score in the agents' benchmarks."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
-from lemur.agents import alfworld, mint
+from lemur.agents import alfworld, intercode_bash, intercode_ctf, intercode_sql, mint, robocodegen
 from lemur.agents.acting import Assignment
 from lemur.agents.dialogue.environment import Dialogue
 from lemur.agents.episodes.environment import EnvironmentFault
 from lemur.agents.episodes.results import RULES
 from lemur.agents.household.plan import play_plan, read_plan
+from lemur.agents.intercode import baseline as intercode
+from lemur.agents.intercode.stage import choose_tasks
+from lemur.agents.robot_code import baseline as robot_code
 from lemur.agents.scoring.verdict import Proposal, judge_all
 from lemur.benchmark_items.mint import GROUPS, Task, group
 from lemur.core.files import read_yaml
@@ -19,6 +23,7 @@ from lemur.sources.fetched import load
 
 MESSAGES = ("<solution> done </solution>", "<execute>\nfor _ in range(50):\n    print(look())\n</execute>")
 """Constant messages to a household; the second uses up the game's steps."""
+INTERCODE = (intercode_sql, intercode_bash, intercode_ctf)
 Values = dict[str, dict[str, float]]
 """{part of the benchmark: {rule: share of solved tasks}}"""
 
@@ -27,13 +32,26 @@ class Params(StageParams):
     """Those of the agents' stages."""
 
 
-def agent_baselines(params: Params, parameters: Path, tasks: Path, games: Path, texts: Path, *, result: Path) -> None:
+def agent_baselines(
+    params: Params,
+    parameters: Path,
+    tasks: Path,
+    games: Path,
+    texts: Path,
+    commands: Path,
+    functions: Path,
+    *,
+    result: Path,
+) -> None:
     """On exactly the tasks that a model plays; `parameters`: params.yaml; `tasks`, `texts`: the fetched MINT; `games`:
-    the fetched ALFWorld. Layout as of stage `baselines`; MINT's parts are mint_reasoning, mint_gsm8k and so on."""
+    the fetched ALFWorld; `commands`: InterCode; `functions`: RoboCodeGen. Layout as of stage `baselines`; MINT's parts
+    are mint_reasoning, mint_gsm8k and so on."""
     blocks = read_yaml(parameters)
     scores = {
         **of_mint(mint.Params.model_validate(blocks["mint"]), tasks),
         "alfworld": of_alfworld(alfworld.Params.model_validate(blocks["alfworld"]), games, texts),
+        **{stage.NAME: of_intercode(stage, blocks, commands) for stage in INTERCODE},
+        "robocodegen": of_robocodegen(robocodegen.Params.model_validate(blocks["robocodegen"]), functions),
     }
     write_json(result, {"baselines": scores})
 
@@ -91,6 +109,28 @@ def of_alfworld(params: alfworld.Params, games: Path, texts: Path) -> Record:
         game.close()
     by_text = {message: _share([_said(each, message) for each in chosen]) for message in MESSAGES}
     return _record(len(chosen), _share(won), by_text)
+
+
+def of_intercode(stage: ModuleType, blocks: Record, commands: Path) -> Record:
+    """References: the gold commands. Constants: commands, or flags, that are the same in each task."""
+    params, source = stage.Params.model_validate(blocks[stage.NAME]), load(commands)
+    tasks = stage.read_tasks(source, stage.NAME)
+    if reason := stage.why_skipped(params, source, tasks):
+        return {"skipped": reason}
+    with stage.opened(params, source, tasks) as (assign, _):
+        chosen = choose_tasks(params, tasks, assign)
+        reached, by_text = intercode.shares(stage.LANGUAGE.name, chosen)
+    return _record(len(chosen), reached, by_text)
+
+
+def of_robocodegen(params: robocodegen.Params, functions: Path) -> Record:
+    """Constants: values that every function of a message returns, whatever it is called with."""
+    source = load(functions)
+    if reason := robocodegen.why_skipped(source):
+        return {"skipped": reason}
+    problems = robocodegen.choose_problems(params, robocodegen.read_problems(source)[0])
+    reached, by_text = robot_code.shares(problems, params.memory)
+    return _record(len(problems), reached, by_text)
 
 
 def _said(assignment: Assignment, message: str) -> Mapping[str, bool]:

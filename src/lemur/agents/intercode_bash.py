@@ -1,5 +1,7 @@
 """InterCode-Bash: commands that answer questions about a file system, or change it (paper, Table 5)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -8,9 +10,10 @@ from pydantic import Field
 from lemur.agents.intercode import parsers
 from lemur.agents.intercode.bash import file_systems, roots
 from lemur.agents.intercode.bash.machine import BashMachine, Place
-from lemur.agents.intercode.stage import Assignment, InterCodeParams, Language, run
+from lemur.agents.intercode.stage import Assign, Assignment, InterCodeParams, Language, run
 from lemur.benchmark_items.intercode import Task
 from lemur.benchmark_items.intercode import tasks as read_tasks
+from lemur.core.records import Record
 from lemur.evaluation.harness.result import write_skipped
 from lemur.sources.fetched import Fetched, load
 
@@ -29,6 +32,13 @@ def intercode_bash(params: Params, model: Path, benchmark: Path, *, result: Path
     tasks = read_tasks(source, NAME)
     if reason := why_skipped(params, source, tasks):
         return write_skipped(NAME, reason, params, result, samples)
+    with opened(params, source, tasks) as (assign, config):
+        run(NAME, params, LANGUAGE, model, source, tasks, assign, config, result=result, samples=samples)
+
+
+@contextmanager
+def opened(params: Params, source: Fetched, tasks: dict[str, Task]) -> Iterator[tuple[Assign, Record]]:
+    """What prepares a task's machine, and what the result says of it."""
     place = Place(roots.folder(NAME) if params.root == "debian" else None)
     systems = build(source, {name.split("/")[1] for name in tasks}, place)
 
@@ -38,7 +48,7 @@ def intercode_bash(params: Params, model: Path, benchmark: Path, *, result: Path
             name, part, task, None, lambda rule: BashMachine(place, systems[part], task, strict=rule == "strict")
         )
 
-    run(NAME, params, LANGUAGE, model, source, tasks, assign, {"root": params.root}, result=result, samples=samples)
+    yield assign, {"root": params.root}
 
 
 def build(source: Fetched, parts: set[str], place: Place) -> dict[str, file_systems.FileSystem]:

@@ -1,5 +1,7 @@
 """InterCode-CTF: flags hidden in files, found with commands (paper, Table 5)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -7,9 +9,10 @@ from pydantic import Field
 
 from lemur.agents.intercode import parsers
 from lemur.agents.intercode.bash import capture, roots
-from lemur.agents.intercode.stage import Assignment, InterCodeParams, Language, run
+from lemur.agents.intercode.stage import Assign, Assignment, InterCodeParams, Language, run
 from lemur.benchmark_items.intercode import Task
 from lemur.benchmark_items.intercode import tasks as read_tasks
+from lemur.core.records import Record
 from lemur.evaluation.harness.result import write_skipped
 from lemur.sources.fetched import Fetched, load
 
@@ -30,6 +33,13 @@ def intercode_ctf(params: Params, model: Path, benchmark: Path, *, result: Path,
     tasks = read_tasks(source, NAME)
     if reason := why_skipped(params, source, tasks):
         return write_skipped(NAME, reason, params, result, samples)
+    with opened(params, source, tasks) as (assign, config):
+        run(NAME, params, LANGUAGE, model, source, tasks, assign, config, result=result, samples=samples)
+
+
+@contextmanager
+def opened(params: Params, source: Fetched, tasks: dict[str, Task]) -> Iterator[tuple[Assign, Record]]:
+    """What prepares a task's machine, and what the result says of it and of the tasks that it cannot run."""
     root = roots.folder(NAME) if params.root == "debian" else None
     files = capture.assets(source)
     reasons = why_not(source, tasks)
@@ -40,12 +50,14 @@ def intercode_ctf(params: Params, model: Path, benchmark: Path, *, result: Path,
             name, group, task, None, lambda rule: capture.CaptureMachine(root, task, files.get(task.number or 0, {}))
         )
 
-    config = {
-        "root": params.root,
-        "runnable": f"{sum(reason is None for reason in reasons.values())} of {len(tasks)}",
-        "not_runnable": {name: reason for name, reason in reasons.items() if reason},
-    }
-    run(NAME, params, LANGUAGE, model, source, tasks, assign, config, result=result, samples=samples)
+    yield (
+        assign,
+        {
+            "root": params.root,
+            "runnable": f"{sum(reason is None for reason in reasons.values())} of {len(tasks)}",
+            "not_runnable": {name: reason for name, reason in reasons.items() if reason},
+        },
+    )
 
 
 def why_not(source: Fetched, tasks: dict[str, Task]) -> dict[str, str | None]:

@@ -1,5 +1,7 @@
 """InterCode-SQL: questions about databases, explored and answered with queries (paper, Table 5)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +14,11 @@ from lemur.agents.intercode.sql import mariadb
 from lemur.agents.intercode.sql.machine import SqlMachine
 from lemur.agents.intercode.sql.server import Server
 from lemur.agents.intercode.sql.sqlite import SqliteServer
-from lemur.agents.intercode.stage import Assignment, InterCodeParams, Language, run
+from lemur.agents.intercode.stage import Assign, Assignment, InterCodeParams, Language, run
 from lemur.benchmark_items.intercode import DUMP, Task
 from lemur.benchmark_items.intercode import tasks as read_tasks
 from lemur.core.files import read_text
+from lemur.core.records import Record
 from lemur.evaluation.harness.result import write_skipped
 from lemur.sources.fetched import Fetched, load
 
@@ -36,6 +39,13 @@ def intercode_sql(params: Params, model: Path, benchmark: Path, *, result: Path,
     tasks = read_tasks(source, NAME)
     if reason := why_skipped(params, source, tasks):
         return write_skipped(NAME, reason, params, result, samples)
+    with opened(params, source, tasks) as (assign, config):
+        run(NAME, params, LANGUAGE, model, source, tasks, assign, config, result=result, samples=samples)
+
+
+@contextmanager
+def opened(params: Params, source: Fetched, tasks: dict[str, Task]) -> Iterator[tuple[Assign, Record]]:
+    """What prepares a task's machine while the server runs, and what the result says of it."""
     text = dump(source)
     schemas = {
         name: {table: [str(column[0]) for column in each.described] for table, each in tables.items()}
@@ -48,8 +58,7 @@ def intercode_sql(params: Params, model: Path, benchmark: Path, *, result: Path,
         return Assignment(name, task.hardness, task, schema, lambda rule: SqlMachine(server, task))
 
     try:
-        config = server.record()
-        run(NAME, params, LANGUAGE, model, source, tasks, assign, config, result=result, samples=samples)
+        yield assign, server.record()
     finally:
         server.close()
 

@@ -136,6 +136,12 @@ def _mbpp(problem: mbpp.Problem) -> Parts:
     return [("text", problem.text), ("code", problem.code), *_program(problem.code)]
 
 
+def _robocodegen(problem: robocodegen.Problem) -> Parts:
+    """The query, a comment that names the function and what it takes; the reference's code where it was published."""
+    parts = [*_text_and_code(problem.query, problem.query), *_text_and_code("", problem.reference)]
+    return [part for part in parts if part[1]]
+
+
 def _commented_code(text: str, kind: str = "any") -> Parts:
     """The comments of code as text, also without the examples in them; the rest as code."""
     comments, code = split_comments(re.sub(r"^```.*$", "", text, flags=re.MULTILINE), kind)
@@ -172,7 +178,7 @@ _SCHEMAS: dict[str, tuple[Callable[[FetchedFile], Iterator[Any]], Callable[[Any]
     "multipl_e": (multipl_e.read, lambda problem: _commented_code(problem.prompt, KINDS.get(problem.language, "any"))),
     "rephrased_code": (rephrased.read, lambda item: _commented_code(item.text)),
     "rephrased_questions": (rephrased.read, _question),
-    "robocodegen": (robocodegen.read, lambda problem: _text_and_code(problem.query, problem.query)),
+    "robocodegen": (robocodegen.read, _robocodegen),
     "spider": (spider.read, lambda question: _text_and_code(question.question, question.query)),
     "webarena": (webarena.read, lambda task: [("text", task.intent)]),
 }

@@ -35,7 +35,7 @@ def report(
     from lemur.reporting import bits_per_byte, counts, differences, duplicates, inputs, spider, table1, table3, table8
     from lemur.reporting import curves as training
     from lemur.reporting import paper as printed_tables
-    from lemur.reporting.agents import by_task, table6, turns
+    from lemur.reporting.agents import by_task, figure4, table6, turns
     from lemur.reporting.agents import published as trajectories
     from lemur.reporting.report_page import page
 
@@ -56,6 +56,7 @@ def report(
         "table6": table6.table(printed.table6, episodes, reported),
         "table7": by_task.table(printed.table7, by_task.TABLE7, episodes, reported),
         "turns": turns.table(episodes, reported),
+        "figure4": figure4.table(printed.table5, episodes, reported),
         "table8": table8.table(printed, reported.stages),
         "base_mixture": table8.base(reported.stages),
         "planted_duplicates": duplicates.table(reported.stages),
@@ -70,6 +71,7 @@ def report(
     table1.draw(table_of["table1"], tables / "table1.png")
     table3.draw(table_of["table3"], reported, printed, tables / "table3.png")
     turns.draw(episodes, reported, tables / "turns.png")
+    figure4.draw(printed.table5, episodes, reported, tables / "figure4.png")
     table8.draw(table_of["table8"], tables / "table8.png")
     bits_per_byte.draw(table_of["bits_per_byte"], tables / "bits_per_byte.png")
     training.draw(reported, tables / "curves.png")

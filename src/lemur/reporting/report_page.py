@@ -54,6 +54,11 @@ def page(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table
         tables["table4"],
         Heading("Table 5: self-debugging with the environment's feedback", 3),
         tables["table5"],
+        Heading("Figure 4: IC-SQL by turns", 3),
+        tables["figure4"],
+        Picture(
+            "figure4.png", "Success in IC-SQL within the first turns: published episodes, ours, the paper's final rates"
+        ),
         Heading("Table 6: with a teacher's feedback", 3),
         tables["table6"],
         Heading("Table 7: partially observable environments", 3),

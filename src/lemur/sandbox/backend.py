@@ -61,18 +61,22 @@ def run(
     stdin: bytes = b"",
     private: bytes = b"",
     readable: Sequence[str] = (),
+    binds: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     mechanism: str | None = None,
 ) -> Completed:
     """Run `argv` in a fresh sandbox with `files` (name: content) in its working folder /box.
 
     Besides the system's programs, the command can read the host's files and folders `readable`; those that do not exist
-    are ignored.
+    are ignored. `binds`: others, and where they appear inside. `env` is added to the smallest environment.
 
     The command can read `private` from the file descriptor in $LEMUR_PRIVATE_IN and write to the one in
     $LEMUR_PRIVATE_OUT (`Completed.channel`). `mechanism` is for tests; by default it is the strongest that works.
     Raises `Unavailable` if none works: a program never runs without a sandbox."""
-    return _run(mechanism or layers().mechanism, argv, files or {}, stdin, private, limits or Limits(), readable)
+    binds = {**{path: path for path in readable if os.path.exists(path)}, **(binds or {})}
+    mechanism = mechanism or layers().mechanism
+    return _run(mechanism, argv, files or {}, stdin, private, limits or Limits(), binds, env or {})
 
 
 def available() -> bool:
@@ -135,7 +139,7 @@ def probe(mechanism: str) -> str | None:
         )
         try:
             command = [python(mechanism).command, "-c", f"{program}print('done')"]
-            completed = _run(mechanism, command, {}, b"", b"", Limits())
+            completed = _run(mechanism, command, {}, b"", b"", Limits(), {}, {})
         except (OSError, Unavailable) as error:
             return str(error)
     *leaks, last = completed.stdout.split("\n")[:-1] or [""]
@@ -171,7 +175,8 @@ def _run(
     stdin: bytes,
     private: bytes,
     limits: Limits,
-    readable: Sequence[str] = (),
+    binds: Mapping[str, str],
+    env: Mapping[str, str],
 ) -> Completed:
     for name in files:
         if Path(name).is_absolute() or ".." in Path(name).parts:
@@ -185,9 +190,9 @@ def _run(
                 mechanism,
                 argv,
                 files=files,
-                env={PRIVATE_IN: str(private_fd), PRIVATE_OUT: str(channel_end)},
+                env={**env, PRIVATE_IN: str(private_fd), PRIVATE_OUT: str(channel_end)},
                 limits=limits,
-                binds={path: path for path in readable if os.path.exists(path)},
+                binds=binds,
                 pass_fds=[private_fd, channel_end],
             )
         )

@@ -27,7 +27,7 @@ class Limits:
     """MiB of one file."""
     open_files: int = 256
     output_bytes: int = 65536
-    """Bytes kept of stdout and of stderr; the rest is read and discarded."""
+    """Bytes kept of stdout, of stderr and of the private pipe; the rest is read and discarded."""
 
     @property
     def max_wall_s(self) -> float:

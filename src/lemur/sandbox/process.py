@@ -16,7 +16,6 @@ from functools import cache
 from lemur.sandbox.procfs import cpu_seconds, is_asleep
 
 PR_SET_CHILD_SUBREAPER = 36
-CHANNEL_BYTES = 65536
 TICK_S = 0.1
 """Seconds between two checks of whether a silent program sleeps."""
 
@@ -81,7 +80,7 @@ def execute(
     process = tree.process
     assert process.stdout is not None and process.stderr is not None
     try:
-        caps = {process.stdout.fileno(): output_bytes, process.stderr.fileno(): output_bytes, channel: CHANNEL_BYTES}
+        caps = dict.fromkeys((process.stdout.fileno(), process.stderr.fileno(), channel), output_bytes)
         kept, truncated, timed_out = _read(caps, tree, max_sleep_s, wall_s)
     finally:
         cpu_s = tree.end()

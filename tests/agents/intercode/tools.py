@@ -39,7 +39,7 @@ def play(
     from lemur.sources.fetched import load
 
     actor = Actor(stage.read_tasks(load(source), stage.NAME), says)
-    monkeypatch.setattr(stage, "open_model", lambda *_: actor)
+    monkeypatch.setattr("lemur.agents.intercode.stage.open_model", lambda *_: actor)
     folder.mkdir(exist_ok=True)
     result, samples = folder / "result.json", folder / "samples.jsonl"
     params = stage.Params.model_validate(PARAMS | changes)

@@ -96,6 +96,10 @@ class Assignment:
     start: Callable[[str], Machine]
 
 
+Assign = Callable[[str, Task], Assignment]
+"""Prepares a task, given its name."""
+
+
 def run(
     name: str,
     params: InterCodeParams,
@@ -103,7 +107,7 @@ def run(
     model: Path,
     source: Fetched,
     tasks: Mapping[str, Task],
-    assign: Callable[[str, Task], Assignment],
+    assign: Assign,
     config: Record,
     *,
     result: Path,
@@ -112,10 +116,8 @@ def run(
     """Play a seeded choice of `tasks` of `source`, each as `assign` prepares it; write the result and one episode a
     line. `config`: what the result says of the environment."""
     player = open_model(params, language, model, name)
-    chosen = choose(list(tasks), params.limit, params.seed, lambda name: name)
-    finished = act(
-        params, language, player, read_texts(source, language.name), [assign(name, tasks[name]) for name in chosen]
-    )
+    chosen = choose_tasks(params, tasks, assign)
+    finished = act(params, language, player, read_texts(source, language.name), chosen)
     data = {
         "place": source.place,
         "revision": source.revision,
@@ -135,6 +137,10 @@ def run(
     )
     write_jsonl(samples, (each.record() for each in finished))
     report.write(result, player)
+
+
+def choose_tasks(params: InterCodeParams, tasks: Mapping[str, Task], assign: Assign) -> list[Assignment]:
+    return [assign(name, tasks[name]) for name in choose(list(tasks), params.limit, params.seed, lambda name: name)]
 
 
 def prompt(params: InterCodeParams, language: Language, model: Model, episode: Episode) -> str:

@@ -30,7 +30,10 @@ TABLE4 = Layout(
     ("reasoning", "MicroAvg"),
     ["MicroAvg: over all episodes of the five tasks."],
 )
-TABLE5 = Layout({"humaneval": "mint", "mbpp": "mint", "ic_sql": "intercode_sql", "ic_bash": "intercode_bash"})
+TABLE5 = Layout({
+    "humaneval": "mint", "mbpp": "mint", "ic_bash": "intercode_bash", "ic_sql": "intercode_sql",
+    "robocodegen": "robocodegen",
+})  # fmt: skip
 TABLE7 = Layout(
     {"ic_ctf": "intercode_ctf", "webarena": "webarena", "alfworld": "alfworld"},
     notes=[
@@ -75,7 +78,7 @@ def table(printed: AgentTable, layout: Layout, published: Published, inputs: Inp
 
 
 def _rescored(model: str, printed: AgentTable, layout: Layout, published: Published) -> list[dict[str, Cell]]:
-    parts = {task.key: published.cell(model, task.key) for task in printed.tasks if task.key in layout.stages}
+    parts = {task.key: published.cell(model, task.key) for task in printed.tasks}
     if layout.average:
         parts["average"] = published.cell(model, layout.average[0])
     cells = [cell for key, cell in parts.items() if isinstance(cell, Rescored) and key != "average"]
@@ -103,23 +106,19 @@ def _rescored(model: str, printed: AgentTable, layout: Layout, published: Publis
 
 
 def _ours(model: str, printed: AgentTable, layout: Layout, inputs: Inputs) -> list[dict[str, Cell]]:
-    stages = {task.key: layout.stages.get(task.key) for task in printed.tasks}
+    stages = {task.key: layout.stages[task.key] for task in printed.tasks}
     # MINT's stage plays several of a table's tasks, any other stage a single one.
     parts = {key: (stage, key if stage == "mint" else "") for key, stage in stages.items()}
     if layout.average:
         parts["average"] = (layout.stages[printed.tasks[0].key], layout.average[0])
-    shares = {key: share(inputs, model, stage, part) for key, (stage, part) in parts.items() if stage}
-    here = {stage for stage, _ in parts.values() if stage}
+    shares = {key: share(inputs, model, stage, part) for key, (stage, part) in parts.items()}
+    here = {stage for stage, _ in parts.values()}
     played = any(not isinstance(each, Missing) for each in shares.values())
     rows = []
     for rule, title in RULES.items() if played else {"paper": ""}.items():
         numbers = f"ours, {title}" if title else "ours"
         row: dict[str, Cell] = {"model": f"{MODELS[model]} (ours)", "numbers": numbers, "open": ""}
-        for key, (stage, _) in parts.items():
-            if stage is None:
-                row[key] = Missing("this project does not play this benchmark yet")
-                continue
-            each = shares[key]
+        for key, each in shares.items():
             row[key] = (
                 each if isinstance(each, Missing) else _or_missing(each.paper if rule == "paper" else each.strict)
             )
@@ -134,7 +133,7 @@ def _ours(model: str, printed: AgentTable, layout: Layout, inputs: Inputs) -> li
 
 def _baselines(printed: AgentTable, layout: Layout, inputs: Inputs) -> list[dict[str, Cell]]:
     """Rows without a model: what the references score, and the best of the messages that are always the same."""
-    parts = {task.key: task.key for task in printed.tasks if task.key in layout.stages}
+    parts = {task.key: task.key for task in printed.tasks}
     if layout.average:
         parts["average"] = layout.average[0]
     rows = []
@@ -142,12 +141,22 @@ def _baselines(printed: AgentTable, layout: Layout, inputs: Inputs) -> list[dict
         for rule, title in RULES.items():
             cells: dict[str, Cell] = {}
             for key, part in parts.items():
-                record = inputs.baselines.get(part if part == "alfworld" else f"mint_{part}", {})
-                value = record.get("metrics", {}).get(f"success,{rule}", {}).get(kind)
-                cells[key] = Missing(record.get("skipped", "no baselines")) if value is None else 100 * value
+                stage = layout.stages.get(key, "mint")  # without one: the average of MINT's tasks
+                cells[key] = _baseline(inputs, f"mint_{part}" if stage == "mint" else stage, rule, kind)
             if any(not isinstance(cell, Missing) for cell in cells.values()):
                 rows.append({"model": model, "numbers": f"without a model, {title}", "open": "", **cells})
     return rows
+
+
+def _baseline(inputs: Inputs, part: str, rule: str, kind: str) -> Cell:
+    """In percent. WebArena's constant answer is a part of its result."""
+    if part == "webarena" and kind == "constant":
+        results = inputs.results.get("lemur_chat", {}).get(part, {}).get("results", {})
+        value = results.get(part, {}).get("always_na", {}).get(f"success,{rule}")
+        return Missing("not played, so there is no baseline") if value is None else 100 * value
+    record = inputs.baselines.get(part, {})
+    value = record.get("metrics", {}).get(f"success,{rule}", {}).get(kind)
+    return Missing(record.get("skipped", "no baseline")) if value is None else 100 * value
 
 
 def _or_missing(value: float | None) -> Cell:

@@ -15,8 +15,11 @@ STAGES = {
     "intercode_sql": "IC-SQL",
     "intercode_bash": "IC-Bash",
     "intercode_ctf": "IC-CTF",
+    "robocodegen": "RoboCodeGen",
     "webarena": "WebArena",
 }
+
+CHAT_ONLY = ("intercode_sql", "intercode_bash", "intercode_ctf", "robocodegen", "webarena")
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,9 @@ def share(inputs: Inputs, model: str, stage: str, part: str = "") -> Share | Mis
     """`part`: a task or group of the stage; without, all its episodes."""
     result = inputs.results.get(model, {}).get(stage)
     if result is None:
-        chat_plays = model == "lemur" and stage in inputs.results.get("lemur_chat", {})
-        reason = "only Lemur-Chat plays it, as in the paper" if chat_plays else "not run yet"
-        return Missing(f"{STAGES[stage]}: {reason}")
+        others = model != "lemur_chat" and stage in CHAT_ONLY
+        why = "only Lemur-Chat plays it, as in the paper" if others else "not run yet"
+        return Missing(f"{STAGES[stage]}: {why}")
     if (reason := why_skipped(inputs, model, stage)) is not None:
         return Missing(f"{STAGES[stage]} of {MODELS[model]} skipped: {reason}")
     name = stage if part in ("", stage) else f"{stage}_{part}"

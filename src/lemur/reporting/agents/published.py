@@ -1,4 +1,4 @@
-"""The published trajectories of the paper's models, scored again by stage `published_mint`."""
+"""The published episodes of the paper's models, as `published_mint` and `published_intercode` scored them again."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from lemur.core.records import Record
 from lemur.pages.page_parts import Missing
 from lemur.reporting.inputs import read_object
 
-FILE = "published.json"
+FILE, INTERCODE = "published.json", "published_intercode.json"
 MODELS = {
     "Llama-2-70B-Chat": "Llama-2-70b-chat-hf",
     "CodeLlama-34B-INST": "CodeLlama-34b-Instruct-hf",
@@ -18,6 +18,9 @@ MODELS = {
     "gpt-4": "gpt-4-0613",
 }
 """The paper's names, and those of the folders with their trajectories."""
+LOGS = {"intercode_sql": "ic_sql", "intercode_bash": "ic_bash"}
+"""InterCode's benchmarks, and the keys of the paper's columns."""
+LOG_MODELS = {"gpt-3.5": "gpt-3.5-turbo", "gpt-4": "gpt-4"}
 WORDS = ("", "no_GT-textual")
 """Forms of feedback like the paper's: in words, from a teacher that does not know the answer."""
 
@@ -42,13 +45,25 @@ NOT_YET = Missing("published trajectories were not scored yet")
 
 @dataclass(frozen=True)
 class Published:
-    """`models`: by the paper's names. `missing`: why there are none."""
+    """`models`: MINT's trajectories, by the paper's names. `missing`: why there are none. `logs`: InterCode's, by model
+    and column."""
 
     models: dict[str, Record] = field(default_factory=dict)
     missing: Missing = NOT_YET
+    logs: dict[tuple[str, str], list[Record]] = field(default_factory=dict)
+
+    def within_turns(self, column: str) -> dict[str, list[float]]:
+        """By model, success in percent within 1, 2, ... turns of InterCode's episodes, if they are one log."""
+        return {
+            model: [100 * rate for rate in logs[0]["by_turns"]]
+            for (model, log_column), logs in self.logs.items()
+            if log_column == column and len(logs) == 1
+        }
 
     def cell(self, model: str, part: str, *, feedback: bool = False) -> Rescored | Missing:
         """With five turns and two proposals. `part`: a task or a group."""
+        if logs := self.logs.get((model, part)):
+            return Rescored(sum(log["episodes"] for log in logs), sum(log["solved"] for log in logs), None, None)
         if model not in self.models:
             return Missing("no published trajectories of this model here") if self.models else self.missing
         for run in self._runs(model):
@@ -70,17 +85,27 @@ class Published:
 
 
 def load(folder: Path) -> Published:
-    """`folder`/published.json; without it, or if its stage was skipped, no models and the reason."""
-    path = folder / FILE
+    """From the two files in `folder`. If MINT's is missing or its stage was skipped: no models and the reason."""
+    path, logs = folder / FILE, _logs(folder / INTERCODE)
     if not path.is_file():
-        return Published()
+        return Published(logs=logs)
     record = read_object(path)
     if "skipped" in record:
-        return Published(missing=Missing(f"published trajectories: skipped: {record['skipped']}"))
+        return Published(missing=Missing(f"published trajectories: skipped: {record['skipped']}"), logs=logs)
     scored = record.get("models", {})
     found = {name: scored[folder_name] for name, folder_name in MODELS.items() if folder_name in scored}
     others = Missing(
         f"the source mint of place {record.get('place')} has trajectories of {', '.join(sorted(scored)) or 'no model'}"
         "; place mirror has those of the paper's models (docs/sources.md)"
     )
-    return Published(found, others)
+    return Published(found, others, logs)
+
+
+def _logs(path: Path) -> dict[tuple[str, str], list[Record]]:
+    """Those of the whole benchmark, or of each of its parts."""
+    logs: dict[tuple[str, str], list[Record]] = {}
+    for name, log in (read_object(path).get("logs", {}) if path.is_file() else {}).items():
+        benchmark, *_, model = name.split("/")
+        if benchmark in LOGS and model in LOG_MODELS:
+            logs.setdefault((LOG_MODELS[model], LOGS[benchmark]), []).append(log)
+    return logs

@@ -1,5 +1,6 @@
 """The libraries of a session: IPython, and what the programs in MINT's published trajectories import and is installed
-with this project. Nothing else of the environment is visible, so that what is installed beside changes no output."""
+with this project. Nothing else of the environment is visible, so that what is installed beside changes no output.
+Other programs can have other libraries in the same way."""
 
 import os
 import sys
@@ -28,26 +29,26 @@ class Missing(RuntimeError):
 
 
 @contextmanager
-def placed(mechanism: str) -> Iterator[tuple[str, dict[str, str]]]:
+def placed(mechanism: str, names: tuple[str, ...] = LIBRARIES) -> Iterator[tuple[str, dict[str, str]]]:
     """The folder inside the sandbox that holds the libraries, and host path -> path inside of what to bind, read-only.
 
     Raises `Missing`, and `lemur.sandbox.Unavailable` where `mechanism` hides the installed libraries."""
     if mechanism != "landlock":
-        yield FOLDER, {path: f"{FOLDER}/{name}" for name, path in found().items()}
+        yield FOLDER, {path: f"{FOLDER}/{name}" for name, path in found(names).items()}
         return
-    refuse_unreachable()
+    refuse_unreachable(names)
     with tempfile.TemporaryDirectory(prefix="lemur-") as folder:
         os.chmod(folder, 0o755)
-        for name, path in found().items():
+        for name, path in found(names).items():
             os.symlink(path, Path(folder, name))
-        yield folder, {path: path for path in [folder, *found().values()]}
+        yield folder, {path: path for path in [folder, *found(names).values()]}
 
 
 @cache
-def found() -> dict[str, str]:
+def found(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
     """Top-level file or folder of the libraries and their dependencies -> its path on the host."""
     paths: dict[str, str] = {}
-    waiting, seen = list(LIBRARIES), set(TERMINAL)
+    waiting, seen = list(names), set(TERMINAL)
     while waiting:
         name = canonicalize_name(waiting.pop())
         if name in seen:
@@ -67,9 +68,7 @@ def installed_distribution(name: str) -> Distribution:
     try:
         return distribution(name)
     except PackageNotFoundError:
-        raise Missing(
-            f"Python sessions need {', '.join(LIBRARIES)}; {name} is not installed: run `make setup`"
-        ) from None
+        raise Missing(f"the sandbox needs the library {name}, which is not installed: run `make setup`") from None
 
 
 def top_level(installed: Distribution) -> list[str]:
@@ -85,13 +84,13 @@ def top_level(installed: Distribution) -> list[str]:
     )
 
 
-def refuse_unreachable() -> None:
+def refuse_unreachable(names: tuple[str, ...] = LIBRARIES) -> None:
     """Under Landlock the interpreter may be Debian's, and another user must reach the libraries by their path."""
     command = Path(backend.python("landlock").command).resolve()
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     if command.name != version:
         raise backend.Unavailable(f"under landlock sessions would run {command}, but the libraries are for {version}")
-    for path in map(Path, found().values()):
+    for path in map(Path, found(names).values()):
         if closed := [folder for folder in path.parents if os.geteuid() == 0 and not folder.stat().st_mode & 1]:
             raise backend.Unavailable(
                 f"under landlock sessions cannot read {path}: {closed[0]} is closed to other users"

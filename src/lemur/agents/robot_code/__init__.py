@@ -1,0 +1,1 @@
+"""RoboCodeGen: prompts, episodes, and programs that run in the sandbox."""
