@@ -198,6 +198,15 @@ def test_pages_load_nothing(tmp_path: Path) -> None:
                 assert (path.parent / address.partition("#")[0]).is_file()
 
 
+def test_webarena_shows_the_screenshots_that_somebody_kept(tmp_path: Path) -> None:
+    played = episode("webarena/4?", [turn("a", "b"), turn("c", "d")])
+    page = soup(made(tmp_path, webarena=[played]) / "lemur/webarena.html")
+    addresses = [image["data-src"] for image in page.find_all("img")]
+    assert addresses == [f"../../screenshots/lemur/webarena/4%3F/{turn}.png" for turn in ("00", "01")]
+    policy = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
+    assert isinstance(policy, Tag) and str(policy["content"]).endswith("; img-src 'self' file:")
+
+
 def test_lone_surrogates_and_huge_outputs(tmp_path: Path) -> None:
     huge = episode("big", [turn("<execute>" + "x = (" * 200_000, "o" * 1_000_000)], prompt="p" * 1_000_000)
     strange = json.dumps(episode("strange", [turn("\ud800\r\nlast")]))

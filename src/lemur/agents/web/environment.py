@@ -75,6 +75,7 @@ class WebEnvironment:
         self._process = self._start(addresses)
         logins = {site: addresses.urls[site] for site in task.logins}
         page = self._process.open([addresses.fill(url) for url in task.start_url], logins)
+        self._keep_screenshot(self._process)
         message = turn_message(self._setting, task, self._observation(page), "None")
         return [*self._setting.texts.opening(), {"role": "user", "content": message}]
 
@@ -102,12 +103,15 @@ class WebEnvironment:
     def _act(self, process: Process, action: WebAction | None) -> str:
         # What cannot be read waits, as WebArena's action of kind NONE does.
         page = process.act(action or WebAction("wait"))
+        self._keep_screenshot(process)
+        return self._observation(page)
+
+    def _keep_screenshot(self, process: Process) -> None:
         folder = self._setting.screenshots
         if folder is not None:
             path = folder / self._task.id / f"{len(self._actions):02d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(process.screenshot())
-        return self._observation(page)
 
     def _observation(self, page: Mapping[str, Any]) -> str:
         self._nodes = page["nodes"]

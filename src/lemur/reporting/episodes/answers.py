@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from lemur.core.records import Record
 from lemur.reporting.episodes.item import Block, Item, Turn, other_facts, outcome_of, part_of, plain_text, verdicts_of
@@ -10,6 +11,7 @@ from lemur.reporting.episodes.text import visible
 
 # Whose colours a benchmark's programs get; MultiPL-E's records name theirs.
 LANGUAGES = {"humaneval": "python", "mbpp": "python", "ds1000": "python", "spider": "sql"}
+WITH_SCREENSHOTS = ("webarena",)
 _TAG = re.compile(r"<(thought|execute|solution)>(.*?)(</\1>|\Z)", re.DOTALL)
 SCORED = "What is scored"
 _HEADS = {"thought": "Thought", "execute": "Code to run", "solution": "Proposed solution"}
@@ -27,7 +29,7 @@ def item(record: Record, benchmark: str) -> Item:
         outcome=outcome_of(record),
         verdicts=verdicts_of(record),
         messages=[(m["role"], m["content"]) for m in record["messages"]] if episode else _prompt(record),
-        turns=_turns(record) if episode else [_answer(record, benchmark)],
+        turns=_turns(record, benchmark) if episode else [_answer(record, benchmark)],
         facts={**({"fault": str(record["fault"])} if record.get("fault") else {}), **other_facts(record)},
     )
 
@@ -53,7 +55,7 @@ def _prompt(record: Record) -> list[tuple[str, str]]:
     return [("prompt", record["prompt"])] if "prompt" in record else []
 
 
-def _turns(record: Record) -> list[Turn]:
+def _turns(record: Record, benchmark: str) -> list[Turn]:
     turns: list[Turn] = []
     for number, row in enumerate(record["turns"], 1):
         blocks = pieces(row["answer"], "python" if record.get("group") == "code" else None)
@@ -66,7 +68,9 @@ def _turns(record: Record) -> list[Turn]:
         facts = {"finish": row["finish"], "tokens": plain_text(row["tokens"]), "left": plain_text(row["left"])}
         facts["ended"] = row["ended"] or ""
         head = f"Turn {number} of {len(record['turns'])}: {row['action']['kind']}"
-        turns.append(Turn(head, blocks, row["solved"], {key: value for key, value in facts.items() if value}))
+        screenshot = f"{quote(record['id'])}/{number - 1:02d}.png" if benchmark in WITH_SCREENSHOTS else ""
+        facts = {key: value for key, value in facts.items() if value}
+        turns.append(Turn(head, blocks, row["solved"], facts, screenshot))
     if record.get("reference"):
         turns.append(Turn("Reference", [Block("target", "Right answer", str(record["reference"]))]))
     return turns

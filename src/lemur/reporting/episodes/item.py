@@ -24,12 +24,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Turn:
-    """`verdicts`: by rule. `facts`: tokens, limits left and the like."""
+    """`verdicts`: by rule. `facts`: tokens, limits left and the like. `screenshot`: file of what the model saw, if
+    somebody kept it."""
 
     head: str
     blocks: list[Block]
     verdicts: Mapping[str, bool | None] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    screenshot: str = ""
 
 
 @dataclass(frozen=True)

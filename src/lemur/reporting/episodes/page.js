@@ -26,10 +26,17 @@ const show = (index) => {
   field("nothing").hidden = index >= 0;
   if (index < 0) return;
   articles[index].hidden = false;
+  articles[index].querySelectorAll("img[data-src]").forEach(load);
   links[index].setAttribute("aria-current", "true");
   const list = document.querySelector("nav");
   const top = links[index].offsetTop - list.offsetTop;
   if (top < list.scrollTop || top > list.scrollTop + list.clientHeight - 30) list.scrollTop = top - list.clientHeight / 2;
+};
+
+const load = (picture) => { // a picture that nobody kept stays hidden
+  if (picture.src) return;
+  picture.addEventListener("load", () => { picture.hidden = false; });
+  picture.src = picture.dataset.src;
 };
 
 const named = () => {

@@ -24,6 +24,8 @@ OUTCOMES = {
     "none": "no verdict",
     "disagree": "rules disagree",
 }
+SCREENSHOTS = "../../screenshots"
+"""From a page to reports/screenshots, which is no artifact: LEMUR_SCREENSHOTS (docs/agents_webarena.md)."""
 _PAGE, _ITEM, _STYLE, _SCRIPT = (
     Path(__file__).with_name(name).read_text(encoding="utf-8")
     for name in ("page.jinja", "item.jinja", "page.css", "page.js")
@@ -58,8 +60,9 @@ class Summary:
 def page(file: Path, benchmark: str, title: str, limits: Limits, skipped: str | None = None) -> tuple[str, Summary]:
     """The page of a samples file, and what the file holds. `skipped`: why it is empty.
 
-    Where the file has more items than fit, the page has evenly spaced ones and says so. Raises `ValueError` that names
-    the file and line of a record that is neither a sample nor an episode.
+    Where the file has more items than fit, the page has evenly spaced ones and says so. Screenshots are beside the
+    page, not in it. Raises `ValueError` that names the file and line of a record that is neither a
+    sample nor an episode.
     """
     offsets, summary = _survey(file)
     count = min(limits.items, len(offsets))
@@ -67,7 +70,7 @@ def page(file: Path, benchmark: str, title: str, limits: Limits, skipped: str | 
         items = _read(file, _spaced(offsets, count), benchmark)
         size, html = _least_size(items, limits.characters), ""
         if size <= limits.size or count <= 1:  # else colouring the code would be wasted
-            html = _render(items, title, summary, limits.characters, skipped)
+            html = _render(items, file.parent.name, title, summary, limits.characters, skipped)
             size = len(html.encode())
         if html and (size <= limits.size or count <= 1):
             return html, summary
@@ -125,7 +128,7 @@ def _least_size(items: list[Item], characters: int) -> int:
     return sum(min(len(text), characters) for text in texts) - sum(lengths)
 
 
-def _render(items: list[Item], title: str, summary: Summary, characters: int, skipped: str | None) -> str:
+def _render(items: list[Item], model: str, title: str, summary: Summary, characters: int, skipped: str | None) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
     def show(text: str) -> Markup:
@@ -135,6 +138,7 @@ def _render(items: list[Item], title: str, summary: Summary, characters: int, sk
         return code(block.text, block.language, characters) if block.language else show(block.text)
 
     environment.filters |= {"show": show, "body": body}
+    environment.globals["screenshots"] = f"{SCREENSHOTS}/{quote(model)}"
     names = anchors([item.id for item in items])
     messages, beginnings = _messages(items)
     article = environment.from_string(_ITEM)
@@ -167,6 +171,7 @@ def _render(items: list[Item], title: str, summary: Summary, characters: int, sk
         style=Markup(_STYLE),
         script=Markup(_SCRIPT),
         style_hash=_hash(_STYLE),
+        pictures=any(turn.screenshot for item in items for turn in item.turns),
         script_hash=_hash(_SCRIPT),
     )
 
