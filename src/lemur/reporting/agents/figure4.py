@@ -13,6 +13,8 @@ from lemur.reporting.paper import AgentTable
 TURNS = range(1, 11)
 STAGE, TASK, MODEL = "intercode_sql", "ic_sql", "lemur_chat"
 OURS_NAME = f"{MODELS[MODEL]} (ours)"
+LINE_HEIGHT = 4.0
+"""Percent between two names beside the marks."""
 
 
 def table(printed: AgentTable, published: Published, inputs: Inputs) -> Table:
@@ -48,11 +50,10 @@ def draw(printed: AgentTable, published: Published, inputs: Inputs, path: Path) 
             axes.plot(range(1, len(points) + 1), points, marker="o", markersize=4, color=color, label=name)
         rates = _printed(printed)
         axes.plot([TURNS[-1]] * len(rates), list(rates.values()), "D", color=GREY, label="the paper's models, Table 5")
-        for model, rate in rates.items():
-            above = model != "CodeLlama-34B-INST"  # 0.1 below Llama-2-70B-Chat's
-            axes.annotate(
-                model, (TURNS[-1], rate), (6, 4 if above else -4), textcoords="offset points", va="center", fontsize=7
-            )
+        lowest = 0.0
+        for model, rate in sorted(rates.items(), key=lambda pair: pair[1]):
+            lowest = max(rate, lowest + LINE_HEIGHT)
+            axes.text(TURNS[-1] + 0.15, lowest, model, va="center", fontsize=7)
         axes.set_xticks(TURNS)
         axes.set_xlim(0.7, 12.2)
         axes.set_ylim(-3, 100)
