@@ -26,6 +26,12 @@ FLAGS = (
 )
 TABS = 10
 """Tabs of an episode; a page that opens more loses them."""
+FEW_WINDOWS = f"""(() => {{
+  const open = window.open.bind(window);
+  let left = {TABS};
+  window.open = (...of) => left-- > 0 ? open(...of) : null;
+}})()"""
+"""Chromium dies of some hundred windows opened at once, before they can be closed."""
 TIMEOUT_MS = 30_000
 QUIET_S = 0.15
 """A page is ready once it has asked the network nothing for so long."""
@@ -53,6 +59,7 @@ class Browser:
             reduced_motion="reduce",
         )
         self._context.set_default_timeout(TIMEOUT_MS)
+        self._context.add_init_script(FEW_WINDOWS)
         if clock is not None:
             self._context.clock.set_fixed_time(clock)
         self._context.route("**/*", self._filter)
