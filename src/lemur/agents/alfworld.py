@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -20,7 +21,7 @@ from lemur.agents.python_cells import PythonInterpreter, record
 from lemur.benchmark_items import alfworld as items
 from lemur.core.records import Record
 from lemur.evaluation.harness.asking import choose
-from lemur.evaluation.harness.result import write_skipped
+from lemur.evaluation.harness.result import origin, write_skipped
 from lemur.inference.answers.cache import Outlook
 from lemur.sandbox.sessions.session import Session
 from lemur.sources.fetched import Fetched, load
@@ -46,11 +47,7 @@ def alfworld(params: Params, model: Path, benchmark: Path, texts: Path, *, resul
     assignments = choose_games(params, games, protocol)
     say("alfworld", model, outlook(params, player, assignments))
     finished = act(params, player, assignments)
-    sample = any(file.meta.get("sample", False) for file in source.files)
-    config: Record = {
-        "data": {"place": source.place, "revision": source.revision, "sample": sample},
-        "engine": params.engine,
-    }
+    config: Record = {"data": origin(source), "engine": params.engine}
     write("alfworld", params, player, finished, original=len(games), config=config, result=result, samples=samples)
 
 
@@ -112,7 +109,12 @@ class HouseholdWorld:
 
     def open(self) -> Dialogue:
         params, texts, kept = self.setting.params, self.setting.texts, self.setting.cells
-        household = Household(self.start, params)
+        household = Household(
+            self.start,
+            seconds=params.cell_seconds,
+            characters=params.observation_characters,
+            memory_mb=params.cell_memory,
+        )
         world = f"{self.game.sha256} {verbs.DESCRIPTION}"
         opening = kept.get(world)
         if opening is None:
@@ -138,8 +140,9 @@ class Household:
     """A game and the Python session whose functions act in it. `paper`: the game is over, as MINT counts it, also after
     50 steps without success; `strict`: it is won."""
 
-    def __init__(self, start: Callable[[], Game], params: Params) -> None:
-        self._start, self._params = start, params
+    def __init__(self, start: Callable[[], Game], **limits: Any) -> None:
+        """`limits`: of a `Session`."""
+        self._start, self._limits = start, limits
         self._game: Game | None = None
         self._python: PythonInterpreter | None = None
 
@@ -151,13 +154,8 @@ class Household:
 
     def run(self, code: str) -> Output:
         if self._python is None:
-            params, game = self._params, self.game
-            session = Session(
-                verbs.tools(game),
-                seconds=params.cell_seconds,
-                characters=params.observation_characters,
-                memory_mb=params.cell_memory,
-            )
+            game = self.game
+            session = Session(verbs.tools(game), **self._limits)
             self._python = PythonInterpreter(session, lambda: {"paper": game.done, "strict": game.won})
         return self._python.run(code)
 

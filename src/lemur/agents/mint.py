@@ -18,7 +18,7 @@ from lemur.agents.search.layers import SearchParams, open_search
 from lemur.benchmark_items import mint as items
 from lemur.core.records import Record
 from lemur.evaluation.harness.asking import choose
-from lemur.evaluation.harness.result import write_skipped
+from lemur.evaluation.harness.result import origin, write_skipped
 from lemur.inference.answers.cache import Outlook
 from lemur.sandbox.sessions.session import Session
 from lemur.sources.fetched import Fetched, load
@@ -107,11 +107,7 @@ class Setting:
         return ("", {}) if items.group(task) == "code" else (DESCRIPTION, {"wikipedia_search": self.search.search})
 
     def config(self) -> Record:
-        sample = any(file.meta.get("sample", False) for file in self.source.files)
-        return {
-            "data": {"place": self.source.place, "revision": self.source.revision, "sample": sample},
-            "search": self.search.record(),
-        }
+        return {"data": origin(self.source), "search": self.search.record()}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from lemur.benchmark_items import robocodegen as items
 from lemur.core import workers
 from lemur.core.records import dump, write_jsonl
 from lemur.evaluation.harness.asking import choose
-from lemur.evaluation.harness.result import Report, write_skipped
+from lemur.evaluation.harness.result import Report, origin, write_skipped
 from lemur.evaluation.harness.scores import metrics
 from lemur.inference.interface import Model
 from lemur.sources.fetched import Fetched, load
@@ -59,7 +59,6 @@ def robocodegen(params: Params, model: Path, benchmark: Path, *, result: Path, s
     finished = act(params, player, choose_problems(params, problems), setting)
     scores = results(NAME, finished)
     in_chat = params.in_chat(player)
-    sample = any(file.meta.get("sample", False) for file in source.files)
     report = Report(
         task=NAME,
         params=params,
@@ -71,7 +70,7 @@ def robocodegen(params: Params, model: Path, benchmark: Path, *, result: Path, s
         counts=counts(finished),
         higher_is_better=dict.fromkeys(metrics(key for key in scores[NAME] if "," in key), True),
         config={
-            "data": {"place": source.place, "revision": source.revision, "sample": sample},
+            "data": origin(source),
             "stop": params.stops(() if in_chat else prompts.STOP),
         },
     )

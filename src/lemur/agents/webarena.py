@@ -23,7 +23,7 @@ from lemur.core import workers
 from lemur.core.params import StageParams
 from lemur.core.records import Record, write_jsonl
 from lemur.evaluation.harness.asking import choose
-from lemur.evaluation.harness.result import Report, write_skipped
+from lemur.evaluation.harness.result import Report, origin, write_skipped
 from lemur.evaluation.harness.scores import metrics
 from lemur.inference import backends
 from lemur.inference.interface import Model
@@ -83,7 +83,7 @@ def webarena(params: Params, model: Path, judge: Path, benchmark: Path, *, resul
     episodes = act(params, player, chosen, source, addresses, model.name)
     finished = graded(chosen, episodes, Judge(judging, params.judge.max_new_tokens), params.turns)
     config: Record = {
-        "data": {"place": source.place, "revision": source.revision, "sample": own},
+        "data": origin(source),
         "sites": "the project's own" if own else sorted(addresses.urls),
         "runnable": len(possible),
         "lacking": lacking,

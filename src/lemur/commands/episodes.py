@@ -62,7 +62,8 @@ def replay(
 
     Example: lemur replay data/eval/lemur_chat --characters 300
     """
-    from lemur.agents.recorded_worlds import Worlds, games_of, lines, replayed
+    from lemur.agents.alfworld import read_games
+    from lemur.agents.recorded_worlds import Worlds, lines, replayed
     from lemur.agents.search.layers import SearchParams, open_search
     from lemur.core.records import write_json
     from lemur.sources.fetched import load
@@ -71,10 +72,11 @@ def replay(
         raise typer.BadParameter(f"{engine!r}: textworld or household is allowed", param_hint="--engine")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     search = open_search(load(source).files, SearchParams(recorded=True, behind="local", corpus_sha256=None))
-    worlds = Worlds(search, games_of(games), engine, characters)  # type: ignore[arg-type]
+    by_name = {game.where: game for game in read_games(load(games))}
+    worlds = Worlds(search, by_name, engine, characters)  # type: ignore[arg-type]
     again = replayed(folder, worlds, tasks or ())
     if json_file is not None:
-        rows = [{**vars(setting), "task": task, **one.record()} for setting, task, one in again]
+        rows = [{**vars(setting), "task": task, **episode.record()} for setting, task, episode in again]
         write_json(json_file, rows)
     print_long("\n".join(lines(again)))
 

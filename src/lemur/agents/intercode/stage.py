@@ -20,7 +20,7 @@ from lemur.core import workers
 from lemur.core.records import Record, write_jsonl
 from lemur.evaluation.harness.asking import choose
 from lemur.evaluation.harness.parameters import GenerateParams
-from lemur.evaluation.harness.result import Report
+from lemur.evaluation.harness.result import Report, origin
 from lemur.evaluation.harness.scores import Scores, scored
 from lemur.inference import backends
 from lemur.inference.interface import Model
@@ -118,11 +118,6 @@ def run(
     player = open_model(params, language, model, name)
     chosen = choose_tasks(params, tasks, assign)
     finished = act(params, language, player, read_texts(source, language.name), chosen)
-    data = {
-        "place": source.place,
-        "revision": source.revision,
-        "sample": any(file.meta.get("sample", False) for file in source.files if file.meta.get("benchmark") == name),
-    }
     report = Report(
         task=name,
         params=params,
@@ -133,7 +128,7 @@ def run(
         results=results(name, finished),
         counts=counts(finished),
         higher_is_better={"success": True, "reward": True},
-        config={**config, "data": data, "stop": params.stops(STOP)},
+        config={**config, "data": origin(source, name), "stop": params.stops(STOP)},
     )
     write_jsonl(samples, (each.record() for each in finished))
     report.write(result, player)

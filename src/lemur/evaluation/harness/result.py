@@ -17,11 +17,20 @@ from lemur.core.params import StageParams
 from lemur.core.records import Record, write_json, write_jsonl
 from lemur.inference.answers.cache import CachedModel
 from lemur.inference.interface import Model
+from lemur.sources.fetched import Fetched
 
 log = logging.getLogger(__name__)
 NOTES = ROOT / "logs" / "evaluation"
 """Facts that differ from run to run: <model>/<task>.json. No stage reads them."""
 _STARTED = time.monotonic()
+
+
+def origin(source: Fetched, benchmark: str | None = None) -> Record:
+    """Where a benchmark's items came from. `sample`: they were written for this project, so that their scores do not
+    count as the benchmark's. `benchmark`: the one of those in the source."""
+    files = [file for file in source.files if benchmark is None or file.meta.get("benchmark") == benchmark]
+    sample = any(file.meta.get("sample", False) for file in files)
+    return {"place": source.place, "revision": source.revision, "sample": sample}
 
 
 def note(task: str, result: Path, facts: Record) -> None:

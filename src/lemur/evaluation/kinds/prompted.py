@@ -10,6 +10,7 @@ from typing import TypeVar
 from lemur.core.records import Record
 from lemur.evaluation.harness.asking import fit_shots
 from lemur.evaluation.harness.parameters import AskParams
+from lemur.evaluation.harness.result import origin
 from lemur.evaluation.harness.sample import NO_RULE, Answer, Item, Sample
 from lemur.evaluation.harness.task import Task
 from lemur.inference import backends
@@ -90,10 +91,7 @@ class PromptedTask(Task[Item, Answer]):
         return {"data": self.data(), "chat": "chat" if self.in_chat(model) else "completion"}
 
     def data(self) -> Record:
-        """Where the items came from. `sample`: they were written for this project, so their scores do not count as the
-        benchmark's."""
-        sample = any(file.meta.get("sample", False) for file in self.source.files)
-        return {"place": self.source.place, "revision": self.source.revision, "sample": sample}
+        return origin(self.source)
 
 
 def _of_rules(values: Mapping[str, Value]) -> Value | Mapping[str, Value]:
