@@ -4,7 +4,7 @@
 
 MODEL: a model folder, such as .lemur/at/small/models/base (SmolLM2-135M, `make small`). Writes results and episodes to
 OUT. The paper's limits: 5 turns, 2 proposals and 2,000 characters of an observation in MINT and ALFWorld, 10 turns in
-InterCode, 5 in RoboCodeGen; a message has at most 192 tokens. WebArena: 8 actions on the project's own sites. The
+InterCode, 5 in RoboCodeGen; a message has at most 96 tokens. WebArena: 8 actions on the project's own sites. The
 teacher and judge is the model itself, or another folder. Games run in this project's engine; others need `make agents`.
 """
 
@@ -32,7 +32,7 @@ PAPER = {
     "CodeLlama-34B-INST": (25.00, 4.00, 2.04, 16.28, 30.26, 2.22, 2.20, 37.31, 67.79, 36.00, 16.00, 64.86, 4.06),
     "Lemur-70B-Chat": (58.33, 6.00, 8.16, 44.19, 56.58, 46.67, 17.58, 59.70, 73.79, 34.50, 22.00, 75.68, 5.30),
 }
-ASKING: Record = {"max_new_tokens": 192, "context": 4096, "tile": 4}
+ASKING: Record = {"max_new_tokens": 96, "context": 4096, "tile": 8}
 ACTING: Record = ASKING | {"turns": [5], "observation_characters": 2000}
 CHANGES: dict[str, Record] = {
     "mint": ACTING,

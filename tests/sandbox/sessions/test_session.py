@@ -270,8 +270,10 @@ def test_faults_of_the_environment_are_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(interpreter, "_INSIDE", "import nothing_like_that")
     with pytest.raises(SessionFault, match=r"did not start in .*: ModuleNotFoundError: No module named 'nothing_like"):
         Session({}).run("1")
-    monkeypatch.setattr(libraries, "found", lambda: libraries.installed_distribution("not-installed-here"))
-    with pytest.raises(SessionFault, match="not-installed-here is not installed: run `make setup`"):
+    monkeypatch.setattr(libraries, "found", lambda _: libraries.installed_distribution("not-installed-here"))
+    with pytest.raises(
+        SessionFault, match="needs the library not-installed-here, which is not installed: run `make setup`"
+    ):
         Session({}).run("1")
 
 

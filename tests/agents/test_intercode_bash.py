@@ -1,4 +1,4 @@
-"""IC-Bash and IC-CTF from prompt to score, and commands that break out of their root file system."""
+"""IC-Bash from prompt to score, and commands that break out of their root file system."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,13 +6,10 @@ from pathlib import Path
 import pytest
 
 from lemur.agents import intercode_bash as bash
-from lemur.agents import intercode_ctf as ctf
 from lemur.agents.episodes.environment import Action
-from lemur.agents.intercode.bash import capture, roots
-from lemur.agents.intercode.bash.file_systems import archive
+from lemur.agents.intercode.bash import roots
 from lemur.agents.intercode.bash.machine import GONE, MALFORMED, TIMED_OUT, BashMachine, Place, difference
-from lemur.agents.intercode.bash.shell import Shell
-from lemur.agents.intercode.published import Recorded, Replayed, read, replay, rescore, summary
+from lemur.agents.intercode.published import Recorded, Replayed, read, replay, summary
 from lemur.benchmark_items.intercode import EPISODES, Task, tasks
 from lemur.sources.fetched import load
 from tests.agents.intercode.tools import play
@@ -44,50 +41,6 @@ def test_gold_commands_in_all_solved_out(source: Source, tmp_path: Path, monkeyp
     scores = result["results"]["intercode_bash"]
     assert scores["success,paper"] == scores["success,strict"] == scores["reward,paper"] == 1.0
     assert {each["ended"] for each in episodes} == {"solved", "submitted"}
-
-
-def test_flags_in_all_solved_out(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result, _ = play(
-        ctf, lambda task, prompt: f"submit {task.gold}", source("intercode"), tmp_path, monkeypatch, root="host"
-    )
-    assert result["results"]["intercode_ctf"]["success,strict"] == 1.0
-    assert result["configs"]["intercode_ctf"]["runnable"] == "3 of 3"
-
-
-def test_a_ctf_task_is_solved_from_its_files(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each in two turns, with what `setup` made; a wrong flag goes on, `skip` ends."""
-
-    def says(task: Task, prompt: str) -> str:
-        if "Output:" not in prompt.rpartition(task.query)[2]:
-            return ["cat notes.txt", "base64 -d message.txt", "grep -c [2357] numbers.txt"][task.number or 0]
-        return f"submit {task.gold}" if task.gold[8:-1] in prompt.rpartition("Output:")[2] else "skip"
-
-    result, episodes = play(ctf, says, source("intercode"), tmp_path, monkeypatch, root="host")
-    assert result["results"]["intercode_ctf"]["success,paper"] == 1.0
-    assert [len(each["turns"]) for each in episodes] == [2, 2, 2]
-
-
-def test_flags_by_both_rules() -> None:
-    machine = capture.CaptureMachine(None, Task("", "", "picoCTF{A b}", number=0), {})
-    try:
-        verdicts = {
-            text: ((outcome := machine.act(Action("solution", text))).reward, outcome.right)
-            for text in ("submit picoCTF{A b}", "submit picoctf{a", "submit", "submit x")
-        }
-    finally:
-        machine.close()
-    # The paper's rule cuts a flag at its first space, so one with a space is never found.
-    assert verdicts == {
-        "submit picoCTF{A b}": (0, True), "submit picoctf{a": (0, False), "submit": (0, False), "submit x": (0, False),
-    }  # fmt: skip
-
-
-def test_which_tasks_of_the_mirror_can_be_solved(source: Source) -> None:
-    fetched = load(source("intercode", "mirror"))
-    reasons = ctf.why_not(fetched, tasks(fetched, ctf.NAME))
-    assert len(reasons) == 100
-    assert sum("live" in str(each) or "internet" in str(each) for each in reasons.values()) == 21
-    assert sum(each is None for each in reasons.values()) == 34
 
 
 def test_quotes_are_parsed_twice_by_the_paper_s_rule(machine: Machines) -> None:
@@ -172,28 +125,6 @@ def test_a_bomb_leaves_the_next_episode_unharmed(bomb: str, machine: Machines) -
     after.close()
 
 
-def test_ptrace_is_for_ctf_alone() -> None:
-    traced = "import ctypes; print(ctypes.CDLL(None).ptrace(0, 0, 0, 0))"
-    said = {}
-    for tracing in (False, True):
-        shell = Shell(None, archive([{"path": "/t", "kind": "file", "mode": "644", "text": ""}]), tracing=tracing)
-        said[tracing] = (shell.run(["python3", "-c", traced]).output, shell.run(["unshare", "-r", "true"]).code)
-        shell.close()
-    assert said == {False: (b"-1\n", 1), True: (b"0\n", 1)}
-
-
-def test_published_episodes_give_the_published_numbers(source: Source) -> None:
-    files = load(source("intercode", "mirror")).files
-    scored = {
-        each.meta["part"]: rescore(read(each.path))
-        for each in files
-        if each.schema == EPISODES and each.meta["benchmark"] == bash.NAME
-    }
-    assert {part: (each["solved"], each["episodes"]) for part, each in scored.items()} == {
-        "fs_1": (27, 60), "fs_3": (27, 60), "fs_4": (13, 27),
-    }  # fmt: skip
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("root", "least"),
@@ -231,3 +162,13 @@ def test_gold_commands_of_the_mirror(source: Source) -> None:
             missed.append(name)
         session.close()
     assert len(missed) <= 5, missed
+
+
+def test_without_a_root_it_is_skipped_with_the_reason(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result, episodes = play(bash, lambda *_: "", source("intercode"), tmp_path, monkeypatch, root="none")
+    assert episodes == []
+    assert result["results"]["intercode_bash"]["skipped"] == (
+        "commands print other things on other machines: set intercode_bash.root to debian (`make agents`) or host"
+    )
