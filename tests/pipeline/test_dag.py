@@ -116,6 +116,12 @@ def test_declared_code_and_libraries_are_up_to_date() -> None:
     assert write(check=True) == []
 
 
+def test_no_compiled_file_is_declared() -> None:
+    """A string "__pycache__" in a module looks like the name of a folder beside it."""
+    assert "__pycache__" not in DAG.read_text(encoding="utf-8")
+    assert "__pycache__" not in (ROOT / "dvc.lock").read_text(encoding="utf-8")
+
+
 def test_outdated_declarations_are_listed_by_stage_as_added_and_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,8 +87,7 @@ def _closure(start: Path) -> set[Path]:
 
 
 def _used_whole(folder: Path, used: set[Path]) -> bool:
-    files = {path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    files = {path for path in files if path.stat().st_size}
+    files = {path for path in _files(folder) if path.stat().st_size}
     return bool(files) and files <= used
 
 
@@ -103,7 +102,12 @@ def _data(beside: Path) -> list[Path]:
     if beside.is_file():
         return [beside]
     is_package = (beside / "__init__.py").exists()
-    return [] if is_package or not beside.is_dir() else [path for path in beside.rglob("*") if path.is_file()]
+    return [] if is_package or not beside.is_dir() else _files(beside)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Those of the project: compiled ones hold the times of their sources."""
+    return [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
 
 @cache
