@@ -70,6 +70,16 @@ def test_lock_has_no_entry_of_a_removed_stage() -> None:
     assert set(read_yaml(ROOT / "dvc.lock")["stages"]) <= set(Dag(ROOT).stages)
 
 
+def test_lock_has_no_dependency_that_its_stage_no_longer_declares() -> None:
+    """DVC does not miss it, so the stage does not run again, but a build from nothing records another dvc.lock."""
+    stages = Dag(ROOT).stages
+    left = {
+        name: {dep["path"] for dep in entry.get("deps", [])} - {path for path in stages[name].inputs}
+        for name, entry in read_yaml(ROOT / "dvc.lock")["stages"].items()
+    }
+    assert {name: paths for name, paths in left.items() if paths} == {}
+
+
 @pytest.mark.parametrize("present", [True, False])
 @pytest.mark.parametrize("others", [0, 1, 5])
 def test_jobs_write_the_same_dvc_lock_as_dvc(tmp_path: Path, others: int, present: bool) -> None:
