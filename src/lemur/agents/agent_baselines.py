@@ -119,8 +119,8 @@ def of_intercode(stage: ModuleType, blocks: Record, commands: Path) -> Record:
         return {"skipped": reason}
     with stage.opened(params, source, tasks) as (assign, _):
         chosen = choose_tasks(params, tasks, assign)
-        reached, by_text = intercode.shares(stage.LANGUAGE.name, chosen)
-    return _record(len(chosen), reached, by_text)
+        gold, constants = intercode.verdicts(stage.LANGUAGE.name, chosen)
+    return _record(len(chosen), _share(gold), {text: _share(each) for text, each in constants.items()})
 
 
 def of_robocodegen(params: robocodegen.Params, functions: Path) -> Record:
