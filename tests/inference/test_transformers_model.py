@@ -27,7 +27,7 @@ def models(tmp_path_factory: pytest.TempPathFactory, tokenizer_folder: Path) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LEMUR_ANSWERS", str(tmp_path_factory.mktemp("answers")))
         ours, theirs = (
-            backends.open_model(path, name, task="test", tile=4, bos=True, context=None, settings={"backend": name})
+            backends.open_model(path, name, task="test", tile=4, bos=True, context=None)
             for name in ("jax", "transformers")
         )
     return ours, theirs
