@@ -160,13 +160,14 @@ ds1000: setup ## install the libraries of DS-1000 in .venv-ds1000 (2.7 GB; Pytho
 	uv pip install -q $(TORCH) --python .venv-ds1000/bin/python --require-hashes -r requirements/ds1000.txt
 
 AGENT_PACKAGES = chromium-headless-shell fonts-dejavu-core mariadb-server-core mmdebstrap
+ROOTS ?= yes
 # Without root install these packages yourself, or name a Chromium in the variable CHROMIUM; then there are no roots.
-agents: setup ## install what real environments of agents need: Debian packages and InterCode's roots (as root), .venv-agents
+agents: setup ## install what real environments of agents need: Debian packages and InterCode's roots (as root; not with ROOTS=no), .venv-agents
 	test "$$(id -u)" != 0 || dpkg -s $(AGENT_PACKAGES) >/dev/null 2>&1 || \
-		apt-get install -y --no-install-recommends $(AGENT_PACKAGES)
+		{ apt-get update -q && apt-get install -y --no-install-recommends $(AGENT_PACKAGES); }
 	test -x .venv-agents/bin/python || $(PY) -m venv .venv-agents
 	uv pip install -q --python .venv-agents/bin/python --require-hashes -r requirements/agents.txt
-	test "$$(id -u)" != 0 || PYTHONPATH=src python -m lemur.agents.intercode.bash.roots
+	test "$$(id -u)" != 0 || test "$(ROOTS)" = no || PYTHONPATH=src python -m lemur.agents.intercode.bash.roots
 
 TOOLCHAINS = g++ golang-go ldc libjavatuples-java libmono-system-core4.0-cil libmono-system-numerics4.0-cil \
 	libtest-deep-perl lua-unit lua5.3 mono-mcs mono-runtime node-typescript nodejs openjdk-17-jdk-headless perl php-cli \

@@ -29,7 +29,7 @@ def play(
 def run(
     model: Model, source: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: object
 ) -> tuple[Record, list[Record]]:
-    monkeypatch.setattr(stage, "open_model", lambda params, folder, task: model)
+    monkeypatch.setattr(stage, "open_model", lambda *_: model)
     folder.mkdir(exist_ok=True)
     result, samples = folder / "result.json", folder / "samples.jsonl"
     params = stage.Params.model_validate(ACT | SEARCH | changes)

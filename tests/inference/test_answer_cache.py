@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lemur.inference.answers.cache import CachedModel, append, read_answers
+from lemur.core.append_only import append
+from lemur.inference.answers.cache import CachedModel, read_answers
 from lemur.inference.interface import Generation, Prompt, Score
 from tests.evaluation.conftest import Oracle
 

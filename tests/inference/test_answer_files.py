@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from lemur.core.append_only import append
 from lemur.core.records import read_json, write_json
 from lemur.inference.answers import files as answer_files
-from lemur.inference.answers.cache import CachedModel, append
+from lemur.inference.answers.cache import CachedModel
 from lemur.inference.answers.files import ASKING, COMPUTING
 from lemur.inference.answers.on_demand import OnDemand
 from lemur.inference.backends import Backend, open_model

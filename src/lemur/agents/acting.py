@@ -13,7 +13,7 @@ from lemur.agents.episodes.episode import Episode
 from lemur.agents.episodes.play import Asking, Teacher, play
 from lemur.agents.episodes.recorded_answers import replay_model
 from lemur.agents.episodes.rehearsal import rehearse
-from lemur.agents.episodes.results import Finished, counts, results
+from lemur.agents.episodes.results import Finished, counts
 from lemur.core import workers
 from lemur.core.records import Record, write_jsonl
 from lemur.evaluation.harness.parameters import GenerateParams
@@ -28,15 +28,7 @@ from lemur.inference.token_model import context_length
 log = logging.getLogger(__name__)
 
 
-class PlayParams(GenerateParams):
-    """Parameters of every agent."""
-
-    def prompt(self, model: Model, episode: Episode) -> str:
-        """What the model is asked after the turns of `episode`."""
-        raise NotImplementedError
-
-
-class ActParams(PlayParams):
+class ActParams(GenerateParams):
     """Parameters of every agent in MINT's dialogue."""
 
     limit: int | None = Field(description="tasks of each kind, a seeded choice; null for all", gt=0)
@@ -58,7 +50,7 @@ class ActParams(PlayParams):
         return turns
 
     def prompt(self, model: Model, episode: Episode) -> str:
-        return prompt(model, episode, model.chat if self.chat == "auto" else self.chat == "chat")
+        return prompt(model, episode, self.in_chat(model))
 
     def asking(self) -> Asking:
         return Asking(self.prompt, self.max_new_tokens, self.stops(STOP))
@@ -83,12 +75,13 @@ class Assignment:
     turns: int
 
 
-def open_model(params: PlayParams, folder: Path, task: str) -> Model:
-    """The acting model. Back end `replay` answers as in the episodes in LEMUR_REPLAY/<folder>/<task>.jsonl."""
+def open_model(params: GenerateParams, folder: Path, task: str, prompt: Callable[[Model, Episode], str]) -> Model:
+    """The acting model. Back end `replay` answers as in the episodes in LEMUR_REPLAY/<folder>/<task>.jsonl, after the
+    `prompt` of an episode so far."""
     if params.backend == "replay":
         codec = TextCodec(folder, bos=params.bos)
         path = backends.recorded_samples(folder, task)
-        return replay_model(path, codec, context_length(codec, params.context), params.prompt)
+        return replay_model(path, codec, context_length(codec, params.context), prompt)
     return backends.open_model(
         folder, params.backend, task=task, tile=params.tile, bos=params.bos, context=params.context
     )
@@ -121,30 +114,31 @@ def act(
 
 def write(
     name: str,
-    params: ActParams,
+    params: GenerateParams,
     model: Model,
     finished: Sequence[Finished],
+    scores: Mapping[str, Mapping[str, object]],
     *,
+    shots: int = 1,
     original: int,
+    effective: int,
     config: Record,
     result: Path,
     samples: Path,
-    more: Callable[[dict[str, Mapping[str, object]]], dict[str, Mapping[str, object]]] = lambda scores: scores,
 ) -> None:
-    """Write the episodes and the result. `original`: tasks of the benchmark; `more` adds to the scores."""
-    scores = more(results(name, finished))
-    most = max(params.turns)
+    """Write the result and one episode a line. `original`, `effective`: tasks of the benchmark, and those played;
+    `config`: what the result says of the environment."""
     report = Report(
         task=name,
         params=params,
         version=1,
-        shots=1,
+        shots=shots,
         original=original,
-        effective=sum(each.turns == most for each in finished),
+        effective=effective,
         results=scores,
         counts=counts(finished),
         higher_is_better=dict.fromkeys(metrics(key for key in scores[name] if "," in key), True),
-        config={**config, "stop": params.stops(STOP)},
+        config=config,
     )
     write_jsonl(samples, (each.record() for each in finished))
     report.write(result, model)

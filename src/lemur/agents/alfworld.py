@@ -14,12 +14,12 @@ from lemur.agents.dialogue.messages import Limits, first_message, next_message
 from lemur.agents.dialogue.texts import Texts, read_texts
 from lemur.agents.episodes.cell_record import CellRecord, Cells, Output
 from lemur.agents.episodes.environment import Step
+from lemur.agents.episodes.results import results
 from lemur.agents.household import tools as verbs
 from lemur.agents.household.game import Engine, Game, open_game
 from lemur.agents.household.textworld_game import why_missing
 from lemur.agents.python_cells import PythonInterpreter, record
 from lemur.benchmark_items import alfworld as items
-from lemur.core.records import Record
 from lemur.evaluation.harness.asking import choose
 from lemur.evaluation.harness.result import origin, write_skipped
 from lemur.inference.answers.cache import Outlook
@@ -43,12 +43,22 @@ def alfworld(params: Params, model: Path, benchmark: Path, texts: Path, *, resul
     games = read_games(source)
     if reason := why_skipped(params, source, protocol):
         return write_skipped("alfworld", reason, params, result, samples)
-    player = open_model(params, model, "alfworld")
+    player = open_model(params, model, "alfworld", params.prompt)
     assignments = choose_games(params, games, protocol)
     say("alfworld", model, outlook(params, player, assignments))
     finished = act(params, player, assignments)
-    config: Record = {"data": origin(source), "engine": params.engine}
-    write("alfworld", params, player, finished, original=len(games), config=config, result=result, samples=samples)
+    write(
+        "alfworld",
+        params,
+        player,
+        finished,
+        results("alfworld", finished),
+        original=len(games),
+        effective=len(assignments) // len(params.turns),
+        config={"data": origin(source), "engine": params.engine, "stop": params.asking().stop},
+        result=result,
+        samples=samples,
+    )
 
 
 def rehearse(params: Params, model: Path, benchmark: Path, texts: Path) -> Outlook:
@@ -57,7 +67,7 @@ def rehearse(params: Params, model: Path, benchmark: Path, texts: Path) -> Outlo
     if reason := why_skipped(params, source, protocol):
         return Outlook("skipped", reason)
     assignments = choose_games(params, read_games(source), protocol)
-    return outlook(params, open_model(params, model, "alfworld"), assignments)
+    return outlook(params, open_model(params, model, "alfworld", params.prompt), assignments)
 
 
 def read_games(source: Fetched) -> list[items.Household]:

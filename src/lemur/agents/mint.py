@@ -11,6 +11,7 @@ from lemur.agents.dialogue.messages import Limits, first_message, next_message
 from lemur.agents.dialogue.texts import Texts, read_texts
 from lemur.agents.episodes.cell_record import Cells
 from lemur.agents.episodes.environment import Step
+from lemur.agents.episodes.results import results
 from lemur.agents.python_cells import PythonInterpreter, Tools, record
 from lemur.agents.scoring.verdict import judge
 from lemur.agents.search.interface import DESCRIPTION
@@ -36,7 +37,7 @@ def mint(params: Params, model: Path, benchmark: Path, *, result: Path, samples:
     tasks = read_tasks(source)
     if reason := why_skipped(source, tasks):
         return write_skipped("mint", reason, params, result, samples)
-    player = open_model(params, model, "mint")
+    player = open_model(params, model, "mint", params.prompt)
     setting = Setting(params, source, with_feedback=False)
     assignments = setting.assignments(tasks)
     say("mint", model, outlook(params, player, assignments))
@@ -46,7 +47,9 @@ def mint(params: Params, model: Path, benchmark: Path, *, result: Path, samples:
         params,
         player,
         finished,
+        results("mint", finished),
         original=len(tasks),
+        effective=len(assignments) // len(params.turns),
         config=setting.config(),
         result=result,
         samples=samples,
@@ -60,7 +63,7 @@ def rehearse(params: Params, model: Path, benchmark: Path) -> Outlook:
     if reason := why_skipped(source, tasks):
         return Outlook("skipped", reason)
     assignments = Setting(params, source, with_feedback=False).assignments(tasks)
-    return outlook(params, open_model(params, model, "mint"), assignments)
+    return outlook(params, open_model(params, model, "mint", params.prompt), assignments)
 
 
 def read_tasks(source: Fetched) -> list[items.Task]:
@@ -107,7 +110,11 @@ class Setting:
         return ("", {}) if items.group(task) == "code" else (DESCRIPTION, {"wikipedia_search": self.search.search})
 
     def config(self) -> Record:
-        return {"data": origin(self.source), "search": self.search.record()}
+        return {
+            "data": origin(self.source),
+            "search": self.search.record(),
+            "stop": self.params.asking().stop,
+        }
 
 
 @dataclass(frozen=True)

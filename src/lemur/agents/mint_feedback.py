@@ -12,7 +12,7 @@ from lemur.agents.dialogue.teacher import DialogueTeacher
 from lemur.agents.episodes.play import Teacher
 from lemur.agents.episodes.recorded_answers import RecordedTeacher
 from lemur.agents.episodes.rehearsal import recorded
-from lemur.agents.episodes.results import RULES
+from lemur.agents.episodes.results import RULES, results
 from lemur.agents.mint import Params as MintParams
 from lemur.agents.mint import Setting, read_tasks, why_skipped
 from lemur.core.params import StageParams
@@ -44,7 +44,7 @@ def mint_feedback(
     tasks = read_tasks(source)
     if reason := why_skipped(source, tasks):
         return write_skipped("mint_feedback", reason, params, result, samples)
-    player = open_model(params, model, "mint_feedback")
+    player = open_model(params, model, "mint_feedback", params.prompt)
     setting = Setting(params, source, with_feedback=True)
     commenting, identity = open_teacher(params, teacher, model, setting)
     assignments = setting.assignments(tasks)
@@ -56,11 +56,12 @@ def mint_feedback(
         params,
         player,
         finished,
+        with_deltas(results("mint_feedback", finished), before),
         original=len(tasks),
+        effective=len(assignments) // len(params.turns),
         config={**setting.config(), "teacher": identity},
         result=result,
         samples=samples,
-        more=lambda scores: with_deltas(scores, before),
     )
 
 
@@ -72,7 +73,8 @@ def rehearse(params: Params, model: Path, teacher: Path, benchmark: Path) -> Out
         return Outlook("skipped", reason)
     setting = Setting(params, source, with_feedback=True)
     commenting = rehearsing(open_teacher(params, teacher, model, setting)[0])
-    return outlook(params, open_model(params, model, "mint_feedback"), setting.assignments(tasks), commenting)
+    player = open_model(params, model, "mint_feedback", params.prompt)
+    return outlook(params, player, setting.assignments(tasks), commenting)
 
 
 def rehearsing(teacher: Teacher) -> Teacher:

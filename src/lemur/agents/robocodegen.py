@@ -7,19 +7,19 @@ from typing import Literal
 from pydantic import Field
 
 from lemur import sandbox
-from lemur.agents.acting import PlayParams, open_model
+from lemur.agents.acting import open_model, write
 from lemur.agents.episodes.cell_record import record_of
 from lemur.agents.episodes.episode import Episode
 from lemur.agents.episodes.play import Asking, play
-from lemur.agents.episodes.results import Finished, counts, results
+from lemur.agents.episodes.results import Finished, results
 from lemur.agents.robot_code import program, prompts
 from lemur.agents.robot_code.environment import Limits, RobotWorld
 from lemur.benchmark_items import robocodegen as items
 from lemur.core import workers
-from lemur.core.records import dump, write_jsonl
+from lemur.core.records import dump
 from lemur.evaluation.harness.asking import choose
-from lemur.evaluation.harness.result import Report, origin, write_skipped
-from lemur.evaluation.harness.scores import metrics
+from lemur.evaluation.harness.parameters import GenerateParams
+from lemur.evaluation.harness.result import origin, write_skipped
 from lemur.inference.interface import Model
 from lemur.sources.fetched import Fetched, load
 from lemur.sources.reading.rows import readable
@@ -28,7 +28,7 @@ NAME = "robocodegen"
 REFERENCE_CHARACTERS = 2000
 
 
-class Params(PlayParams):
+class Params(GenerateParams):
     limit: int | None = Field(description="problems, a seeded choice; null for all", gt=0)
     turns: int = Field(description="answers of the model in an episode", gt=0)
     examples: Literal["hierarchical", "flat"] = Field(
@@ -38,11 +38,11 @@ class Params(PlayParams):
     memory: int = Field(description="MiB that it may use", gt=0)
     error_characters: int = Field(description="characters of an error message that the model reads, its last", gt=0)
 
-    def in_chat(self, model: Model) -> bool:
-        return model.chat if self.chat == "auto" else self.chat == "chat"
-
     def prompt(self, model: Model, episode: Episode) -> str:
         return prompts.prompt(model, episode, in_chat=self.in_chat(model))
+
+    def asking(self, model: Model) -> Asking:
+        return Asking(self.prompt, self.max_new_tokens, self.stops(() if self.in_chat(model) else prompts.STOP))
 
     def limits(self) -> Limits:
         return Limits(self.turns, self.seconds, self.memory, self.error_characters)
@@ -55,27 +55,20 @@ def robocodegen(params: Params, model: Path, benchmark: Path, *, result: Path, s
     if reason := why_skipped(source):
         return write_skipped(NAME, reason, params, result, samples)
     problems, setting = read_problems(source)
-    player = open_model(params, model, NAME)
+    player = open_model(params, model, NAME, params.prompt)
     finished = act(params, player, choose_problems(params, problems), setting)
-    scores = results(NAME, finished)
-    in_chat = params.in_chat(player)
-    report = Report(
-        task=NAME,
-        params=params,
-        version=1,
-        shots=1,
+    write(
+        NAME,
+        params,
+        player,
+        finished,
+        results(NAME, finished),
         original=len(problems),
         effective=len(finished),
-        results=scores,
-        counts=counts(finished),
-        higher_is_better=dict.fromkeys(metrics(key for key in scores[NAME] if "," in key), True),
-        config={
-            "data": origin(source),
-            "stop": params.stops(() if in_chat else prompts.STOP),
-        },
+        config={"data": origin(source), "stop": params.asking(player).stop},
+        result=result,
+        samples=samples,
     )
-    write_jsonl(samples, (each.record() for each in finished))
-    report.write(result, player)
 
 
 def why_skipped(source: Fetched) -> str | None:
@@ -103,8 +96,7 @@ def act(params: Params, model: Model, problems: Sequence[items.Problem], setting
         ("agents/robot_code", "sandbox"), program.LIBRARIES, {"seconds": params.seconds, "memory": params.memory}
     )
     worlds = [RobotWorld(each, setting, params.examples, in_chat, params.limits(), record) for each in problems]
-    asking = Asking(params.prompt, params.max_new_tokens, params.stops(() if in_chat else prompts.STOP))
-    episodes = play(model, worlds, asking, workers=workers.count() + 1)
+    episodes = play(model, worlds, params.asking(model), workers=workers.count() + 1)
     return [
         Finished(problem.group, problem.equality, reference(problem), params.turns, episode)
         for problem, episode in zip(problems, episodes, strict=True)

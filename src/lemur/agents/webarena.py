@@ -1,15 +1,15 @@
 """WebArena: tasks on web sites, done in a real browser by the ids of its accessibility tree (paper, Table 7)."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
 
-from lemur.agents.acting import PlayParams, open_model
+from lemur.agents.acting import open_model, write
 from lemur.agents.episodes.episode import Episode
 from lemur.agents.episodes.play import Asking, play
-from lemur.agents.episodes.results import RULES, Finished, counts, results
+from lemur.agents.episodes.results import RULES, results
 from lemur.agents.web.actions import Form
 from lemur.agents.web.addresses import Addresses, own_sites, reachable, runnable, sites_of_environment
 from lemur.agents.web.environment import Setting, WebWorld
@@ -21,10 +21,10 @@ from lemur.agents.web.verdicts import graded
 from lemur.benchmark_items import webarena as items
 from lemur.core import workers
 from lemur.core.params import StageParams
-from lemur.core.records import Record, write_jsonl
+from lemur.core.records import Record
 from lemur.evaluation.harness.asking import choose
-from lemur.evaluation.harness.result import Report, origin, write_skipped
-from lemur.evaluation.harness.scores import metrics
+from lemur.evaluation.harness.parameters import GenerateParams
+from lemur.evaluation.harness.result import origin, write_skipped
 from lemur.inference import backends
 from lemur.inference.interface import Model
 from lemur.sources.fetched import Fetched, load
@@ -41,7 +41,7 @@ class JudgeParams(StageParams):
     context: int | None = Field(description="maximum tokens of its prompt plus verdict; null: what it allows", gt=1)
 
 
-class Params(PlayParams):
+class Params(GenerateParams):
     limit: int | None = Field(description="tasks, a seeded choice of those that can run; null for all", gt=0)
     turns: int = Field(description="actions in an episode", gt=0)
     actions: Form = Field(description="symbolic, `click [12]`, or Lemur's programming form, `click(12)`")
@@ -53,7 +53,7 @@ class Params(PlayParams):
         return as_prompt(
             model,
             episode,
-            in_chat=model.chat if self.chat == "auto" else self.chat == "chat",
+            in_chat=self.in_chat(model),
             observation_tokens=self.observation_tokens,
             answer_tokens=self.max_new_tokens,
         )
@@ -78,7 +78,7 @@ def webarena(params: Params, model: Path, judge: Path, benchmark: Path, *, resul
         absent = ", ".join(f"{site.upper()} ({count} tasks)" for site, count in lacking.items())
         reason = f"0 of {len(tasks)} tasks runnable; sites not named in the environment, or not reachable: {absent}"
         return write_skipped(NAME, reason, params, result, samples)
-    player, judging = open_model(params, model, NAME), open_judge(params, judge)
+    player, judging = open_model(params, model, NAME, params.prompt), open_judge(params, judge)
     chosen = choose(possible, params.limit, params.seed, lambda task: task.id)
     episodes = act(params, player, chosen, source, addresses, model.name)
     finished = graded(chosen, episodes, Judge(judging, params.judge.max_new_tokens), params.turns)
@@ -91,7 +91,21 @@ def webarena(params: Params, model: Path, judge: Path, benchmark: Path, *, resul
         "judge": {"folder": judge.name, **judging.identity()},
         "stop": params.stops(STOP),
     }
-    write(params, player, chosen, finished, original=len(tasks), config=config, result=result, samples=samples)
+    scores = results(NAME, finished)
+    always_na = {f"success,{rule}": constant_answer(chosen, "N/A")[rule] for rule in RULES}
+    write(
+        NAME,
+        params,
+        player,
+        finished,
+        {**scores, NAME: {**scores[NAME], "always_na": always_na}},
+        shots=2,
+        original=len(tasks),
+        effective=len(finished),
+        config=config,
+        result=result,
+        samples=samples,
+    )
 
 
 def open_judge(params: Params, folder: Path) -> Model:
@@ -121,35 +135,3 @@ def prompts_of(source: Fetched) -> Path:
         if (path := file.companion("prompts")) is not None:
             return path
     raise ValueError(f"no file of the source {source.name} at {source.place} names its prompts in meta.prompts")
-
-
-def write(
-    params: Params,
-    model: Model,
-    tasks: Sequence[items.Task],
-    finished: Sequence[Finished],
-    *,
-    original: int,
-    config: Record,
-    result: Path,
-    samples: Path,
-) -> None:
-    scores: dict[str, Mapping[str, object]] = results(NAME, finished)
-    scores[NAME] = {
-        **scores[NAME],
-        "always_na": {f"success,{rule}": constant_answer(tasks, "N/A")[rule] for rule in RULES},
-    }
-    report = Report(
-        task=NAME,
-        params=params,
-        version=1,
-        shots=2,
-        original=original,
-        effective=len(finished),
-        results=scores,
-        counts=counts(finished),
-        higher_is_better=dict.fromkeys(metrics(key for key in scores[NAME] if "," in key), True),
-        config=config,
-    )
-    write_jsonl(samples, (each.record() for each in finished))
-    report.write(result, model)

@@ -71,7 +71,7 @@ class Bbh(GeneratedTask[Question]):
 
     def prompt(self, model: Model, item: Question, shots: int) -> Prompt:
         before = self.examples[item.task].prompt_prefix(shots)
-        return prompt(model, before, item, self.in_chat(model), self.params.strip_prompt)
+        return prompt(model, before, item, self.params.in_chat(model), self.params.strip_prompt)
 
     def stop(self, item: Question, in_chat: bool) -> Sequence[str]:
         return ["\n", "Q: "] if in_chat else ["\n"]

@@ -66,7 +66,7 @@ class Ds1000(ProgramTask[Problem]):
         return {"library": item.library}
 
     def prompt(self, model: Model, item: Problem, shots: int) -> str:
-        return prompt(model, item, self.in_chat(model))
+        return prompt(model, item, self.params.in_chat(model))
 
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
         return STOP

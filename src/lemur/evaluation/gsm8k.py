@@ -68,7 +68,7 @@ class Gsm8k(GeneratedTask[Problem]):
         return {"target": item.answer}
 
     def prompt(self, model: Model, item: Problem, shots: int) -> Prompt:
-        return prompt(model, self.examples[:shots], item, self.in_chat(model))
+        return prompt(model, self.examples[:shots], item, self.params.in_chat(model))
 
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
         """A chat model ends its turn by itself. A plain model continues with the next question, so only its first line

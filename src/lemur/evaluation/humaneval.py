@@ -52,7 +52,7 @@ class HumanEval(ProgramTask[Problem]):
         return item.task_id
 
     def prompt(self, model: Model, item: Problem, shots: int) -> str:
-        return prompt(model, item, self.in_chat(model))
+        return prompt(model, item, self.params.in_chat(model))
 
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
         return STOP

@@ -57,7 +57,7 @@ class Mbpp(ProgramTask[Problem]):
         return str(item.task_id)
 
     def prompt(self, model: Model, item: Problem, shots: int) -> Prompt:
-        return prompt(model, [self.examples[number] for number in EXAMPLES[:shots]], item, self.in_chat(model))
+        return prompt(model, [self.examples[number] for number in EXAMPLES[:shots]], item, self.params.in_chat(model))
 
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
         """The paper's script cuts at the first of these afterwards, with the same result."""

@@ -63,7 +63,7 @@ class Mmlu(ChoiceTask[Question]):
         return {"subject": item.subject}
 
     def prompt(self, model: Model, item: Question, shots: int) -> Prompt:
-        return prompt(model, self.dev[item.subject][:shots], item, self.in_chat(model))
+        return prompt(model, self.dev[item.subject][:shots], item, self.params.in_chat(model))
 
     def choices(self, item: Question) -> Sequence[str]:
         return [f" {letter}" for letter in LETTERS]

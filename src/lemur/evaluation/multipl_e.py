@@ -89,7 +89,7 @@ class MultiplE(ProgramTask[Problem]):
         return {"language": item.language}
 
     def prompt(self, model: Model, item: Problem, shots: int) -> str:
-        return prompt(model, item, self.in_chat(model))
+        return prompt(model, item, self.params.in_chat(model))
 
     def stop(self, item: Problem, in_chat: bool) -> Sequence[str]:
         return item.stop

@@ -71,7 +71,7 @@ class Spider(GeneratedTask[Question]):
         return {"database": item.database, "target": item.query}
 
     def prompt(self, model: Model, item: Question, shots: int) -> str:
-        return prompt(model, self.databases[item.database], item, self.in_chat(model))
+        return prompt(model, self.databases[item.database], item, self.params.in_chat(model))
 
     def stop(self, item: Question, in_chat: bool) -> Sequence[str]:
         return STOP

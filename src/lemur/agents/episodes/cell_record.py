@@ -1,7 +1,6 @@
 """What the cells of an episode printed, on record: scoring again and resuming run no code that has run before."""
 
 import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -9,8 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from lemur.core import append_only
 from lemur.core.files import PACKAGE
 from lemur.core.records import Record, dump
+from lemur.core.source_hash import source_hash
 from lemur.core.versions import installed
 from lemur.inference.answers.files import folder as answers_folder
 
@@ -39,10 +40,9 @@ class CellRecord:
         self._path = path
         self._outputs: dict[str, Output] = {}
         self._lock = threading.Lock()
-        if path is not None and path.is_file():
-            for line in path.read_bytes().splitlines():
-                with suppress(ValueError, KeyError, TypeError):  # a line that a killed run left unfinished
-                    row = json.loads(line)
+        if path is not None:
+            for row in append_only.read(path):
+                with suppress(KeyError, TypeError):
                     self._outputs[row["key"]] = Output(**row["output"])
 
     def get(self, key: str) -> Output | None:
@@ -53,10 +53,7 @@ class CellRecord:
         with self._lock:
             self._outputs[key] = output
             if self._path is not None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                line = "\n" + dump({"key": key, "output": asdict(output)}) + "\n"  # also ends a torn line
-                with self._path.open("ab", buffering=0) as file:
-                    file.write(line.encode())
+                append_only.append(self._path, [{"key": key, "output": asdict(output)}])
 
 
 class Cells:
@@ -92,10 +89,7 @@ class Cells:
 
 def record_of(rooms: Iterable[str], packages: Iterable[str], settings: Record) -> CellRecord:
     """The record of outputs that the code below `rooms` (folders of this package), these packages and settings gave."""
-    code = hashlib.sha256()
-    for room in rooms:
-        for path in sorted((PACKAGE / room).rglob("*.py")):
-            code.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    code = source_hash(PACKAGE, (path for room in rooms for path in (PACKAGE / room).rglob("*.py")))
     versions = {name: installed(name) or "" for name in packages}
-    name = hashlib.sha256(dump([code.hexdigest(), versions, settings]).encode()).hexdigest()[:32]
+    name = hashlib.sha256(dump([code, versions, settings]).encode()).hexdigest()[:32]
     return CellRecord(answers_folder().with_name("cells") / f"{name}.jsonl")

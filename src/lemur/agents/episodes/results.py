@@ -81,7 +81,8 @@ def slope(values: Mapping[int, float]) -> float | None:
 
 
 def counts(finished: Sequence[Finished]) -> Counter[str]:
-    """Episodes by how they ended, turns by what they tried, and verdicts that the strict rule changes."""
+    """Episodes by how they ended, turns by what they tried, and, of episodes with verdicts by both rules, those that
+    the strict rule changes."""
     count: Counter[str] = Counter({f"ended_{each}": 0 for each in ("solved", "proposals", "turns", "context")})
     count["fault"] = 0
     for each in finished:
@@ -90,7 +91,8 @@ def counts(finished: Sequence[Finished]) -> Counter[str]:
             count["fault"] += 1
             continue
         count[f"ended_{episode.ended}"] += 1
-        count["rules_disagree"] += episode.solved("paper") != episode.solved("strict")
+        if all(turn.step.solved.keys() >= set(RULES) for turn in episode.turns if turn.step.solved):
+            count["rules_disagree"] += episode.solved("paper") != episode.solved("strict")
         for turn in episode.turns:
             count[f"turns_{turn.step.action.kind}"] += 1
     return count

@@ -1,6 +1,6 @@
 """What the three InterCode stages share: parameters, the prompt, and from tasks to the result file."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,24 +8,21 @@ from pathlib import Path
 
 from pydantic import Field
 
+from lemur.agents.acting import open_model, write
 from lemur.agents.episodes.environment import Action, Message, Step
 from lemur.agents.episodes.episode import Episode
 from lemur.agents.episodes.play import Asking, play
-from lemur.agents.episodes.recorded_answers import replay_model
 from lemur.agents.episodes.results import Finished
 from lemur.agents.intercode.game import Game, Machine, Rules, split
 from lemur.agents.intercode.texts import Texts, read_texts
 from lemur.benchmark_items.intercode import Task
 from lemur.core import workers
-from lemur.core.records import Record, write_jsonl
+from lemur.core.records import Record
 from lemur.evaluation.harness.asking import choose
 from lemur.evaluation.harness.parameters import GenerateParams
-from lemur.evaluation.harness.result import Report, origin
+from lemur.evaluation.harness.result import origin
 from lemur.evaluation.harness.scores import Scores, scored
-from lemur.inference import backends
 from lemur.inference.interface import Model
-from lemur.inference.text import TextCodec
-from lemur.inference.token_model import context_length
 from lemur.sources.fetched import Fetched
 
 STOP = ("<|im_start|>", "<|im_end|>", "Observation:", "Task:", "Output:")
@@ -115,23 +112,22 @@ def run(
 ) -> None:
     """Play a seeded choice of `tasks` of `source`, each as `assign` prepares it; write the result and one episode a
     line. `config`: what the result says of the environment."""
-    player = open_model(params, language, model, name)
+    player = open_model(params, model, name, partial(prompt, params, language))
     chosen = choose_tasks(params, tasks, assign)
     finished = act(params, language, player, read_texts(source, language.name), chosen)
-    report = Report(
-        task=name,
-        params=params,
-        version=1,
+    write(
+        name,
+        params,
+        player,
+        finished,
+        results(name, finished),
         shots=0,
         original=len(tasks),
         effective=len(chosen),
-        results=results(name, finished),
-        counts=counts(finished),
-        higher_is_better={"success": True, "reward": True},
         config={**config, "data": origin(source, name), "stop": params.stops(STOP)},
+        result=result,
+        samples=samples,
     )
-    write_jsonl(samples, (each.record() for each in finished))
-    report.write(result, player)
 
 
 def choose_tasks(params: InterCodeParams, tasks: Mapping[str, Task], assign: Assign) -> list[Assignment]:
@@ -145,21 +141,10 @@ def prompt(params: InterCodeParams, language: Language, model: Model, episode: E
         messages.append({"role": "assistant", "content": language.said(turn.answer, turn.step.action)})
         messages.append({"role": "user", "content": turn.message})
     messages = [*episode.messages, *messages[-params.dialogue_limit :]]
-    if model.chat if params.chat == "auto" else params.chat == "chat":
+    if params.in_chat(model):
         return model.chat_prompt(messages, prefill=language.prefill)
     text = "".join(f"\n\n{PLAIN[each['role']]}: {each['content']}" for each in messages)
     return f"{text}\n\nAssistant: {language.prefill}".rstrip()
-
-
-def open_model(params: InterCodeParams, language: Language, folder: Path, task: str) -> Model:
-    if params.backend == "replay":
-        codec = TextCodec(folder, bos=params.bos)
-        path = backends.recorded_samples(folder, task)
-        length = context_length(codec, params.context)
-        return replay_model(path, codec, length, lambda model, episode: prompt(params, language, model, episode))
-    return backends.open_model(
-        folder, params.backend, task=task, tile=params.tile, bos=params.bos, context=params.context
-    )
 
 
 def act(
@@ -179,9 +164,7 @@ def act(
         for rule in rules
         for each in assignments
     ]
-    asking = Asking(
-        lambda model, episode: prompt(params, language, model, episode), params.max_new_tokens, params.stops(STOP)
-    )
+    asking = Asking(partial(prompt, params, language), params.max_new_tokens, params.stops(STOP))
     episodes = play(model, worlds, asking, workers=workers.count() + 1)
     return [
         Finished(language.name, each.group, each.task.gold, params.turns, episode)
@@ -222,13 +205,6 @@ def within(episodes: Sequence[Episode], turns: int) -> Scores:
     """Success of the paper's rule if episodes had ended after so many turns."""
     solved = [any(turn.step.solved.get("paper") for turn in episode.turns[:turns]) for episode in episodes]
     return scored("success", "paper", [float(each) for each in solved])
-
-
-def counts(finished: Sequence[Finished]) -> Counter[str]:
-    """How episodes ended, and their turns by the kind of action."""
-    return Counter(
-        "fault" if each.episode.fault is not None else f"ended_{each.episode.ended}" for each in finished
-    ) + Counter(f"turns_{turn.step.action.kind}" for each in finished for turn in each.episode.turns)
 
 
 def _strict(finished: Finished) -> bool:

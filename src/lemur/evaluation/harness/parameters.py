@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from lemur.core.params import StageParams
 from lemur.inference import backends
+from lemur.inference.interface import Model
 
 
 class ItemParams(StageParams):
@@ -28,6 +29,10 @@ class AskParams(ItemParams):
         description="use the model's chat template, a plain prompt, or `auto`: the template if the model has one"
     )
     backend: backends.Backend = Field(description="what computes the answers (docs/evaluation.md)")
+
+    def in_chat(self, model: Model) -> bool:
+        """Whether `model` is asked through its chat template."""
+        return model.chat if self.chat == "auto" else self.chat == "chat"
 
 
 class GenerateParams(AskParams):

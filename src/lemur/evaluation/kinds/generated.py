@@ -34,7 +34,7 @@ class GeneratedTask(PromptedTask[Item, Generated]):
         return [(0.0, self.params.seed)]
 
     def ask(self, model: Model, items: Sequence[Item]) -> list[Sample[Item, Generated]]:
-        in_chat = self.in_chat(model)
+        in_chat = self.params.in_chat(model)
         samples = []
         for stop, members in groupby(items, key=lambda item: self.params.stops(self.stop(item, in_chat))):
             group = list(members)
@@ -87,7 +87,7 @@ class GeneratedTask(PromptedTask[Item, Generated]):
         return {**super().record(sample), **asdict(sample.answer)}
 
     def config(self, model: Model, samples: Sequence[Sample[Item, Generated]]) -> Record:
-        stops = [self.params.stops(self.stop(sample.item, self.in_chat(model))) for sample in samples[:1]]
+        stops = [self.params.stops(self.stop(sample.item, self.params.in_chat(model))) for sample in samples[:1]]
         return {**super().config(model, samples), "stop": stops[0]}
 
 

@@ -57,9 +57,6 @@ class PromptedTask(Task[Item, Answer]):
             context=params.context,
         )
 
-    def in_chat(self, model: Model) -> bool:
-        return model.chat if self.params.chat == "auto" else self.params.chat == "chat"
-
     def fit_prompt(self, model: Model, item: Item) -> tuple[str, int | None]:
         """The prompt with as many examples as fit, and their number."""
         limit = self.max_prompt_tokens(model, item)
@@ -88,7 +85,7 @@ class PromptedTask(Task[Item, Answer]):
         return record
 
     def config(self, model: Model, samples: Sequence[Sample[Item, Answer]]) -> Record:
-        return {"data": self.data(), "chat": "chat" if self.in_chat(model) else "completion"}
+        return {"data": self.data(), "chat": "chat" if self.params.in_chat(model) else "completion"}
 
     def data(self) -> Record:
         return origin(self.source)

@@ -1,14 +1,13 @@
 """A model that keeps its answers: no request is asked twice, even by a later evaluation with another scoring rule."""
 
-import fcntl
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from lemur.core import append_only
 from lemur.core.records import Record, dump
 from lemur.inference.interface import Generation, Model, Score, shared_prefix
 
@@ -117,7 +116,7 @@ class CachedModel:
         return [self._answers[key] for key in keys]
 
     def _save(self, answers: dict[str, Record]) -> None:
-        append(self.path, [{"key": key, "answer": answer} for key, answer in answers.items()])
+        append_only.append(self.path, [{"key": key, "answer": answer} for key, answer in answers.items()])
         self._answers |= answers
         self.asked |= set(answers)
 
@@ -169,23 +168,10 @@ def request_key(settings: list[Any], request: Any) -> str:
 def read_answers(path: Path) -> dict[str, Record]:
     """Answers by key. Lines that a killed process or a crashed machine left damaged are passed over."""
     answers: dict[str, Record] = {}
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        with suppress(ValueError, KeyError, TypeError):
-            record = json.loads(line)
+    for record in append_only.read(path):
+        with suppress(KeyError):
             answers.setdefault(record["key"], record["answer"])
     return answers
-
-
-def append(path: Path, records: Sequence[Record]) -> None:
-    """Add whole lines to the end of a file to which other processes may be adding too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if file.tell():
-            file.seek(-1, 2)
-            if file.read(1) != b"\n":  # a killed process left half a line
-                file.write(b"\n")
-        file.write("".join(dump(record) + "\n" for record in records).encode())
 
 
 def _prompt(request: str | tuple[str, str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from lemur.core import processor
 from lemur.core.files import PACKAGE, ROOT
 from lemur.core.records import Record, dump
+from lemur.core.source_hash import source_hash
 from lemur.core.versions import installed
 from lemur.inference.text import TextCodec
 
@@ -48,10 +49,7 @@ def code(backend: str) -> str:
     modules += [PACKAGE / name for name in TOKENIZING]
     if backend == "jax":
         modules += (PACKAGE / "model").glob("*.py")
-    digest = hashlib.sha256()
-    for path in sorted(set(modules)):
-        digest.update(f"{path.relative_to(PACKAGE)}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
+    return source_hash(PACKAGE, modules)
 
 
 def numerics() -> Record:
