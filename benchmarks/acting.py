@@ -32,7 +32,7 @@ PAPER = {
     "CodeLlama-34B-INST": (25.00, 4.00, 2.04, 16.28, 30.26, 2.22, 2.20, 37.31, 67.79, 36.00, 16.00, 64.86, 4.06),
     "Lemur-70B-Chat": (58.33, 6.00, 8.16, 44.19, 56.58, 46.67, 17.58, 59.70, 73.79, 34.50, 22.00, 75.68, 5.30),
 }
-ASKING: Record = {"max_new_tokens": 96, "context": 4096, "tile": 8}
+ASKING: Record = {"max_new_tokens": 96, "context": 4096, "tile": 2}
 ACTING: Record = ASKING | {"turns": [5], "observation_characters": 2000}
 CHANGES: dict[str, Record] = {
     "mint": ACTING,
