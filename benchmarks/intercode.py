@@ -93,15 +93,6 @@ def main() -> None:
     items = list(itertools.islice(tasks(source, stage.NAME).items(), count))
     texts = read_texts(source, stage.LANGUAGE.name)
     start: Start
-    if stage is intercode_sql:
-        server = intercode_sql.start(kind, intercode_sql.dump(source))
-        start = lambda name, task: SqlMachine(server, task)  # noqa: E731
-        before = bare_sqlite(source, items) if kind == "sqlite" else bare_mariadb(server, items)  # type: ignore[arg-type]
-    else:
-        place = Place(roots.folder("intercode_bash") if kind == "debian" else None)
-        systems = intercode_bash.build(source, {name.split("/")[1] for name, _ in items}, place)
-        start = lambda name, task: BashMachine(place, systems[name.split("/")[1]], task, strict=False)  # noqa: E731
-        before = bare_bash(place, systems, items)
 
     def run(item: tuple[str, Task]) -> None:
         name, task = item
@@ -110,6 +101,18 @@ def main() -> None:
         game.reset()
         game.step(f"```{stage.LANGUAGE.name}\n{task.gold}\n```")
         game.close()
+
+    if stage is intercode_sql:
+        server = intercode_sql.start(kind, intercode_sql.dump(source))
+        start = lambda name, task: SqlMachine(server, task)  # noqa: E731
+        for item in items:
+            run(item)  # opens each table, which takes longer than to read it again
+        before = bare_sqlite(source, items) if kind == "sqlite" else bare_mariadb(server, items)  # type: ignore[arg-type]
+    else:
+        place = Place(roots.folder("intercode_bash") if kind == "debian" else None)
+        systems = intercode_bash.build(source, {name.split("/")[1] for name, _ in items}, place)
+        start = lambda name, task: BashMachine(place, systems[name.split("/")[1]], task, strict=False)  # noqa: E731
+        before = bare_bash(place, systems, items)
 
     for threads in dict.fromkeys((1, workers.count() + 1)):
         after = timed(f"episodes, {threads} threads", run, items, threads)
