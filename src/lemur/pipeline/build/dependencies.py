@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -57,7 +58,7 @@ def modules(dotted: str) -> list[str]:
 
 def packages(dotted: str) -> list[str]:
     """Distributions that decide the bytes of a stage: what its modules import, and what it names in `PACKAGES`."""
-    distributions = packages_distributions()
+    distributions = _distributions()
     recordable = {**locked(), **extras()}
     names = set(getattr(stage_module(dotted), "PACKAGES", ()))
     for path in _closure(PACKAGE.joinpath(*dotted.split("."))):
@@ -68,6 +69,12 @@ def packages(dotted: str) -> list[str]:
     names = {canonicalize_name(name) for name in names}
     names.update(behind for name in list(names) for behind in BEHIND.get(name, []))
     return sorted(name for name in names - HARMLESS if name in recordable)
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Installed distributions by what can be imported from them. It takes a second to read their metadata."""
+    return packages_distributions()
 
 
 def _closure(start: Path) -> set[Path]:
