@@ -48,6 +48,13 @@ def test_counts_add_up() -> None:
     assert (count["rules_disagree"], count["turns_solution"], count["fault"]) == (1, 5, 1)
 
 
+def test_an_episode_judged_by_one_rule_is_no_disagreement() -> None:
+    """InterCode's episodes without rewards have the strict verdict only."""
+    step = Step(Action("solution", "submit"), "", {"strict": True}, "submitted")
+    judged = Finished("sql", "", "x", 10, Episode("sql/0 without rewards", []).add(Turn("submit", "stop", step)))
+    assert counts([judged])["rules_disagree"] == 0
+
+
 def test_success_by_turns_and_its_slope() -> None:
     each = [finished("gsm8k", "reasoning", paper=turns > 1, turns=turns) for turns in (1, 2, 3)]
     scores = results("mint", each)
