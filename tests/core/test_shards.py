@@ -145,7 +145,7 @@ def test_what_a_killed_run_left_in_scratch_goes_with_the_next(tmp_path):
 
 
 def test_mistakes_in_a_stage_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"shard shard-0: forgetful did not write its output rejects"):
+    with pytest.raises(ValueError, match=r"shard shard-0: the stage did not write its output rejects"):
         list(map_shards(forgetful, jobs(tmp_path, 1), scratch=tmp_path))
     assert not (tmp_path / "kept").exists()
     first, second = jobs(tmp_path, 2)

@@ -2,7 +2,8 @@ import pytest
 
 from lemur.core.files import ROOT, read_yaml
 from lemur.core.parameter_blocks import current_blocks
-from lemur.core.records import read_json, read_jsonl
+from lemur.core.records import read_json
+from lemur.core.rejects import read_rejects
 from lemur.corpus.decontaminate_corpus import Params, decontaminate_corpus
 from tests.corpus.builders import corpus, document, fetched, jsonl, read_corpus
 
@@ -30,10 +31,10 @@ def run(tmp_path):
             source,
             [benchmarks[0], gsm8k, *benchmarks[1:]],
             kept=tmp_path / "k",
-            rejects=tmp_path / "r.jsonl",
+            rejects=tmp_path / "r",
             report=tmp_path / "r.json",
         )
-        return read_corpus(tmp_path / "k"), list(read_jsonl(tmp_path / "r.jsonl")), read_json(tmp_path / "r.json")
+        return read_corpus(tmp_path / "k"), list(read_rejects(tmp_path / "r")), read_json(tmp_path / "r.json")
 
     return decontaminate
 

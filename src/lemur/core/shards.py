@@ -78,7 +78,7 @@ def _run(function: Callable[..., Result], scratch: Path, *state_and_job: Any) ->
             path.parent.mkdir()
         result = function(*state, replace(job, outputs=temporary))
         if missing := [role for role, path in temporary.items() if not path.is_file()]:
-            raise ValueError(f"shard {job.name}: {function.__name__} did not write its output {missing[0]}")
+            raise ValueError(f"shard {job.name}: the stage did not write its output {missing[0]}")
         for role, path in job.outputs.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary[role].rename(path)

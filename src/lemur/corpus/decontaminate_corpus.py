@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from lemur.core.counts import Counts
-from lemur.core.records import jsonl_writer
+from lemur.core.rejects import SUFFIX, rejects_writer
 from lemur.decontamination.overlaps import OverlapParams, Overlaps
 
 READS = "benchmark"  # kind of sources
@@ -30,7 +30,7 @@ def decontaminate_corpus(
     from lemur.corpus.documents import documents_writer, read_documents
 
     overlaps = Overlaps.with_sources(params, *benchmarks)
-    with documents_writer(kept) as write, jsonl_writer(rejects) as reject:
+    with documents_writer(kept) as write, rejects_writer(rejects / f"all{SUFFIX}") as reject:
         counts = Counts("decontaminate_corpus", reject)
         for record in tqdm(read_documents(documents), desc="decontaminate_corpus"):
             counts.entered(record["source"])
