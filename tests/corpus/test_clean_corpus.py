@@ -47,12 +47,6 @@ def params(**changes):
     return Params.model_validate({**values, **changes})
 
 
-@pytest.fixture(autouse=True)
-def one_process(monkeypatch):
-    """Starting workers takes longer than cleaning a few documents."""
-    monkeypatch.setenv("LEMUR_WORKERS", "1")
-
-
 @pytest.fixture
 def run(tmp_path):
     def clean(code=b"", text=b"", run_params=None, name="out"):
