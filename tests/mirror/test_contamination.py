@@ -28,13 +28,12 @@ def test_planted_humaneval_problems_are_found(tmp_path: Path) -> None:
         node = ast.parse(row["prompt"] + row["canonical_solution"]).body[-1]
         assert isinstance(node, ast.FunctionDef)
         prose = f"Write a Python function named {row['entry_point']}. {ast.get_docstring(node)}"
-        detail = overlaps.judge(
-            str(number), prose + "\n```python\n" + row["prompt"] + row["canonical_solution"] + "```"
-        )
+        copy = prose + "\n```python\n" + row["prompt"] + row["canonical_solution"] + "```"
+        detail = overlaps.judge(str(number), copy, findings)
         planted.append(f"h.jsonl.gz:{number}")
         assert detail is not None and detail["item"] == f"h.jsonl.gz:{number}"
     assert len(planted) == 29
     evol = json.loads((MIRROR / "code_instruct/evol-codealpaca-2k-1.json").read_text(encoding="utf-8"))
     for number, row in enumerate(evol):
-        assert overlaps.judge(f"evol {number}", f"{row['instruction']}\n{row['output']}") is None
+        assert overlaps.judge(f"evol {number}", f"{row['instruction']}\n{row['output']}", findings) is None
     assert set(planted) <= set(findings.report()["items"]["humaneval"]["first"])
