@@ -111,7 +111,7 @@ def test_one_stage_on_two_nodes(project: Project, slurm: Slurm, tmp_path: Path) 
     project.set(
         "    text =",
         "    import os, jax\n"
-        "    seen = (jax.process_count(), os.environ['SLURMD_NODENAME'], os.environ['SLURM_CPUS_PER_TASK'])\n"
+        "    seen = (jax.process_count(), *map(os.environ.get, ('SLURMD_NODENAME', 'SLURM_CPUS_PER_TASK')))\n"
         "    open(f'seen_{jax.process_index()}', 'w').write(str(seen))\n    text =",
         "src/lemur/toy/last.py",
     )

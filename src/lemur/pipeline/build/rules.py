@@ -70,8 +70,8 @@ class Rules:
         the `threads` of dvc.yaml; `--set-threads` gives it more. A job there may see more cores than were requested.
         """
         if not self._workflow.is_main_process:
-            *_, threads = _read(MARKERS / stage.rule).split() or [stage.threads]
-            return int(threads)
+            marker = _read(MARKERS / stage.rule).split()
+            return int(marker[-1]) if marker else stage.threads
         cores = self._workflow.resource_settings.cores or 1
         return max(stage.threads, min(stage.workers, cores // 2))
 
