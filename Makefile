@@ -37,7 +37,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
 .PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer inspect plan small abilities ds1000 agents toolchains \
-	clean test-exact test-processors fuzz
+	clean test-exact test-processors cluster-test fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -77,6 +77,12 @@ PROCESSORS ?= processors or qemu
 # Debian: gcc libc6-dev binutils for processors simulated at native speed, qemu-user for emulated ones (slow).
 test-processors: setup ## test for equal bytes as processors of other makes; simulated ones only: PROCESSORS=processors
 	python -m pytest -q tests/processors -m "$(PROCESSORS)"
+
+CLUSTER_PACKAGES = iproute2 munge slurm-client slurmctld slurmd
+cluster-test: setup ## test builds on a real Slurm of two nodes, without network (as root; Debian packages, 20 MB)
+	@test "$$(id -u)" = 0 || { echo "make cluster-test: needs root, for Slurm and a network of its own" >&2; exit 1; }
+	dpkg -s $(CLUSTER_PACKAGES) >/dev/null 2>&1 || apt-get install -y --no-install-recommends $(CLUSTER_PACKAGES)
+	tests/cluster/namespace python -m pytest -q tests/cluster -m cluster
 
 FUZZ_SECONDS ?= 300
 fuzz: setup ## read arbitrary records, then damaged bundled files for FUZZ_SECONDS, with the reader of every source
