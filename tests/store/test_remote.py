@@ -3,7 +3,6 @@
 import os
 import random
 import shlex
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from lemur.pipeline.artifacts.integrity import digest
 from tests.processes import Build, until
+from tests.store.kills import killed
 from tests.store.s3_server import KEY_ID, SECRET, Store
 from tests.tools import Project
 
@@ -128,16 +128,6 @@ def test_truncated_objects_are_named_and_not_used(pushed: Project, store: Store,
     assert hashes(clone) == hashes(pushed)
 
 
-def killed(project: Project, store: Store, *command: str, moment: random.Random) -> None:
-    """Start a command, and kill it with all its processes at a random moment of its conversation with the server."""
-    before, wanted = len(store.requests), moment.randrange(4, FILES)
-    build = Build(project, *command)
-    until(lambda: len(store.requests) - before >= wanted or build.process.poll() is not None)
-    time.sleep(moment.random() / 10)
-    assert build.process.poll() is None, build.output()
-    build.kill(group=True)
-
-
 def test_killed_transfers_lose_nothing(built: Project, store: Store, bucket: str, tmp_path: Path) -> None:
     big = built.root / "big"
     big.mkdir()
@@ -150,7 +140,7 @@ def test_killed_transfers_lose_nothing(built: Project, store: Store, bucket: str
     store.pause_s = 0.05
     moment = random.Random(7)
     for _ in range(KILLS):
-        killed(built, store, "dvc", "push", "--jobs", "2", moment=moment)
+        assert killed(built, store, "dvc", "push", "--jobs", "2", moment=moment, requests=FILES)
         # S3 keeps an object only when all of it has arrived.
         assert all(store.intact(bucket, key) for key in store.keys(bucket))
     assert len(store.keys(bucket)) > 0
@@ -160,7 +150,7 @@ def test_killed_transfers_lose_nothing(built: Project, store: Store, bucket: str
     clone = built.clone(tmp_path / "clone")
     use(clone, store, bucket)
     for _ in range(KILLS):
-        killed(clone, store, "dvc", "pull", "--jobs", "2", moment=moment)
+        assert killed(clone, store, "dvc", "pull", "--jobs", "2", moment=moment, requests=FILES)
     clone.lemur("pull")
     assert {name: digest(clone.root / name) for name in (*ARTIFACTS, "big")} == {
         name: digest(built.root / name) for name in (*ARTIFACTS, "big")

@@ -33,8 +33,8 @@ def on_disk(file: FetchedFile, folder: Path) -> Iterator[FetchedFile]:
         if sha256 != file.sha256:
             raise SourceError(
                 f"{file.url}: sha256 is {sha256} ({size} bytes), {file.sha256} was pinned. The file has changed since: "
-                "put the pinned one back there and run again. If the change is intended, run `lemur pin SOURCE hub` and "
-                "commit the manifest"
+                "put the pinned one back there and run again. If the change is intended, run `lemur pin SOURCE hub` "
+                "and commit the manifest"
             )
         yield local
 
