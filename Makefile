@@ -36,7 +36,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer inspect plan small abilities ds1000 agents toolchains \
+.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check store store-test peer inspect plan small abilities ds1000 agents toolchains \
 	clean test-exact test-processors cluster-test fuzz
 
 help: ## list the targets
@@ -120,6 +120,9 @@ lock: setup ## resolve the requirements files again from pyproject.toml
 	$(COMPILE_CPU) requirements/agents.in -o requirements/agents.txt
 	$(COMPILE_CPU) requirements/peer.in -o requirements/peer.txt
 	$(COMPILE) requirements/inspect.in -o requirements/inspect.txt
+	# core.txt's versions, but S3's client needs an older python-dateutil: a preference, where -c would be a condition.
+	cp requirements/core.txt requirements/store.txt
+	$(COMPILE) requirements/store.in -o requirements/store.txt
 	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
 
 # CPU torch: uv knows its index; a machine with its own wheels sets their folder in PIP_FIND_LINKS.
@@ -136,6 +139,14 @@ serve-check: serve ## compare vLLM with JAX on this checkout's Lemur-Chat and Sm
 	CORES=$(CORES) MEMORY_MB=$(MEMORY_MB) bin/at_scale small small models/base/
 	python benchmarks/serve.py models/lemur_chat .lemur/at/small/models/base
 	python -m pytest -q -m serve tests/inference
+
+store: setup ## install moto's S3 server and what DVC and fsspec need for S3 in .venv-store (2 GB: with all of .venv's packages)
+	test -x .venv-store/bin/python || $(PY) -m venv .venv-store
+	uv pip install -q --python .venv-store/bin/python --require-hashes -r requirements/core.txt
+	uv pip install -q --python .venv-store/bin/python --require-hashes -r requirements/store.txt
+
+store-test: store ## test artifacts and sources in an S3 bucket, on a server on 127.0.0.1: kills, truncated objects, credentials
+	PYTHONWARNDEFAULTENCODING=1 .venv-store/bin/python -m pytest -q -m store tests/store
 
 peer: setup ## install lm-evaluation-harness in .venv-peer, for benchmarks/peer.py (1.4 GB)
 	test -x .venv-peer/bin/python || $(PY) -m venv .venv-peer
