@@ -36,8 +36,8 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check peer inspect plan small abilities ds1000 agents toolchains \
-	clean test-exact test-processors fuzz
+.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check store store-test peer inspect plan small abilities ds1000 agents toolchains \
+	clean test-exact test-processors cluster-test fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -78,6 +78,12 @@ PROCESSORS ?= processors or qemu
 test-processors: setup ## test for equal bytes as processors of other makes; simulated ones only: PROCESSORS=processors
 	python -m pytest -q tests/processors -m "$(PROCESSORS)"
 
+CLUSTER_PACKAGES = iproute2 munge slurm-client slurmctld slurmd
+cluster-test: setup ## test builds on a real Slurm of two nodes, without network (as root; Debian packages, 20 MB)
+	@test "$$(id -u)" = 0 || { echo "make cluster-test: needs root, for Slurm and a network of its own" >&2; exit 1; }
+	dpkg -s $(CLUSTER_PACKAGES) >/dev/null 2>&1 || apt-get install -y --no-install-recommends $(CLUSTER_PACKAGES)
+	tests/cluster/namespace python -m pytest -q tests/cluster -m cluster
+
 FUZZ_SECONDS ?= 300
 fuzz: setup ## read arbitrary records, then damaged bundled files for FUZZ_SECONDS, with the reader of every source
 	FUZZ_SECONDS=$(FUZZ_SECONDS) python -m pytest -q -m "" --hypothesis-profile=fuzz \
@@ -114,6 +120,9 @@ lock: setup ## resolve the requirements files again from pyproject.toml
 	$(COMPILE_CPU) requirements/agents.in -o requirements/agents.txt
 	$(COMPILE_CPU) requirements/peer.in -o requirements/peer.txt
 	$(COMPILE) requirements/inspect.in -o requirements/inspect.txt
+	# core.txt's versions, but S3's client needs an older python-dateutil: a preference, where -c would be a condition.
+	cp requirements/core.txt requirements/store.txt
+	$(COMPILE) requirements/store.in -o requirements/store.txt
 	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
 
 # CPU torch: uv knows its index; a machine with its own wheels sets their folder in PIP_FIND_LINKS.
@@ -130,6 +139,14 @@ serve-check: serve ## compare vLLM with JAX on this checkout's Lemur-Chat and Sm
 	CORES=$(CORES) MEMORY_MB=$(MEMORY_MB) bin/at_scale small small models/base/
 	python benchmarks/serve.py models/lemur_chat .lemur/at/small/models/base
 	python -m pytest -q -m serve tests/inference
+
+store: setup ## install moto's S3 server and what DVC and fsspec need for S3 in .venv-store (2 GB: with all of .venv's packages)
+	test -x .venv-store/bin/python || $(PY) -m venv .venv-store
+	uv pip install -q --python .venv-store/bin/python --require-hashes -r requirements/core.txt
+	uv pip install -q --python .venv-store/bin/python --require-hashes -r requirements/store.txt
+
+store-test: store ## test artifacts and sources in an S3 bucket, on a server on 127.0.0.1: kills, truncated objects, credentials
+	PYTHONWARNDEFAULTENCODING=1 .venv-store/bin/python -m pytest -q -m store tests/store
 
 peer: setup ## install lm-evaluation-harness in .venv-peer, for benchmarks/peer.py (1.4 GB)
 	test -x .venv-peer/bin/python || $(PY) -m venv .venv-peer

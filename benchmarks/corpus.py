@@ -48,9 +48,7 @@ def clean(folder: Path) -> None:
     params = Params.model_validate({**block("clean_corpus"), "max_bytes": dict.fromkeys(SOURCES)})
     names = ("stack", "refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics")
     raw = [folder / "raw" / name for name in names]
-    clean_corpus(
-        params, raw, documents=folder / "cleaned", rejects=folder / "c.jsonl", report=folder / "clean_corpus.json"
-    )
+    clean_corpus(params, raw, documents=folder / "cleaned", rejects=folder / "c", report=folder / "clean_corpus.json")
 
 
 def dedup(folder: Path, documents: str = "cleaned", out: str = "distinct", planted: bool = True) -> None:
@@ -61,7 +59,7 @@ def dedup(folder: Path, documents: str = "cleaned", out: str = "distinct", plant
         params,
         folder / documents,
         distinct=folder / out,
-        rejects=folder / "d.jsonl",
+        rejects=folder / "d",
         clusters=folder / "clusters.jsonl",
         report=folder / "dedup_corpus.json",
     )
@@ -77,7 +75,7 @@ def decontaminate(folder: Path) -> None:
         folder / "distinct",
         benchmarks,
         kept=folder / "kept",
-        rejects=folder / "b.jsonl",
+        rejects=folder / "b",
         report=folder / "b.json",
     )
 
@@ -294,6 +292,7 @@ def _scores(dropped: set[int], truth: list[int]) -> tuple[float, float, float]:
 
 def dedup_ratio(arguments: argparse.Namespace) -> None:
     """Both remove near-duplicates from the same documents with 14 bands of 8 rows and 5-word shingles, one worker."""
+    from lemur.core.rejects import read_rejects
     from tests.corpus.builders import corpus as write_corpus
     from tests.corpus.builders import document
 
@@ -311,7 +310,7 @@ def dedup_ratio(arguments: argparse.Namespace) -> None:
             (measure(dedup, folder, "cleaned", f"distinct{n}", False) for n in range(arguments.repeats)),
             key=lambda run: run.cpu,
         )
-        dropped = {int(json.loads(line)["record"]["id"]) for line in (folder / "d.jsonl").open(encoding="utf-8")}
+        dropped = {int(reject["record"]["id"]) for reject in read_rejects(folder / "d")}
         _show("dedup_corpus", ours.seconds, ours.cpu, ours.peak, _scores(dropped, truth))
         for python in arguments.peer:
             runs = []

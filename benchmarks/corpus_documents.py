@@ -10,9 +10,9 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
 
 def vocabulary() -> list[str]:
-    from lemur.core.records import read_jsonl
+    from lemur.corpus.documents import read_source
 
-    texts = (record["text"] for record in read_jsonl(ROOT / "data/corpus/train/books.jsonl"))
+    texts = (record["text"] for record in read_source(ROOT / "data/corpus/train", "books"))
     return " ".join(texts).split()
 
 

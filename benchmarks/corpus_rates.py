@@ -27,9 +27,7 @@ def _clean(folder: Path) -> None:
     names = ("refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics")
     others = [fetched(folder / "raw" / name, {}) for name in names]
     stack = ROOT / "data/raw/stack"
-    clean_corpus(
-        params, [stack, *others], documents=folder / "cleaned", rejects=folder / "c.jsonl", report=folder / "c.json"
-    )
+    clean_corpus(params, [stack, *others], documents=folder / "cleaned", rejects=folder / "c", report=folder / "c.json")
 
 
 def _dedup(folder: Path) -> None:

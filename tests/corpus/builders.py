@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lemur.core.records import Record, content_id, read_jsonl
+from lemur.core.records import Record, content_id
 from lemur.corpus.dedup_corpus import Params as DedupParams
-from lemur.corpus.documents import documents_writer
+from lemur.corpus.documents import documents_writer, read_documents
 from lemur.corpus.sources import SOURCES, group
 from lemur.tokens.shards import Shards, ShardWriter, open_shards, token_fields
 from lemur.tokens.token_store import write_manifest, write_source
@@ -51,19 +51,22 @@ def document(source: str, text: str, identifier: str | None = None) -> Record:
     return {"id": identifier, "source": source, "group": group(source), "licence": "MIT", "text": text}
 
 
-def corpus(folder: Path, documents: Sequence[Record]) -> Path:
-    with documents_writer(folder) as write:
-        for record in documents:
-            write(record)
+def corpus(folder: Path, documents: Sequence[Record], shards: int = 1) -> Path:
+    """A folder of documents, dealt out to `shards` shards of each source."""
+    for number in range(shards):
+        with documents_writer(folder, number) as write:
+            for record in documents[number::shards]:
+                write(record)
     return folder
 
 
 def read_corpus(folder: Path) -> list[Record]:
-    return [record for source in SOURCES for record in read_jsonl(folder / f"{source}.jsonl")]
+    return list(read_documents(folder))
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """Content by path below `folder`."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def token_store(folder: Path, lengths: Mapping[str, Sequence[int]], *, vocab_size: int = 1000) -> Path:

@@ -27,7 +27,7 @@ def test_every_documented_rule_of_clean_corpus_drops_something(tmp_path):
     params = Params.model_validate({**values, "max_bytes": dict.fromkeys(SOURCES), "max_bad_share": 0.05})
     report = tmp_path / "report.json"
     folders = [bundled(tmp_path / "raw" / name) for name in FOLDERS]
-    clean_corpus(params, folders, documents=tmp_path / "cleaned", rejects=tmp_path / "rejects.jsonl", report=report)
+    clean_corpus(params, folders, documents=tmp_path / "cleaned", rejects=tmp_path / "rejects", report=report)
     section = (ROOT / "docs/corpus.md").read_text(encoding="utf-8").split("## clean_corpus")[1].split("\n## ")[0]
     rules = re.findall(r"`(\w+)`", "".join(re.findall(r"(?m)^\| (`[^|]+) \|", section)))
     assert len(rules) == 13

@@ -6,14 +6,17 @@ from datatrove.pipeline.formatters.pii import PIIFormatter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemur.core.records import read_json, read_jsonl
-from lemur.corpus import keep_or_drop
+from lemur.core.records import read_json
+from lemur.core.rejects import read_rejects
 from lemur.corpus.clean_corpus import Params, clean_corpus
-from lemur.corpus.cleaning import split
+from lemur.corpus.cleaning import split, tidy
 from lemur.corpus.dedup_corpus import dedup_corpus
+from lemur.corpus.documents import shards
+from lemur.corpus.input_shards import input_shards
 from lemur.corpus.privacy import Secrets, redact
-from lemur.corpus.sampling import Limit
-from lemur.corpus.sources import SOURCES
+from lemur.corpus.sampling import Limit, rank
+from lemur.corpus.sources import CODE, SOURCES
+from lemur.sources.fetched import load
 from tests.corpus.builders import DEDUP, fetched, files, jsonl, read_corpus
 
 FOLDERS = ["stack", "refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics"]
@@ -39,6 +42,7 @@ def params(**changes):
         "secret_detectors": ["GitHubTokenDetector", "PrivateKeyDetector"],
         "personal_data": "redact",
         "max_bad_share": 0.5,
+        "shard_bytes": 10**6,
     }
     return Params.model_validate({**values, **changes})
 
@@ -48,13 +52,12 @@ def run(tmp_path):
     def clean(code=b"", text=b"", run_params=None, name="out"):
         sources = {folder: {} for folder in FOLDERS}
         sources["stack"] = {"s.jsonl": (code, "stack", "Apache-2.0", {})}
-        sources["refinedweb"] = {"t.jsonl": (text, "text_jsonl", "ODC-BY", {})}
+        texts = {"t.jsonl": text} if isinstance(text, bytes) else {f"{n}.jsonl": each for n, each in enumerate(text)}
+        sources["refinedweb"] = {name: (each, "text_jsonl", "ODC-BY", {}) for name, each in texts.items()}
         folders = [fetched(tmp_path / name / "raw" / folder, sources[folder]) for folder in FOLDERS]
         out = tmp_path / name
-        clean_corpus(
-            run_params or params(), folders, documents=out / "d", rejects=out / "r.jsonl", report=out / "r.json"
-        )
-        return read_corpus(out / "d"), list(read_jsonl(out / "r.jsonl")), read_json(out / "r.json")
+        clean_corpus(run_params or params(), folders, documents=out / "d", rejects=out / "r", report=out / "r.json")
+        return read_corpus(out / "d"), list(read_rejects(out / "r")), read_json(out / "r.json")
 
     return clean
 
@@ -66,29 +69,29 @@ def test_the_same_documents_in_one_and_in_three_files_give_the_same_corpus(tmp_p
     texts += [texts[0], texts[7].upper(), texts[11].replace(texts[11].split()[30], "changed", 1), "short"]
     for limit in (None, 6000):
         distinct = {}
-        for shards in (1, 3):
+        for parts in (1, 3):
             raw = {
-                f"{shard}.jsonl": (jsonl(*({"text": text} for text in texts[shard::shards])), "text_jsonl", "MIT", {})
-                for shard in range(shards)
+                f"{part}.jsonl": (jsonl(*({"text": text} for text in texts[part::parts])), "text_jsonl", "MIT", {})
+                for part in range(parts)
             }
-            out = tmp_path / f"{limit}-{shards}"
+            out = tmp_path / f"{limit}-{parts}"
             sources = {folder: raw if folder == "refinedweb" else {} for folder in FOLDERS}
             clean_corpus(
-                params(max_bytes=dict.fromkeys(SOURCES) | {"refinedweb": limit}),
+                params(max_bytes=dict.fromkeys(SOURCES) | {"refinedweb": limit}, shard_bytes=1),
                 [fetched(out / "raw" / folder, sources[folder]) for folder in FOLDERS],
                 documents=out / "cleaned",
-                rejects=out / "cleaned.jsonl",
+                rejects=out / "cleaned.rejects",
                 report=out / "cleaned.json",
             )
             dedup_corpus(
                 DEDUP,
                 out / "cleaned",
                 distinct=out / "distinct",
-                rejects=out / "distinct.jsonl",
+                rejects=out / "distinct.rejects",
                 clusters=out / "clusters.jsonl",
                 report=out / "distinct.json",
             )
-            distinct[shards] = sorted((record["id"], record["text"]) for record in read_corpus(out / "distinct"))
+            distinct[parts] = sorted((record["id"], record["text"]) for record in read_corpus(out / "distinct"))
             assert (out / "clusters.jsonl").read_bytes() == (tmp_path / f"{limit}-1" / "clusters.jsonl").read_bytes()
         assert distinct[1] == distinct[3]
         # Without a limit only the three copies and the short document are dropped.
@@ -165,17 +168,67 @@ def test_bad_records_are_counted_up_to_a_share(run):
     assert [reject["reason"] for reject in rejects] == ["wrong_type", "missing_field"]
 
 
-def test_max_bytes_chooses_the_same_documents_in_any_order(run):
+def test_max_bytes_chooses_the_same_documents_in_any_order_and_any_shards(run):
     texts = [{"text": f"document number {number} " + "word " * (number % 7)} for number in range(50)]
     limited = params(max_bytes={**dict.fromkeys(SOURCES), "refinedweb": 400})
     first, rejects, report = run(text=jsonl(*texts), run_params=limited, name="1")
     second, _, _ = run(text=jsonl(*texts[::-1]), run_params=limited, name="2")
-    assert first == second
+    assert first == second[::-1]  # each in the order of its file
+    split = limited.model_copy(update={"shard_bytes": 1})
+    third, spread, again = run(text=[jsonl(*texts[number::4]) for number in range(4)], run_params=split, name="3")
+    assert len(spread) == len(rejects) and again == report
+    assert sorted(map(str, third)) == sorted(map(str, first))
     size = sum(len(record["text"].encode()) for record in first)
     assert 400 <= size < 400 + 60
     assert report["dropped"] == {"over_max_bytes": 50 - len(first)}
     # Dropped by chance, not by a rule: counted, but the rejects hold no text.
     assert all(reject["record"] is None for reject in rejects)
+    chosen = Limit(400)
+    for record in texts:
+        text = tidy(record["text"])
+        for _ in chosen.push(rank(0, text), "", len(text.encode()), text):
+            pass
+    assert sorted(record["text"] for record in first) == sorted(chosen.chosen())
+
+
+def test_a_shard_has_files_of_one_source_up_to_its_size(run, tmp_path):
+    """One output shard for each group of files; files whose records name their language can belong to any code."""
+    one = jsonl({"text": "a document of some length\n"})
+    run(text=[one] * 5, run_params=params(shard_bytes=2 * len(one) + 5), name="five")
+    documents = tmp_path / "five" / "d"
+    counts = [len(path.read_bytes().splitlines()) for path in shards(documents, "refinedweb")]
+    assert counts == [2, 2, 1]
+    assert {path.name for path in (tmp_path / "five" / "r").iterdir()} == {
+        *(f"refinedweb-0000{number}.jsonl.zst" for number in range(3)),
+        "stack-00000.jsonl.zst",
+    }
+    assert [path.name for path in shards(documents, "wikipedia")] == ["wikipedia-00000.jsonl"]  # without any file
+    run(text=[one * 3, one, one], run_params=params(shard_bytes=2 * len(one)), name="big")
+    counts = [len(path.read_bytes().splitlines()) for path in shards(tmp_path / "big" / "d", "refinedweb")]
+    assert counts == [3, 2]
+
+
+def test_files_that_name_a_language_have_shards_of_their_own(tmp_path):
+    files = {
+        f"{number}.jsonl": (jsonl(code(f"value_{number} = 'number {number}'\n")), "stack", "MIT", meta)
+        for number, meta in enumerate([{}, {"language": "Java"}, {"language": "C"}, {"language": "Java"}])
+    }
+    stack = load(fetched(tmp_path / "stack", files))
+    found = input_shards([stack], 1, tmp_path, tmp_path)
+    assert [(shard.name, shard.sources, len(shard.files)) for shard in found] == [
+        ("stack-00000", CODE, 1),
+        ("java-00001", ("java",), 1),
+        ("java-00002", ("java",), 1),
+        ("c-00001", ("c",), 1),
+    ]
+    assert found[1].outputs == {
+        "java": tmp_path / "java-00001.jsonl",
+        "rejects": tmp_path / "java-00001.jsonl.zst",
+    }
+    with pytest.raises(ValueError, match="'other' is not a source of the corpus"):
+        input_shards(
+            [load(fetched(tmp_path / "other", {"a.jsonl": (b"", "text_jsonl", "MIT", {})}))], 1, tmp_path, tmp_path
+        )
 
 
 def test_limit_does_not_depend_on_the_order_of_arrival():
@@ -219,16 +272,21 @@ def test_parameters_are_checked(run):
 def test_same_bytes_for_any_number_of_workers(run, tmp_path, monkeypatch):
     lines = [code(f"value_{number} = {number}\n" + "x = 1\n" * (number % 5)) for number in range(60)]
     data = jsonl(*lines, code("short"), {"lang": "C"}, code("copied = 'left'\n", licences=["GPL-3.0"]))
-    prose = jsonl(*({"text": f"write to someone{number}@example.com, number {number}\n"} for number in range(30)))
-    limited = params(max_bytes={**dict.fromkeys(SOURCES), "refinedweb": 600})
-    monkeypatch.setattr(keep_or_drop, "BATCH_CHARS", 400)  # many batches
+    prose = [
+        jsonl({"text": f"write to someone{number}@example.com, number {number}\n"}, {"text": number})
+        for number in range(30)
+    ]
+    limited = params(max_bytes={**dict.fromkeys(SOURCES), "refinedweb": 600}, shard_bytes=200)
     results = []
     for workers in ("1", "2", "3"):
         monkeypatch.setenv("LEMUR_WORKERS", workers)
         run(data, prose, limited, name=workers)
         results.append(files(tmp_path / workers))
     assert results[0] == results[1] == results[2]
-    assert {"python.jsonl", "r.jsonl", "r.json"} <= set(results[0])
+    assert {"d/python-00000.jsonl", "d/refinedweb-00007.jsonl", "r/refinedweb-00007.jsonl.zst", "r.json"} <= set(
+        results[0]
+    )
+    assert not list((tmp_path / "1").glob(".*"))
 
 
 def test_a_short_last_part_takes_paragraphs_from_the_one_before():

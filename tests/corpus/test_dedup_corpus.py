@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lemur.core.parallel import Pool
 from lemur.core.records import read_json, read_jsonl
+from lemur.core.rejects import read_rejects
 from lemur.corpus.cleaning import tidy
 from lemur.corpus.dedup import duplicates, sketches
 from lemur.corpus.dedup.clusters import MAX_COMPARISONS, Clusters, candidates
@@ -31,17 +33,17 @@ def text(seed, length=200):
     return " ".join(random.Random(seed).choices(WORDS, k=length)) + "\n"
 
 
-def run(folder, documents, **changes):
-    source = corpus(folder / "in", documents)
+def run(folder, documents, shards=1, **changes):
+    source = corpus(folder / "in", documents, shards)
     dedup_corpus(
         DEDUP.model_copy(update=changes),
         source,
         distinct=folder / "d",
-        rejects=folder / "r.jsonl",
+        rejects=folder / "r",
         clusters=folder / "c.jsonl",
         report=folder / "r.json",
     )
-    return read_corpus(folder / "d"), list(read_jsonl(folder / "r.jsonl")), read_json(folder / "r.json")
+    return read_corpus(folder / "d"), list(read_rejects(folder / "r")), read_json(folder / "r.json")
 
 
 @pytest.fixture
@@ -153,16 +155,21 @@ def test_order_shards_and_workers_do_not_matter(planted, programs, tmp_path, mon
     monkeypatch.setattr(duplicates, "BATCH_PAIRS", 2)
     for workers in ("1", "2"):
         monkeypatch.setenv("LEMUR_WORKERS", workers)
-        second, *_ = run(tmp_path / workers / "2", documents, planted=10)
+        second, *_ = run(tmp_path / workers / "2", documents, shards=3, planted=10)
         assert {record["id"] for record in first} == {record["id"] for record in second}
         for name in ("c.jsonl", "r.json"):
             assert (tmp_path / "1" / name).read_bytes() == (tmp_path / workers / "2" / name).read_bytes()
     assert files(tmp_path / "1" / "2") == files(tmp_path / "2" / "2")
-    assert not list(tmp_path.rglob(".work*"))
+    assert not list(tmp_path.rglob(".*"))
+    shards = {path.name for path in (tmp_path / "1" / "2" / "in").iterdir()}
+    assert {path.name for path in (tmp_path / "1" / "2" / "d").iterdir()} == shards
+    assert {path.name for path in (tmp_path / "1" / "2" / "r").iterdir()} == {
+        name.replace(".jsonl", ".jsonl.zst") for name in shards
+    }
 
 
 def test_memory_is_under_200_bytes_a_document(tmp_path, monkeypatch):
-    """An entry takes 81, the search about 90 more: 174 measured, 255 with two copies of the entries."""
+    """An entry takes 84, the search about 90 more: 174 measured, 255 with two copies of the entries."""
     monkeypatch.setenv("LEMUR_WORKERS", "1")
     monkeypatch.setattr(sketches, "BATCH_BYTES", 5000)
     monkeypatch.setattr(sketches, "BATCH_ENTRIES", 1000)
@@ -172,7 +179,7 @@ def test_memory_is_under_200_bytes_a_document(tmp_path, monkeypatch):
         (tmp_path / f"work{count}").mkdir()
         tracemalloc.start()
         settings = sketches.Settings(5, 12, 14, 8, 0)
-        search = duplicates.Duplicates(folder, settings, 0.7, 0.8, tmp_path / f"work{count}")
+        search = duplicates.Duplicates(folder, settings, 0.7, 0.8, tmp_path / f"work{count}", Pool())
         assert not list(search.clusters())
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

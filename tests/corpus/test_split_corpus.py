@@ -1,11 +1,13 @@
+import pytest
+
 from lemur.core.records import read_json
 from lemur.corpus.split_corpus import Params, split_corpus
-from tests.corpus.builders import corpus, document, read_corpus
+from tests.corpus.builders import corpus, document, files, read_corpus
 
 
-def run(folder, documents, **changes):
+def run(folder, documents, shards=1, **changes):
     values = {"share": 0.2, "min_documents": 0, "max_bytes": 10**9, "seed": 0, **changes}
-    source = corpus(folder / "in", documents)
+    source = corpus(folder / "in", documents, shards)
     split_corpus(Params(**values), source, train=folder / "t", heldout=folder / "h", report=folder / "r.json")
     sides = [{record["id"] for record in read_corpus(folder / side)} for side in "th"]
     return *sides, read_json(folder / "r.json")
@@ -39,3 +41,24 @@ def test_minimum_and_maximum(tmp_path):
 
 def test_seed_changes_the_choice(tmp_path):
     assert run(tmp_path / "1", documents(100))[1] != run(tmp_path / "2", documents(100), seed=1)[1]
+
+
+CASES = [{}, {"share": 0.0, "min_documents": 7}, {"share": 0.5, "max_bytes": 100}, {"share": 0.02, "min_documents": 9}]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_how_documents_are_sharded_decides_nothing(tmp_path, monkeypatch, case):
+    everything = [*documents(60), *documents(11, "books"), *documents(1, "sql"), *documents(3)]  # three ids twice
+    monkeypatch.setenv("LEMUR_WORKERS", "1")
+    whole = run(tmp_path / "1", everything, **case)
+    assert whole[1]
+    for shards in (2, 7):
+        assert run(tmp_path / str(shards), everything, shards, **case) == whole
+
+
+def test_same_bytes_for_any_number_of_workers(tmp_path, monkeypatch):
+    for workers in ("1", "2"):
+        monkeypatch.setenv("LEMUR_WORKERS", workers)
+        run(tmp_path / workers, documents(60), 3, min_documents=9)
+    first = files(tmp_path / "1")
+    assert first == files(tmp_path / "2") and {"t/c-00002.jsonl", "h/python-00002.jsonl"} <= set(first)

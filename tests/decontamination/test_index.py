@@ -111,7 +111,7 @@ def test_equal_to_a_plain_search(item: list[str], text: list[str]) -> None:
 def test_report_lists_benchmarks_that_were_not_checked(index: BenchmarkIndex) -> None:
     """Benchmarks of params.yaml without a checkable item, and ignored ones."""
     actions: dict[str, Action] = {"mmlu": "remove", "gsm8k": "report", "humaneval": "ignore", "ds1000": "remove"}
-    assert Overlaps(index, actions, 0.5).report()["not_checked"] == {
+    assert Overlaps(index, actions, 0.5).compared()["not_checked"] == {
         "ds1000": "no items to compare with",
         "humaneval": "ignored",
     }

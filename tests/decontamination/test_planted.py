@@ -57,7 +57,7 @@ def test_all_forms_of_an_item_are_found(tmp_path: Path) -> None:
         "b.jsonl": ("gsm8k", json.dumps(GSM8K)),
         "c.csv": ("mmlu", table),
     }
-    planted = overlaps(tmp_path, files).report()["planted"]
+    planted = overlaps(tmp_path, files).compared()["planted"]
     assert planted.keys() == {"humaneval", "gsm8k", "mmlu"}
     assert {"renamed solution", "description without examples", INSERTED} <= planted["humaneval"]["forms"].keys()
     assert "solution without <<...>>" in planted["gsm8k"]["forms"]

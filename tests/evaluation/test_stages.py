@@ -115,7 +115,7 @@ def benchmarks(tmp_path_factory: pytest.TempPathFactory) -> Path:
             }
             for n in range(5)
         ]
-        write_jsonl(root / "heldout" / f"{source}.jsonl", documents)
+        write_jsonl(root / "heldout" / f"{source}-00000.jsonl", documents)
     return root
 
 

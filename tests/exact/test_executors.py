@@ -108,14 +108,16 @@ def test_the_launcher_starts_a_stage_with_several_processes(project: Project, tm
 
 
 def test_slurm_profile_requests_the_resources_of_dvc_yaml(project: Project, tmp_path: Path) -> None:
-    """Stand-ins for sbatch and sacct run the job here and record the arguments that Slurm would get."""
+    """Stand-ins for sbatch and scontrol run the job here and record the arguments that Slurm would get. A real Slurm:
+    tests/cluster."""
     tools = tmp_path / "tools"
     tools.mkdir()
     stand_ins = {
         "sbatch": f'echo "$@" >>{tmp_path}/arguments\nfor script; do :; done\nid=$(date +%s%N)\n'
         f'(sh "$script" >/dev/null 2>&1; echo $? >{tools}/$id) &\necho $id\n',
-        "sacct": "for word; do id=${word#--jobs=}; done\n"
-        f'case "$(cat {tools}/$id 2>/dev/null)" in 0) echo COMPLETED ;; "") echo RUNNING ;; *) echo FAILED ;; esac\n',
+        "scontrol": "for id; do :; done\n"
+        f'case "$(cat {tools}/$id 2>/dev/null)" in 0) state=COMPLETED ;; "") state=RUNNING ;; *) state=FAILED ;; esac\n'
+        'echo "JobId=$id JobName=test JobState=$state Reason=None ExitCode=0:0 NodeList=here"\n',
     }
     for name, text in stand_ins.items():
         (tools / name).write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
@@ -125,7 +127,7 @@ def test_slurm_profile_requests_the_resources_of_dvc_yaml(project: Project, tmp_
     project.environment = {"PATH": f"{tools}:{python}:{os.environ['PATH']}"}
     project.run("snakemake", "--profile", "profiles/slurm", *QUICK)
     assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
-    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=100 " in (tmp_path / "arguments").read_text(
+    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=600 " in (tmp_path / "arguments").read_text(
         encoding="utf-8"
     )
     project.set("right: {value: 3}", "right: {value: -3}")

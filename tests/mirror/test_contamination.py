@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.decontamination.overlaps import Overlaps
+from lemur.decontamination.overlaps import Findings, Overlaps
 from tests.decontamination.builders import index_of
 from tests.instructions.builders import fetched
 
@@ -22,19 +22,18 @@ def test_planted_humaneval_problems_are_found(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in gzip.decompress(raw).splitlines()]
     folder = fetched(tmp_path / "h", "humaneval", {"h.jsonl.gz": ("humaneval", raw, {})})
     index = index_of(folder)
-    overlaps = Overlaps(index, {"humaneval": "remove"}, 0.5)
+    overlaps, findings = Overlaps(index, {"humaneval": "remove"}, 0.5), Findings()
     planted = []
     for number, row in list(enumerate(rows, 1))[2:147:5]:
         node = ast.parse(row["prompt"] + row["canonical_solution"]).body[-1]
         assert isinstance(node, ast.FunctionDef)
         prose = f"Write a Python function named {row['entry_point']}. {ast.get_docstring(node)}"
-        detail = overlaps.judge(
-            str(number), prose + "\n```python\n" + row["prompt"] + row["canonical_solution"] + "```"
-        )
+        copy = prose + "\n```python\n" + row["prompt"] + row["canonical_solution"] + "```"
+        detail = overlaps.judge(str(number), copy, findings)
         planted.append(f"h.jsonl.gz:{number}")
         assert detail is not None and detail["item"] == f"h.jsonl.gz:{number}"
     assert len(planted) == 29
     evol = json.loads((MIRROR / "code_instruct/evol-codealpaca-2k-1.json").read_text(encoding="utf-8"))
     for number, row in enumerate(evol):
-        assert overlaps.judge(f"evol {number}", f"{row['instruction']}\n{row['output']}") is None
-    assert set(planted) <= set(overlaps.report()["overlaps"]["items"]["humaneval"]["first"])
+        assert overlaps.judge(f"evol {number}", f"{row['instruction']}\n{row['output']}", findings) is None
+    assert set(planted) <= set(findings.report()["items"]["humaneval"]["first"])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from lemur.core.records import write_json, write_jsonl
+from lemur.core.rejects import rejects_writer
 from lemur.pipeline.artifacts.differences import difference
 from lemur.pipeline.artifacts.values import MISSING, changes, leaf_differences, pair
 from lemur.tokens.shards import ShardWriter, token_fields
@@ -151,7 +152,22 @@ def test_line_and_byte(tmp_path: Path) -> None:
     assert text.startswith(f"byte {len(blob) - 1}: 0xff -> end of file")
 
 
-@pytest.mark.parametrize("name", ["x.json", "x.jsonl", "x.safetensors", "x.npy", "x.parquet", "x.arrayrecord"])
+def test_reject(tmp_path: Path) -> None:
+    def write(where: str) -> Write:
+        def write_rejects(path: Path) -> None:
+            with rejects_writer(path) as reject:
+                for number in range(3):
+                    reject({"reason": "secret", "where": where if number == 1 else "a:1"})
+
+        return write_rejects
+
+    text = differ(tmp_path, "c-00000.jsonl.zst", write("a:2"), write("a:3"))
+    assert text == 'record 2: where: "a:2" -> "a:3"'
+
+
+@pytest.mark.parametrize(
+    "name", ["x.json", "x.jsonl", "x.jsonl.zst", "x.safetensors", "x.npy", "x.parquet", "x.arrayrecord"]
+)
 def test_files_that_do_not_match_their_suffix(tmp_path: Path, name: str) -> None:
     text = differ(tmp_path, name, lambda p: p.write_bytes(b"\xff\x00a"), lambda p: p.write_bytes(b"\xff\x00b"))
     assert text.startswith("byte 2: 0x61 -> 0x62")

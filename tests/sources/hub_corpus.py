@@ -31,7 +31,7 @@ def main(step: str, source: Path, out: Path) -> None:
             if folder.name != source.name:
                 fetched(folder, {})
         values = {**read_yaml(PARAMS)["clean_corpus"], "max_bytes": dict.fromkeys(SOURCES)}
-        target = {"documents": out / "documents", "rejects": out / "rejects.jsonl", "report": out / "report.json"}
+        target = {"documents": out / "documents", "rejects": out / "rejects", "report": out / "report.json"}
         clean_corpus(Params.model_validate(values), folders, **target)
 
 

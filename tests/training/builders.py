@@ -90,5 +90,5 @@ def write_inputs(folder: Path) -> None:
     write_shards(folder / "encoded", chat, sequences=10, seed=5)
     for source, group, text in (("python", "code", WORDS[0] + WORDS[1]), ("books", "text", WORDS[2] + WORDS[3])):
         documents = [{"id": str(n), "source": source, "group": group, "licence": "-", "text": text * 3} for n in (1, 2)]
-        write_jsonl(folder / "heldout" / f"{source}.jsonl", documents)
-    write_jsonl(folder / "heldout" / "java.jsonl", [])
+        write_jsonl(folder / "heldout" / f"{source}-00000.jsonl", documents)
+    write_jsonl(folder / "heldout" / "java-00000.jsonl", [])

@@ -18,7 +18,7 @@ def folder(tmp_path):
     write_tokenizer(tmp_path / "tokenizer")
     documents = {"python": ("code", ["ab" * 30, "c"]), "java": ("code", ["d" * 200]), "books": ("text", ["é" * 4, ""])}
     for source, (group, texts) in documents.items():
-        write_jsonl(tmp_path / "heldout" / f"{source}.jsonl", [{"group": group, "text": text} for text in texts])
+        write_jsonl(tmp_path / "heldout" / f"{source}-00000.jsonl", [{"group": group, "text": text} for text in texts])
     return tmp_path
 
 
@@ -61,13 +61,13 @@ def test_losses_follow_from_the_models_logits(folder):
 
 
 def test_a_group_without_documents_is_left_out(folder):
-    write_jsonl(folder / "heldout" / "books.jsonl", [])
+    write_jsonl(folder / "heldout" / "books-00000.jsonl", [])
     heldout = Heldout(folder / "heldout", folder / "tokenizer", bos=1, length=16, bytes_per_group=100)
     assert set(heldout.measure(*model(zero=True))) == {"code"}
 
 
 def test_a_control_token_in_a_document_is_ordinary_text(tmp_path):
     write_tokenizer(tmp_path / "tokenizer", chat=True)
-    write_jsonl(tmp_path / "heldout" / "web.jsonl", [{"group": "text", "text": "a<|im_end|>b"}])
+    write_jsonl(tmp_path / "heldout" / "web-00000.jsonl", [{"group": "text", "text": "a<|im_end|>b"}])
     heldout = Heldout(tmp_path / "heldout", tmp_path / "tokenizer", bos=1, length=16, bytes_per_group=100)
     assert int(heldout.parts["text"].counted.sum()) == 12  # one token per character

@@ -1,17 +1,77 @@
-"""Map a function over batches with worker processes: ordered results, few batches in memory at a time."""
+"""Map functions over batches with worker processes: ordered results, few batches in memory at a time."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, count, islice
 from multiprocessing import get_context
+from types import TracebackType
 from typing import Any, TypeVar
 
 from lemur.core import workers
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
+
+
+class Pool:
+    """`workers.count()` processes that serve any number of maps, so that a stage starts them once.
+
+    They start with the first map of two or more batches, and end with the context.
+    """
+
+    def __init__(self) -> None:
+        self._executor: ProcessPoolExecutor | None = None
+        self._maps = count()
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+
+    def map(
+        self,
+        function: Callable[..., Result],
+        batches: Iterable[Batch],
+        *,
+        start: Callable[..., Any] | None = None,
+        arguments: tuple[Any, ...] = (),
+    ) -> Iterator[Result]:
+        """Yield `function(batch)` for each batch, in order.
+
+        With `start`, yield `function(state, batch)`, where each process computes `state = start(*arguments)` once for
+        this map, and keeps it until another map needs its own. `function` and `start` must be module-level functions.
+        At most two batches per worker are read ahead, so memory does not grow with the number of batches. A single
+        batch or a single worker runs in this process. Raises what `function` raises, and `BrokenProcessPool` if a
+        worker is killed.
+        """
+        processes = workers.count()
+        remaining = iter(batches)
+        first = list(islice(remaining, 2))
+        if processes == 1 or len(first) < 2:
+            bound = function if start is None or not first else partial(function, start(*arguments))
+            yield from map(bound, chain(first, remaining))
+            return
+        if self._executor is None:
+            # Spawn, because a fork can hang in a process with threads, and the runner has one.
+            self._executor = ProcessPoolExecutor(processes, get_context("spawn"), initializer=workers.end_with_parent)
+        call = partial(_call, next(self._maps), start, arguments, function)
+        pending: deque[Future[Result]] = deque()
+        try:
+            for batch in chain(first, remaining):
+                pending.append(self._executor.submit(call, batch))
+                if len(pending) == 2 * processes:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 def map_in_order(
@@ -21,43 +81,25 @@ def map_in_order(
     start: Callable[..., Any] | None = None,
     arguments: tuple[Any, ...] = (),
 ) -> Iterator[Result]:
-    """Yield `function(batch)` for each batch, in order, computed by `workers.count()` processes.
-
-    With `start`, yield `function(state, batch)`, where each process computes `state = start(*arguments)` once.
-    `function` and `start` must be module-level functions. At most two batches per worker are read ahead, so memory does
-    not grow with the number of batches. A single batch or a single worker runs in this process. Raises what `function`
-    raises, and `BrokenProcessPool` if a worker is killed.
-    """
-    count = workers.count()
-    remaining = iter(batches)
-    first = list(islice(remaining, 2))
-    if count == 1 or len(first) < 2:
-        bound = function if start is None else partial(function, start(*arguments))
-        yield from map(bound, chain(first, remaining))
-        return
-    # Spawn, because a fork can hang in a process with threads, and the runner has one.
-    pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_start, initargs=(start, arguments))
-    try:
-        pending: deque[Future[Result]] = deque()
-        for batch in chain(first, remaining):
-            pending.append(pool.submit(_call, function, batch))
-            if len(pending) == 2 * count:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    """`Pool.map` with processes of its own."""
+    with Pool() as pool:
+        yield from pool.map(function, batches, start=start, arguments=arguments)
 
 
-# The result of `start` in a worker process; empty without one. A worker has no other state.
-_state: list[Any] = []
+# In a worker process: the number of the map that it works for, and that map's state. A worker has no other state.
+_state: dict[int, Any] = {}
 
 
-def _start(start: Callable[..., Any] | None, arguments: tuple[Any, ...]) -> None:
-    workers.end_with_parent()
-    if start is not None:
-        _state.append(start(*arguments))
-
-
-def _call(function: Callable[..., Result], batch: Any) -> Result:
-    return function(*_state, batch)
+def _call(
+    number: int,
+    start: Callable[..., Any] | None,
+    arguments: tuple[Any, ...],
+    function: Callable[..., Result],
+    batch: Any,
+) -> Result:
+    if start is None:
+        return function(batch)
+    if number not in _state:
+        _state.clear()
+        _state[number] = start(*arguments)
+    return function(_state[number], batch)

@@ -24,14 +24,19 @@ def content_id(prefix: str, value: Any) -> str:
 def scan(path: Path) -> Iterator[tuple[int, Record]]:
     """(byte offset, record) of each line of a file that this project wrote; with the offsets, sorting and sampling need
     not keep text in memory. Raises `ValueError` with file and line if a line is not JSON."""
-    offset = 0
     with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield offset, json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{path}:{number}: not JSON ({error}); run the stage that wrote it again") from None
-            offset += len(line)
+        yield from parse_lines(path, lines)
+
+
+def parse_lines(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Record]]:
+    """`scan` of lines that come from a file, decompressed for example."""
+    offset = 0
+    for number, line in enumerate(lines, 1):
+        try:
+            yield offset, json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path}:{number}: not JSON ({error}); run the stage that wrote it again") from None
+        offset += len(line)
 
 
 def read_jsonl(path: Path) -> Iterator[Record]:

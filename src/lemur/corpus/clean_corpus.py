@@ -2,37 +2,36 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from lemur.core.counts import Counts
 from lemur.core.records import Record, jsonl_writer
-from lemur.corpus.parameters import Rules
-from lemur.corpus.sources import SOURCES, Source, group, source_of
+from lemur.corpus.parameters import Reading, Rules
+from lemur.corpus.sources import SOURCES
 
 if TYPE_CHECKING:
-    from lemur.corpus.keep_or_drop import Item
-    from lemur.corpus.readers.raw import RawDocument
-    from lemur.sources.fetched import BadRecord, Fetched, FetchedFile
+    from lemur.core.parallel import Pool
+    from lemur.corpus.input_shards import InputShard
+    from lemur.corpus.privacy import Secrets
 
 READS = "corpus"  # kind of sources
 PACKAGES = ("datatrove", "detect-secrets")
-OVER = "over_max_bytes"
 
 log = logging.getLogger(__name__)
 
 
-class Params(Rules):
-    max_bytes: dict[Source, int | None] = Field(
-        description="UTF-8 bytes to take from each source; documents are chosen by hash and held in memory until the "
-        "whole source is read, so use it at small scales only; null = all"
+class Params(Reading):
+    shard_bytes: int = Field(
+        ge=1, description="most bytes of the files of one shard, as the source stores them; a larger file is a shard"
     )
-    seed: int = Field(ge=0, description="seed of that choice")
-    split_chars: dict[Source, int] = Field(description="split this source's documents into parts, between paragraphs")
     max_bad_share: float = Field(ge=0, le=1, description="largest share of a source's records that may be malformed")
 
 
@@ -44,22 +43,74 @@ def clean_corpus(
     rejects: Path,
     report: Path,
 ) -> None:
-    """Write the documents that pass the rules, in the order of the sources and their files, with any worker count."""
-    from lemur.core.parallel import map_in_order
-    from lemur.corpus import keep_or_drop
-    from lemur.corpus.documents import documents_writer
+    """Write the documents that pass the rules, shard by shard in the order of the sources and their files."""
+    from tqdm import tqdm
 
-    reader = _Reader(params)
-    kept: Counter[str] = Counter()
-    characters: Counter[str] = Counter()
-    redacted: dict[str, Counter[str]] = {}
-    with documents_writer(documents) as write, jsonl_writer(rejects) as reject:
-        counts = Counts("clean_corpus", reject)
-        items = reader.items(documents, sources)
-        verdicts = map_in_order(
-            keep_or_drop.judge_batch, keep_or_drop.batches(items), start=keep_or_drop.load, arguments=(params,)
-        )
-        for source, where, record, reason, detail, redactions in chain.from_iterable(verdicts):
+    from lemur.core.parallel import Pool
+    from lemur.core.shards import map_shards, scratch_beside
+    from lemur.corpus import keep_or_drop
+    from lemur.corpus.documents import shard_name
+    from lemur.corpus.input_shards import input_shards
+    from lemur.sources.fetched import load
+
+    if missing := set(SOURCES) - set(params.max_bytes):
+        raise ValueError(f"params.yaml: clean_corpus.max_bytes lacks {sorted(missing)}; give bytes or null for each")
+    fetched = [load(folder, streamed=True) for folder in sources]
+    shards = input_shards(fetched, params.shard_bytes, documents, rejects)
+    documents.mkdir(parents=True)
+    rejects.mkdir(parents=True)
+    counts, cleaned, malformed = Counts("clean_corpus"), Cleaned(), _Malformed(params.max_bad_share)
+    with scratch_beside(documents) as scratch, Pool() as pool:
+        shards = _with_choice(params, shards, malformed, scratch, pool)
+        judge = partial(clean_shard, params)
+        results = map_shards(judge, shards, scratch=scratch, start=keep_or_drop.load, arguments=(params,), pool=pool)
+        progress = tqdm(results, desc="clean_corpus", total=len(shards), unit="shard")
+        for _, result in malformed.checked(zip(shards, progress, strict=True)):
+            counts.add(result.counts)
+            cleaned.add(result)
+    for source in SOURCES:
+        if not (first := documents / shard_name(source, 0)).exists():
+            first.touch()
+    counts.write(
+        report,
+        characters=dict(sorted(cleaned.characters.items())),
+        redacted={source: dict(sorted(kinds.items())) for source, kinds in sorted(cleaned.redacted.items())},
+        places={source.name: {"place": source.place, "revision": source.revision} for source in fetched},
+    )
+    log.info("clean_corpus: %d of %d documents kept", counts.report()["out"], counts.total_in())
+
+
+@dataclass
+class Cleaned:
+    """What a shard gave: a report of `Counts`, records read, and by source the characters kept and redactions made."""
+
+    counts: Record = field(default_factory=dict)
+    records: int = 0
+    malformed: int = 0
+    characters: Counter[str] = field(default_factory=Counter)
+    redacted: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def add(self, other: "Cleaned") -> None:
+        self.characters.update(other.characters)
+        for source, kinds in other.redacted.items():
+            self.redacted.setdefault(source, Counter()).update(kinds)
+
+
+def clean_shard(params: Reading, state: "tuple[Rules, Secrets]", shard: "InputShard") -> Cleaned:
+    """Judge a shard's documents by the rules and detectors that `keep_or_drop.load` gave."""
+    from lemur.core.rejects import rejects_writer
+    from lemur.corpus.keep_or_drop import judge
+    from lemur.corpus.proposals import OVER, proposed
+    from lemur.corpus.reading import Items
+
+    rules, secrets = state
+    result = Cleaned()
+    items = Items(params, shard, shard.outputs["rejects"].parent)
+    with ExitStack() as stack:
+        write = {source: stack.enter_context(jsonl_writer(shard.outputs[source])) for source in shard.sources}
+        counts = Counts("clean_corpus", stack.enter_context(rejects_writer(shard.outputs["rejects"])))
+        for item in items if shard.items is None else proposed(params, shard.items, shard.chosen):
+            source, where, record, reason, detail, redactions = judge(rules, secrets, item)
             counts.entered(source)
             if reason == OVER:  # dropped by chance alone: the rejects record its place, not its text
                 counts.dropped(source, OVER, where=where)
@@ -67,98 +118,55 @@ def clean_corpus(
                 counts.dropped(source, reason, record, where=where, detail=detail)
             else:
                 assert record is not None
-                write(record)
+                write[source](record)
                 counts.left(source)
-                kept[source] += 1
-                characters[source] += len(record["text"])
-                redacted.setdefault(source, Counter()).update(redactions)
-    counts.write(
-        report,
-        characters=dict(sorted(characters.items())),
-        redacted={source: dict(sorted(kinds.items())) for source, kinds in sorted(redacted.items())},
-        places=reader.places,
-    )
-    log.info("clean_corpus: %d of %d documents kept", kept.total(), counts.total_in())
+                result.characters[source] += len(record["text"])
+                result.redacted.setdefault(source, Counter()).update(redactions)
+    result.counts, result.records, result.malformed = counts.report(), items.records, items.malformed
+    return result
 
 
-def _records(fetched: "Fetched", work: Path) -> "Iterator[tuple[FetchedFile, RawDocument | BadRecord]]":
-    """Each record with its file. Files that are only listed are downloaded below `work`, one at a time."""
+def _with_choice(
+    params: Params, shards: "list[InputShard]", malformed: "_Malformed", scratch: Path, pool: "Pool"
+) -> "list[InputShard]":
+    """The shards, those with documents of a source that has a limit after the choice among them."""
     from tqdm import tqdm
 
-    from lemur.corpus.readers import read
-    from lemur.sources.manifest import SourceError
-    from lemur.sources.streamed import on_disk
+    from lemur.core.shards import map_shards
+    from lemur.corpus.proposals import choose, limits, propose
 
-    try:
-        for file in tqdm(fetched.files, desc=f"clean_corpus {fetched.name}"):
-            with on_disk(file, work) as local:
-                for raw in read(local):
-                    yield file, raw
-    except SourceError as error:
-        raise SystemExit(f"clean_corpus: {error}") from None
+    limited = limits(params)
+    drawn = [
+        replace(shard, outputs={"items": scratch / "proposed" / f"{shard.name}.jsonl"})
+        for shard in shards
+        if limited.keys() & set(shard.sources)
+    ]
+    results = map_shards(partial(propose, params), drawn, scratch=scratch, pool=pool)
+    progress = tqdm(results, desc="clean_corpus samples", total=len(drawn), unit="shard")
+    read = malformed.checked(zip(drawn, progress, strict=True))
+    chosen = choose(params, ((shard.name, proposals) for shard, proposals in read))
+    items = {shard.name: shard.outputs["items"] for shard in drawn}
+    return [replace(shard, items=items.get(shard.name), chosen=chosen.get(shard.name, frozenset())) for shard in shards]
 
 
-class _Reader:
-    """Reads the sources' folders into documents, and samples the sources that have a limit."""
+class _Malformed:
+    """Stops the stage when too many records of a fetched source are malformed."""
 
-    def __init__(self, params: Params) -> None:
-        from lemur.corpus.sampling import Limit
+    def __init__(self, max_share: float) -> None:
+        self._max_share = max_share
+        self._records: Counter[str] = Counter()
+        self._malformed: Counter[str] = Counter()
 
-        if missing := set(SOURCES) - set(params.max_bytes):
-            raise ValueError(
-                f"params.yaml: clean_corpus.max_bytes lacks {sorted(missing)}; give bytes or null for each"
-            )
-        self.params = params
-        self.limits = {source: Limit(size) for source, size in params.max_bytes.items() if size is not None}
-        self.places: dict[str, Record] = {}
-
-    def items(self, work: Path, folders: list[Path]) -> "Iterator[Item]":
-        """Documents, and what was dropped before becoming one. Sources with a limit come last: their sample is known
-        only when everything is read.
-
-        A file that is only listed is downloaded to `work` and removed after reading.
-        """
-        for folder in folders:
-            yield from self._read(work, folder)
-        for source in SOURCES:
-            yield from self.limits[source].chosen() if source in self.limits else ()
-
-    def _read(self, work: Path, folder: Path) -> "Iterator[Item]":
-        from lemur.corpus.keep_or_drop import Item
-        from lemur.corpus.sampling import rank
-        from lemur.sources.fetched import BadRecord, load
-
-        fetched = load(folder, streamed=True)
-        self.places[fetched.name] = {"place": fetched.place, "revision": fetched.revision}
-        entered = bad = 0
-        for file, raw in _records(fetched, work):
-            entered += 1
-            if isinstance(raw, BadRecord):
-                bad += 1
-                source = source_of(file.meta.get("language", "")) if fetched.name == "stack" else fetched.name
-                yield Item(source, raw.where, reason=raw.reason, detail=raw.detail)
-                continue
-            source = source_of(raw.language) if raw.language is not None else fetched.name
-            if source not in SOURCES:
-                raise ValueError(f"{file.path}: {source!r} is not a source of the corpus; {list(SOURCES)} are allowed")
-            licence = " ".join(raw.licences) or file.licence
-            for text in self._parts(source, raw.text):
-                item = Item(source, raw.where, text, licence, raw.licences)
-                if source not in self.limits:
-                    yield item
-                    continue
-                order = rank(self.params.seed, text)
-                for evicted in self.limits[source].push(order, raw.where, len(text.encode()), item):
-                    yield Item(source, evicted.where, reason=OVER)
-        if bad > self.params.max_bad_share * entered:
-            raise ValueError(
-                f"{folder}: {bad} of {entered} records are malformed (clean_corpus.max_bad_share allows "
-                f"{self.params.max_bad_share}); check the source, or raise that parameter if this is expected"
-            )
-
-    def _parts(self, source: str, text: str) -> Iterator[str]:
-        from lemur.corpus.cleaning import split, tidy
-
-        size = self.params.split_chars.get(source)  # type: ignore[call-overload]
-        shortest = self.params.rules[group(source)].min_chars
-        yield from map(tidy, split(text, size, shortest)) if size else [tidy(text)]
+    def checked(self, read: "Iterable[tuple[InputShard, Any]]") -> "Iterator[tuple[InputShard, Any]]":
+        """The (shard, result) pairs. Raises `ValueError` as soon as a source has been read."""
+        for name, pairs in groupby(read, key=lambda pair: pair[0].fetched):
+            for shard, result in pairs:
+                self._records[name] += result.records
+                self._malformed[name] += result.malformed
+                yield shard, result
+            bad, records = self._malformed[name], self._records[name]
+            if bad > self._max_share * records:
+                raise ValueError(
+                    f"source {name}: {bad} of {records} records are malformed (clean_corpus.max_bad_share allows "
+                    f"{self._max_share}); check the source, or raise that parameter if this is expected"
+                )

@@ -3,7 +3,6 @@
 import logging
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,7 @@ from pydantic import Field
 
 from lemur.core.counts import Counts
 from lemur.core.params import StageParams
-from lemur.core.records import Record, jsonl_writer
+from lemur.core.records import Record, jsonl_writer, read_jsonl
 from lemur.corpus.dedup.which_to_keep import keeper
 
 if TYPE_CHECKING:
@@ -47,37 +46,46 @@ def dedup_corpus(
     """
     from tqdm import tqdm
 
+    from lemur.core.parallel import Pool
+    from lemur.core.rejects import SUFFIX, rejects_writer
+    from lemur.core.shards import scratch_beside
     from lemur.corpus.dedup.duplicates import Duplicates
     from lemur.corpus.dedup.planted import evaluate
     from lemur.corpus.dedup.sketches import Settings
-    from lemur.corpus.documents import documents_writer, read_documents
+    from lemur.corpus.documents import all_shards
     from lemur.corpus.sampling import Limit, rank
 
     settings = Settings(params.shingle_words, params.renamed_tokens, params.bands, params.rows, params.seed)
     thresholds = (params.min_similarity, params.min_renamed_similarity)
-    distinct.mkdir(parents=True)
-    with TemporaryDirectory(prefix=".work-", dir=distinct) as work:
-        duplicates = Duplicates(documents, settings, *thresholds, Path(work))
-        removals = _Removals(params, documents, duplicates)
+    counts = Counts("dedup_corpus")
+    with scratch_beside(distinct) as scratch, Pool() as pool:
+        duplicates = Duplicates(documents, settings, *thresholds, scratch, pool)
+        removals = _Removals(params, duplicates)
         removals.write(clusters)
         sample = Limit(params.planted)
-        across_sources = 0
-        with documents_writer(distinct) as write, jsonl_writer(rejects) as reject:
-            counts = Counts("dedup_corpus", reject)
-            for place, record in enumerate(tqdm(read_documents(documents), desc="dedup_corpus")):
-                source = record["source"]
-                counts.entered(source)
-                removal = removals.at(place)
-                if removal is None:
-                    counts.left(source)
-                    write(record)
-                    for _ in sample.push(rank(params.seed, record["id"]), record["id"], 1, record):
-                        pass
-                    continue
-                reason, detail, kept_source = removal
-                across_sources += kept_source != source
-                counts.dropped(source, reason, record, **detail)
-        planted = evaluate(sample.chosen(), settings, *thresholds, Path(work) / "planted") if params.planted else None
+        across_sources = place = 0
+        for source, shard in tqdm(all_shards(documents), desc="dedup_corpus", unit="shard"):
+            with (
+                jsonl_writer(distinct / shard.name) as write,
+                rejects_writer(rejects / f"{shard.stem}{SUFFIX}") as reject,
+            ):
+                shard_counts = Counts("dedup_corpus", reject)
+                for record in read_jsonl(shard):
+                    removal = removals.at(place)
+                    place += 1
+                    shard_counts.entered(source)
+                    if removal is None:
+                        shard_counts.left(source)
+                        write(record)
+                        for _ in sample.push(rank(params.seed, record["id"]), record["id"], 1, record):
+                            pass
+                        continue
+                    reason, detail, kept_source = removal
+                    across_sources += kept_source != source
+                    shard_counts.dropped(source, reason, record, **detail)
+                counts.add(shard_counts.report())
+        chosen = sample.chosen()
+        planted = evaluate(chosen, settings, *thresholds, scratch / "planted", pool) if params.planted else None
     counts.write(
         report,
         clusters={"count": removals.count, "largest": removals.largest, "removed_across_sources": across_sources},
@@ -95,9 +103,8 @@ class _Removals:
     `count`: clusters; `largest`: members of the largest one.
     """
 
-    def __init__(self, params: Params, documents: Path, duplicates: "Duplicates") -> None:
+    def __init__(self, params: Params, duplicates: "Duplicates") -> None:
         self._params = params
-        self._documents = documents
         self._duplicates = duplicates
         entries = duplicates.entries
         self._keeper = np.full(len(entries), -1)
@@ -157,7 +164,7 @@ class _Removals:
 
         entry = self._duplicates.entries[number]
         place = self._duplicates.place(number)
-        with (self._documents / f"{place.source}.jsonl").open("rb") as file:
+        with place.path.open("rb") as file:
             text = read_at(file, place.offset)["text"]
         return {
             "id": entry["id"].decode(),

@@ -1,7 +1,6 @@
 """Whether a document of the corpus is kept: a function of the document alone, so any process can compute it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from lemur.core.records import Record, content_id
@@ -9,8 +8,6 @@ from lemur.corpus.cleaning import broken_rule
 from lemur.corpus.parameters import Rules
 from lemur.corpus.privacy import Secrets, redact
 from lemur.corpus.sources import group
-
-BATCH_CHARS = 1 << 20  # characters in a worker's batch
 
 
 class Item(NamedTuple):
@@ -36,20 +33,6 @@ class Verdict(NamedTuple):
     redacted: Counter[str]
 
 
-def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Lists of items that together reach `BATCH_CHARS`."""
-    batch: list[Item] = []
-    chars = 0
-    for item in items:
-        batch.append(item)
-        chars += len(item.text) + 100
-        if chars >= BATCH_CHARS:
-            yield batch
-            batch, chars = [], 0
-    if batch:
-        yield batch
-
-
 def judge(rules: Rules, secrets: Secrets, item: Item) -> Verdict:
     if item.reason is not None:
         return Verdict(item.source, item.where, None, item.reason, item.detail, Counter())
@@ -73,9 +56,5 @@ def judge(rules: Rules, secrets: Secrets, item: Item) -> Verdict:
 
 
 def load(rules: Rules) -> tuple[Rules, Secrets]:
-    """The state that `judge_batch` needs, loaded once per process: the rules and their detectors."""
+    """The first arguments of `judge`, loaded once per process: the rules and their detectors."""
     return rules, Secrets(rules.secret_detectors)
-
-
-def judge_batch(state: tuple[Rules, Secrets], items: list[Item]) -> list[Verdict]:
-    return [judge(*state, item) for item in items]

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from lemur.core.params import StageParams
+from lemur.corpus.sources import Source
 
 
 class GroupRules(StageParams):
@@ -32,3 +33,14 @@ class Rules(StageParams):
     personal_data: Literal["redact", "keep"] = Field(
         description="what to do with e-mail addresses and public IPv4 addresses"
     )
+
+
+class Reading(Rules):
+    """What decides the documents that are read, besides the rules."""
+
+    max_bytes: dict[Source, int | None] = Field(
+        description="UTF-8 bytes to take from each source; documents are chosen by hash, and each worker holds so many "
+        "bytes in memory; null = all"
+    )
+    seed: int = Field(ge=0, description="seed of that choice")
+    split_chars: dict[Source, int] = Field(description="split this source's documents into parts, between paragraphs")

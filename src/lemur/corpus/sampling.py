@@ -14,7 +14,11 @@ def rank(seed: int, identifier: str) -> int:
 
 @dataclass
 class Limit:
-    """The items of lowest rank whose sizes together reach `size`. Only these are held in memory."""
+    """The items of lowest rank whose sizes together reach `size`. Only these are held in memory.
+
+    What a `Limit` of all items chooses, a `Limit` of any part that has it chooses too: so each shard can propose its
+    own choice, and a `Limit` of all proposals makes the final one.
+    """
 
     size: int
     total: int = 0

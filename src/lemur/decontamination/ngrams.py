@@ -6,6 +6,7 @@ Parts are numbered. The index keeps flat arrays, so an n-gram takes some 20 byte
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -43,8 +44,7 @@ class Vocabulary:
         return np.array([numbers.setdefault(token, len(numbers) + 1) for token in tokens], np.uint32)
 
     def look_up(self, tokens: Sequence[str]) -> np.ndarray:
-        get = self._numbers.get
-        return np.array([get(token, 0) for token in tokens], np.uint32)
+        return np.fromiter(map(self._numbers.get, tokens, repeat(0)), np.uint32, len(tokens))
 
 
 class Grams:
@@ -79,9 +79,13 @@ class Grams:
 
     def find(self, tokens: Tokens) -> list[Hits]:
         """The hits in a document, for each size of n-grams that has any."""
+        borders = np.concatenate([[-1], np.flatnonzero(tokens.ids == 0), [len(tokens.ids)]])
+        known = int((borders[1:] - borders[:-1]).max()) - 1  # most tokens in a row that the index has
+        fitting = [table for table in self._tables if table.size <= known]
+        if not fitting:
+            return []
         sums = _running_sums(tokens.ids)
         unknown = np.concatenate([np.zeros(1, np.int64), np.cumsum(tokens.ids == 0)])
-        fitting = (table for table in self._tables if table.size <= len(tokens.ids))
         hits = (table.find(tokens, sums, unknown) for table in fitting)
         return [hit for hit in hits if hit is not None]
 

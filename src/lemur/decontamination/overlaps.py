@@ -1,6 +1,6 @@
 """What happens to texts that overlap benchmark items, by each benchmark's action, and the report of it."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -31,8 +31,45 @@ class OverlapParams(StageParams):
     )
 
 
+class Findings:
+    """The overlaps found in some texts; those of several parts of the texts add up."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[str, Counter[str]] = {}
+        self._items: dict[str, set[str]] = {}
+        self._shown: list[Record] = []
+
+    def pair(self, benchmark: str, kind: str) -> None:
+        """Count a text and an item of this benchmark."""
+        self._pairs.setdefault(benchmark, Counter())[kind] += 1
+
+    def show(self, benchmark: str, item: str, overlap: Record) -> None:
+        self._items.setdefault(benchmark, set()).add(item)
+        if len(self._shown) < SHOWN:
+            self._shown.append(overlap)
+
+    def add(self, later: "Findings") -> None:
+        """Add what was found in texts that follow."""
+        for benchmark, kinds in later._pairs.items():
+            self._pairs.setdefault(benchmark, Counter()).update(kinds)
+        for benchmark, items in later._items.items():
+            self._items.setdefault(benchmark, set()).update(items)
+        self._shown += later._shown[: SHOWN - len(self._shown)]
+
+    def report(self) -> Record:
+        """(text, item) pairs by outcome, the items that occur in the texts, and the first overlaps."""
+        return {
+            "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self._pairs.items())},
+            "items": {
+                name: {"count": len(items), "first": sorted(items)[:SHOWN]}
+                for name, items in sorted(self._items.items())
+            },
+            "shown": self._shown,
+        }
+
+
 class Overlaps:
-    """Decide what happens to texts that overlap benchmark items, by each benchmark's action, and report it."""
+    """Decide what happens to texts that overlap benchmark items, by each benchmark's action."""
 
     def __init__(
         self,
@@ -46,9 +83,6 @@ class Overlaps:
         self._index = index
         self._actions = {**dict.fromkeys(index.summary(), REMOVE), **actions}
         self._minimum_share = minimum_share
-        self._pairs: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._items: defaultdict[str, set[str]] = defaultdict(set)
-        self._shown: list[Record] = []
 
     @classmethod
     def with_sources(cls, params: OverlapParams, *folders: Path) -> "Overlaps":
@@ -59,8 +93,10 @@ class Overlaps:
         index = BenchmarkIndex(items, ngram=params.ngram, code_ngram=params.code_ngram, unreadable=unreadable)
         return cls(index, params.benchmarks, params.minimum_share, sample)
 
-    def judge(self, identifier: str, text: str) -> Record | None:
-        """The overlap with the largest share that requires removing the text; None if the text stays."""
+    def judge(self, identifier: str, text: str, findings: Findings | None = None) -> Record | None:
+        """The overlap with the largest share that requires removing the text; None if the text stays. All overlaps are
+        added to `findings`."""
+        findings = Findings() if findings is None else findings
         removed: Record | None = None
         for match in self._index.find(text):
             action = self._actions[match.benchmark]
@@ -68,13 +104,11 @@ class Overlaps:
                 continue
             overlaps = match.share >= self._minimum_share
             kind = "below_share" if not overlaps else "removed" if action == "remove" else "reported"
-            self._pairs[match.benchmark][kind] += 1
+            findings.pair(match.benchmark, kind)
             if not overlaps:
                 continue
-            self._items[match.benchmark].add(match.item)
             overlap = {**vars(match), "share": round(match.share, 4)}
-            if len(self._shown) < SHOWN:
-                self._shown.append({"id": identifier, "action": kind, **overlap})
+            findings.show(match.benchmark, match.item, {"id": identifier, "action": kind, **overlap})
             if kind == "removed" and removed is None:
                 removed = overlap
         return removed
@@ -82,9 +116,9 @@ class Overlaps:
     def _overlaps(self, text: str) -> bool:
         return any(match.share >= self._minimum_share for match in self._index.find(text))
 
-    def report(self) -> Record:
-        """The indexed benchmarks, the benchmarks of params.yaml that were not checked and why, (text, item) pairs by
-        outcome, the items that occur in the data, and how many planted copies are found."""
+    def compared(self) -> Record:
+        """The indexed benchmarks, the benchmarks of params.yaml that were not checked and why, and how many planted
+        copies are found."""
         benchmarks = self._index.summary()
         compared = {name for name, row in benchmarks.items() if row["items"] > row["uncheckable"]}
         return {
@@ -93,14 +127,6 @@ class Overlaps:
                 name: "ignored" if action == "ignore" else "no items to compare with"
                 for name, action in sorted(self._actions.items())
                 if action == "ignore" or name not in compared
-            },
-            "overlaps": {
-                "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self._pairs.items())},
-                "items": {
-                    name: {"count": len(items), "first": sorted(items)[:SHOWN]}
-                    for name, items in sorted(self._items.items())
-                },
-                "shown": self._shown,
             },
             "planted": evaluate(self._sample.items(), self._overlaps),
         }

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from pydantic import Field
 
-from lemur.core.records import Record, read_jsonl
+from lemur.core.records import Record
+from lemur.corpus import documents
 from lemur.evaluation.harness.parameters import ItemParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Sample
@@ -80,21 +81,24 @@ class Sums:
 
 
 def bits_per_byte(params: Params, model: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
-    """Score the held-out documents (`benchmark`: one <source>.jsonl per source); one sample per document."""
+    """Score the held-out documents (`benchmark`: a folder of their shards); one sample per document."""
     run(task(params, model, benchmark), model, result, samples)
 
 
 def task(params: Params, model: Path, benchmark: Path) -> "BitsPerByte":
     from lemur.inference.text import TextCodec
 
-    pools = [read(path) for path in sorted(benchmark.glob("*.jsonl"))]
+    pools = [read(benchmark, source) for source in documents.sources(benchmark)]
     if not any(document.text for pool in pools for document in pool):
         raise ValueError(f"{benchmark} has no documents; check split_corpus in params.yaml")
     return BitsPerByte(params, pools, TextCodec(model, bos=True))
 
 
-def read(path: Path) -> list[Document]:
-    return [Document(record["id"], record["source"], record["group"], record["text"]) for record in read_jsonl(path)]
+def read(folder: Path, source: str) -> list[Document]:
+    return [
+        Document(record["id"], record["source"], record["group"], record["text"])
+        for record in documents.read_source(folder, source)
+    ]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lemur.core.counts import Counts
 from lemur.core.records import jsonl_writer, read_at, scan
-from lemur.decontamination.overlaps import OverlapParams, Overlaps
+from lemur.decontamination.overlaps import Findings, OverlapParams, Overlaps
 
 READS = "benchmark"  # kind of sources
 
@@ -37,7 +37,7 @@ def mix_instructions(
     input moves a sampled conversation. Sampling comes last, so that removed overlaps do not shrink the sample."""
     from tqdm import tqdm
 
-    overlaps = Overlaps.with_sources(params, *benchmarks)
+    overlaps, findings = Overlaps.with_sources(params, *benchmarks), Findings()
     chosen: defaultdict[str, list[tuple[bytes, Path, int]]] = defaultdict(list)
     with jsonl_writer(rejects) as reject, jsonl_writer(instructions) as write:
         counts = Counts("mix_instructions", reject)
@@ -45,7 +45,8 @@ def mix_instructions(
             for offset, record in tqdm(scan(path), desc=f"mix_instructions {path.name}"):
                 source = record["source"]
                 counts.entered(source)
-                detail = overlaps.judge(record["id"], "\n".join(turn["content"] for turn in record["messages"]))
+                conversation = "\n".join(turn["content"] for turn in record["messages"])
+                detail = overlaps.judge(record["id"], conversation, findings)
                 if detail is not None:
                     counts.dropped(source, "benchmark_overlap", record, **detail)
                 else:
@@ -64,7 +65,7 @@ def mix_instructions(
                 record = read_at(files[path], offset)
                 counts.left(record["source"])
                 write(record)
-    counts.write(report, seed=params.seed, **overlaps.report())
+    counts.write(report, seed=params.seed, **overlaps.compared(), overlaps=findings.report())
     log.info("mix_instructions: %d of %d conversations in the mix", len(selected), counts.total_in())
 
 

@@ -9,7 +9,7 @@ from datasets import DownloadConfig, DownloadManager
 from lemur.sources.checksums import of_stream
 from lemur.sources.manifest import File, Place, SourceError
 from lemur.sources.patterns import is_pattern, literal_folder, matches
-from lemur.sources.streamed import Remote
+from lemur.sources.streamed import Remote, advice
 
 
 class ListedFile(NamedTuple):
@@ -55,8 +55,8 @@ def resolve(place: Place, file: File) -> list[tuple[str, Path, dict[str, str]]]:
         names: list[tuple[str, dict[str, str]]] = [(file.path, {})]
         if is_pattern(file.path):
             names = [(name, fields) for name, fields, _ in _matching_files(root, file.path)]
-        # use_etag=False: the revision is a commit, so a cached file never goes stale.
-        manager = DownloadManager(download_config=DownloadConfig(use_etag=False, max_retries=3))
+        # A file of the hub is cached by its commit; one in a bucket may be replaced, and is cached by its ETag.
+        manager = DownloadManager(download_config=DownloadConfig(use_etag=True, max_retries=3))
         paths = manager.download([f"{root}/{name}" for name, _ in names])
     except SourceError:
         raise
@@ -108,7 +108,6 @@ def _matching_files(root: str, path: str) -> list[tuple[str, dict[str, str], dic
 def _unreachable(target: str, error: Exception) -> str:
     reason = str(error).splitlines()[0] if str(error) else ""
     return (
-        f"{target} could not be downloaded ({type(error).__name__}: {reason}); check the connection; if the data set "
-        "is gated, accept the terms on its page and log in with `hf auth login`; or choose another place (`fetch` in "
-        "params.yaml). Completed downloads are kept: run again to resume"
+        f"{target} could not be downloaded ({type(error).__name__}: {reason}); {advice(target)}; or choose another "
+        "place (`fetch` in params.yaml). Completed downloads are kept: run again to resume"
     )

@@ -54,11 +54,13 @@ def collect(source: Path, manifest: Manifest, place_name: str, work: Path) -> It
                 yield Group(file, f"files[{index}]", file.sha256, is_pattern(file.path), False, remote)
                 continue
             resolved = hub.resolve(place, file)
+            where = hub.root_url(place)
         else:
             root = source / "bundled" if origin == "bundled" else folders.mirror_root()
             resolved = folders.resolve(root, file)
+            where = str(root)
         files = [
-            SourceFile(name, partial(_open_file, path), str(path), {**fields, **file.meta})
+            SourceFile(name, partial(_open_file, path), f"{where}/{name}", {**fields, **file.meta})
             for name, path, fields in resolved
         ]
         yield Group(file, f"files[{index}]", file.sha256, is_pattern(file.path), False, files)

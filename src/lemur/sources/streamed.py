@@ -33,9 +33,25 @@ def on_disk(file: FetchedFile, folder: Path) -> Iterator[FetchedFile]:
         if sha256 != file.sha256:
             raise SourceError(
                 f"{file.url}: sha256 is {sha256} ({size} bytes), {file.sha256} was pinned. The file has changed since: "
-                "`dvc repro --force --single-item fetch@SOURCE` says what to do"
+                "put the pinned one back there and run again. If the change is intended, run `lemur pin SOURCE hub` "
+                "and commit the manifest"
             )
         yield local
+
+
+def advice(url: str) -> str:
+    """What to check if nothing can be read there; a URL without a scheme is a data set of the hub."""
+    scheme = url.partition("://")[0] if "://" in url else "hf"
+    if scheme == "hf":
+        return (
+            "check the connection; if the data set is gated, accept the terms on its page and log in (`hf auth login`)"
+        )
+    if scheme == "s3":
+        return (
+            "check the connection, the URL and the credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY; also AWS_ENDPOINT_URL if the server is not Amazon's)"
+        )
+    return "check the connection, the URL and your access to it"
 
 
 class Remote:
@@ -61,7 +77,7 @@ class Remote:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise SourceError(
                 f"{self.url}: received {self._at} of {self.size} bytes, then nothing in {TRIES} tries ({reason}); "
-                "check the connection and, if the data set is gated, your access (`hf auth login`), then run again"
+                f"{advice(self.url)}, then run again"
             ) from None
 
     def _read_once(self, count: int) -> bytes:

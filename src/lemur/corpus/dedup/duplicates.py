@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lemur.core.parallel import map_in_order
+from lemur.core.parallel import Pool
 from lemur.core.records import read_at
 from lemur.corpus.dedup.clusters import Clusters, candidates
 from lemur.corpus.dedup.minhash import jaccard
 from lemur.corpus.dedup.sketches import Settings, Sketches, shingle_sets
-from lemur.corpus.sources import CODE, SOURCES
+from lemur.corpus.documents import all_shards
+from lemur.corpus.sources import CODE
 
 BATCH_PAIRS = 1024
 EXACT = "exact_duplicate"
@@ -21,9 +22,10 @@ RENAMED = "renamed_duplicate"
 
 
 class Place(NamedTuple):
-    """Where a document is: its source, and its offset in the source's file in bytes."""
+    """Where a document is: its source, its shard, and its offset there in bytes."""
 
     source: str
+    path: Path
     offset: int
 
 
@@ -38,12 +40,13 @@ class Duplicates:
     """Finds clusters; `compared` counts the pairs whose texts were compared."""
 
     def __init__(
-        self, folder: Path, settings: Settings, min_similarity: float, min_renamed: float, scratch: Path
+        self, folder: Path, settings: Settings, min_similarity: float, min_renamed: float, scratch: Path, pool: Pool
     ) -> None:
-        self._folder = folder
+        self._pool = pool
+        self._shards = all_shards(folder)
         self._settings = settings
         self._thresholds = (min_similarity, min_renamed)
-        self.sketches = Sketches(folder, settings, scratch)
+        self.sketches = Sketches(folder, settings, scratch, pool)
         self.entries = self.sketches.entries
         self.compared = 0
 
@@ -68,22 +71,23 @@ class Duplicates:
 
     def place(self, number: int) -> Place:
         entry = self.entries[number]
-        return Place(SOURCES[entry["source"]], int(entry["offset"]))
+        source, path = self._shards[entry["shard"]]
+        return Place(source, path, int(entry["offset"]))
 
     def similarities(self, pairs: np.ndarray) -> Iterator[Similarity]:
         """The similarity of each pair of document numbers, int64 [pairs, 2], in order."""
         batches = (pairs[at : at + BATCH_PAIRS] for at in range(0, len(pairs), BATCH_PAIRS))
         places = ([(self.place(first), self.place(second)) for first, second in batch.tolist()] for batch in batches)
-        for batch in map_in_order(partial(_compare, self._folder, self._settings), places):
+        for batch in self._pool.map(partial(_compare, self._settings), places):
             yield from batch
 
 
-def _compare(folder: Path, settings: Settings, pairs: list[tuple[Place, Place]]) -> list[Similarity]:
+def _compare(settings: Settings, pairs: list[tuple[Place, Place]]) -> list[Similarity]:
     similarities = []
     cached: tuple[Place | None, tuple[np.ndarray, np.ndarray]] = (None, (np.empty(0), np.empty(0)))
 
     def sets(place: Place) -> tuple[np.ndarray, np.ndarray]:
-        with (folder / f"{place.source}.jsonl").open("rb") as file:
+        with place.path.open("rb") as file:
             return shingle_sets(read_at(file, place.offset)["text"], place.source in CODE, settings)
 
     for first, second in pairs:

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from textwrap import fill
 
+from lemur.core.parallel import Pool
 from lemur.core.records import Record
 from lemur.corpus.dedup.duplicates import Duplicates
 from lemur.corpus.dedup.renaming import KEYWORDS, strip_licence
@@ -36,6 +37,7 @@ def evaluate(
     min_similarity: float,
     min_renamed: float,
     scratch: Path,
+    pool: Pool,
 ) -> Record:
     """Recall of each kind of copy, precision over all joined pairs, and the number of texts joined wrongly."""
     planted = list(_planted(documents, settings.seed))
@@ -43,7 +45,7 @@ def evaluate(
         for number, (source, text, *_) in enumerate(planted):
             write({"id": f"{number:08d}", "source": source, "text": text})
     (scratch / "keys").mkdir()
-    duplicates = Duplicates(scratch / "documents", settings, min_similarity, min_renamed, scratch / "keys")
+    duplicates = Duplicates(scratch / "documents", settings, min_similarity, min_renamed, scratch / "keys", pool)
     joined: Counter[str] = Counter()
     right = wrong = 0
     roots: dict[int, int] = {}

@@ -1,7 +1,7 @@
 """Sketches of documents, used to find duplicates: where a document is, a digest, and the keys of its MinHash bands.
 
 Worker processes compute them, each document independently. Each band's keys are in a file of their own, so memory holds
-one band's keys at a time, and an entry of 81 bytes per document.
+one band's keys at a time, and an entry of 84 bytes per document.
 """
 
 import hashlib
@@ -14,15 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lemur.core.parallel import map_in_order
+from lemur.core.parallel import Pool
 from lemur.corpus.dedup.minhash import band_keys, shingles, signatures
 from lemur.corpus.dedup.renaming import renamed_shingles, strip_licence
-from lemur.corpus.sources import CODE, SOURCES
+from lemur.corpus.documents import all_shards
+from lemur.corpus.sources import CODE
 
 BATCH_BYTES = 1 << 21  # of documents in a worker's batch
 BATCH_ENTRIES = 1 << 16  # entries copied at a time
 ENTRY = np.dtype(
-    [("id", "S40"), ("source", "u1"), ("place", "i8"), ("offset", "i8"), ("length", "i8"), ("digest", "V16")]
+    [("id", "S40"), ("shard", "u4"), ("place", "i8"), ("offset", "i8"), ("length", "i8"), ("digest", "V16")]
 )
 
 
@@ -37,9 +38,10 @@ class Settings(NamedTuple):
 
 
 class Line(NamedTuple):
-    source: int  # number in SOURCES
+    shard: int  # number in `all_shards`
+    name: str  # of the shard's file
     place: int  # among all documents of the folder
-    offset: int  # bytes, in its source's file
+    offset: int  # bytes, in its shard
     data: bytes
 
 
@@ -64,12 +66,12 @@ class Sketches:
     `entries`: structured array `ENTRY` [documents]. `keys(kind, band)`: uint64 [documents]; kind 0 words, 1 renamed.
     """
 
-    def __init__(self, folder: Path, settings: Settings, scratch: Path) -> None:
+    def __init__(self, folder: Path, settings: Settings, scratch: Path, pool: Pool) -> None:
         self._scratch = scratch
         names = [scratch / f"{kind}-{band}" for kind in range(2) for band in range(settings.bands)]
         for name in (scratch / "unordered", *names):
             name.touch()
-        for entries, keys in map_in_order(partial(_sketch, settings), _batches(folder)):
+        for entries, keys in pool.map(partial(_sketch, settings), _batches(folder)):
             for name, values in zip((scratch / "unordered", *names), (entries, *keys.T), strict=True):
                 with name.open("ab") as file:
                     file.write(values.tobytes())
@@ -92,11 +94,11 @@ def _batches(folder: Path) -> Iterator[list[Line]]:
 
     batch: list[Line] = []
     size = place = 0
-    for number, source in enumerate(SOURCES):
+    for number, (_, path) in enumerate(tqdm(all_shards(folder), desc="minhash", unit="shard")):
         offset = 0
-        with (folder / f"{source}.jsonl").open("rb") as lines:
-            for data in tqdm(lines, desc=f"minhash {source}"):
-                batch.append(Line(number, place, offset, data))
+        with path.open("rb") as lines:
+            for data in lines:
+                batch.append(Line(number, path.name, place, offset, data))
                 size += len(data)
                 offset += len(data)
                 place += 1
@@ -112,22 +114,19 @@ def _sketch(settings: Settings, lines: list[Line]) -> tuple[np.ndarray, np.ndarr
     entries = np.empty(len(lines), ENTRY)
     sets: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for index, line in enumerate(lines):
-        source = SOURCES[line.source]
         try:
             record = json.loads(line.data)
         except ValueError as error:
-            raise ValueError(
-                f"{source}.jsonl, byte {line.offset}: not JSON ({error}); run clean_corpus again"
-            ) from None
+            raise ValueError(f"{line.name}, byte {line.offset}: not JSON ({error}); run clean_corpus again") from None
         text = record["text"]
         identifier = record["id"].encode()
         if len(identifier) > ENTRY["id"].itemsize:
             raise ValueError(
-                f"{source}.jsonl, byte {line.offset}: id {record['id']!r} is too long; at most {ENTRY['id'].itemsize} "
+                f"{line.name}, byte {line.offset}: id {record['id']!r} is too long; at most {ENTRY['id'].itemsize} "
                 "bytes are allowed; run clean_corpus again"
             )
-        entries[index] = (identifier, line.source, line.place, line.offset, len(text), digest(text))
-        for kind, shingle_set in enumerate(shingle_sets(text, source in CODE, settings)):
+        entries[index] = (identifier, line.shard, line.place, line.offset, len(text), digest(text))
+        for kind, shingle_set in enumerate(shingle_sets(text, record["source"] in CODE, settings)):
             sets[kind].append(shingle_set)
     keys = []
     for kind_sets in sets:

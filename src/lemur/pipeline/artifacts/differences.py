@@ -3,10 +3,12 @@
 import csv
 import json
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from lemur.core.rejects import open_rejects
 from lemur.pipeline.artifacts.values import MISSING, leaf_differences, pair
 
 CHUNK = 1 << 20
@@ -61,19 +63,29 @@ def _leaf(key: str, old: Any, new: Any) -> str:
 
 def _compare_jsonl(old: Path, new: Path) -> str:
     with old.open("rb") as before, new.open("rb") as after:
-        for number, (a, b) in enumerate(zip_longest(before, after), 1):
-            if a == b:
-                continue
-            if a is None or b is None:
-                counts = [
-                    number - 1 + (side is not None) + sum(1 for _ in file) for side, file in ((a, before), (b, after))
-                ]
-                return f"record {number} is only in one of them: {counts[0]} -> {counts[1]} records"
-            records = json.loads(a), json.loads(b)
-            name = records[0].get("id") if isinstance(records[0], dict) else None
-            leaf = next(leaf_differences(*records), None)
-            text = _leaf(*leaf) if leaf else "the same values, encoded differently"
-            return f"record {number}{f' (id {name})' if name else ''}: {text}"
+        return _compare_records(before, after)
+
+
+def _compare_rejects(old: Path, new: Path) -> str:
+    with open_rejects(old) as before, open_rejects(new) as after:
+        return _compare_records(before, after)
+
+
+def _compare_records(before: BufferedReader, after: BufferedReader) -> str:
+    for number, (a, b) in enumerate(zip_longest(before, after), 1):
+        if a == b:
+            continue
+        if a is None or b is None:
+            counts = [
+                number - 1 + (side is not None) + sum(1 for _ in file) for side, file in ((a, before), (b, after))
+            ]
+            return f"record {number} is only in one of them: {counts[0]} -> {counts[1]} records"
+        records = json.loads(a), json.loads(b)
+        name = records[0].get("id") if isinstance(records[0], dict) else None
+        leaf = next(leaf_differences(*records), None)
+        text = _leaf(*leaf) if leaf else "the same values, encoded differently"
+        return f"record {number}{f' (id {name})' if name else ''}: {text}"
+
     return ""
 
 
@@ -188,6 +200,7 @@ def _compare_fields(old: bytes, new: bytes, manifest: Path) -> str:
 COMPARISONS: dict[str, Callable[[Path, Path], str]] = {
     ".json": _compare_json,
     ".jsonl": _compare_jsonl,
+    ".zst": _compare_rejects,
     ".csv": _compare_csv,
     ".safetensors": _compare_safetensors,
     ".npy": _compare_npy,

@@ -27,7 +27,8 @@ class Rules:
 
     Snakemake never judges staleness itself. A rule's inputs are `ancient`, except those that a planned rule will
     rebuild. A planned rule also has a marker file as input, whose content is new at every parse (constant content would
-    have an unchanged checksum). The marker also tells a job on another machine whether its rule is forced.
+    have an unchanged checksum). The marker also tells a job on another machine whether its rule is forced and how many
+    threads were requested for it.
     """
 
     def __init__(self, workflow: Any) -> None:
@@ -66,8 +67,11 @@ class Rules:
         """A stage with workers gets half of the cores, so that it never has to wait until all other stages end.
 
         On two or three cores that is one, as for any other stage. On a cluster, which sets no number of cores, it gets
-        the `threads` of dvc.yaml; `--set-threads` gives it more.
+        the `threads` of dvc.yaml; `--set-threads` gives it more. A job there may see more cores than were requested.
         """
+        if not self._workflow.is_main_process:
+            marker = _read(MARKERS / stage.rule).split()
+            return int(marker[-1]) if marker else stage.threads
         cores = self._workflow.resource_settings.cores or 1
         return max(stage.threads, min(stage.workers, cores // 2))
 
@@ -112,7 +116,9 @@ class Rules:
         MARKERS.mkdir(parents=True, exist_ok=True)
         for name in planned:
             forced = FORCED if name in self._forced else ""
-            (MARKERS / self._dag.stages[name].rule).write_text(f"{forced}{uuid.uuid4().hex}\n", encoding="utf-8")
+            stage = self._dag.stages[name]
+            marker = f"{forced}{uuid.uuid4().hex} {self.threads(stage)}\n"
+            (MARKERS / stage.rule).write_text(marker, encoding="utf-8")
         return planned
 
     def _print_summary(self, lost: set[str], before: str) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from lemur.core.records import Record, read_jsonl
+from lemur.core.records import Record
+from lemur.corpus.documents import read_source, sources
 from lemur.tokens.tokenizers.tokenizer_folder import open_folder
 from lemur.training.loss import token_losses
 
@@ -32,7 +33,7 @@ class Heldout:
     """Losses of a model on held-out documents.
 
     Args:
-        folder: one <source>.jsonl per source, of documents with `group` and `text`.
+        folder: shards of documents (`lemur.corpus.documents`) with `group` and `text`.
         tokenizer: folder with tokenizer.json. Documents begin with the token `bos`, which is context only.
         length: tokens in a window; a longer document is split into windows that share no target.
         bytes_per_group: UTF-8 bytes to take of each group, the same number from every source that has so many.
@@ -77,8 +78,10 @@ class Heldout:
 def _texts(folder: Path, group: str, limit: int) -> list[str]:
     """Beginnings of documents, with an equal share of bytes for each of the group's sources."""
     by_source = []
-    for path in sorted(folder.glob("*.jsonl")):
-        texts = [record["text"] for record in read_jsonl(path) if record["group"] == group and record["text"]]
+    for source in sources(folder):
+        texts = [
+            record["text"] for record in read_source(folder, source) if record["group"] == group and record["text"]
+        ]
         if texts:
             by_source.append(texts)
     chosen: list[str] = []
