@@ -67,9 +67,11 @@ def _row(
     shard_bytes: int,
     job_hours: float,
 ) -> Record:
-    """`shard_bytes`: files as stored that make a shard, of documents and then of tokens.
-
-    `hub`: sizes of what the patterns of the source's hub manifest match; None: the bytes follow from the epochs."""
+    """
+    Args:
+        hub: sizes of what the patterns of the source's hub manifest match; None: the bytes follow from the epochs.
+        shard_bytes: of files as they are stored, which make a shard of documents and then of tokens.
+    """
     kind = group(source)
     assumed = {name: row[kind] for name, row in rate["assumed"].items()}
     if hub is not None:
