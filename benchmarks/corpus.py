@@ -1,14 +1,12 @@
 """Speed and memory of the corpus stages, as ratios in one run.
 
     python benchmarks/corpus.py memory [--picture FILE]  # peak memory and time for 1, 3 and 10 times the data
-    python benchmarks/corpus.py tokenise                 # tokenize_corpus against bare `tokenizers`, one thread
-    python benchmarks/corpus.py pack                     # best-fit packing: fullness and documents per second
     python benchmarks/corpus.py loader                   # the loader's rate against the demo model's
     python benchmarks/corpus.py dedup --peer PYTHON      # dedup_corpus against text-dedup or datatrove, planted copies
 
 `memory` and `dedup` compose their documents from the corpus built here: prose from the words of its books and, for
-`memory`, as many programs from the lines of its code, with copies whose identifiers are renamed. `tokenise` and
-`loader` read its artifacts. Each measurement runs in its own process; the fastest of `--repeats` counts. PYTHON belongs
+`memory`, as many programs from the lines of its code, with copies whose identifiers are renamed. `loader` reads its
+artifacts. Each measurement runs in its own process; the fastest of `--repeats` counts. PYTHON belongs
 to an environment with text-dedup (`uv venv D; uv pip install --python D text-dedup==0.4.0`) or datatrove.
 """
 
@@ -24,7 +22,7 @@ from typing import Any
 
 from compared import benchmark_sources
 from corpus_documents import ROOT, corpus
-from measure import cpu_seconds, measure
+from measure import measure
 
 PEER = Path(__file__).with_name("corpus_peer.py")
 
@@ -170,66 +168,7 @@ def _draw(runs: dict[str, list[tuple[int, float, float]]], path: Path) -> None:
         panels[0].legend(frameon=False, fontsize=8)
 
 
-# ---- tokenizer, packing, loader -------------------------------------------------------------------------------------
-
-
-def _bare(folder: Path) -> tuple[int, float]:
-    """Time `tokenizers` on all texts in one list, without reading or writing."""
-    from tokenizers import Tokenizer
-
-    from lemur.corpus.documents import read_documents
-
-    model = Tokenizer.from_file(str(ROOT / "models/tokenizer/tokenizer.json"))
-    model.encode_special_tokens = True
-    texts = [record["text"] for record in read_documents(folder / "train")]
-    before = cpu_seconds()
-    tokens = sum(len(encoding.ids) for encoding in model.encode_batch_fast(texts, add_special_tokens=False))
-    return tokens, cpu_seconds() - before
-
-
-def _stage_tokens(folder: Path) -> tuple[int, float]:
-    import shutil
-
-    import lemur.tokens.tokenize_corpus  # noqa: F401
-    import lemur.tokens.tokenizers.tokenizer_folder  # noqa: F401
-
-    shutil.rmtree(folder / "tokens", ignore_errors=True)
-    before = cpu_seconds()
-    tokenise(folder)
-    return json.loads((folder / "tokenize_corpus.json").read_bytes())["tokens"], cpu_seconds() - before
-
-
-def tokenise_ratio(arguments: argparse.Namespace) -> None:
-    os.environ |= {"LEMUR_WORKERS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        corpus(folder, arguments.documents, copies=0.0)
-        for stage in (clean, dedup, decontaminate, split):
-            stage(folder)
-        pairs = [
-            (measure(_bare, folder).result, measure(_stage_tokens, folder).result) for _ in range(arguments.repeats)
-        ]
-    bare, stage_seconds = min(bare[1] for bare, _ in pairs), min(stage[1] for _, stage in pairs)
-    tokens = pairs[0][0][0]
-    print(
-        f"`tokenizers` alone {tokens / bare:,.0f} tokens/s, tokenize_corpus {tokens / stage_seconds:,.0f} (one thread)"
-    )
-    print(f"ratio {bare / stage_seconds:.3f}")
-
-
-def pack_ratio(arguments: argparse.Namespace) -> None:
-    import numpy as np
-
-    from lemur.tokens.packing import pack as packing
-
-    lengths = np.maximum(1, np.random.default_rng(0).gamma(2.0, 50.0, 100_000)).astype(np.int64)
-    for policy in ("best_fit", "concat"):
-        times = []
-        for _ in range(arguments.repeats):
-            started = time.process_time()
-            packed = packing(lengths, 512, policy)  # type: ignore[arg-type]
-            times.append(time.process_time() - started)
-        print(f"{policy:8}: {len(lengths) / min(times):,.0f} documents/s, {100 * packed.fullness:.2f} % full")
+# ---- loader -------------------------------------------------------------------------------------
 
 
 def _loading_rate(batches: int) -> float:
@@ -336,7 +275,7 @@ def _show(name: str, seconds: float, cpu: float, peak: float, scores: tuple[floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("measurement", choices=["memory", "tokenise", "pack", "loader", "dedup"])
+    parser.add_argument("measurement", choices=["memory", "loader", "dedup"])
     parser.add_argument("--documents", type=int, default=5000, help="number in the smallest measurement (5000)")
     parser.add_argument("--code", type=float, default=0.5, help="share of programs in the documents of `memory` (0.5)")
     parser.add_argument("--repeats", type=int, default=2)
@@ -344,7 +283,7 @@ def main() -> None:
     parser.add_argument("--peer", action="append", default=[], metavar="PYTHON")
     arguments = parser.parse_args()
     commands = {
-        "memory": memory, "tokenise": tokenise_ratio, "pack": pack_ratio, "loader": loader_ratio, "dedup": dedup_ratio,
+        "memory": memory, "loader": loader_ratio, "dedup": dedup_ratio,
     }  # fmt: skip
     commands[arguments.measurement](arguments)
 

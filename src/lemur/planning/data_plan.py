@@ -34,10 +34,10 @@ def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
     weights = {source: float(params[f"mix_corpus.lemur.weights.{source}"]) for source in SOURCES}
     total = int(params["mix_corpus.lemur.total_tokens"])
     targets = allocate_groups(total, weights, dict.fromkeys(SOURCES, math.inf))
-    length, per_shard = params["pack_corpus.sequence_length"], params["pack_corpus.records_per_shard"]
+    shard_bytes = params["clean_corpus.shard_bytes"]
     hub = {source: row for source, row in rate["hub"].items() if params[f"fetch.{source}.place"] == "hub"}
     rows = [
-        _row(source, targets[source], printed[source], rate, hub.get(source), length * per_shard, cores * hours)
+        _row(source, targets[source], printed[source], rate, hub.get(source), shard_bytes, cores * hours)
         for source in SOURCES
     ]
     assumptions = [
@@ -49,7 +49,7 @@ def plan(name: str, *, cores: int, hours: float, rates: Path = RATES) -> Record:
         "scale": name,
         "total_tokens": total,
         "paper_tokens": 1e9 * sum(row["tokens"] for row in printed.values()),
-        "sequence_length": length,
+        "sequence_length": params["pack_corpus.sequence_length"],
         "job": {"cores": cores, "hours": hours},
         "assumed": assumptions,
         "hub": hub,
@@ -64,10 +64,14 @@ def _row(
     printed: Record,
     rate: Record,
     hub: Record | None,
-    shard_tokens: int,
+    shard_bytes: int,
     job_hours: float,
 ) -> Record:
-    """`hub`: sizes of what the patterns of the source's hub manifest match; None: the bytes follow from the epochs."""
+    """
+    Args:
+        hub: sizes of what the patterns of the source's hub manifest match; None: the bytes follow from the epochs.
+        shard_bytes: of files as they are stored, which make a shard of documents and then of tokens.
+    """
     kind = group(source)
     assumed = {name: row[kind] for name, row in rate["assumed"].items()}
     if hub is not None:
@@ -101,7 +105,7 @@ def _row(
         "disk_bytes": raw + 3 * kept + available * _ID_BYTES + tokens * rate["packed_bytes_per_token"],
         "cpu_hours": hours,
         "raw_shards": measured.get("files") or math.ceil(downloaded / (1e9 * assumed["gigabytes_per_raw_shard"])),
-        "token_shards": math.ceil(tokens / shard_tokens),
+        "shards": math.ceil(downloaded / shard_bytes),
         "jobs": math.ceil(hours / job_hours),
     }
 
@@ -141,7 +145,7 @@ def lines(plan: Record) -> Iterator[str]:
             f"{row['disk_bytes'] / of_bytes:,.1f}",
             f"{row['cpu_hours'] / of_hours:,.1f}",
             f"{row['raw_shards']:,}",
-            f"{row['token_shards']:,}",
+            f"{row['shards']:,}",
             f"{row['jobs']:,}",
         )
         yield f"{row['source']:>15}" + "".join(f"{cell:>13}" for cell in cells)
