@@ -61,7 +61,7 @@ class StoredVectors:
         rows = self._rows[block]
         vectors = np.empty((len(rows), self.shape[1]), "<f4")
         files = np.searchsorted(self._firsts, rows, side="right") - 1
-        for number in np.unique(files).tolist():
+        for number in sorted(set(files.tolist())):
             with self._files[number].open("rb", buffering=0) as file:
                 for index in np.flatnonzero(files == number).tolist():
                     row = int(rows[index] - self._firsts[number])

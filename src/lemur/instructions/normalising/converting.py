@@ -54,7 +54,8 @@ class Converted:
 
 def convert(params: Conversion, shard_bytes: int, shard: InputShard) -> Converted:
     """Write each record of the shard as an item {record, where}, with `program` if tests decide about it, or with
-    `reason` and perhaps `detail` if it is dropped. Cut after at most `shard_bytes` bytes of items, or a longer one."""
+    `reason` and perhaps `detail` if it is dropped. Cut after at most `shard_bytes` bytes of items, or one longer item;
+    a rest of less than half as much stays with what is before it."""
     result = Converted()
     start = end = before = 0
     with shard.outputs["items"].open("wb") as items, shard.outputs["keys"].open("wb") as keys:
@@ -71,6 +72,9 @@ def convert(params: Conversion, shard_bytes: int, shard: InputShard) -> Converte
                 result.records += 1
                 result.malformed += isinstance(raw, BadRecord) and raw.reason in MALFORMED
                 result.programs += item.get("program") is not None
+    if result.cuts and end - start < shard_bytes / 2:
+        start, more = result.cuts.pop()
+        before -= more
     result.cuts.append(Cut(start, result.records - before))
     return result
 
