@@ -214,7 +214,7 @@ def test_neither_workers_nor_shards_decide(tmp_path: Path, monkeypatch: pytest.M
     records = [chat(text, f"answer {i}", language=("en", "fr")[i % 2]) for i, text in enumerate(multilingual())]
     records += [chat(RUSSIAN, f"answer {i}", source="oasst1") for i in range(3)]
     results = []
-    for workers, shards in (("1", 1), ("2", 1), ("1", 9), ("2", 9), ("3", 200)):
+    for workers, shards in (("1", 1), ("1", 9), ("2", 9), ("3", 40)):
         monkeypatch.setenv("LEMUR_WORKERS", workers)
         folder = tmp_path / f"{workers}-{shards}"
         results.append(run(folder, records, unit=unit, shards=shards))
@@ -222,7 +222,6 @@ def test_neither_workers_nor_shards_decide(tmp_path: Path, monkeypatch: pytest.M
         assert len(list((folder / "out/kept").iterdir())) == len(list((folder / "out/rejects").iterdir())) == 2 * shards
         assert not list((folder / "out").glob(".*"))
     assert all(result == results[0] for result in results[1:])
-    assert contents(tmp_path / "1-1/out") == contents(tmp_path / "2-1/out")
     assert contents(tmp_path / "1-9/out") == contents(tmp_path / "2-9/out")
 
 
