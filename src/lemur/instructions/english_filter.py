@@ -26,8 +26,8 @@ def english_filter(params: Params, conversations: Path, *, kept: Path, rejects: 
     from lemur.instructions.english import keep_or_drop
     from lemur.instructions.english.gold_labels import GoldLabels
 
-    # No order of jobs and no chunks within a shard are needed to keep all cores busy to the end: `normalise` has cut even
-    # a source of one file into many shards of about one size (`shard_bytes`).
+    # Jobs need no order, and shards no chunks, to keep all cores busy to the end: `normalise` has cut even a source of
+    # one file into many shards of about one size (`shard_bytes`).
     shards = [
         keep_or_drop.Shard(
             path.stem, (path,), {"kept": kept / path.name, "rejects": rejects / f"{path.stem}{SUFFIX}"}, source
