@@ -74,6 +74,13 @@ def prepare(folder: Path, count: int) -> None:
     normalise(folder)
 
 
+def new(**folders: Path) -> dict[str, Path]:
+    """The folders, for a stage to make; what an earlier repeat left in them is removed."""
+    for folder in folders.values():
+        shutil.rmtree(folder, ignore_errors=True)
+    return folders
+
+
 # ---- stages ---------------------------------------------------------------------------------------------------------
 
 
@@ -81,31 +88,31 @@ def normalise(folder: Path) -> None:
     from lemur.instructions.normalise import normalise as stage
     from tests.instructions.builders import SOURCES
 
-    out = {"conversations": folder / "normalised.jsonl", "rejects": folder / "r.jsonl", "report": folder / "r.json"}
-    stage(params("normalise"), [folder / source for source in SOURCES], **out)
+    out = new(conversations=folder / "normalised", rejects=folder / "rejects")
+    stage(params("normalise"), [folder / source for source in SOURCES], **out, report=folder / "r.json")
 
 
 def english_filter(folder: Path, workers: int = 1) -> None:
     os.environ["LEMUR_WORKERS"] = str(workers)
     from lemur.instructions.english_filter import english_filter as stage
 
-    out = {"kept": folder / "english.jsonl", "rejects": folder / "r.jsonl", "report": folder / "r.json"}
-    stage(params("english_filter"), folder / "normalised.jsonl", **out)
+    out = new(kept=folder / "english", rejects=folder / "rejects")
+    stage(params("english_filter"), folder / "normalised", **out, report=folder / "r.json")
 
 
 def embed(folder: Path) -> None:
     from lemur.instructions.embed_instructions import embed_instructions
 
     model = ROOT / "data/raw/embedding_model"
-    out = {"vectors": folder / "vectors.npy", "report": folder / "r.json"}
-    embed_instructions(params("embed_instructions"), folder / "english.jsonl", model, **out)
+    out = new(vectors=folder / "vectors")
+    embed_instructions(params("embed_instructions"), folder / "english", model, **out, report=folder / "r.json")
 
 
 def semantic_dedup(folder: Path) -> None:
     from lemur.instructions.semantic_dedup import semantic_dedup as stage
 
     out = {"kept": folder / "distinct.jsonl", "rejects": folder / "r.jsonl", "report": folder / "r.json"}
-    stage(params("semantic_dedup", "text"), folder / "english.jsonl", folder / "vectors.npy", **out)
+    stage(params("semantic_dedup", "text"), folder / "english", folder / "vectors", **out)
 
 
 def mix(folder: Path) -> None:
@@ -148,11 +155,11 @@ def langdetect_cpu(folder: Path, repeats: int, count: int = 8000) -> None:
 def _bare_langdetect(folder: Path) -> None:
     from langdetect import DetectorFactory, LangDetectException, detect
 
-    from lemur.core.records import read_jsonl
+    from lemur.instructions.conversations import read_conversations
     from lemur.instructions.english.keep_or_drop import text_to_judge
 
     DetectorFactory.seed = 0
-    for record in read_jsonl(folder / "normalised.jsonl"):
+    for record in read_conversations(folder / "normalised"):
         with contextlib.suppress(LangDetectException):
             detect(text_to_judge(record))
 
@@ -179,7 +186,7 @@ def _find(folder: Path) -> None:
 
     count = len(np.load(folder / "vectors.npy", mmap_mode="r"))
     duplicates = find_duplicates(
-        StoredVectors(folder / "vectors.npy", range(count)), threshold=0.95, near_margin=0.002, block=1024
+        StoredVectors([folder / "vectors.npy"], range(count)), threshold=0.95, near_margin=0.002, block=1024
     )
     assert len(duplicates.duplicate_of) >= count // 25
 
@@ -217,6 +224,9 @@ def memory(folder: Path, repeats: int, count: int = 2000) -> None:
 
 
 def peers(folder: Path, repeats: int, count: int = 3000) -> None:
+    from lemur.core.records import write_jsonl
+    from lemur.instructions.conversations import read_conversations
+
     for html in (False, True):
         scratch = folder / str(html)
         raw(scratch, count, html)
@@ -225,6 +235,7 @@ def peers(folder: Path, repeats: int, count: int = 3000) -> None:
         print(f"normalise, {kind}: CPU {ours.cpu:.1f} s, FastChat's cleaning {theirs.cpu:.1f} s", end="")
         print(f": {ours.cpu / theirs.cpu:.2f}")
     english_filter(scratch)
+    write_jsonl(scratch / "english.jsonl", read_conversations(scratch / "english"))
     ours, theirs = best_in_turn(repeats, (encode, scratch, "english.jsonl"), (_trl, scratch))
     print(f"encode and pack: CPU {ours.cpu:.1f} s, TRL {theirs.cpu:.1f} s: {ours.cpu / theirs.cpu:.2f}")
 

@@ -5,7 +5,7 @@ from itertools import count, islice
 
 import pytest
 
-from lemur.core.parallel import map_in_order
+from lemur.core.parallel import Pool, map_in_order
 
 
 def start(offset):
@@ -39,6 +39,17 @@ def test_results_are_ordered_and_batches_are_read_lazily(monkeypatch, workers):
     results.close()
     assert list(map_in_order(add, [])) == []
     assert list(map_in_order(add, [1], start=start, arguments=(10,))) == [11]
+
+
+def process(value):
+    return os.getpid()
+
+
+def test_a_pool_of_one_starts_no_process(monkeypatch):
+    monkeypatch.setenv("LEMUR_WORKERS", "2")
+    with Pool(most=1) as alone, Pool(most=3) as pool:
+        assert set(alone.map(process, range(9))) == {os.getpid()}
+        assert os.getpid() not in set(pool.map(process, range(9)))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

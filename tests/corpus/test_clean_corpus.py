@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from lemur.core.records import read_json
 from lemur.core.rejects import read_rejects
+from lemur.core.source_shards import shards
 from lemur.corpus.clean_corpus import Params, clean_corpus
 from lemur.corpus.cleaning import split, tidy
 from lemur.corpus.dedup_corpus import dedup_corpus
-from lemur.corpus.documents import shards
 from lemur.corpus.input_shards import input_shards
 from lemur.corpus.privacy import Secrets, redact
 from lemur.corpus.sampling import Limit, rank

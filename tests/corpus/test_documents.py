@@ -1,7 +1,8 @@
 import pytest
 
 from lemur.core.rejects import read_rejects, rejects_writer
-from lemur.corpus.documents import all_shards, read_source, shards, sources
+from lemur.core.source_shards import read_source, shards, sources
+from lemur.corpus.documents import all_shards
 from lemur.corpus.sources import SOURCES
 from tests.corpus.builders import corpus, document
 

@@ -14,7 +14,8 @@ import pytest
 from safetensors.numpy import save
 
 from lemur.core.files import read_yaml
-from lemur.core.records import read_json
+from lemur.core.records import read_json, write_jsonl
+from lemur.instructions.conversations import read_conversations
 from tests.exact.conftest import from_scratch, variables
 from tests.instructions.builders import SOURCES, fetched, tokenizer_folder
 from tests.processes import Build, running_in, until
@@ -45,8 +46,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(folder / "lemur", {**variables(folder), "LEMUR_WORKERS": "3"})
     from_scratch(project)
     project.set("    sharegpt: 8 ", "    sharegpt: null ")
-    # Small chunks, so that every worker gets some.
-    project.set("CHUNK = 1 << 18", "CHUNK = 1 << 12", "src/lemur/instructions/english_filter.py")
     return project
 
 
@@ -63,7 +62,9 @@ def undisturbed(project: Project) -> dict[str, dict[str, Path]]:
         paths |= {name: bound[name] for name in outputs} | {stage: bound.get("report", folder)}
         # Each stage reads the outputs of the one before; here the deduplication has a single group.
         paths |= {"conversations": bound["kept"]} if stage == "english_filter" else {}
-        paths |= {"text": bound["kept"]} if stage == "english_filter" else {}
+        if stage == "english_filter":
+            paths["text"] = folder / "text.jsonl"
+            write_jsonl(paths["text"], read_conversations(bound["kept"]))
         paths |= {f"{stage}_{group}": bound["report"] for group in ("text", "code")} if "report" in bound else {}
     return bindings
 
@@ -141,7 +142,7 @@ def test_more_workers_than_cores_change_no_byte(project: Project) -> None:
     outs = []
     for workers in (8, 1):
         threads = ("--cores", "8", "--set-threads", f"english_filter={workers}", "--forcerun", "english_filter")
-        build = Build(project, "snakemake", "data/instructions/english.jsonl", *threads)
+        build = Build(project, "snakemake", "data/instructions/english", *threads)
         if workers > 1:
             while _workers(project) < workers:
                 assert build.process.poll() is None, build.output()

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lemur.core.records import read_json, read_jsonl, write_jsonl
+from lemur.core.records import read_json
+from lemur.core.rejects import read_rejects
+from lemur.instructions.conversations import read_conversations
 from lemur.instructions.english.foreign_characters import foreign_run, without_foreign_sentences
 from lemur.instructions.english.language_detector import NO_FEATURES, Detector
 from lemur.instructions.english_filter import Params, english_filter
-from tests.instructions.builders import chat
+from tests.instructions.builders import chat, contents, conversation_folder
 
 BASE: dict[str, Any] = {
     "sources": {"sharegpt": "detect", "oasst1": "label", "openorca": "none"},
@@ -146,14 +148,15 @@ def detector() -> Detector:
     return Detector(0)
 
 
-def run(tmp_path: Path, records: list[Any], *, broken: str = "", **changes: Any) -> tuple[list[Any], list[Any], Any]:
-    tmp_path.mkdir(exist_ok=True)
-    write_jsonl(tmp_path / "in.jsonl", records)
-    with (tmp_path / "in.jsonl").open("a", encoding="utf-8") as file:
-        file.write(broken)
-    out = {name: tmp_path / f"{name}.out" for name in ("kept", "rejects", "report")}
-    english_filter(Params.model_validate({**BASE, **changes}), tmp_path / "in.jsonl", **out)
-    return list(read_jsonl(out["kept"])), list(read_jsonl(out["rejects"])), read_json(out["report"])
+def run(tmp_path: Path, records: list[Any], *, shards: int = 1, **changes: Any) -> tuple[list[Any], list[Any], Any]:
+    conversation_folder(tmp_path / "in", records, shards)
+    return filtered(tmp_path, **changes)
+
+
+def filtered(tmp_path: Path, **changes: Any) -> tuple[list[Any], list[Any], Any]:
+    out = {name: tmp_path / "out" / name for name in ("kept", "rejects", "report")}
+    english_filter(Params.model_validate({**BASE, **changes}), tmp_path / "in", **out)
+    return list(read_conversations(out["kept"])), list(read_rejects(out["rejects"])), read_json(out["report"])
 
 
 def test_rules(tmp_path: Path) -> None:
@@ -170,13 +173,13 @@ def test_rules(tmp_path: Path) -> None:
         chat(RUSSIAN, "x", source="openorca"),
     ]
     kept, rejects, report = run(tmp_path, records)
-    assert kept == [records[0], records[3], records[5], records[8]]
+    assert kept == [records[5], records[8], records[0], records[3]]  # by source
     assert [(reject["reason"], reject.get("language"), reject.get("run")) for reject in rejects] == [
+        ("label_not_english", "fr", None),
+        ("not_english", "ru", None),
         ("not_english", "fr", None),
         ("foreign_characters", None, CHINESE),
         ("foreign_characters", None, CHINESE),
-        ("label_not_english", "fr", None),
-        ("not_english", "ru", None),
     ]
     # Six are labelled: detection is wrong only on the two misleading oasst1 labels; the run makes `mixed` a miss too.
     gold = report["gold"]
@@ -207,22 +210,40 @@ def test_unit_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", ["conversation", "sentence"])
-def test_workers_and_chunks_change_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+def test_neither_workers_nor_shards_decide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
     records = [chat(text, f"answer {i}", language=("en", "fr")[i % 2]) for i, text in enumerate(multilingual())]
-    outputs = []
-    for workers, chunk in (("1", 1 << 18), ("2", 1), ("1", 5000), ("2", 20_000), ("3", 7000)):
+    records += [chat(RUSSIAN, f"answer {i}", source="oasst1") for i in range(3)]
+    results = []
+    for workers, shards in (("1", 1), ("1", 9), ("2", 9), ("3", 40)):
         monkeypatch.setenv("LEMUR_WORKERS", workers)
-        monkeypatch.setattr("lemur.instructions.english_filter.CHUNK", chunk)
-        folder = tmp_path / f"{workers} {chunk}"
-        _, _, report = run(folder, records, unit=unit)
-        assert len(report["gold"]["mistakes"]) == 40
-        outputs.append([path.read_bytes() for path in sorted(folder.glob("*.out"))])
-    assert all(output == outputs[0] for output in outputs[1:])
+        folder = tmp_path / f"{workers}-{shards}"
+        results.append(run(folder, records, unit=unit, shards=shards))
+        assert len(results[-1][2]["gold"]["mistakes"]) == 40
+        assert len(list((folder / "out/kept").iterdir())) == len(list((folder / "out/rejects").iterdir())) == 2 * shards
+        assert not list((folder / "out").glob(".*"))
+    assert all(result == results[0] for result in results[1:])
+    assert contents(tmp_path / "1-9/out") == contents(tmp_path / "2-9/out")
 
 
-def test_the_error_for_invalid_json_names_the_line(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"in\.jsonl: the line at byte 0 is not JSON .*; run the stage"):
-        run(tmp_path, [], broken='{"id": \n')
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_error_names_the_line_and_leaves_no_half_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    monkeypatch.setenv("LEMUR_WORKERS", workers)
+    conversation_folder(tmp_path / "in", [chat(f"{ENGLISH} {i}", "x") for i in range(9)], shards=3)
+    with (tmp_path / "in/sharegpt-00001.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"id": \n')
+    with pytest.raises(ValueError, match=r"sharegpt-00001\.jsonl:4: not JSON .*; run the stage"):
+        filtered(tmp_path)
+    assert "kept/sharegpt-00001.jsonl" not in contents(tmp_path / "out")
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_missing_shard_is_an_error(tmp_path: Path) -> None:
+    conversation_folder(tmp_path / "in", [chat(f"{ENGLISH} {i}", "x") for i in range(9)], shards=3)
+    (tmp_path / "in/sharegpt-00001.jsonl").unlink()
+    with pytest.raises(FileNotFoundError, match=r"sharegpt-00001\.jsonl is missing"):
+        filtered(tmp_path)
 
 
 def test_a_source_without_a_rule_is_detected(tmp_path: Path) -> None:

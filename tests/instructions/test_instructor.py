@@ -1,14 +1,14 @@
 """`embed_instructions` with torch: the vectors of INSTRUCTOR's own wrapper, and MiniLM from its package."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lemur.core.records import write_jsonl
 from lemur.instructions.embed_instructions import Params, embed_instructions
-from tests.instructions.builders import chat, fetched
+from tests.instructions.builders import chat, conversation_folder, fetched
 from tests.instructions.instructor import tiny_instructor
 
 pytestmark = pytest.mark.parity
@@ -55,15 +55,17 @@ def embed(tmp_path: Path, folder: Path, texts: list[str], **changes: Any) -> np.
         "dtype": "float32",
         "device": "cpu",
     }
-    write_jsonl(tmp_path / "in.jsonl", [chat(text, "x") for text in texts])
+    for name in ("in", "vectors"):
+        shutil.rmtree(tmp_path / name, ignore_errors=True)
+    conversation_folder(tmp_path / "in", [chat(text, "x") for text in texts])
     embed_instructions(
         Params.model_validate({**base, "text": "all", "fold": False, **changes}),
-        tmp_path / "in.jsonl",
+        tmp_path / "in",
         folder,
-        vectors=tmp_path / "vectors.npy",
+        vectors=tmp_path / "vectors",
         report=tmp_path / "report.json",
     )
-    vectors: np.ndarray = np.load(tmp_path / "vectors.npy")
+    vectors: np.ndarray = np.load(tmp_path / "vectors/sharegpt-00000.npy")
     return vectors
 
 

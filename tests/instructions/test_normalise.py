@@ -1,16 +1,23 @@
 """Stage `normalise`."""
 
 import json
+import multiprocessing
 import random
+import threading
+import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lemur.core.records import read_json, read_jsonl
+from lemur.core.rejects import read_rejects
+from lemur.core.source_shards import read_source, shards
+from lemur.instructions.conversations import read_conversations
 from lemur.instructions.normalise import Params, normalise
 from lemur.sandbox import why_unavailable
-from tests.instructions.builders import SOURCES, fetched
+from tests.instructions.builders import SOURCES, contents, fetched
 
 BASE: dict[str, Any] = {
     "system_turns": "keep",
@@ -22,6 +29,7 @@ BASE: dict[str, Any] = {
     "verify": "keep",
     "verify_timeout_s": 5,
     "verify_memory_mb": 256,
+    "shard_bytes": 1_000_000,
     "max_bad_share": 0.5,
 }
 
@@ -30,7 +38,8 @@ def run(tmp_path: Path, files: dict[str, Any], **changes: Any) -> tuple[list[Any
     folders = [fetched(tmp_path / "raw" / name, name, files.get(name, {})) for name in SOURCES]
     out = {name: tmp_path / f"{name}.out" for name in ("conversations", "rejects", "report")}
     normalise(Params.model_validate({**BASE, **changes}), folders, **out)
-    return list(read_jsonl(out["conversations"])), list(read_jsonl(out["rejects"])), read_json(out["report"])
+    kept, rejects = read_conversations(out["conversations"]), read_rejects(out["rejects"])
+    return list(kept), list(rejects), read_json(out["report"])
 
 
 def sharegpt(*conversations: list[tuple[str, str]], ids: bool = False) -> dict[str, Any]:
@@ -232,3 +241,143 @@ def test_a_machine_without_sandbox_stops_the_stage(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(lemur.sandbox, "run_python_programs", unavailable)
     with pytest.raises(lemur.sandbox.Unavailable, match="no sandbox"):
         run(tmp_path, {"verified_python": {"a.jsonl": ("problems", PROBLEMS, {})}}, verify="run")
+
+
+def spread(folder: Path, parts: int, rows: list[dict[str, Any]]) -> list[Path]:
+    """Fetched sources whose ShareGPT has `rows` in this order, in so many files."""
+    size = -(-len(rows) // parts)
+    files = {
+        f"{part:03}.json": ("sharegpt", rows[part * size : (part + 1) * size], {"language": "en"})
+        for part in range(parts)
+    }
+    problems = {"p.jsonl": ("problems", [problem(f"right {i}", *RIGHT) for i in range(9)] + PROBLEMS, {})}
+    return [
+        fetched(folder / "raw" / name, name, {"sharegpt": files, "verified_python": problems}.get(name, {}))
+        for name in SOURCES
+    ]
+
+
+RIGHT = ("def f(x):\n    return x + 1", "assert f(1) == 2")
+
+
+def with_repetitions() -> list[dict[str, Any]]:
+    """200 conversations; content repeats near and far, also under ids that repeat in one file, and some are broken."""
+    generator = random.Random(6)
+    rows: list[dict[str, Any]] = []
+    for number in range(200):
+        text = f"What is question {generator.randint(0, 120)}?"
+        turns = [{"from": "human", "value": text}, {"from": "gpt", "value": "An answer."}]
+        rows.append({"id": f"{generator.randint(0, 300)}", "conversations": turns[:: 1 - 2 * (number % 23 == 0)]})
+    return [{"id": "broken"} if number % 31 == 30 else row for number, row in enumerate(rows)]
+
+
+def expected(parts: int, rows: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """By a plain loop over all records: the questions kept, and why the others are not."""
+    size = -(-len(rows) // parts)
+    kept, reasons = [], []
+    origins: set[tuple[int, str]] = set()
+    for number, row in enumerate(rows):
+        turns = row.get("conversations")
+        origin = (number // size, row["id"])
+        if turns is None:
+            reasons.append("missing_field")
+        elif turns[0]["from"] == "gpt":
+            reasons.append("no_answered_question")
+        elif origin in origins:
+            reasons.append("duplicate_id")
+        else:
+            origins.add(origin)
+            if turns[0]["value"] in kept:
+                reasons.append("duplicate")
+            else:
+                kept.append(turns[0]["value"])
+    return kept, reasons
+
+
+@pytest.mark.parametrize("parts", [1, 7])
+@pytest.mark.parametrize("rows_at_once", [1 << 20, 50])
+def test_the_first_of_a_repetition_stays_whatever_the_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int, rows_at_once: int
+) -> None:
+    monkeypatch.setattr("lemur.instructions.normalising.repetitions.ROWS", rows_at_once)
+    rows = with_repetitions()
+    kept, reasons = expected(parts, rows)
+    assert min(map(reasons.count, ("duplicate", "duplicate_id", "no_answered_question", "missing_field"))) > 1
+    for shard_bytes in (10**6, 3000, 1):
+        out = tmp_path / str(shard_bytes)
+        folders = spread(out, parts, rows)
+        paths = {name: out / name for name in ("conversations", "rejects", "report")}
+        normalise(Params.model_validate({**BASE, "shard_bytes": shard_bytes}), folders, **paths)
+        records = read_source(paths["conversations"], "sharegpt")
+        assert [record["messages"][0]["content"] for record in records] == kept
+        rejects = [reject["reason"] for reject in read_rejects(paths["rejects"]) if reject["source"] == "sharegpt"]
+        assert rejects == reasons
+        assert len(shards(paths["conversations"], "oasst1")) == 1  # has no file
+        assert (len(shards(paths["conversations"], "sharegpt")) > 5) == (shard_bytes < 10**6)
+
+
+def test_workers_change_no_byte_and_tests_give_the_same_verdicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why_unavailable():
+        pytest.skip(why_unavailable())
+    rows = with_repetitions()
+    for workers, shard_bytes in (("1", 2000), ("2", 2000), ("2", 10**6)):
+        monkeypatch.setenv("LEMUR_WORKERS", workers)
+        out = tmp_path / f"{workers}-{shard_bytes}"
+        folders = spread(tmp_path / "sources" / out.name, 3, rows)
+        paths = {name: out / name for name in ("conversations", "rejects", "report")}
+        normalise(Params.model_validate({**BASE, "shard_bytes": shard_bytes, "verify": "run"}), folders, **paths)
+        assert sorted(path.name for path in out.iterdir()) == ["conversations", "rejects", "report"]
+        right = read_source(paths["conversations"], "verified_python")
+        assert ["(right" in record["messages"][0]["content"] for record in right] == [True] * 10
+        reasons = [r["reason"] for r in read_rejects(paths["rejects"]) if r["source"] == "verified_python"]
+        assert reasons == ["tests_failed", "tests_failed", "tests_ended"]
+    assert contents(tmp_path / "1-2000") == contents(tmp_path / "2-2000")
+    assert len(shards(tmp_path / "1-2000/conversations", "verified_python")) > 1
+    whole, cut = (list(read_conversations(tmp_path / name / "conversations")) for name in ("2-1000000", "2-2000"))
+    assert whole == cut
+    assert (tmp_path / "2-2000/report").read_bytes() == (tmp_path / "2-1000000/report").read_bytes()
+
+
+def test_a_shard_holds_about_as_many_bytes_as_it_may(tmp_path: Path) -> None:
+    conversations = [[("human", f"What is {i}?"), A] for i in range(100)]
+    run(tmp_path, sharegpt(*conversations), shard_bytes=3000)
+    sizes = [path.stat().st_size for path in shards(tmp_path / "conversations.out", "sharegpt")]
+    assert len(sizes) > 5
+    assert all(2000 < size <= 3000 for size in sizes[:-1]) and 1000 < sizes[-1] <= 4500
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_damaged_file_is_named_and_no_half_shard_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    monkeypatch.setenv("LEMUR_WORKERS", workers)
+    files = sharegpt([Q, A])
+    files["sharegpt"]["b.json"] = ("sharegpt", '[{"id": "1", "conversations": [', {})
+    with pytest.raises(ValueError, match=r"b\.json: byte 1: record 0 is damaged"):
+        run(tmp_path, files, shard_bytes=1)
+    assert not contents(tmp_path / "conversations.out") and not contents(tmp_path / "rejects.out")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_killed_worker_leaves_no_part_of_a_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEMUR_WORKERS", "2")
+    files = sharegpt(*([("human", f"What is {i}?"), ("gpt", f"{i} " * 20_000)] for i in range(150)))
+
+    def kill_the_first_that_writes() -> None:
+        """Waits for part of an output shard in a worker's scratch folder, then kills the workers."""
+        while not list(tmp_path.glob(".conversations.out.scratch.partial/shard-*/conversations/*")):
+            time.sleep(0.001)
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    killer = threading.Thread(target=kill_the_first_that_writes)
+    killer.start()
+    with pytest.raises(BrokenProcessPool):
+        run(tmp_path, files, shard_bytes=1_000_000)
+    killer.join()
+    assert not list(tmp_path.glob(".*"))
+    for path in (tmp_path / "conversations.out").iterdir():
+        assert path.read_bytes().endswith(b"}\n") and list(read_jsonl(path))
+    assert len(list((tmp_path / "conversations.out").iterdir())) < 30

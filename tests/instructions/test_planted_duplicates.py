@@ -10,13 +10,13 @@ import wordllama
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemur.core.records import read_jsonl, write_jsonl
+from lemur.core.records import read_jsonl
 from lemur.instructions.dedup.embedding_models import WordLlama
 from lemur.instructions.dedup.near_duplicates import similarity
 from lemur.instructions.embed_instructions import fold
 from lemur.instructions.semantic_dedup import Params, semantic_dedup
 from lemur.sources.fetched import load
-from tests.instructions.builders import chat, fetched
+from tests.instructions.builders import chat, embedded_folder, fetched
 from tests.instructions.planted import DIFFERENT, duplicates, just_below
 
 THRESHOLD = 0.95
@@ -38,11 +38,10 @@ def embed(model: WordLlama, texts: Sequence[str]) -> np.ndarray:
 
 def dropped(folder: Path, texts: Sequence[str], vectors: np.ndarray, block: int = 64) -> list[str]:
     """The instructions that `semantic_dedup` drops."""
-    write_jsonl(folder / "in.jsonl", [chat(text, "An answer.") for text in texts])
-    np.save(folder / "vectors.npy", vectors)
+    embedded_folder(folder, [chat(text, "An answer.") for text in texts], vectors)
     params = {"sources": ["sharegpt"], "threshold": THRESHOLD, "near_margin": 0.002, "block": block}
     out = {name: folder / f"{name}.out" for name in ("kept", "rejects", "report")}
-    semantic_dedup(Params.model_validate(params), folder / "in.jsonl", folder / "vectors.npy", **out)
+    semantic_dedup(Params.model_validate(params), folder / "in", folder / "vectors", **out)
     rejects = list(read_jsonl(out["rejects"]))
     assert len(texts) == len(list(read_jsonl(out["kept"]))) + len(rejects)
     return [reject["record"]["messages"][0]["content"] for reject in rejects]

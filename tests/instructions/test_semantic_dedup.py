@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lemur.core.records import read_json, read_jsonl, write_jsonl
+from lemur.core.records import read_json, read_jsonl
 from lemur.instructions.dedup.near_duplicates import StoredVectors, find_duplicates, similarity
 from lemur.instructions.dedup.unit_vectors import unit
 from lemur.instructions.semantic_dedup import Params, semantic_dedup
-from tests.instructions.builders import chat
+from tests.instructions.builders import chat, embedded_folder
 
 BASE: dict[str, Any] = {"sources": ["sharegpt", "chatlogs"], "threshold": 0.95, "near_margin": 0.01, "block": 16}
 
@@ -52,10 +52,12 @@ def test_equal_to_brute_force_for_any_block(count: int, seed: int, block: int) -
 
 def test_stored_vectors_do_not_stay_in_memory(tmp_path: Path) -> None:
     vectors = planted(3000, 256, 3)
-    np.save(tmp_path / "vectors.npy", vectors)
+    files = [tmp_path / f"{number}.npy" for number in range(4)]
+    for path, part in zip(files, np.split(vectors, [1000, 1000, 1700]), strict=True):  # the second is empty
+        np.save(path, part)
     rows = random.Random(1).sample(range(3000), 2900)
     tracemalloc.start()
-    result = find_duplicates(StoredVectors(tmp_path / "vectors.npy", rows), threshold=0.95, block=64)
+    result = find_duplicates(StoredVectors(files, rows), threshold=0.95, block=64)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert result == find_duplicates(vectors[rows], threshold=0.95, block=512)
@@ -69,7 +71,14 @@ def test_stored_vectors_do_not_stay_in_memory(tmp_path: Path) -> None:
 def test_vectors_with_the_wrong_layout_are_refused(tmp_path: Path, vectors: np.ndarray) -> None:
     np.save(tmp_path / "vectors.npy", vectors)
     with pytest.raises(ValueError, match=r"vectors\.npy: .* float32 \[conversations, dimension\] is expected"):
-        StoredVectors(tmp_path / "vectors.npy", [0])
+        StoredVectors([tmp_path / "vectors.npy"], [0])
+
+
+def test_vectors_of_two_dimensions_are_refused(tmp_path: Path) -> None:
+    for dimension in (2, 3):
+        np.save(tmp_path / f"{dimension}.npy", np.zeros((1, dimension), np.float32))
+    with pytest.raises(ValueError, match=r"3\.npy: float32 \(1, 3\)"):
+        StoredVectors([tmp_path / "2.npy", tmp_path / "3.npy"], [0])
 
 
 def test_similarity_equal_to_the_threshold_is_kept() -> None:
@@ -81,12 +90,16 @@ def test_zero_vectors_are_no_duplicates() -> None:
     assert not find_duplicates(np.zeros((3, 8), np.float32), threshold=0.5).duplicate_of
 
 
-def run(tmp_path: Path, records: list[Any], vectors: np.ndarray, **changes: Any) -> tuple[list[Any], list[Any], Any]:
-    tmp_path.mkdir(exist_ok=True)
-    write_jsonl(tmp_path / "in.jsonl", records)
-    np.save(tmp_path / "vectors.npy", vectors)
+def run(
+    tmp_path: Path, records: list[Any], vectors: np.ndarray, *, shards: int = 1, **changes: Any
+) -> tuple[list[Any], list[Any], Any]:
+    embedded_folder(tmp_path, records, vectors, shards)
+    return deduplicated(tmp_path, **changes)
+
+
+def deduplicated(tmp_path: Path, **changes: Any) -> tuple[list[Any], list[Any], Any]:
     out = {name: tmp_path / f"{name}.out" for name in ("kept", "rejects", "report")}
-    semantic_dedup(Params.model_validate({**BASE, **changes}), tmp_path / "in.jsonl", tmp_path / "vectors.npy", **out)
+    semantic_dedup(Params.model_validate({**BASE, **changes}), tmp_path / "in", tmp_path / "vectors", **out)
     return list(read_jsonl(out["kept"])), list(read_jsonl(out["rejects"])), read_json(out["report"])
 
 
@@ -112,7 +125,7 @@ def test_the_verified_answer_is_kept(tmp_path: Path) -> None:
     assert kept == [records[1]]
 
 
-def test_order_and_block_change_no_byte(tmp_path: Path) -> None:
+def test_order_shards_and_block_change_no_byte(tmp_path: Path) -> None:
     records = [
         chat(f"question {i % 37}", "answer " * (i % 5), source=("sharegpt", "chatlogs")[i % 2]) for i in range(150)
     ]
@@ -122,7 +135,7 @@ def test_order_and_block_change_no_byte(tmp_path: Path) -> None:
         order = list(range(150))
         random.Random(run_number).shuffle(order)
         folder = tmp_path / str(run_number)
-        _, rejects, _ = run(folder, [records[i] for i in order], vectors[order], block=block)
+        _, rejects, _ = run(folder, [records[i] for i in order], vectors[order], block=block, shards=run_number + 1)
         assert rejects
         outputs.append([path.read_bytes() for path in sorted(folder.glob("*.out"))])
     assert outputs[0] == outputs[1] == outputs[2]
@@ -133,9 +146,14 @@ def test_one_of_identical_conversations_is_kept(tmp_path: Path) -> None:
     assert (len(kept), len(rejects)) == (1, 2)
 
 
-def test_vectors_of_another_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has 2 rows"):
-        run(tmp_path, [chat("q", "a")], np.ones((2, 1), np.float32))
+def test_vectors_of_other_conversations_are_refused(tmp_path: Path) -> None:
+    embedded_folder(tmp_path, [chat("q", "a"), chat("r", "a")], np.ones((2, 1), np.float32), shards=2)
+    np.save(tmp_path / "vectors/sharegpt-00001.npy", np.ones((2, 1), np.float32))
+    with pytest.raises(ValueError, match=r"sharegpt-00001\.npy has 2 rows, .*sharegpt-00001\.jsonl 1 lines"):
+        deduplicated(tmp_path)
+    (tmp_path / "vectors/sharegpt-00001.npy").unlink()
+    with pytest.raises(FileNotFoundError, match=r"vectors/sharegpt-00001\.npy, the vectors of .*, is missing"):
+        deduplicated(tmp_path)
 
 
 def test_a_compared_source_without_vectors_is_an_error(tmp_path: Path) -> None:

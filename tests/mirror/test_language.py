@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from langdetect import DetectorFactory, LangDetectException, detect
 
-from lemur.core.records import read_jsonl, write_jsonl
+from lemur.core.rejects import read_rejects
+from lemur.instructions.conversations import read_conversations
 from lemur.instructions.english.keep_or_drop import text_to_judge
 from lemur.instructions.english.language_detector import NO_FEATURES
 from lemur.instructions.english_filter import Params, english_filter
-from tests.instructions.builders import chat
+from tests.instructions.builders import chat, conversation_folder
 
 MIRROR = Path(os.environ.get("LEMUR_MIRROR", "") or "/nonexistent")
 SEED = 0
@@ -37,11 +38,11 @@ def test_10000_verdicts_equal_those_of_single_seeded_calls(tmp_path: Path, monke
     records = [chat(text, "An answer.") for text in texts]
     assert [text_to_judge(record) for record in records] == texts
     monkeypatch.setenv("LEMUR_WORKERS", "2")
-    write_jsonl(tmp_path / "in.jsonl", random.Random(1).sample(records, len(records)))
+    conversation_folder(tmp_path / "in", random.Random(1).sample(records, len(records)), shards=20)
     # With these parameters the rejects have every verdict except `en`.
     rules = {"sources": {"sharegpt": "detect"}, "undetermined": "drop", "foreign_run": 10**6, "unit": "conversation"}
     out = {name: tmp_path / name for name in ("kept", "rejects", "report")}
-    english_filter(Params.model_validate({**rules, "seed": SEED}), tmp_path / "in.jsonl", **out)
-    verdicts = {reject["record"]["id"]: reject["language"] for reject in read_jsonl(out["rejects"])}
-    verdicts |= {record["id"]: "en" for record in read_jsonl(out["kept"])}
+    english_filter(Params.model_validate({**rules, "seed": SEED}), tmp_path / "in", **out)
+    verdicts = {reject["record"]["id"]: reject["language"] for reject in read_rejects(out["rejects"])}
+    verdicts |= {record["id"]: "en" for record in read_conversations(out["kept"])}
     assert [verdicts[record["id"]] for record in records] == [langdetect_verdict(text) for text in texts]

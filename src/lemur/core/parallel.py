@@ -18,10 +18,12 @@ Result = TypeVar("Result")
 class Pool:
     """`workers.count()` processes that serve any number of maps, so that a stage starts them once.
 
-    They start with the first map of two or more batches, and end with the context.
+    They start with the first map of two or more batches, and end with the context. `most`: at most so many processes;
+    with 1, everything runs in this process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
         self._executor: ProcessPoolExecutor | None = None
         self._maps = count()
 
@@ -50,7 +52,7 @@ class Pool:
         batch or a single worker runs in this process. Raises what `function` raises, and `BrokenProcessPool` if a
         worker is killed.
         """
-        processes = workers.count()
+        processes = min(workers.count(), self._most or workers.count())
         remaining = iter(batches)
         first = list(islice(remaining, 2))
         if processes == 1 or len(first) < 2:

@@ -2,13 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from lemur.core.parallel import Pool
     from lemur.corpus.input_shards import InputShard
     from lemur.corpus.privacy import Secrets
+    from lemur.sources.malformed import Malformed
 
 READS = "corpus"  # kind of sources
 PACKAGES = ("datatrove", "detect-secrets")
@@ -48,10 +47,11 @@ def clean_corpus(
 
     from lemur.core.parallel import Pool
     from lemur.core.shards import map_shards, scratch_beside
+    from lemur.core.source_shards import shard_name
     from lemur.corpus import keep_or_drop
-    from lemur.corpus.documents import shard_name
     from lemur.corpus.input_shards import input_shards
     from lemur.sources.fetched import load
+    from lemur.sources.malformed import Malformed
 
     if missing := set(SOURCES) - set(params.max_bytes):
         raise ValueError(f"params.yaml: clean_corpus.max_bytes lacks {sorted(missing)}; give bytes or null for each")
@@ -59,7 +59,7 @@ def clean_corpus(
     shards = input_shards(fetched, params.shard_bytes, documents, rejects)
     documents.mkdir(parents=True)
     rejects.mkdir(parents=True)
-    counts, cleaned, malformed = Counts("clean_corpus"), Cleaned(), _Malformed(params.max_bad_share)
+    counts, cleaned, malformed = Counts("clean_corpus"), Cleaned(), Malformed("clean_corpus", params.max_bad_share)
     with scratch_beside(documents) as scratch, Pool() as pool:
         shards = _with_choice(params, shards, malformed, scratch, pool)
         judge = partial(clean_shard, params)
@@ -127,7 +127,7 @@ def clean_shard(params: Reading, state: "tuple[Rules, Secrets]", shard: "InputSh
 
 
 def _with_choice(
-    params: Params, shards: "list[InputShard]", malformed: "_Malformed", scratch: Path, pool: "Pool"
+    params: Params, shards: "list[InputShard]", malformed: "Malformed", scratch: Path, pool: "Pool"
 ) -> "list[InputShard]":
     """The shards, those with documents of a source that has a limit after the choice among them."""
     from tqdm import tqdm
@@ -147,26 +147,3 @@ def _with_choice(
     chosen = choose(params, ((shard.name, proposals) for shard, proposals in read))
     items = {shard.name: shard.outputs["items"] for shard in drawn}
     return [replace(shard, items=items.get(shard.name), chosen=chosen.get(shard.name, frozenset())) for shard in shards]
-
-
-class _Malformed:
-    """Stops the stage when too many records of a fetched source are malformed."""
-
-    def __init__(self, max_share: float) -> None:
-        self._max_share = max_share
-        self._records: Counter[str] = Counter()
-        self._malformed: Counter[str] = Counter()
-
-    def checked(self, read: "Iterable[tuple[InputShard, Any]]") -> "Iterator[tuple[InputShard, Any]]":
-        """The (shard, result) pairs. Raises `ValueError` as soon as a source has been read."""
-        for name, pairs in groupby(read, key=lambda pair: pair[0].fetched):
-            for shard, result in pairs:
-                self._records[name] += result.records
-                self._malformed[name] += result.malformed
-                yield shard, result
-            bad, records = self._malformed[name], self._records[name]
-            if bad > self._max_share * records:
-                raise ValueError(
-                    f"source {name}: {bad} of {records} records are malformed (clean_corpus.max_bad_share allows "
-                    f"{self._max_share}); check the source, or raise that parameter if this is expected"
-                )

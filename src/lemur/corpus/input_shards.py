@@ -7,9 +7,10 @@ from pathlib import Path
 
 from lemur.core.rejects import SUFFIX
 from lemur.core.shards import Job
-from lemur.corpus.documents import shard_name
+from lemur.core.source_shards import shard_name
 from lemur.corpus.sources import CODE, SOURCES, source_of
 from lemur.sources.fetched import Fetched, FetchedFile
+from lemur.sources.grouping import groups
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,8 @@ def _groups(fetched: Fetched, shard_bytes: int) -> Iterator[tuple[tuple[str, ...
     for file in fetched.files:
         by_sources.setdefault(_sources(fetched, file), []).append(file)
     for sources, files in by_sources.items():
-        group: list[FetchedFile] = []
-        size = 0
-        for file in files:
-            if group and size + file.bytes > shard_bytes:
-                yield sources, tuple(group)
-                group, size = [], 0
-            group.append(file)
-            size += file.bytes
-        yield sources, tuple(group)
+        for group in groups(files, shard_bytes):
+            yield sources, group
 
 
 def _sources(fetched: Fetched, file: FetchedFile) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from pydantic import Field
 
+from lemur.core import source_shards
 from lemur.core.records import Record
-from lemur.corpus import documents
 from lemur.evaluation.harness.parameters import ItemParams
 from lemur.evaluation.harness.run import run
 from lemur.evaluation.harness.sample import Sample
@@ -88,7 +88,7 @@ def bits_per_byte(params: Params, model: Path, benchmark: Path, *, result: Path,
 def task(params: Params, model: Path, benchmark: Path) -> "BitsPerByte":
     from lemur.inference.text import TextCodec
 
-    pools = [read(benchmark, source) for source in documents.sources(benchmark)]
+    pools = [read(benchmark, source) for source in source_shards.sources(benchmark)]
     if not any(document.text for pool in pools for document in pool):
         raise ValueError(f"{benchmark} has no documents; check split_corpus in params.yaml")
     return BitsPerByte(params, pools, TextCodec(model, bos=True))
@@ -97,7 +97,7 @@ def task(params: Params, model: Path, benchmark: Path) -> "BitsPerByte":
 def read(folder: Path, source: str) -> list[Document]:
     return [
         Document(record["id"], record["source"], record["group"], record["text"])
-        for record in documents.read_source(folder, source)
+        for record in source_shards.read_source(folder, source)
     ]
 
 

@@ -1,8 +1,9 @@
 """Stage `embed_instructions`: one unit vector per conversation, computed from its instructions."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -11,6 +12,10 @@ from lemur.core.params import StageParams
 from lemur.core.records import Record, batches, read_jsonl, write_json
 from lemur.instructions.conversation import user_turns
 from lemur.sources.fetched import Fetched, load
+
+if TYPE_CHECKING:
+    from lemur.core.shards import Job
+    from lemur.instructions.dedup.embedding_models import EmbeddingModel
 
 PACKAGES = ("numpy", "tokenizers")
 BATCH = 1024
@@ -32,37 +37,76 @@ class Params(StageParams):
 def embed_instructions(
     params: Params, conversations: Path, embedding_model: Path, *, vectors: Path, report: Path
 ) -> None:
-    """Write float32 [conversations, dimension]: row i is line i's vector, of length 1, or 0 for other sources."""
-    from numpy.lib.format import write_array_header_2_0
+    """Write float32 [conversations, dimension] for each shard of conversations: row i is line i's vector, of length 1,
+    or 0 for other sources."""
     from tqdm import tqdm
 
-    model = _model(params, embedding_model)
-    total = sum(1 for _ in read_jsonl(conversations))
-    empty = embedded = 0
-    with vectors.open("wb") as file:
-        # Write batch by batch, so that memory does not grow with the number of conversations.
-        header = {"descr": "<f4", "fortran_order": False, "shape": (total, model.dimension)}
+    from lemur.core.parallel import Pool
+    from lemur.core.shards import Job, map_shards, scratch_beside
+    from lemur.instructions.conversations import all_shards
+
+    shards = [
+        Job(path.stem, (path,), {"vectors": vectors / f"{path.stem}.npy"}) for _, path in all_shards(conversations)
+    ]
+    vectors.mkdir(parents=True)
+    embedded = Embedded()
+    with scratch_beside(vectors) as scratch, Pool(most=1 if params.device == "cuda" else None) as pool:
+        results = map_shards(
+            embed_shard, shards, scratch=scratch, start=_start, arguments=(params, embedding_model), pool=pool
+        )
+        for result in tqdm(results, desc="embed_instructions", total=len(shards), unit="shard"):
+            embedded.add(result)
+    write_json(
+        report,
+        {
+            "stage": "embed_instructions",
+            "conversations": embedded.conversations,
+            "embedded": embedded.embedded,
+            "dimension": embedded.dimension,
+            "zero_vectors": embedded.zero_vectors,
+        },
+    )
+    log.info("embed_instructions: %d vectors of %d dimensions", embedded.embedded, embedded.dimension)
+
+
+@dataclass
+class Embedded:
+    """What a shard gave. `zero_vectors`: of conversations that were embedded; their texts have no tokens."""
+
+    conversations: int = 0
+    embedded: int = 0
+    zero_vectors: int = 0
+    dimension: int = 0
+
+    def add(self, other: "Embedded") -> None:
+        self.conversations += other.conversations
+        self.embedded += other.embedded
+        self.zero_vectors += other.zero_vectors
+        self.dimension = other.dimension
+
+
+def embed_shard(state: "tuple[Params, EmbeddingModel]", shard: "Job") -> Embedded:
+    from numpy.lib.format import write_array_header_2_0
+
+    params, model = state
+    result = Embedded(sum(1 for _ in read_jsonl(shard.inputs[0])), dimension=model.dimension)
+    with shard.outputs["vectors"].open("wb") as file:
+        # Write batch by batch, so that memory does not grow with the shard.
+        header = {"descr": "<f4", "fortran_order": False, "shape": (result.conversations, model.dimension)}
         write_array_header_2_0(file, header)
-        progress = tqdm(read_jsonl(conversations), total=total, desc="embed_instructions")
-        for batch in batches(progress, BATCH):
+        for batch in batches(read_jsonl(shard.inputs[0]), BATCH):
             rows = np.zeros((len(batch), model.dimension), "<f4")
             places = [place for place, record in enumerate(batch) if record["source"] in params.sources]
             if places:
                 rows[places] = model.encode([_text(params, batch[place]) for place in places])
             file.write(rows.tobytes())
-            embedded += len(places)
-            empty += int(np.count_nonzero(~rows[places].any(axis=1)))
-    write_json(
-        report,
-        {
-            "stage": "embed_instructions",
-            "conversations": total,
-            "embedded": embedded,
-            "dimension": model.dimension,
-            "zero_vectors": empty,
-        },
-    )
-    log.info("embed_instructions: %d vectors of %d dimensions", embedded, model.dimension)
+            result.embedded += len(places)
+            result.zero_vectors += int(np.count_nonzero(~rows[places].any(axis=1)))
+    return result
+
+
+def _start(params: Params, embedding_model: Path) -> "tuple[Params, EmbeddingModel]":
+    return params, _model(params, embedding_model)
 
 
 def _text(params: Params, record: Record) -> str:
@@ -76,7 +120,7 @@ def fold(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _model(params: Params, embedding_model: Path):  # type: ignore[no-untyped-def]
+def _model(params: Params, embedding_model: Path) -> "EmbeddingModel":
     from lemur.instructions.dedup.embedding_models import SentenceTransformerModel, WordLlama
 
     source = load(embedding_model)

@@ -3,7 +3,6 @@
 import logging
 from pathlib import Path
 from sys import intern
-from typing import BinaryIO
 
 import numpy as np
 from pydantic import Field
@@ -12,6 +11,7 @@ from lemur.core.counts import Counts
 from lemur.core.params import StageParams
 from lemur.core.records import Record, jsonl_writer, read_at, scan
 from lemur.instructions.conversation import group_of, user_turns
+from lemur.instructions.conversations import all_shards
 from lemur.instructions.dedup.which_to_keep import Priority, priority
 
 SHOWN = 20  # the report shows at most this many pairs near the threshold
@@ -31,7 +31,7 @@ def semantic_dedup(
 ) -> None:
     """Compare the conversations of one group and keep one of each set of near-duplicates, that of `which_to_keep`.
 
-    The output is sorted by source and id.
+    The input is folders of shards. The output is sorted by source and id.
     """
     from tqdm import tqdm
 
@@ -41,41 +41,39 @@ def semantic_dedup(
     if len(set(groups.values())) != 1:
         raise ValueError(f"params.yaml: semantic_dedup.*.sources: {groups} are two groups; name sources of one group")
     group = groups[params.sources[0]]
-    entries = _Entries(conversations, group)
-    matrix = np.load(vectors, mmap_mode="r")
-    if len(matrix) != entries.lines:
-        raise ValueError(f"{vectors} has {len(matrix)} rows, {conversations} {entries.lines} lines; embed again")
+    entries = _Entries(conversations, vectors, group)
     for source in params.sources:
-        lines = [entry.line for entry in entries.of_group if entry.source == source]
-        if lines and not any(matrix[line].any() for line in lines):
+        rows = [entry.row for entry in entries.of_group if entry.source == source]
+        stored = StoredVectors(entries.vectors, rows)
+        if rows and not any(stored[place : place + 1].any() for place in range(len(rows))):
             raise ValueError(f"{vectors}: no vector of {source}; add it to embed_instructions.sources in params.yaml")
     compared = sorted(
         (entry for entry in entries.of_group if entry.source in params.sources), key=lambda entry: entry.priority
     )
     with tqdm(total=len(compared), desc=f"semantic_dedup {group}") as progress:
         duplicates = find_duplicates(
-            StoredVectors(vectors, [entry.line for entry in compared]),
+            StoredVectors(entries.vectors, [entry.row for entry in compared]),
             threshold=params.threshold,
             near_margin=params.near_margin,
             block=params.block,
             progress=progress.update,
             scratch=kept.parent,
         )
-    dropped = {compared[row].line: (compared[other], value) for row, (other, value) in duplicates.duplicate_of.items()}
-    with jsonl_writer(rejects) as reject, jsonl_writer(kept) as write, conversations.open("rb") as file:
+    dropped = {compared[row].row: (compared[other], value) for row, (other, value) in duplicates.duplicate_of.items()}
+    with jsonl_writer(rejects) as reject, jsonl_writer(kept) as write:
         counts = Counts("semantic_dedup", reject)
         for entry in sorted(entries.of_group, key=lambda entry: (entry.source, entry.identifier)):
             counts.entered(entry.source)
-            record = entry.read(file)
-            if entry.line in dropped:
-                other, value = dropped[entry.line]
+            record = entry.read()
+            if entry.row in dropped:
+                other, value = dropped[entry.row]
                 counts.dropped(
                     entry.source,
                     "near_duplicate",
                     record,
                     duplicate_of=other.identifier,
                     similarity=value,
-                    kept_instruction=_instruction(other.read(file)),
+                    kept_instruction=_instruction(other.read()),
                 )
             else:
                 counts.left(entry.source)
@@ -91,8 +89,7 @@ def semantic_dedup(
         shown: dict[tuple[str, ...], Record] = {}  # each pair of instructions once
         for row, later, value in near:
             pair = [
-                {"id": compared[i].identifier, "instruction": _instruction(compared[i].read(file))}
-                for i in (row, later)
+                {"id": compared[i].identifier, "instruction": _instruction(compared[i].read())} for i in (row, later)
             ]
             shown.setdefault(
                 tuple(sorted(side["instruction"] for side in pair)),
@@ -111,31 +108,46 @@ def semantic_dedup(
 
 
 class _Entry:
-    """The facts needed to rank a conversation, and where to read the rest."""
+    """The facts needed to rank a conversation, and where to read the rest. `row`: of its vector, over all shards."""
 
-    __slots__ = ("identifier", "line", "offset", "priority", "source")
+    __slots__ = ("identifier", "offset", "path", "priority", "row", "source")
 
-    def __init__(self, record: Record, line: int, offset: int) -> None:
+    def __init__(self, record: Record, row: int, path: Path, offset: int) -> None:
         self.identifier: str = record["id"]
         self.source: str = intern(record["source"])
-        self.line = line
+        self.row = row
+        self.path = path
         self.offset = offset
         self.priority: Priority = priority(record)
 
-    def read(self, file: BinaryIO) -> Record:
-        return read_at(file, self.offset)
+    def read(self) -> Record:
+        with self.path.open("rb") as file:
+            return read_at(file, self.offset)
 
 
 class _Entries:
-    """The entries of one group, and the number of lines in the whole file."""
+    """The entries of one group, and the files with the vectors of all.
 
-    def __init__(self, conversations: Path, group: str) -> None:
-        self.lines = 0
+    Raises `ValueError` or `FileNotFoundError` if the vectors are not those of the conversations.
+    """
+
+    def __init__(self, conversations: Path, vectors: Path, group: str) -> None:
         self.of_group: list[_Entry] = []
-        for offset, record in scan(conversations):
-            if record["group"] == group:
-                self.of_group.append(_Entry(record, self.lines, offset))
-            self.lines += 1
+        self.vectors: list[Path] = []
+        rows = 0
+        for _, path in all_shards(conversations):
+            before = rows
+            for offset, record in scan(path):
+                if record["group"] == group:
+                    self.of_group.append(_Entry(record, rows, path, offset))
+                rows += 1
+            embedded = vectors / f"{path.stem}.npy"
+            if not embedded.is_file():
+                raise FileNotFoundError(f"{embedded}, the vectors of {path}, is missing; embed again")
+            count = len(np.load(embedded, mmap_mode="r"))
+            if count != rows - before:
+                raise ValueError(f"{embedded} has {count} rows, {path} {rows - before} lines; embed again")
+            self.vectors.append(embedded)
 
 
 def _instruction(record: Record) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -10,6 +10,12 @@ from tokenizers import Tokenizer
 
 from lemur.instructions.dedup.unit_vectors import unit
 from lemur.sources.fetched import Fetched
+
+
+class EmbeddingModel(Protocol):
+    dimension: int
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
 class WordLlama:

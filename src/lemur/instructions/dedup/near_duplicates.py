@@ -38,24 +38,35 @@ class Vectors(Protocol):
 
 
 class StoredVectors:
-    """The given `rows`, in that order, of a float32 .npy file [n, d]; read on access. Not through a memory map, whose
-    touched pages would stay in memory until the search ends."""
+    """The given `rows`, in that order, of float32 .npy files [n, d], numbered through all files; read on access. Not
+    through a memory map, whose touched pages would stay in memory until the search ends."""
 
-    def __init__(self, path: Path, rows: Sequence[int]) -> None:
-        mapped = np.load(path, mmap_mode="r")
-        if mapped.dtype != np.dtype("<f4") or mapped.ndim != 2 or not mapped.flags.c_contiguous:
-            raise ValueError(f"{path}: {mapped.dtype} {mapped.shape}; float32 [conversations, dimension] is expected")
-        self.shape = (len(rows), mapped.shape[1])
-        self._path, self._rows = path, rows
-        self._start, self._bytes = mapped.offset, mapped.strides[0]
+    def __init__(self, files: Sequence[Path], rows: Sequence[int]) -> None:
+        mapped = [np.load(path, mmap_mode="r") for path in files]
+        for path, array in zip(files, mapped, strict=True):
+            columns = mapped[0].shape[1:]
+            if (
+                array.dtype != np.dtype("<f4")
+                or array.ndim != 2
+                or array.shape[1:] != columns
+                or not array.flags.c_contiguous
+            ):
+                raise ValueError(f"{path}: {array.dtype} {array.shape}; float32 [conversations, dimension] is expected")
+        self.shape = (len(rows), mapped[0].shape[1] if mapped else 0)
+        self._files, self._rows = files, np.asarray(rows, np.int64)
+        self._offsets = [array.offset for array in mapped]
+        self._firsts = np.cumsum([0, *map(len, mapped)])
 
     def __getitem__(self, block: slice, /) -> np.ndarray:
         rows = self._rows[block]
         vectors = np.empty((len(rows), self.shape[1]), "<f4")
-        with self._path.open("rb", buffering=0) as file:
-            for index, row in enumerate(rows):
-                file.seek(self._start + row * self._bytes)
-                file.readinto(vectors[index])
+        files = np.searchsorted(self._firsts, rows, side="right") - 1
+        for number in sorted(set(files.tolist())):
+            with self._files[number].open("rb", buffering=0) as file:
+                for index in np.flatnonzero(files == number).tolist():
+                    row = int(rows[index] - self._firsts[number])
+                    file.seek(self._offsets[number] + row * vectors.itemsize * self.shape[1])
+                    file.readinto(vectors[index])
         return vectors
 
 

@@ -1,12 +1,12 @@
-"""Judge chunks of conversations for `english_filter`; a verdict depends on the text alone, so any process can do it."""
+"""Judge conversations for `english_filter`; a verdict depends on the text alone, so any process can do it."""
 
-import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lemur.core.counts import Counts
-from lemur.core.records import Record, dump
+from lemur.core.records import Record, jsonl_writer, read_jsonl
+from lemur.core.rejects import rejects_writer
+from lemur.core.shards import Job
 from lemur.instructions.conversation import conversation, user_turns
 from lemur.instructions.english.foreign_characters import foreign_run, without_foreign_sentences
 from lemur.instructions.english.gold_labels import GoldLabels, is_english_label
@@ -15,53 +15,42 @@ from lemur.instructions.english.parameters import Rules
 from lemur.instructions.fences import without_fences
 
 
+@dataclass(frozen=True)
+class Shard(Job):
+    """Input: conversations of one source. Outputs: `kept`, `rejects`."""
+
+    source: str
+
+
 @dataclass
 class Judged:
-    """The verdicts on one chunk. `kept` and `rejects` hold whole lines, `counts` a report of `Counts`."""
+    """The verdicts on one shard. `counts`: a report of `Counts`; `languages`: langdetect's verdicts by source;
+    `sentences`: foreign ones that were removed, by source."""
 
-    kept: bytes
-    rejects: bytes
-    counts: Record
-    languages: dict[str, Counter[str]]
-    sentences: Counter[str]
-    gold: GoldLabels
-
-
-@dataclass
-class _Chunk:
-    """The verdicts on one chunk so far."""
-
-    kept: list[bytes] = field(default_factory=list)
-    rejects: list[bytes] = field(default_factory=list)
+    counts: Record = field(default_factory=dict)
     languages: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     sentences: Counter[str] = field(default_factory=Counter)
     gold: GoldLabels = field(default_factory=GoldLabels)
 
 
-def start(rules: Rules, conversations: Path) -> tuple[Rules, Path, Detector]:
-    """The state that `judge` needs in each process: the rules, the file and the language profiles."""
-    return rules, conversations, Detector(rules.seed)
+def start(rules: Rules) -> tuple[Rules, Detector]:
+    """The state that `judge` needs in each process: the rules and the language profiles."""
+    return rules, Detector(rules.seed)
 
 
-def judge(state: tuple[Rules, Path, Detector], chunk: tuple[int, int]) -> Judged:
-    """Judge the lines from byte `chunk[0]` to `chunk[1]`. Raises `ValueError` with file and byte if a line is not JSON,
-    or if its source has no rule."""
-    rules, path, detector = state
-    verdicts = _Chunk()
-    counts = Counts("english_filter", lambda record: verdicts.rejects.append(_line(record)))
-    with path.open("rb") as file:
-        file.seek(chunk[0])
-        while (offset := file.tell()) < chunk[1]:
-            line = file.readline()
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                raise ValueError(
-                    f"{path}: the line at byte {offset} is not JSON ({error}); run the stage that wrote it again"
-                ) from None
-            _judge(rules, detector, record, line, counts, verdicts)
-    lines = b"".join(verdicts.kept), b"".join(verdicts.rejects)
-    return Judged(*lines, counts.report(), dict(verdicts.languages), verdicts.sentences, verdicts.gold)
+def judge(state: tuple[Rules, Detector], shard: Shard) -> Judged:
+    """Judge a shard's conversations. Raises `ValueError` with file and line if a line is not JSON."""
+    rules, detector = state
+    judged = Judged()
+    with jsonl_writer(shard.outputs["kept"]) as write, rejects_writer(shard.outputs["rejects"]) as reject:
+        counts = Counts("english_filter", reject)
+        for record in read_jsonl(shard.inputs[0]):
+            counts.entered(shard.source)
+            if (kept := _judge(rules, detector, record, counts, judged)) is not None:
+                counts.left(shard.source)
+                write(kept)
+    judged.counts = counts.report()
+    return judged
 
 
 def text_to_judge(record: Record) -> str:
@@ -72,38 +61,34 @@ def text_to_judge(record: Record) -> str:
     return prose if any(character.isalpha() for character in prose) else "\n".join(turns)
 
 
-def _judge(rules: Rules, detector: Detector, record: Record, line: bytes, counts: Counts, verdicts: _Chunk) -> None:
+def _judge(rules: Rules, detector: Detector, record: Record, counts: Counts, judged: Judged) -> Record | None:
+    """The conversation as it is kept; None if it was dropped, which this also counts."""
     source = record["source"]
-    counts.entered(source)
     if _rule(rules, record) == "none":
-        counts.left(source)
-        verdicts.kept.append(line)
-        return
+        return record
     text = text_to_judge(record)
     verdict = detector.verdict(text)
     english = rules.undetermined == "keep" if verdict in (NO_FEATURES, "unknown") else verdict == "en"
     run = next((run for turn in user_turns(record) if (run := foreign_run(turn, rules.foreign_run))), None)
-    verdicts.languages[source][verdict] += 1
-    verdicts.gold.add(record, text, verdict, english=english, foreign=run is not None)
+    judged.languages[source][verdict] += 1
+    judged.gold.add(record, text, verdict, english=english, foreign=run is not None)
     label = record["language"]
     if _rule(rules, record) == "label" and label is not None:
         if is_english_label(label):
-            run = None
-        else:
-            counts.dropped(source, "label_not_english", record, language=label)
-            return
-    elif not english:
+            return record
+        counts.dropped(source, "label_not_english", record, language=label)
+        return None
+    if not english:
         counts.dropped(source, "not_english", record, language=verdict)
-        return
-    if run is not None:
-        changed, removed = _without_sentences(rules, record) if rules.unit == "sentence" else (None, 0)
-        if changed is None:
-            counts.dropped(source, "foreign_characters", record, run=run[:40])
-            return
-        verdicts.sentences[source] += removed
-        line = _line(changed)
-    counts.left(source)
-    verdicts.kept.append(line)
+        return None
+    if run is None:
+        return record
+    changed, removed = _without_sentences(rules, record) if rules.unit == "sentence" else (None, 0)
+    if changed is None:
+        counts.dropped(source, "foreign_characters", record, run=run[:40])
+        return None
+    judged.sentences[source] += removed
+    return changed
 
 
 def _rule(rules: Rules, record: Record) -> str:
@@ -127,7 +112,3 @@ def _without_sentences(rules: Rules, record: Record) -> tuple[Record | None, int
         return None, 0
     changed = conversation(record["source"], messages, licence=record["licence"], language=record["language"])
     return changed, removed
-
-
-def _line(record: Record) -> bytes:
-    return f"{dump(record)}\n".encode()

@@ -11,7 +11,7 @@ from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from lemur.core.records import Record
-from lemur.corpus.documents import read_source, sources
+from lemur.core.source_shards import read_source, sources
 from lemur.tokens.tokenizers.tokenizer_folder import open_folder
 from lemur.training.loss import token_losses
 
@@ -33,7 +33,7 @@ class Heldout:
     """Losses of a model on held-out documents.
 
     Args:
-        folder: shards of documents (`lemur.corpus.documents`) with `group` and `text`.
+        folder: shards of documents (`lemur.core.source_shards`) with `group` and `text`.
         tokenizer: folder with tokenizer.json. Documents begin with the token `bos`, which is context only.
         length: tokens in a window; a longer document is split into windows that share no target.
         bytes_per_group: UTF-8 bytes to take of each group, the same number from every source that has so many.
