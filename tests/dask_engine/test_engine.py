@@ -105,7 +105,7 @@ def test_an_error_waits_for_calls_that_still_write(cluster, tmp_path):
 def test_a_shard_whose_worker_is_killed_runs_again(cluster, tmp_path, monkeypatch):
     cluster.start(2)
     results = {}
-    for name in ("dask", "local"):
+    for name in ("on_dask", "local"):
         died = tmp_path / "died"
         if name == "local":
             monkeypatch.setenv("LEMUR_ENGINE", "local")
@@ -116,7 +116,7 @@ def test_a_shard_whose_worker_is_killed_runs_again(cluster, tmp_path, monkeypatc
             ]
         assert died.exists()
         results[name] = files(out)
-    assert results["dask"] == results["local"] and len(results["dask"]) == 16
+    assert results["on_dask"] == results["local"] and len(results["on_dask"]) == 16
 
 
 def test_a_call_that_ends_every_worker_ends_the_stage(cluster):

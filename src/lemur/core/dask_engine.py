@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from lemur.core.dask_worker import CODE, NONE, Exited, Stage, busy, call, differences, versions
+from lemur.core.dask_worker import CODE, NONE, Exited, Stage, busy, differences, versions
 from lemur.core.environment_variables import stage_settings
 from lemur.core.files import ENVIRONMENT, ROOT, read_yaml
 
@@ -95,6 +95,12 @@ class Cluster:
         return self._size
 
     def submit(self, function: Callable[..., Any], batch: Any) -> "Answer":
+        # A local function travels as its code, so that a worker without the project reports that instead of ending.
+        def call(*arguments: bytes) -> Any:
+            from lemur.core import dask_worker
+
+            return dask_worker.call(*arguments)
+
         arguments = (self._pickled_stage, pickle.dumps(function), pickle.dumps(batch))
         return Answer(self, self._client.submit(call, *arguments, key=f"lemur-{uuid4().hex}"))
 
@@ -138,7 +144,7 @@ class Cluster:
         lines = [
             f"  {worker}: {line}"
             for worker, report in sorted(reports.items())
-            for line in ([f"{type(report).__name__}: {report}"] if isinstance(report, BaseException) else report)
+            for line in ([f"it cannot load {CODE}: {report}"] if isinstance(report, Exception) else report)
         ]
         if lines:
             raise SystemExit(
