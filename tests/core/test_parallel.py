@@ -1,11 +1,12 @@
 import os
 import signal
+import sys
 from concurrent.futures.process import BrokenProcessPool
 from itertools import count, islice
 
 import pytest
 
-from lemur.core.parallel import map_in_order
+from lemur.core.parallel import Pool, map_in_order
 
 
 def start(offset):
@@ -50,5 +51,28 @@ def test_an_error_in_a_worker_is_raised(monkeypatch, workers):
 
 def test_a_killed_worker_ends_the_stage(monkeypatch):
     monkeypatch.setenv("LEMUR_WORKERS", "2")
-    with pytest.raises(BrokenProcessPool):
+    message = r"one of this stage's 2 worker processes was killed\. .*memory ran out.*\(LEMUR_WORKERS=1\)"
+    with pytest.raises(BrokenProcessPool, match=message):
         list(map_in_order(die, range(20)))
+
+
+@pytest.mark.parametrize("engine", ["spark", "dask", "dask:", "local:x", "Dask:file"])
+def test_an_unknown_engine_is_refused_before_any_work(monkeypatch, engine):
+    monkeypatch.setenv("LEMUR_ENGINE", engine)
+    with pytest.raises(SystemExit, match=f"LEMUR_ENGINE is '{engine}'; it must be local or dask:SCHEDULER_FILE"):
+        Pool()
+
+
+@pytest.mark.parametrize("engine", ["", "local"])
+def test_the_local_engine_by_name(monkeypatch, engine):
+    monkeypatch.setenv("LEMUR_ENGINE", engine)
+    monkeypatch.setenv("LEMUR_WORKERS", "2")
+    assert list(map_in_order(fail, range(5))) == list(range(5))
+
+
+def test_dask_without_its_package(monkeypatch, tmp_path):
+    monkeypatch.setenv("LEMUR_ENGINE", f"dask:{tmp_path}/scheduler.json")
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
+    assert list(map_in_order(fail, [1])) == [1]  # a single batch runs here
+    with pytest.raises(SystemExit, match="distributed is not installed; `make dask` installs it"):
+        list(map_in_order(fail, range(3)))
