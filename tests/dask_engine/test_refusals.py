@@ -28,6 +28,7 @@ def refused(message: str) -> None:
 @pytest.fixture
 def soon(monkeypatch):
     monkeypatch.setattr(dask_engine, "WAIT_S", 2)
+    monkeypatch.setattr(dask_engine, "CONNECT_S", 2)
 
 
 def test_no_scheduler_file(cluster, soon):

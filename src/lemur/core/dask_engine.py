@@ -6,7 +6,7 @@ import os
 import pickle
 import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, CancelledError
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,8 @@ from lemur.core.dask_worker import CODE, NONE, Exited, Stage, busy, differences,
 from lemur.core.environment_variables import stage_settings
 from lemur.core.files import ENVIRONMENT, ROOT, read_yaml
 
-WAIT_S = 60  # for the scheduler file, the scheduler, a first worker, and another one when all are lost
+WAIT_S = 60  # for the scheduler file, a first worker, and another one when all are lost
+CONNECT_S = 20
 POLL_S = 5
 WORKER = "dask worker --scheduler-file {file} --nthreads 1 --nworkers N"
 # Of the driver alone, or with another value on a worker, which is one process beside others.
@@ -35,7 +36,7 @@ class Cluster:
         self._file = scheduler_file
         self._address = _address(scheduler_file)
         try:
-            self._client = Client(self._address, timeout=WAIT_S, set_as_default=False)
+            self._client = Client(self._address, timeout=CONNECT_S, set_as_default=False)
         except OSError as error:
             raise SystemExit(
                 f"LEMUR_ENGINE: no scheduler at {self._address}, which {scheduler_file} names: {error}. If it has "
@@ -102,6 +103,8 @@ class Cluster:
             return dask_worker.call(*arguments)
 
         arguments = (self._pickled_stage, pickle.dumps(function), pickle.dumps(batch))
+        if self._client.status != "running":
+            raise self._lost_scheduler()
         return Answer(self, self._client.submit(call, *arguments, key=f"lemur-{uuid4().hex}"))
 
     def result(self, future: Any) -> Any:
@@ -109,24 +112,24 @@ class Cluster:
         while True:
             try:
                 return future.result(timeout=POLL_S)
-            except TimeoutError:
-                if future.status == "error":  # the call's own
-                    raise
-                self.size()
-            except self._killed as error:
-                raise BrokenExecutor(
-                    f"{error.allowed_failures + 1} Dask workers ended while they had the same shard; the last was "
-                    f"{error.last_worker.address}. Usually memory ran out: see the workers' logs, and start fewer "
-                    "workers a machine or give them more (--memory-limit). If machines are often taken away, start the "
-                    "scheduler with DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=20"
-                ) from None
-            except CancelledError as error:
-                raise self._lost_scheduler() from error
             except Exception as error:
-                self._refuse_others()  # a worker with other code may have come since
-                if isinstance(error, Exited):
-                    raise SystemExit(str(error)) from None
-                raise
+                if future.status == "error":
+                    raise self._explained(error) from error.__cause__
+                if not isinstance(error, TimeoutError):
+                    raise self._lost_scheduler() from error
+            self.size()
+
+    def _explained(self, error: Exception) -> BaseException:
+        """What to raise for a call's error."""
+        if isinstance(error, self._killed):
+            return BrokenExecutor(
+                f"{error.allowed_failures + 1} Dask workers ended while they had the same shard; the last was "
+                f"{error.last_worker.address}. Usually memory ran out: see the workers' logs, and start fewer "
+                "workers a machine or give them more (--memory-limit). If machines are often taken away, start the "
+                "scheduler with DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=20"
+            )
+        self._refuse_others()  # a worker with other code may have come since
+        return SystemExit(str(error)) if isinstance(error, Exited) else error
 
     def shutdown(self, *, cancel_futures: bool = True) -> None:
         """Wait until no worker runs a call of this stage any more: the stage removes its temporary files next."""
@@ -140,7 +143,10 @@ class Cluster:
             self._client.close()
 
     def _refuse_others(self) -> None:
-        reports = self._client.run(differences, self._stage, on_error="return")
+        try:
+            reports = self._client.run(differences, self._stage, on_error="return")
+        except OSError as error:
+            raise self._lost_scheduler() from error
         lines = [
             f"  {worker}: {line}"
             for worker, report in sorted(reports.items())

@@ -74,8 +74,9 @@ def differences(stage: Stage) -> list[str]:
         elif then != wanted:
             lines.append(f"{name}: {then} when this worker began, the stage has {wanted}")
     for name in THREADS:
-        if (wanted := stage.variables.get(name)) is not None and _threads_at_start[name] not in (None, wanted):
-            lines.append(f"{name}: {_threads_at_start[name]} when this worker began, the stage has {wanted}")
+        threads = stage.variables.get(name)
+        if threads is not None and _threads_at_start[name] not in (None, threads):
+            lines.append(f"{name}: {_threads_at_start[name]} when this worker began, the stage has {threads}")
     if not stage.probe.exists():
         lines.append(f"{stage.probe.parent} is another folder here than where the stage runs")
     return lines
