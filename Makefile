@@ -36,7 +36,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check store store-test peer inspect plan small abilities ds1000 agents toolchains \
+.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check store store-test dask dask-test peer inspect plan small abilities ds1000 agents toolchains \
 	clean test-exact test-processors cluster-test fuzz
 
 help: ## list the targets
@@ -123,6 +123,7 @@ lock: setup ## resolve the requirements files again from pyproject.toml
 	# core.txt's versions, but S3's client needs an older python-dateutil: a preference, where -c would be a condition.
 	cp requirements/core.txt requirements/store.txt
 	$(COMPILE) requirements/store.in -o requirements/store.txt
+	sed -n 's/^dask = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(COMPILE) - -c requirements/core.txt -o requirements/dask.txt
 	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
 
 # CPU torch: uv knows its index; a machine with its own wheels sets their folder in PIP_FIND_LINKS.
@@ -147,6 +148,12 @@ store: setup ## install moto's S3 server and what DVC and fsspec need for S3 in 
 
 store-test: store ## test artifacts and sources in an S3 bucket, on a server on 127.0.0.1: kills, truncated objects, credentials
 	PYTHONWARNDEFAULTENCODING=1 .venv-store/bin/python -m pytest -q -m store tests/store
+
+dask: setup ## install Dask, for LEMUR_ENGINE=dask:SCHEDULER_FILE (docs/scale.md; 7 small packages)
+	uv pip install -q --python $(VENV)/bin/python --require-hashes -r requirements/dask.txt
+
+dask-test: dask ## test the engine on a Dask cluster on 127.0.0.1: refused workers, kills (5 minutes)
+	PYTHONWARNDEFAULTENCODING=1 python -m pytest -q -m dask tests/dask_engine
 
 peer: setup ## install lm-evaluation-harness in .venv-peer, for benchmarks/peer.py (1.4 GB)
 	test -x .venv-peer/bin/python || $(PY) -m venv .venv-peer

@@ -89,6 +89,14 @@ def test_a_failing_stage_leaves_no_output(project: Project) -> None:
     assert "input source=in.txt is missing" in project.run("env", "PYTHONPATH=src", *command, ok=False)
 
 
+def test_what_shards_of_a_killed_stage_may_still_write_to_is_removed(project: Project) -> None:
+    scratch = project.root / "data/.first.txt.scratch.partial"
+    scratch.mkdir(parents=True)
+    (scratch / "shard").touch()
+    project.run(*"env PYTHONPATH=src python -m lemur run toy.first source=in.txt out=data/first.txt".split())
+    assert not scratch.exists()
+
+
 def test_a_stage_sees_only_declared_files_of_a_folder(project: Project) -> None:
     project.set("source=data/fork_left/", "source=data/", "dvc.yaml")
     project.set('(source / "text")', '(source / "fork_left/text")', "src/lemur/toy/last.py")

@@ -19,11 +19,7 @@ HOME = ROOT / ".lemur" / "home"
 
 def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
     """`environment` with the list applied, this checkout's code as PYTHONPATH, and a writable folder for caches."""
-    rules: dict[str, list[str]] = {"drop": [], "keep": [], "set": [], "add": []}
-    for line in LIST.read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            verb, entry = line.split(maxsplit=1)
-            rules[verb].append(entry)
+    rules = _rules()
     clean = {
         name: value
         for name, value in environment.items()
@@ -41,6 +37,14 @@ def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
     return clean | _home(clean)
 
 
+def stage_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `environment` that a stage or the list decides, not the machine: those that the list drops or
+    sets, and LEMUR_*. All processes of a stage need the same ones."""
+    rules = _rules()
+    decided = [*rules["drop"], *(entry.split("=", 1)[0] for entry in rules["set"]), "LEMUR_*", "TQDM_*"]
+    return {name: value for name, value in environment.items() if _listed(name, decided)}
+
+
 def enter() -> None:
     """Apply `cleaned` to this process and everything it starts. Restarts Python if it has already read something
     foreign: modules from another PYTHONPATH, options, an encoding other than UTF-8."""
@@ -55,6 +59,15 @@ def enter() -> None:
         read.discard("PYTHONUTF8")
     if read:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], after)
+
+
+def _rules() -> dict[str, list[str]]:
+    rules: dict[str, list[str]] = {"drop": [], "keep": [], "set": [], "add": []}
+    for line in LIST.read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            verb, entry = line.split(maxsplit=1)
+            rules[verb].append(entry)
+    return rules
 
 
 def _listed(name: str, patterns: list[str]) -> bool:

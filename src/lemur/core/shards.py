@@ -58,8 +58,7 @@ def map_shards(
 def scratch_beside(output: Path) -> Iterator[Path]:
     """An empty folder beside a stage's output, for as long as the context lasts. Its name depends on the output alone,
     so that the next run removes what a killed one left."""
-    name = output.name.removeprefix(".").removesuffix(".partial")
-    folder = output.with_name(f".{name}.scratch.partial")
+    folder = scratch_of(output)
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -67,6 +66,12 @@ def scratch_beside(output: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+def scratch_of(output: Path) -> Path:
+    """The folder of `scratch_beside`, by an output's path or its temporary one."""
+    name = output.name.removeprefix(".").removesuffix(".partial")
+    return output.with_name(f".{name}.scratch.partial")
 
 
 def _run(function: Callable[..., Result], scratch: Path, *state_and_job: Any) -> Result:

@@ -50,7 +50,7 @@ def embed_instructions(
     ]
     vectors.mkdir(parents=True)
     embedded = Embedded()
-    with scratch_beside(vectors) as scratch, Pool(most=1 if params.device == "cuda" else None) as pool:
+    with scratch_beside(vectors) as scratch, Pool(here=params.device == "cuda") as pool:
         results = map_shards(
             embed_shard, shards, scratch=scratch, start=_start, arguments=(params, embedding_model), pool=pool
         )

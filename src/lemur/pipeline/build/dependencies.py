@@ -22,8 +22,9 @@ from lemur.pipeline.build.validation import stage_module
 from lemur.sources import manifest
 
 # Libraries whose version cannot reach an artifact: they draw progress bars, check parameters, carry answers, repeat
-# requests, and spell names.
+# requests, spell names, and choose where a shard runs.
 HARMLESS = {
+    "distributed",
     "packaging",
     "ruamel-yaml-clib",
     "tqdm",

@@ -18,6 +18,7 @@ from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.core.numerics import NUMERICS, apply_numerics, check_packages
 from lemur.core.parameter_blocks import bindings as bound_paths
 from lemur.core.parameter_blocks import current_blocks
+from lemur.core.shards import scratch_of
 from lemur.pipeline.artifacts import integrity
 from lemur.pipeline.build import locks, multi_host
 from lemur.pipeline.build.validation import environment_keys, stage_module, stage_params
@@ -83,6 +84,9 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
         argument: multi_host.scratch(path.with_name(f".{path.name}.partial"), index)
         for argument, path in outputs.items()
     }
+    for path in partial.values():
+        # First of all: on a Dask cluster, shards of a killed stage may still be running, and write there.
+        remove(scratch_of(path))
     for path in partial.values():
         remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
