@@ -46,7 +46,9 @@ def decontaminate_corpus(
         index = scratch / "overlaps.pickle"
         index.write_bytes(pickle.dumps(overlaps))
         del overlaps
-        results = map_shards(decontaminate_shard, shards, scratch=scratch, start=_load, arguments=(index,))
+        results = map_shards(
+            decontaminate_shard, shards, scratch=scratch, start=_load, arguments=(index,), shared=benchmarks
+        )
         for shard_counts, found in tqdm(results, desc="decontaminate_corpus", total=len(shards), unit="shard"):
             counts.add(shard_counts)
             findings.add(found)
