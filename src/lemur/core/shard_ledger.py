@@ -1,7 +1,7 @@
 """What the shards of a stage gave, so that its next run takes from DVC's cache those that nothing has changed.
 
-The runner keeps a ledger for a stage whose command has `ledger=PATH`. Each line has a shard's name, a key of all that decides
-it besides the stage's parameters, code and whole inputs, the MD5 of its outputs, and its result.
+The runner keeps a ledger for a stage whose command has `ledger=PATH`. Each line has the name of a shard, a key of all
+that decides it besides the parameters, code and whole inputs of the stage, the MD5 of its outputs, and its result.
 """
 
 import hashlib
