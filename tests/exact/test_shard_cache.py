@@ -30,8 +30,10 @@ TAKEN = re.compile(r"^(\w+): (\d+) of (\d+) shards taken from the cache$", re.MU
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Read only: a clone of HEAD with the corpus stages alone, on twelve files of RefinedWeb, one of Wikipedia, which is
-    sampled, and one benchmark; built and committed."""
+    """Read only: a clone of HEAD with only the corpus stages, built and committed.
+
+    The sources: twelve files of RefinedWeb, one of Wikipedia, which is sampled, and one benchmark.
+    """
     folder = tmp_path_factory.mktemp("first")
     project = Project(folder / "lemur", variables(folder))
     from_scratch(project)
@@ -40,6 +42,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (project.root / "dvc.yaml").write_text(to_yaml({"stages": stages}), encoding="utf-8")
     params["clean_corpus"] |= {"shard_bytes": 1, "max_bytes": dict.fromkeys(SOURCES) | {"wikipedia": 20_000}}
     params["dedup_corpus"] |= {"planted": 0}
+    params["split_corpus"] |= {"max_bytes": 10**6}  # a limit that is reached lets one document decide about others
     (project.root / "params.yaml").write_text(to_yaml(params), encoding="utf-8")
     (project.root / "dvc.lock").unlink()
     for name in {Path(dep).name for stage in stages.values() for dep in stage["deps"] if dep.startswith("data/raw/")}:
@@ -105,7 +108,7 @@ def from_an_empty_cache(project: Project, folder: Path) -> dict[str, str]:
 
 def test_one_changed_document_runs_one_shard_in_each_stage(first: Project, tmp_path: Path) -> None:
     project = copy(first, tmp_path / "changed")
-    before = {stage: ledger_keys(project, first, stage) for stage in TAKES}
+    before = {stage: {line["key"] for line in ledger(first, stage)} for stage in TAKES}
     write_source(project, "refinedweb", "changed")
     assert build(project) == dict.fromkeys(sorted(TAKES), 1)
     for stage in TAKES:
@@ -122,10 +125,6 @@ def test_one_changed_document_runs_one_shard_in_each_stage(first: Project, tmp_p
     assert build(project) == dict.fromkeys(sorted(TAKES), 1)
     assert len(list((project.root / "data/corpus/train").glob("refinedweb-*"))) == FILES + 1
     assert locked_hashes(project) == from_an_empty_cache(project, tmp_path / "scratch")
-
-
-def ledger_keys(project: Project, built: Project, stage: str) -> set[object]:
-    return {line["key"] for line in ledger(built, stage)}
 
 
 def test_after_push_clone_and_pull_too(first: Project, tmp_path: Path) -> None:
