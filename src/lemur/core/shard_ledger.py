@@ -88,7 +88,7 @@ class Function:
         annotation = signature(function).return_annotation
         if annotation is signature(function).empty or isinstance(annotation, str):
             raise TypeError(
-                f"{self.name}: the results of shards are kept, so it needs a return annotation, not a string"
+                f"{self.name}: a ledger keeps its results, so it needs a return annotation, not as a string"
             )
         self._results = TypeAdapter(annotation)
         self._decides = [self.name, plain(bound, _content), plain(shared, _content)]
@@ -102,8 +102,8 @@ class Function:
     def written(self, result: Any) -> Any:
         """A result as the ledger has it. Raises `TypeError` if it would come back as something else."""
         value = plain(result)
-        if dump(plain(self.read(value))) != dump(value):
-            raise TypeError(f"{self.name}: its result changes when it is written as JSON and read again")
+        if self.read(value) != result:
+            raise TypeError(f"{self.name}: its result is another one when it was written as JSON: {result!r:.80}")
         return value
 
     def read(self, value: Any) -> Any:
