@@ -204,14 +204,15 @@ def test_results_that_do_not_come_back_are_refused(tmp_path, function, message):
 def test_a_state_that_plain_values_do_not_decide_is_refused(tmp_path):
     with recording(None), pytest.raises(TypeError, match="object: no plain value"):
         list(map_shards(with_state, [Job("one", (), {})], scratch=tmp_path, start=str, arguments=(object(),)))
+    with recording(None), pytest.raises(TypeError, match="a folder; say with `shared`"):
+        list(map_shards(with_state, [Job("one", (), {})], scratch=tmp_path, start=str, arguments=(tmp_path,)))
     with recording(None) as ledger:
-        state = {"start": str, "arguments": (object(),), "shared": [tmp_path / "folder"]}
-        (tmp_path / "folder/in").mkdir(parents=True)
-        (tmp_path / "folder/in/it").touch()
-        list(map_shards(with_state, [Job("one", (), {})], scratch=tmp_path, **state))
-        (tmp_path / "folder/in/it").write_text("other", encoding="utf-8")
-        list(map_shards(with_state, [Job("one", (), {})], scratch=tmp_path, **state))
-    assert len({line["key"] for line in ledger.lines}) == 2
+        for text in ("a", "b", "b"):
+            (tmp_path / "file").write_text(text, encoding="utf-8")
+            state = {"start": str, "arguments": (object(),), "shared": [tmp_path / "file", 1]}
+            list(map_shards(with_state, [Job("one", (), {})], scratch=tmp_path, **state))
+    first, second, third = (line["key"] for line in ledger.lines)
+    assert first != second == third
 
 
 def with_state(state: str, job: Job) -> int:

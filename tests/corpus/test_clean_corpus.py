@@ -228,7 +228,6 @@ def test_a_file_that_grows_or_is_added_moves_few_borders_of_shards():
         for size in (0, 149, 5000):
             after = groups({**sizes, name: size}, 1000)
             assert len({*before} ^ {*after}) <= 12, (name, size)
-            assert after[-300:] == before[-300:] if name < "0800" else after[:100] == before[:100]
 
 
 def test_files_that_name_a_language_have_shards_of_their_own(tmp_path):

@@ -135,8 +135,9 @@ def _key(key: Any) -> str:
     return key
 
 
-def _content(path: Path) -> Any:
-    """The hash of a file, or of each file in a folder by name."""
-    if path.is_file():
-        return file_md5(path)
-    return {file.relative_to(path).as_posix(): file_md5(file) for file in sorted(path.rglob("*")) if file.is_file()}
+def _content(path: Path) -> str:
+    if path.is_dir():
+        raise TypeError(
+            f"{path}: a folder; say with `shared` what else decides the shards than whole inputs of the stage"
+        )
+    return file_md5(path)

@@ -57,8 +57,8 @@ def map_shards(
 
     In a stage with a ledger, jobs that neither read nor write files in `scratch` are recorded there, and those that the
     stage's previous run had too are not run: their outputs come from DVC's cache. Their results must be what the
-    function's return annotation reads from JSON. `shared` decides the state: plain values, and files and folders by
-    content; without it `arguments` do, which then must be such.
+    function's return annotation reads from JSON. `shared` decides the state, besides the stage's parameters and the
+    inputs that no job divides: plain values, and files by content; without it `arguments` do, which then must be such.
 
     Raises `ValueError` if two jobs share a name or an output, or an output is not written; `TypeError` if the ledger
     cannot record something; else as `Pool.map`.
