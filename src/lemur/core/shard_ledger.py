@@ -96,7 +96,7 @@ class Function:
     def key(self, job: Any, inputs: Sequence[str | None]) -> str:
         """The hash of what decides a job's outputs. `inputs`: the MD5 of each input, None if it is not on disk."""
         others = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in ("name", "inputs", "outputs")}
-        decides = [*self._decides, plain(others, lambda path: path.name), *inputs]
+        decides = [*self._decides, plain(others, lambda path: path.name), sorted(job.outputs), *inputs]
         return hashlib.sha256(dump(decides).encode()).hexdigest()
 
     def written(self, result: Any) -> Any:

@@ -1,13 +1,15 @@
 """The previous run of a stage, by dvc.lock and DVC's cache: what its shards gave need not be computed again."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lemur.core.disk import file_md5
 from lemur.core.files import ROOT
 from lemur.core.records import Record, read_jsonl
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,21 @@ class PreviousRun:
 def previous_run(stage: str, ledger: Path) -> PreviousRun | None:
     """The run of `stage`, DVC's name for it, that dvc.lock records; None if its ledger is not in DVC's cache."""
     from dvc.dependency.param import ParamsDependency
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     with Repo(str(ROOT)) as repo:
-        entry = repo.stage.load_one(name=stage)
+        try:
+            entry = repo.stage.load_one(name=stage)
+        except DvcException as error:  # another build's DVC may be writing dvc.lock, which is not atomic
+            log.info("%s: every shard is computed, because dvc.lock cannot be read: %s", stage, error)
+            return None
         md5s = [out.hash_info.value for out in entry.outs if Path(out.def_path) == ledger and out.hash_info]
         links = tuple(link for link in repo.cache.local.cache_types if link in ("reflink", "symlink"))
         cache = DvcCache(Path(repo.cache.local.path), links)
         kept = [Path(repo.cache.local.oid_to_path(md5)) for md5 in md5s]
         if entry.cmd_changed or not kept or not kept[0].is_file() or file_md5(kept[0]) != md5s[0]:
             return None
-        changed = {dep.def_path for dep in entry.deps if _differs(dep)}
+        changed = {dep.def_path for dep in entry.deps if dep.status()}
         deps = {dep.def_path for dep in entry.deps if not isinstance(dep, ParamsDependency)}
         return PreviousRun(cache, list(read_jsonl(kept[0])), changed, deps)
-
-
-def _differs(dep: Any) -> bool:
-    return bool(dep.status())
