@@ -1,4 +1,5 @@
 from itertools import permutations
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -6,6 +7,7 @@ from datatrove.pipeline.formatters.pii import PIIFormatter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lemur.core.rank import rank
 from lemur.core.records import read_json
 from lemur.core.rejects import read_rejects
 from lemur.core.source_shards import shards
@@ -14,9 +16,9 @@ from lemur.corpus.cleaning import split, tidy
 from lemur.corpus.dedup_corpus import dedup_corpus
 from lemur.corpus.input_shards import input_shards
 from lemur.corpus.privacy import Secrets, redact
-from lemur.corpus.sampling import Limit, rank
+from lemur.corpus.sampling import Limit
 from lemur.corpus.sources import CODE, SOURCES
-from lemur.sources.fetched import load
+from lemur.sources.fetched import Fetched, FetchedFile, load
 from tests.corpus.builders import DEDUP, fetched, files, jsonl, read_corpus
 
 FOLDERS = ["stack", "refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics"]
@@ -197,15 +199,36 @@ def test_a_shard_has_files_of_one_source_up_to_its_size(run, tmp_path):
     run(text=[one] * 5, run_params=params(shard_bytes=2 * len(one) + 5), name="five")
     documents = tmp_path / "five" / "d"
     counts = [len(path.read_bytes().splitlines()) for path in shards(documents, "refinedweb")]
-    assert counts == [2, 2, 1]
+    assert counts == [2, 1, 1, 1]  # the names of two files end a shard
     assert {path.name for path in (tmp_path / "five" / "r").iterdir()} == {
-        *(f"refinedweb-0000{number}.jsonl.zst" for number in range(3)),
+        *(f"refinedweb-0000{number}.jsonl.zst" for number in range(4)),
         "stack-00000.jsonl.zst",
     }
     assert [path.name for path in shards(documents, "wikipedia")] == ["wikipedia-00000.jsonl"]  # without any file
     run(text=[one * 3, one, one], run_params=params(shard_bytes=2 * len(one)), name="big")
     counts = [len(path.read_bytes().splitlines()) for path in shards(tmp_path / "big" / "d", "refinedweb")]
     assert counts == [3, 2]
+
+
+def groups(sizes: dict[str, int], shard_bytes: int) -> list[tuple[str, ...]]:
+    files = tuple(
+        FetchedFile(Path("books"), name, "plain_text", "MIT", {}, bytes=size) for name, size in sorted(sizes.items())
+    )
+    books = Fetched("books", "books", "bundled", "1", "MIT", files)
+    return [tuple(file.name for file in shard.files) for shard in input_shards([books], shard_bytes, Path(), Path())]
+
+
+def test_a_file_that_grows_or_is_added_moves_few_borders_of_shards():
+    sizes = {f"{number:04}.txt": Random(number).randrange(50, 150) for number in range(2000)}
+    before = groups(sizes, 1000)
+    assert [name for group in before for name in group] == sorted(sizes)
+    assert all(sum(sizes[name] for name in group) <= 1000 for group in before)
+    mean = sum(sizes.values()) / len(before)
+    assert 570 < mean < 690, mean  # 63 % of 1000, less for what does not fit in
+    for name in ("0000.txt", "0777.txt", "0999b.txt", "1500.txt"):
+        for size in (0, 149, 5000):
+            after = groups({**sizes, name: size}, 1000)
+            assert len({*before} ^ {*after}) <= 12, (name, size)
 
 
 def test_files_that_name_a_language_have_shards_of_their_own(tmp_path):

@@ -47,6 +47,56 @@ def test_stages_that_ran_came_from_the_cache_or_were_unchanged(project: Project)
     assert summary_lines(project.run(*BUILD)) == ["4 stages: 2 from the cache, 2 unchanged.", equal]
 
 
+SHARDS = """from pathlib import Path
+from lemur.core.params import StageParams
+from lemur.core.shards import Job, map_shards, scratch_beside
+
+
+class Params(StageParams):
+    value: int
+
+
+def first(params: Params, source: Path, *, out: Path) -> None:
+    jobs = [Job(path.name, (path,), {"copy": out / path.name}) for path in sorted(source.iterdir())]
+    with scratch_beside(out) as scratch:
+        for size in map_shards(copy, jobs, scratch=scratch):
+            print("size", size)
+
+
+def copy(job: Job) -> int:
+    return job.outputs["copy"].write_bytes(job.inputs[0].read_bytes())
+"""
+
+
+SHARDS_DAG = """stages:
+  first:
+    cmd: PYTHONPATH=src python -m lemur run toy.first source=in/ out=data/first/ ledger=data/first.jsonl
+    params: [first]
+    deps: [in/]
+    outs: [data/first/, data/first.jsonl]
+"""
+
+
+def test_shards_from_the_cache(project: Project) -> None:
+    (project.root / "src/lemur/toy/first.py").write_text(SHARDS, encoding="utf-8")
+    (project.root / "dvc.yaml").write_text(SHARDS_DAG, encoding="utf-8")
+    (project.root / "params.yaml").write_text("first: {value: 1}\n", encoding="utf-8")
+    (project.root / "in").mkdir()
+    for number in range(4):
+        (project.root / f"in/{number}").write_text(str(number), encoding="utf-8")
+    project.lemur("dependencies", "--write")
+    assert summary_lines(project.run(*BUILD))[0] == "1 stage: 1 ran."
+    (project.root / "in/2").write_text("changed", encoding="utf-8")
+    lines = summary_lines(project.run(*BUILD))
+    assert lines[:2] == ["1 stage: 1 ran.", "Shards from the cache: first 3 of 4."]
+    log = (project.root / "logs/first.log").read_text(encoding="utf-8")
+    assert "size 1\nsize 1\nsize 7\nsize 1\n" in log
+    assert project.planned() == set()
+    # Forced, it computes all of them.
+    lines = summary_lines(project.run(*BUILD, "--forcerun", "first"))
+    assert lines[0] == "1 stage: 1 ran." and "Shards" not in lines[1]
+
+
 def test_stages_that_failed_or_were_not_started(project: Project) -> None:
     project.run("dvc", "repro", "-q", "first")
     project.commit()

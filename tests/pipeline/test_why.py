@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lemur.core.disk import file_md5
 from lemur.core.files import ROOT
-from lemur.pipeline.artifacts.integrity import file_md5
 from lemur.pipeline.build.dag import Dag
 from lemur.pipeline.inspect.why import find_stages, why
 

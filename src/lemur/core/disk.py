@@ -1,6 +1,7 @@
-"""Files that are written whole or not at all, and how to tell that a disk is full."""
+"""Files that are written whole or not at all, the hash of a file, and how to tell that a disk is full."""
 
 import errno
+import hashlib
 from pathlib import Path
 
 # Libraries wrap the system's error in their own (safetensors, tensorstore), with its message.
@@ -23,3 +24,9 @@ def replace_text(path: Path, text: str) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+def file_md5(file: Path) -> str:
+    """The MD5 of a file, read in parts."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -42,11 +42,11 @@ def decontaminate_corpus(
     with scratch_beside(kept) as scratch:
         overlaps = Overlaps.with_sources(params, *benchmarks)
         compared = overlaps.compared()
-        # The index is made once, and each worker loads it.
+        # The index is made once, and each worker loads it. No shard divides the benchmarks, so nothing more is shared.
         index = scratch / "overlaps.pickle"
         index.write_bytes(pickle.dumps(overlaps))
         del overlaps
-        results = map_shards(decontaminate_shard, shards, scratch=scratch, start=_load, arguments=(index,))
+        results = map_shards(decontaminate_shard, shards, scratch=scratch, start=_load, arguments=(index,), shared=())
         for shard_counts, found in tqdm(results, desc="decontaminate_corpus", total=len(shards), unit="shard"):
             counts.add(shard_counts)
             findings.add(found)

@@ -47,13 +47,14 @@ def dedup_corpus(
     from tqdm import tqdm
 
     from lemur.core.parallel import Pool
+    from lemur.core.rank import rank
     from lemur.core.rejects import SUFFIX, rejects_writer
     from lemur.core.shards import scratch_beside
     from lemur.corpus.dedup.duplicates import Duplicates
     from lemur.corpus.dedup.planted import evaluate
     from lemur.corpus.dedup.sketches import Settings
     from lemur.corpus.documents import all_shards
-    from lemur.corpus.sampling import Limit, rank
+    from lemur.corpus.sampling import Limit
 
     settings = Settings(params.shingle_words, params.renamed_tokens, params.bands, params.rows, params.seed)
     thresholds = (params.min_similarity, params.min_renamed_similarity)

@@ -31,8 +31,8 @@ class InputShard(Job):
 def input_shards(fetched: Sequence[Fetched], shard_bytes: int, documents: Path, rejects: Path) -> list[InputShard]:
     """One shard for each group of files of the same sources of Table 8, in the order of the files.
 
-    A group has at most `shard_bytes` bytes of files as they are stored, or a single larger file. Raises `ValueError`
-    for a fetched source that Table 8 does not have.
+    A group has at most `shard_bytes` bytes of files as they are stored, or a single larger file, and on average two
+    thirds of them. Raises `ValueError` for a fetched source that Table 8 does not have.
     """
     numbers: Counter[str] = Counter()
     shards = []

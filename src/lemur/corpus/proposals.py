@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from lemur.core.rank import rank
 from lemur.core.records import jsonl_writer, read_jsonl
 from lemur.corpus.input_shards import InputShard
 from lemur.corpus.keep_or_drop import Item
 from lemur.corpus.parameters import Reading
 from lemur.corpus.reading import Items
-from lemur.corpus.sampling import Limit, rank
+from lemur.corpus.sampling import Limit
 
 OVER = "over_max_bytes"
 

@@ -79,7 +79,7 @@ class Row(NamedTuple):
 
 def candidates(params: Params, shard: Shard) -> tuple[int, set[Row]]:
     """The number of a shard's documents, and those that can be held out whatever the other shards have."""
-    from lemur.corpus.sampling import rank
+    from lemur.core.rank import rank
 
     limit = int(params.share * 2**64)
     below_limit: set[Row] = set()

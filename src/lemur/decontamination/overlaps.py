@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -31,40 +32,43 @@ class OverlapParams(StageParams):
     )
 
 
+@dataclass
 class Findings:
     """The overlaps found in some texts; those of several parts of the texts add up."""
 
-    def __init__(self) -> None:
-        self._pairs: dict[str, Counter[str]] = {}
-        self._items: dict[str, set[str]] = {}
-        self._shown: list[Record] = []
+    pairs: dict[str, Counter[str]] = field(default_factory=dict)
+    """By benchmark, (text, item) pairs by outcome."""
+    items: dict[str, set[str]] = field(default_factory=dict)
+    """By benchmark, the items that occur in the texts."""
+    shown: list[Record] = field(default_factory=list)
+    """The first overlaps."""
 
     def pair(self, benchmark: str, kind: str) -> None:
         """Count a text and an item of this benchmark."""
-        self._pairs.setdefault(benchmark, Counter())[kind] += 1
+        self.pairs.setdefault(benchmark, Counter())[kind] += 1
 
     def show(self, benchmark: str, item: str, overlap: Record) -> None:
-        self._items.setdefault(benchmark, set()).add(item)
-        if len(self._shown) < SHOWN:
-            self._shown.append(overlap)
+        self.items.setdefault(benchmark, set()).add(item)
+        if len(self.shown) < SHOWN:
+            self.shown.append(overlap)
 
     def add(self, later: "Findings") -> None:
         """Add what was found in texts that follow."""
-        for benchmark, kinds in later._pairs.items():
-            self._pairs.setdefault(benchmark, Counter()).update(kinds)
-        for benchmark, items in later._items.items():
-            self._items.setdefault(benchmark, set()).update(items)
-        self._shown += later._shown[: SHOWN - len(self._shown)]
+        for benchmark, kinds in later.pairs.items():
+            self.pairs.setdefault(benchmark, Counter()).update(kinds)
+        for benchmark, items in later.items.items():
+            self.items.setdefault(benchmark, set()).update(items)
+        self.shown += later.shown[: SHOWN - len(self.shown)]
 
     def report(self) -> Record:
         """(text, item) pairs by outcome, the items that occur in the texts, and the first overlaps."""
         return {
-            "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self._pairs.items())},
+            "pairs": {name: dict(sorted(kinds.items())) for name, kinds in sorted(self.pairs.items())},
             "items": {
                 name: {"count": len(items), "first": sorted(items)[:SHOWN]}
-                for name, items in sorted(self._items.items())
+                for name, items in sorted(self.items.items())
             },
-            "shown": self._shown,
+            "shown": self.shown,
         }
 
 

@@ -68,8 +68,9 @@ def tokenizer(params: Params, train: Path, llama2: Path, base_weights: Path, *, 
 
 def _texts(params: Params, train: Path) -> Iterator[str]:
     """The documents of lowest rank of each source, up to `max_bytes`."""
+    from lemur.core.rank import rank
     from lemur.corpus.documents import read_source
-    from lemur.corpus.sampling import Limit, rank
+    from lemur.corpus.sampling import Limit
     from lemur.corpus.sources import SOURCES
 
     for source in SOURCES:

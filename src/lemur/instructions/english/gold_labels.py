@@ -1,6 +1,7 @@
 """Accuracy of the English filter on conversations whose source labels the language. Positive means English."""
 
-from collections import Counter, defaultdict
+from collections import Counter
+from dataclasses import dataclass, field
 
 from lemur.core.records import Record
 
@@ -12,14 +13,18 @@ def is_english_label(label: str) -> bool:
     return label.lower().replace("_", "-").split("-")[0] in ("en", "english")
 
 
+@dataclass
 class GoldLabels:
-    """Verdicts on labelled conversations. `update` adds those of the next chunk, in order."""
+    """Verdicts on labelled conversations. `update` adds those of the next shard, in order."""
 
-    def __init__(self) -> None:
-        self._detected: Counter[tuple[bool, bool]] = Counter()
-        self._kept: Counter[tuple[bool, bool]] = Counter()
-        self._by_language: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._mistakes: dict[str, Record] = {}
+    detected: Counter[str] = field(default_factory=Counter)
+    """Conversations by how langdetect's verdict compares with the label (`_outcome`)."""
+    kept: Counter[str] = field(default_factory=Counter)
+    """The same of both rules together."""
+    by_language: dict[str, Counter[str]] = field(default_factory=dict)
+    """By label, conversations kept and dropped."""
+    mistakes: dict[str, Record] = field(default_factory=dict)
+    """The first texts with a wrong verdict."""
 
     def add(self, record: Record, text: str, verdict: str, *, english: bool, foreign: bool) -> None:
         """Count a conversation if it has a label. `english`: langdetect's verdict; `foreign`: the second rule's."""
@@ -28,41 +33,45 @@ class GoldLabels:
             return
         truth = is_english_label(label)
         kept = english and not foreign
-        self._detected[truth, english] += 1
-        self._kept[truth, kept] += 1
-        self._by_language[label]["kept" if kept else "dropped"] += 1
+        self.detected[_outcome(truth, english)] += 1
+        self.kept[_outcome(truth, kept)] += 1
+        self.by_language.setdefault(label, Counter())["kept" if kept else "dropped"] += 1
         if truth != kept:
             self._show(text[:160], {"id": record["id"], "label": label, "verdict": verdict, "kept": kept})
 
     def update(self, later: "GoldLabels") -> None:
-        self._detected.update(later._detected)
-        self._kept.update(later._kept)
-        for label, verdicts in later._by_language.items():
-            self._by_language[label].update(verdicts)
-        for text, mistake in later._mistakes.items():
+        self.detected.update(later.detected)
+        self.kept.update(later.kept)
+        for label, verdicts in later.by_language.items():
+            self.by_language.setdefault(label, Counter()).update(verdicts)
+        for text, mistake in later.mistakes.items():
             self._show(text, mistake)
 
     def _show(self, text: str, mistake: Record) -> None:
-        if len(self._mistakes) < SHOWN:
-            self._mistakes.setdefault(text, mistake)
+        if len(self.mistakes) < SHOWN:
+            self.mistakes.setdefault(text, mistake)
 
     def report(self) -> Record:
         return {
-            "langdetect": _scores(self._detected),
-            "both_rules": _scores(self._kept),
-            "languages": {label: dict(sorted(counts.items())) for label, counts in sorted(self._by_language.items())},
-            "mistakes": [{"text": text, **mistake} for text, mistake in self._mistakes.items()],
+            "langdetect": _scores(self.detected),
+            "both_rules": _scores(self.kept),
+            "languages": {label: dict(sorted(counts.items())) for label, counts in sorted(self.by_language.items())},
+            "mistakes": [{"text": text, **mistake} for text, mistake in self.mistakes.items()],
         }
 
 
-def _scores(confusion: Counter[tuple[bool, bool]]) -> Record:
-    hits, false_alarms, misses = confusion[True, True], confusion[False, True], confusion[True, False]
+def _outcome(truth: bool, verdict: bool) -> str:
+    return f"{'true' if truth == verdict else 'false'}_{'positive' if verdict else 'negative'}"
+
+
+def _scores(outcomes: Counter[str]) -> Record:
+    hits, false_alarms, misses = (outcomes[name] for name in ("true_positive", "false_positive", "false_negative"))
     return {
-        "labelled": confusion.total(),
+        "labelled": outcomes.total(),
         "true_positive": hits,
         "false_positive": false_alarms,
         "false_negative": misses,
-        "true_negative": confusion[False, False],
+        "true_negative": outcomes["true_negative"],
         "precision": round(hits / (hits + false_alarms), 6) if hits + false_alarms else None,
         "recall": round(hits / (hits + misses), 6) if hits + misses else None,
     }

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-from lemur.pipeline.artifacts.integrity import digest, file_md5
+from lemur.core.disk import file_md5
+from lemur.pipeline.artifacts.integrity import digest
 
 
 class Contents:

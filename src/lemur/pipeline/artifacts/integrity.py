@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lemur.core import workers
+from lemur.core.disk import file_md5
 from lemur.core.files import ROOT
 
 if TYPE_CHECKING:
@@ -153,12 +154,6 @@ def _remove_damaged(repo: "Repo", files: Iterable[Path]) -> list[str]:
 def _md5s(files: list[Path]) -> list[str]:
     with ThreadPoolExecutor(workers.count()) as pool:
         return list(pool.map(file_md5, files))
-
-
-def file_md5(file: Path) -> str:
-    """The MD5 of a file, read in parts."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _md5_in_name(file: Path) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from lemur.pipeline.build.dag import Stage
 
 # Parsing two dvc.lock files takes 0.4 s; the next build with nothing to do usually compares the same two.
 LAST_VERDICT = Path(".lemur/verdict.json")
+# What `run_stage` logs of a stage that did not compute all of its shards.
+TAKEN = re.compile(r"^\w+: (\d+ of \d+) shards taken from the cache$", re.MULTILINE)
 DETAILS = "More: `lemur verify --built .` looks inside the first that differs, `git diff HEAD dvc.lock` lists all."
 
 
@@ -52,6 +55,8 @@ def summary(workflow: Any, stages: dict[str, Stage], lost: Collection[str], befo
     }
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     lines = [f"{len(requested)} stage{'s' * (len(requested) != 1)}: {outcomes}."]
+    if taken := [line for rule, job in done.items() if (line := _taken(stages[rule], job))]:
+        lines.append(f"Shards from the cache: {', '.join(taken)}.")
     if len(done) == len(planned):
         return [*lines, *comparison(requested, root)]
     for outcome, jobs in (("Failed", failed), ("Stopped", stopped)):
@@ -99,14 +104,24 @@ def _log(job: Any) -> str:
     return str(job.log[0])
 
 
+def _log_text(job: Any) -> str:
+    try:
+        return Path(_log(job)).read_text(errors="replace", encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
 def _was_skipped(stage: Stage, job: Any) -> bool:
     """Whether the log says that `dvc repro` took a stage's outputs from its cache or had nothing to do."""
-    try:
-        log = Path(_log(job)).read_text(errors="replace", encoding="utf-8")
-    except FileNotFoundError:
-        return False
     messages = ("is cached - skipping run", "didn't change, skipping")
+    log = _log_text(job)
     return any(f"Stage '{stage.name}' {message}" in log for message in messages)
+
+
+def _taken(stage: Stage, job: Any) -> str:
+    """`STAGE 99 of 100` by what the log says, or ""."""
+    found = TAKEN.search(_log_text(job))
+    return f"{stage.name} {found[1]}" if found else ""
 
 
 def _changed_entries(names: Iterable[str], before: str, after: str) -> set[str]:

@@ -8,12 +8,13 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lemur.core import processor, workers
+from lemur.core import processor, shard_ledger, workers
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, read_yaml
 from lemur.core.numerics import NUMERICS, apply_numerics, check_packages
 from lemur.core.parameter_blocks import bindings as bound_paths
@@ -21,11 +22,15 @@ from lemur.core.parameter_blocks import current_blocks
 from lemur.core.shards import scratch_of
 from lemur.pipeline.artifacts import integrity
 from lemur.pipeline.build import locks, multi_host
+from lemur.pipeline.build.previous_run import previous_run
 from lemur.pipeline.build.validation import environment_keys, stage_module, stage_params
 
+LEDGER = "ledger"  # an output that this runner writes, for a stage of shards (core/shard_ledger.py)
 ADVICE = """Stage {stage} failed. Repeat only this stage: dvc repro --single-item {stage}
 Restore its last good outputs: dvc checkout {stage}
 """
+
+log = logging.getLogger(__name__)
 
 
 def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
@@ -90,8 +95,16 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
     for path in partial.values():
         remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+    written = {argument: path for argument, path in partial.items() if argument != LEDGER}
+    previous = previous_run(stage, outputs[LEDGER]) if stage and LEDGER in outputs else None
     try:
-        getattr(module, name)(params, *views, **partial)
+        with shard_ledger.recording(previous) if LEDGER in outputs else nullcontext() as ledger:
+            getattr(module, name)(params, *views, **written)
+        if ledger is not None:
+            ledger.write(partial[LEDGER])
+            taken, shards = ledger.taken()
+            if taken:
+                log.info("%s: %d of %d shards taken from the cache", name, taken, shards)
     except BaseException:
         for path in partial.values():
             remove(path)  # after a disk has filled, this is what fills it
@@ -115,7 +128,10 @@ def run(dotted: str, params_key: str | None, bindings: list[str]) -> None:
 
 
 def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
-    """NAME=PATH arguments as the stage function's inputs (positional) and outputs (keyword-only), in its order."""
+    """NAME=PATH arguments as the stage function's inputs (positional) and outputs (keyword-only), in its order.
+
+    A ledger of its shards is an output too, the last.
+    """
     paths: dict[str, Path] = {}
     for binding in bindings:
         argument, equals, path = binding.partition("=")
@@ -123,6 +139,7 @@ def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, 
             raise SystemExit(f"{name}: {binding!r} is not NAME=PATH")
         paths[argument] = Path(path)
     parameters = list(inspect.signature(getattr(module, name)).parameters.values())[1:]
+    ledger = {LEDGER: paths.pop(LEDGER)} if LEDGER in paths else {}
     wanted = {parameter.name for parameter in parameters}
     if wanted != set(paths):
         raise SystemExit(
@@ -130,7 +147,7 @@ def bind(module: ModuleType, name: str, bindings: list[str]) -> tuple[dict[str, 
         )
     outputs = {p.name: paths[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
     inputs = {p.name: paths[p.name] for p in parameters if p.kind is not p.KEYWORD_ONLY}
-    return inputs, outputs
+    return inputs, outputs | ledger
 
 
 def _is_utf8(text: str) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 from dvc.repo import Repo
 from dvc.utils.serialize import load_yaml
 
+from lemur.core.disk import file_md5
 from lemur.core.files import flatten
-from lemur.pipeline.artifacts.integrity import file_md5
 from lemur.pipeline.artifacts.values import MISSING, changes
 
 CODE = "src/"
