@@ -23,6 +23,7 @@ DEDUP = DedupParams(
     min_renamed_similarity=0.8,
     seed=0,
     planted=0,
+    memory_mb=64,
 )
 
 

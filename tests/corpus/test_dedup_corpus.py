@@ -1,9 +1,13 @@
 import json
+import os
 import random
+import signal
 import tracemalloc
 from collections import Counter
+from concurrent.futures.process import BrokenProcessPool
 from itertools import combinations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -14,12 +18,17 @@ from lemur.core.parallel import Pool
 from lemur.core.records import read_json, read_jsonl
 from lemur.core.rejects import read_rejects
 from lemur.corpus.cleaning import tidy
-from lemur.corpus.dedup import duplicates, sketches
-from lemur.corpus.dedup.clusters import MAX_COMPARISONS, Clusters, candidates
+from lemur.corpus.dedup import duplicates, outputs, partitions, sketches, spans
+from lemur.corpus.dedup.candidates import MAX_COMPARISONS, PAIR, find_buckets, find_pairs
+from lemur.corpus.dedup.clusters import Clusters, read_roots
+from lemur.corpus.dedup.exact import digest
 from lemur.corpus.dedup.minhash import band_keys, jaccard, shingles, signatures
+from lemur.corpus.dedup.outputs import write_shard
+from lemur.corpus.dedup.partitions import Partition, read_rows, write_rows
 from lemur.corpus.dedup.planted import renamed
 from lemur.corpus.dedup.renaming import renamed_shingles, strip_licence
 from lemur.corpus.dedup_corpus import dedup_corpus
+from lemur.corpus.documents import all_shards
 from lemur.corpus.readers import read
 from lemur.corpus.readers.raw import RawDocument
 from lemur.sources.fetched import FetchedFile
@@ -152,7 +161,6 @@ def test_order_shards_and_workers_do_not_matter(planted, programs, tmp_path, mon
     assert len(list(read_jsonl(tmp_path / "1" / "c.jsonl"))) == 4 + len(programs)
     random.Random(5).shuffle(documents)
     monkeypatch.setattr(sketches, "BATCH_BYTES", 3000)
-    monkeypatch.setattr(duplicates, "BATCH_PAIRS", 2)
     for workers in ("1", "2"):
         monkeypatch.setenv("LEMUR_WORKERS", workers)
         second, *_ = run(tmp_path / workers / "2", documents, shards=3, planted=10)
@@ -168,22 +176,22 @@ def test_order_shards_and_workers_do_not_matter(planted, programs, tmp_path, mon
     }
 
 
-def test_memory_is_under_200_bytes_a_document(tmp_path, monkeypatch):
-    """An entry takes 84, the search about 90 more: 174 measured, 255 with two copies of the entries."""
+def test_memory_does_not_grow_with_the_documents(tmp_path, monkeypatch):
+    """Nor with exact copies, half of the documents here. 3 bytes a document measured: file names of more jobs."""
     monkeypatch.setenv("LEMUR_WORKERS", "1")
     monkeypatch.setattr(sketches, "BATCH_BYTES", 5000)
-    monkeypatch.setattr(sketches, "BATCH_ENTRIES", 1000)
     peaks = []
     for count in (200, 2000, 6000):  # the first only loads the imports
-        folder = corpus(tmp_path / str(count), [document("books", f"{count} {number}\n") for number in range(count)])
+        documents = [document("books", f"{count} {number // 2}\n") for number in range(count)]
+        folder = corpus(tmp_path / str(count), documents)
         (tmp_path / f"work{count}").mkdir()
         tracemalloc.start()
-        settings = sketches.Settings(5, 12, 14, 8, 0)
-        search = duplicates.Duplicates(folder, settings, 0.7, 0.8, tmp_path / f"work{count}", Pool())
-        assert not list(search.clusters())
+        settings = DEDUP.model_copy(update={"memory_mb": 0.5}).settings()
+        search = duplicates.Duplicates(folder, settings, tmp_path / f"work{count}", Pool())
+        assert search.found.clusters == count // 2
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert (peaks[2] - peaks[1]) / 4000 < 200
+    assert (peaks[2] - peaks[1]) / 4000 < 20
 
 
 def test_clusters_list_what_was_kept_and_why_the_others_were_removed(tmp_path):
@@ -271,48 +279,250 @@ def test_signatures_match_rensa_0_5():
     assert rows.tolist() == [[69431889, 253023469, 186837945, 1937054433]]
 
 
+def buckets(folder, keys, roots=None):
+    """The rows of every pair that the rounds propose for documents 0, 1, ... with `keys`, by distance; 0: the first
+    round. `roots`: [(document, root)] before the later rounds."""
+    for name in ("keyed", "buckets", "pairs"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    rows = np.empty(len(keys), sketches.KEYED)
+    rows["key"], rows["rank"], rows["address"] = (
+        np.array(keys, np.uint64) * np.uint64(2),
+        range(len(keys)),
+        range(len(keys)),
+    )
+    write_rows(folder / "keyed/0", rows)
+    clusters = Clusters()
+    clusters.join(np.array(roots or [], np.uint64).reshape(-1, 2))
+    clusters.write(folder / "roots")
+    search = DEDUP.settings()
+    part = Partition("0", (folder / "keyed",), {"buckets": folder / "buckets/0", "pairs": folder / "pairs/0"})
+    shared, proposed, largest = find_buckets(search, part)
+    found = {0: np.fromfile(folder / "pairs/0", PAIR)}
+    assert proposed == len(found[0]) and shared == len(np.fromfile(folder / "buckets/0", sketches.KEYED))
+    for distance in range(1, MAX_COMPARISONS + 1):
+        part = Partition("0", (folder / "buckets", folder / "roots"), {"pairs": folder / f"pairs/{distance}"})
+        find_pairs(search, range(distance, distance + 1), part)
+        found[distance] = np.fromfile(folder / f"pairs/{distance}", PAIR)
+    return found, largest
+
+
+def tuples(pairs):
+    return [(int(pair["first"]), int(pair["second"])) for pair in pairs]
+
+
+@settings(max_examples=30)
+@given(keys=st.lists(st.integers(1, 4), max_size=12))
+def test_candidates_are_the_pairs_that_share_a_key(keys):
+    with TemporaryDirectory() as folder:
+        found, largest = buckets(Path(folder), keys)
+    pairs = [pair for rows in found.values() for pair in tuples(rows)]
+    expected = {(a, b) for b in range(len(keys)) for a in range(b) if keys[a] == keys[b]}
+    assert len(pairs) == len(set(pairs)) and set(pairs) == expected
+    assert largest == max((count for count in Counter(keys).values() if count > 1), default=0)
+
+
 @settings(max_examples=30)
 @given(bands=st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), max_size=12))
-def test_candidates_are_the_pairs_that_share_a_band(bands):
+def test_keys_are_equal_where_two_signatures_agree_in_a_band(bands):
     array = np.array(bands, np.uint32).reshape(-1, 4)
     keys = band_keys(array, 2)
     for band in range(2):
         half = array[:, 2 * band : 2 * band + 2]
-        expected = {(a, b) for b in range(len(half)) for a in range(b) if (half[a] == half[b]).all()}
-        pairs = [
-            tuple(pair)
-            for batch in candidates(keys[:, band], np.arange(len(keys)), Clusters(len(keys)))
-            for pair in batch.tolist()
-        ]
-        assert len(pairs) == len(set(pairs)) and set(pairs) == expected
+        for a, b in combinations(range(len(half)), 2):
+            assert (keys[a, band] == keys[b, band]) == (half[a] == half[b]).all()
 
 
-def test_each_copy_in_a_large_bucket_is_compared_once():
-    clusters = Clusters(1000)
-    compared = 0
-    for pairs in candidates(np.ones(1000, np.uint64), np.arange(1000), clusters):
-        clusters.join(pairs)
-        compared += len(pairs)
-    assert compared == 999
-    assert [len(members) for members in clusters] == [1000]
-    # Without joins each document meets at most this many others.
-    rounds = list(candidates(np.ones(1000, np.uint64), np.arange(1000), Clusters(1000)))
-    assert len(rounds) == MAX_COMPARISONS
+def test_the_first_round_joins_a_large_bucket_and_the_others_are_bounded(tmp_path):
+    found, largest = buckets(tmp_path / "1", [7] * 1000)
+    clusters = Clusters()
+    clusters.join(np.array(tuples(found[0]), np.uint64))
+    assert len(found[0]) == 999 and largest == 1000
+    assert clusters.documents.tolist() == list(range(1000)) and not clusters.roots.any()
+    # Without joins each document meets exactly the 64 after it.
+    pairs = [pair for rows in found.values() for pair in tuples(rows)]
+    assert sorted(pairs) == [(a, b) for a in range(1000) for b in range(a + 1, min(a + 65, 1000))]
+    # With joins no other pair is compared, except between clusters.
+    found, _ = buckets(tmp_path / "2", [7] * 1000, tuples(found[0]))
+    assert not sum(len(found[distance]) for distance in range(1, 65))
+    found, _ = buckets(tmp_path / "3", [7] * 10, [(number, number % 2) for number in range(10)])
+    assert set(tuples(found[1])) == {(number, number + 1) for number in range(1, 9)}
+    assert not len(found[2])
 
 
-@given(pairs=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15)), max_size=20))
-def test_clusters_are_the_connected_groups(pairs):
-    clusters = Clusters(16)
-    clusters.join(np.array(pairs, np.int64).reshape(-1, 2))
+@given(pairs=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15)), max_size=20), at=st.integers(0, 20))
+def test_clusters_are_the_connected_groups(pairs, at):
+    clusters = Clusters()
+    for part in (pairs[:at], pairs[at:]):
+        clusters.join(np.array(part, np.uint64).reshape(-1, 2))
     groups = [{node} for node in range(16)]
     for first, second in pairs:
         merged = next(g for g in groups if first in g) | next(g for g in groups if second in g)
         groups = [g for g in groups if not g & merged] + [merged]
-    assert list(clusters) == sorted(sorted(group) for group in groups if len(group) > 1)
+    with TemporaryDirectory() as folder:
+        clusters.write(Path(folder, "roots"))
+        roots = read_roots(Path(folder, "roots"), np.arange(16, dtype=np.uint64))
+    assert roots.tolist() == [min(next(group for group in groups if node in group)) for node in range(16)]
+    assert clusters.documents.tolist() == sorted({node for pair in pairs for node in pair})
 
 
-def test_clusters_join_chains():
-    clusters = Clusters(7)
-    clusters.join(np.array([(0, 1), (5, 6), (1, 3), (3, 4)]))
-    assert list(clusters) == [[0, 1, 3, 4], [5, 6]]
-    assert list(Clusters(3)) == [] == list(Clusters(0))
+def expected_removals(documents):
+    """{(id, place): (kept id, reason, similarity)} by the definition, with all pairs of documents, for text only."""
+    order = sorted(range(len(documents)), key=lambda number: (documents[number]["id"], number))
+    texts = [documents[number]["text"] for number in order]
+    sets = [shingles(value, DEDUP.shingle_words) for value in texts]
+    digests = [digest(value) for value in texts]
+    first = [digests.index(value) for value in digests]
+    distinct = sorted({number for number in first if len(sets[number])})
+    keys = dict(zip(distinct, band_keys(signatures([sets[n] for n in distinct], 112, 0), 14), strict=True))
+    root = list(first)
+    for a, b in combinations(distinct, 2):
+        if (keys[a] == keys[b]).any() and jaccard(sets[a], sets[b]) >= DEDUP.min_similarity:
+            old, new = root[b], root[a]
+            root = [new if each == old else each for each in root]
+    removals = {}
+    for cluster in set(root):
+        members = [number for number in range(len(order)) if root[number] == cluster]
+        kept = min(members, key=lambda number: (-len(texts[number]), number))
+        for member in members:
+            if member != kept:
+                exact = digests[member] == digests[kept]
+                similarity = 1.0 if exact else round(jaccard(sets[member], sets[kept]), 4)
+                reason = "exact_duplicate" if exact else "near_duplicate"
+                removals[order[member]] = (documents[order[kept]]["id"], reason, similarity)
+    return removals
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    changes=st.lists(
+        st.tuples(st.integers(0, 3), st.lists(st.integers(0, 39), max_size=4), st.booleans(), st.integers(0, 1)),
+        max_size=24,
+    ),
+    shards=st.integers(1, 3),
+    memory=st.sampled_from([0.004, 0.02, 64]),
+)
+def test_removals_are_those_of_all_pairs_compared(changes, shards, memory):
+    documents = []
+    for base, places, upper, repeated in changes:
+        words = text(base, 40).split()
+        for place in places:
+            words[place] = f"new{place}"
+        value = " ".join(words * (1 + repeated)) + "\n"
+        documents.append(document("books", value.upper() if upper else value))
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEMUR_WORKERS", "1")
+        patch.setattr(duplicates, "TEXTS", 2)  # several partitions also with few pairs
+        kept, rejects, report = run(Path(folder), documents, shards, memory_mb=memory)
+    expected = expected_removals(documents)
+    found = [
+        (reject["record"]["id"], reject["duplicate_of"], reject["reason"], reject["similarity"]) for reject in rejects
+    ]
+    assert sorted(found) == sorted((documents[place]["id"], *removal) for place, removal in expected.items())
+    rest = [record["id"] for place, record in enumerate(documents) if place not in expected]
+    assert sorted(record["id"] for record in kept) == sorted(rest)
+    assert report["in"] == len(documents) == report["out"] + sum(report["dropped"].values())
+
+
+def many(seed=3):
+    """Families of near-duplicates with 2 to 40 members, copies, and documents without either."""
+    generator = random.Random(seed)
+    documents = [document("books", text(f"alone {number}")) for number in range(20)]
+    for family in range(12):
+        base = text(f"family {family}").split()
+        for _ in range(generator.choice([2, 3, 8, 40])):
+            words = list(base)
+            for _ in range(generator.randrange(8)):
+                words[generator.randrange(200)] = generator.choice(WORDS)
+            documents.append(document(generator.choice(["python", "books"]), " ".join(words) + "\n"))
+    return documents
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_memory_workers_and_shards_change_no_byte(tmp_path, monkeypatch, workers):
+    monkeypatch.setenv("LEMUR_WORKERS", workers)
+    documents = many()
+    results = []
+    for number, (memory, shards, texts) in enumerate([(64, 1, 64), (0.1, 1, 64), (0.05, 4, 1), (1, 3, 7)]):
+        monkeypatch.setattr(duplicates, "TEXTS", texts)
+        monkeypatch.setattr(duplicates, "ROWS", texts * 10)
+        folder = tmp_path / str(number)
+        kept, rejects, _ = run(folder, documents, shards, memory_mb=memory, planted=5)
+        lines = (sorted(map(json.dumps, kept)), sorted(map(json.dumps, rejects)))
+        results.append((*lines, *((folder / name).read_bytes() for name in ("c.jsonl", "r.json"))))
+    assert all(each == results[0] for each in results[1:])
+    assert json.loads(results[0][3])["clusters"]["largest"] > 30
+
+
+def test_a_pair_in_several_bands_is_compared_once(tmp_path):
+    """Each member of a family once with the first; few more where that one is not similar enough."""
+    base = text(1, 400).split()
+    copies = [document("books", " ".join([*base, f"end{number}"]) + "\n") for number in range(60)]
+    _, rejects, report = run(tmp_path, copies)
+    assert len(rejects) == 59 and report["compared_pairs"] == 59
+
+
+def test_too_little_memory_for_the_copies_of_one_text_is_an_error_with_advice(tmp_path):
+    documents = [document("books", text(1), f"id {number}") for number in range(50)]
+    advice = r"50 rows of digests belong together .* 0\.0048 MB; .*memory_mb allows 0\.003\. Set it to 0\.0072 or"
+    with pytest.raises(ValueError, match=advice):
+        run(tmp_path / "1", documents, memory_mb=0.003)
+    assert not list(tmp_path.rglob(".*")) and not (tmp_path / "1/d").exists()
+    kept, *_ = run(tmp_path / "2", documents, memory_mb=0.0072)
+    assert len(kept) == 1
+
+
+def test_a_killed_worker_leaves_whole_shards_only(tmp_path, monkeypatch):
+    """A shard with a line that kills: in the last phase, when the other shards are written."""
+    monkeypatch.setenv("LEMUR_WORKERS", "2")
+    documents = many()
+    run(tmp_path / "whole", documents, shards=3)
+    monkeypatch.setenv("LEMUR_TEST_KILLED", "python-00001")
+    monkeypatch.setattr(outputs, "write_shard", killed_at)
+    with pytest.raises(BrokenProcessPool):
+        run(tmp_path / "killed", documents, shards=3)
+    assert not list((tmp_path / "killed").rglob(".*"))
+    left = files(tmp_path / "killed/d") if (tmp_path / "killed/d").exists() else {}
+    whole = files(tmp_path / "whole/d")
+    assert "python-00001.jsonl" not in left
+    assert all(whole[name] == value for name, value in left.items())
+
+
+def killed_at(settings, sample, job):
+    if job.name == os.environ["LEMUR_TEST_KILLED"]:
+        job.outputs["distinct"].write_text("half", encoding="utf-8")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write_shard(settings, sample, job)
+
+
+def test_rows_are_read_by_ranges_of_all_files(tmp_path):
+    generator = np.random.default_rng(1)
+    rows = np.empty(500, PAIR)
+    for name in PAIR.names:
+        rows[name] = generator.integers(0, 1 << 63, 500, np.uint64) * np.uint64(2)
+    for number in range(5):
+        write_rows(tmp_path / str(number), rows[number::5])
+    jobs = partitions.partitions(500, 32, 4000, 100, [tmp_path], {})
+    assert len(jobs) == 8 and jobs[0].low == 0 and jobs[-1].high == 1 << 64
+    parts = [read_rows(tmp_path, PAIR, job.low, job.high, 1 << 20) for job in jobs]
+    assert sorted(np.concatenate(parts).tolist()) == sorted(rows.tolist())
+    assert all(
+        ((part["key"] >= job.low) & (part["key"] < job.high)).all() for part, job in zip(parts, jobs, strict=True)
+    )
+    assert len(partitions.partitions(500, 32, 1 << 30, 100, [tmp_path], {})) == 5
+    assert len(partitions.partitions(500, 32, 1 << 30, 1, [tmp_path], {})) == partitions.FEWEST
+
+
+@given(lengths=st.lists(st.integers(0, 30), max_size=20), size=st.integers(1, 60))
+def test_spans_divide_a_shard_between_its_lines(lengths, size):
+    with TemporaryDirectory() as name:
+        folder = corpus(Path(name), [document("c", "x" * length) for length in lengths])
+        found = [
+            (span.shard, offset, line)
+            for span in spans.spans(folder, size, [], "rows", folder)
+            for offset, line in spans.lines(span)
+        ]
+        place, data = next(
+            (n, path.read_bytes()) for n, (_, path) in enumerate(all_shards(folder)) if path.stem[0] == "c"
+        )
+    assert b"".join(line for *_, line in found) == data and len(found) == len(lengths)
+    assert all(shard == place and data[offset:].startswith(line) for shard, offset, line in found)
