@@ -17,8 +17,10 @@ def dump(value: Any) -> str:
 
 
 def content_id(prefix: str, value: Any) -> str:
-    """An id computed from a record's content, so that it depends on neither order nor file. 128 bits: among the 25 billion
-    documents of a web corpus two of 64 bits would be likely to agree (17 pairs)."""
+    """An id computed from a record's content, so that it depends on neither order nor file.
+
+    It has 128 bits: of 25 billion documents, as many as a web corpus has, 17 pairs would share one of 64 bits.
+    """
     return f"{prefix}-{hashlib.sha256(dump(value).encode()).hexdigest()[:32]}"
 
 

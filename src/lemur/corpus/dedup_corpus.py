@@ -86,7 +86,8 @@ def dedup_corpus(
             counts.add(shard_counts)
             for rank, identifier, place in ranked:
                 deque(chosen.push(rank, identifier, 1, place), maxlen=0)
-        texts = [read_document(all_shards(documents), place) for place in chosen.chosen()]
+        all_documents = all_shards(documents)
+        texts = [read_document(all_documents, place) for place in chosen.chosen()]
         planted = evaluate(texts, settings, _folder(scratch / "planted"), pool) if params.planted else None
     found = duplicates.found
     counts.write(

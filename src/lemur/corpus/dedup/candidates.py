@@ -14,13 +14,15 @@ MAX_COMPARISONS = 64
 STEP = 8  # distances of a round after the first
 # `key`: a hash of `first`, so that a document's pairs are together. `kinds`: bits of the kinds of keys that both have.
 PAIR = np.dtype([("key", "u8"), ("first", "u8"), ("second", "u8"), ("kinds", "u8")])
+FIRST_ROUND_BYTES = KEYED.itemsize + PAIR.itemsize  # for each row read
+ROUND_BYTES = KEYED.itemsize + STEP * PAIR.itemsize
 
 
 def find_buckets(settings: Settings, part: Partition) -> tuple[int, int, int]:
     """The first round. Writes the documents that share their key with another to `buckets`, and to `pairs` one pair for
     each: with the first of its 64 in the order of `rank`, which joins a cluster of copies in as many comparisons as it
     has members. Returns the rows of both, and the documents of the largest bucket."""
-    rows = read_rows(part.inputs[0], KEYED, part.low, part.high, settings.memory)
+    rows = read_rows(part.inputs[0], KEYED, part.low, part.high, settings.memory, FIRST_ROUND_BYTES)
     order = np.argsort(rows["key"], kind="stable")
     runs = groups(rows["key"][order])
     rows = rows[order[np.repeat(np.diff(runs) > 1, np.diff(runs))]]
@@ -38,7 +40,7 @@ def find_buckets(settings: Settings, part: Partition) -> tuple[int, int, int]:
 def find_pairs(settings: Settings, distances: range, part: Partition) -> int:
     """A later round. Writes the pairs to `pairs` that are `distances` apart in their bucket and not in one cluster yet
     by the roots in `inputs[1]`, without those of the first round. Returns their number."""
-    rows = read_rows(part.inputs[0], KEYED, part.low, part.high, settings.memory)
+    rows = read_rows(part.inputs[0], KEYED, part.low, part.high, settings.memory, ROUND_BYTES)
     roots = read_roots(part.inputs[1], rows["address"])
     at = _positions(rows)
     found = [np.empty(0, PAIR)]

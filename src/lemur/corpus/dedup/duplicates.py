@@ -8,9 +8,9 @@
     members     documents of all clusters
     removals    the decision
 
-The phases exchange files in a scratch folder. A worker holds a partition of at most `memory` bytes, and a few times
-that while it sorts; a span of a sixteenth of it; and the largest cluster's line of the list. What grows in the driver
-are edges: 16 bytes for each document with an edge to a similar one, and 16 for each edge of a round. Exact copies have
+The phases exchange files in a scratch folder. A worker holds a partition of at most `memory` bytes, up to twice that
+while it sorts; a span of a sixteenth of it; and the largest cluster's line of the list. What grows in the driver are
+edges: some 50 bytes for each document with an edge to a similar one, and 16 for each edge of a round. Exact copies have
 none.
 """
 
@@ -26,13 +26,21 @@ import numpy as np
 from lemur.core.parallel import Pool
 from lemur.core.records import Record, read_jsonl
 from lemur.core.shards import Job, map_shards
-from lemur.corpus.dedup.candidates import MAX_COMPARISONS, PAIR, STEP, find_buckets, find_pairs
+from lemur.corpus.dedup.candidates import (
+    FIRST_ROUND_BYTES,
+    MAX_COMPARISONS,
+    PAIR,
+    ROUND_BYTES,
+    STEP,
+    find_buckets,
+    find_pairs,
+)
 from lemur.corpus.dedup.clusters import Clusters
 from lemur.corpus.dedup.exact import DIGEST, digest_span, find_copies
 from lemur.corpus.dedup.partitions import Partition, partitions
 from lemur.corpus.dedup.removals import MEMBER, decide, find_members
 from lemur.corpus.dedup.settings import Settings
-from lemur.corpus.dedup.sketches import KEYED, sketch_span
+from lemur.corpus.dedup.sketches import sketch_span
 from lemur.corpus.dedup.spans import Span, spans
 from lemur.corpus.dedup.verification import verify
 from lemur.corpus.documents import all_shards
@@ -83,15 +91,14 @@ class Duplicates:
         """The clusters of similar documents, and the number of pairs compared to find them."""
         settings = self._settings
         keyed = sum(self._run(partial(sketch_span, settings), self._spans("keyed", "copies")))
-        parts = self._parts(keyed, KEYED.itemsize + PAIR.itemsize, ROWS, ["keyed"], ["buckets", "pairs-0"])
+        parts = self._parts(keyed, FIRST_ROUND_BYTES, ROWS, ["keyed"], ["buckets", "pairs-0"])
         shared, proposed, sizes = zip(*self._run(partial(find_buckets, settings), parts), strict=True)
         clusters = Clusters()
         compared = self._verify(0, sum(proposed), clusters)
         # In a bucket of n documents, those that the first round left are at most n - 2 apart.
         for number, nearest in enumerate(range(1, min(max(sizes) - 2, MAX_COMPARISONS) + 1, STEP), 1):
             clusters.write(self._scratch / "roots")
-            row_bytes = KEYED.itemsize + STEP * PAIR.itemsize
-            parts = self._parts(sum(shared), row_bytes, ROWS, ["buckets", "roots"], [f"pairs-{number}"])
+            parts = self._parts(sum(shared), ROUND_BYTES, ROWS, ["buckets", "roots"], [f"pairs-{number}"])
             pairs = self._run(partial(find_pairs, settings, range(nearest, nearest + STEP)), parts)
             compared += self._verify(number, compared + sum(pairs), clusters)
         return clusters, compared

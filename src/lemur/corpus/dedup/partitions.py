@@ -55,10 +55,12 @@ def write_rows(path: Path, rows: np.ndarray) -> None:
     rows[np.argsort(rows[first], kind="stable")].tofile(path)
 
 
-def read_rows(folder: Path, dtype: np.dtype, low: int, high: int, memory: int) -> np.ndarray:
+def read_rows(
+    folder: Path, dtype: np.dtype, low: int, high: int, memory: int, row_bytes: int | None = None
+) -> np.ndarray:
     """The rows of all files in `folder` whose first field is in [`low`, `high`), file by file.
 
-    Raises `ValueError` if they take more than `memory` bytes.
+    Raises `ValueError` if they take more than `memory` bytes, at `row_bytes` each with what is made of them.
     """
     found = []
     for name in sorted(os.listdir(folder)):
@@ -68,11 +70,11 @@ def read_rows(folder: Path, dtype: np.dtype, low: int, high: int, memory: int) -
             if end > start:
                 found.append((name, start, end - start))
     total = sum(count for _, _, count in found)
-    if (size := total * dtype.itemsize) > memory:
+    if (size := total * (row_bytes or dtype.itemsize)) > memory:
         raise ValueError(
-            f"dedup_corpus: {total} rows of {folder.name} belong together (copies of one text, or documents that share "
-            f"passages) and take {size / 1e6:.3g} MB; params.yaml: dedup_corpus.memory_mb allows {memory / 1e6:.3g}. "
-            f"Set it to {1.5 * size / 1e6:.3g} or more"
+            f"dedup_corpus: {total} rows of {folder.name} are in one partition (copies of one text, or documents that "
+            f"share passages) and take {size / 1e6:.3g} MB; params.yaml: dedup_corpus.memory_mb allows "
+            f"{memory / 1e6:.3g}. Set it to {1.5 * size / 1e6:.3g} or more"
         )
     rows = np.empty(total, dtype)
     at = 0

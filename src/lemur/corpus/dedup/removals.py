@@ -52,8 +52,8 @@ def decide(settings: Settings, shards: Shards, part: Partition) -> tuple[int, in
     members = kept_first(members)
     runs = groups(members["cluster"])
     kept = members[runs[:-1]]
-    removals = []
-    across_sources = 0
+    removals = np.empty(len(members) - len(kept), REMOVAL)
+    across_sources = at = 0
     with jsonl_writer(part.outputs["clusters"]) as write:
         for cluster in np.lexsort((kept["address"], kept["id"])).tolist():
             others = members[runs[cluster] + 1 : runs[cluster + 1]]
@@ -61,8 +61,9 @@ def decide(settings: Settings, shards: Shards, part: Partition) -> tuple[int, in
             record, rows = _compared(settings, shards, kept[cluster], others)
             across_sources += sum(member["source"] != record["kept"]["source"] for member in record["members"])
             write(record)
-            removals += rows
-    write_rows(part.outputs["removals"], np.array(removals, REMOVAL))
+            removals[at : at + len(rows)] = rows
+            at += len(rows)
+    write_rows(part.outputs["removals"], removals)
     return len(kept), int(np.diff(runs).max(initial=0)), across_sources
 
 
@@ -72,7 +73,9 @@ def detail(reason: str, words: float, renamed: float) -> Record:
     return {"similarity": words, **more}
 
 
-def _compared(settings: Settings, shards: Shards, kept: np.void, others: np.ndarray) -> tuple[Record, list[tuple]]:
+def _compared(
+    settings: Settings, shards: Shards, kept: np.void, others: np.ndarray
+) -> tuple[Record, list[tuple[object, ...]]]:
     """A cluster for the list, and its rows of `REMOVAL`."""
 
     def shingles(kind: int, document: int, text: str) -> np.ndarray:
@@ -84,7 +87,8 @@ def _compared(settings: Settings, shards: Shards, kept: np.void, others: np.ndar
     place, identifier = int(kept["address"]), kept["id"]
     kept_text = read_document(shards, place)["text"]
     of_kept = cache(lambda kind: shingles(kind, place, kept_text))
-    members, rows = [], []
+    members: list[Record] = []
+    rows: list[tuple[object, ...]] = []
     for row in others:
         other = int(row["address"])
         text = read_document(shards, other)["text"]

@@ -15,6 +15,7 @@ from lemur.corpus.dedup.spans import Shards, read_document, shard_of
 from lemur.corpus.sources import CODE
 
 SETS = 16  # sets of shingles in memory
+CHUNK = 1 << 12  # pairs that are Python objects at a time
 
 
 class Shingled(NamedTuple):
@@ -26,8 +27,9 @@ class Shingled(NamedTuple):
 def verify(settings: Settings, shards: Shards, part: Partition) -> int:
     """Compare the texts of the pairs in `inputs[0]`, except for those compared before, in the other inputs.
 
-    Writes `compared` (rows `PAIR`), `edges` (uint64 [edges, 2], addresses) and `ends`: a row `COPY` for each document
-    that has an edge. Returns the number of pairs compared. A pair is similar if it is by one of its kinds.
+    Writes `compared` (rows `PAIR`), `edges` (uint64 [edges, 2], addresses) and `ends`: rows `COPY` of the documents
+    that have an edge, each at least once. Returns the number of pairs compared. A pair is similar if it is by one of
+    its kinds.
     """
     proposed, *compared = (read_rows(folder, PAIR, part.low, part.high, settings.memory) for folder in part.inputs)
     pairs = _new(proposed, compared)
@@ -40,20 +42,24 @@ def verify(settings: Settings, shards: Shards, part: Partition) -> int:
         shingles = shingle_set(kind, record["text"], is_code, settings)
         return Shingled(record["id"], len(record["text"]), shingles)
 
-    edges, ends = [], {}
     # In the order of their places, each document's pairs together.
-    for _, first, second, kinds in np.sort(pairs, order=("first", "second")).tolist():
-        for kind in KINDS:
-            if kinds >> kind & 1:
-                both = shingled(first, kind), shingled(second, kind)
-                if jaccard(both[0].shingles, both[1].shingles) >= thresholds[kind]:
-                    edges.append((first, second))
-                    for document, each in zip((first, second), both, strict=True):
-                        ends[document] = (document, document, each.length, each.id.encode())
-                    break
+    pairs = np.sort(pairs, order=("first", "second"))
+    similar = np.zeros(len(pairs), bool)
+    with part.outputs["ends"].open("wb") as file:
+        for start in range(0, len(pairs), CHUNK):
+            ends = {}
+            for at, (_, first, second, kinds) in enumerate(pairs[start : start + CHUNK].tolist(), start):
+                for kind in KINDS:
+                    if kinds >> kind & 1:
+                        both = shingled(first, kind), shingled(second, kind)
+                        if jaccard(both[0].shingles, both[1].shingles) >= thresholds[kind]:
+                            similar[at] = True
+                            for document, each in zip((first, second), both, strict=True):
+                                ends[document] = (document, document, each.length, each.id.encode())
+                            break
+            np.array(list(ends.values()), COPY).tofile(file)
+    np.stack([pairs["first"][similar], pairs["second"][similar]], axis=1).tofile(part.outputs["edges"])
     write_rows(part.outputs["compared"], pairs)
-    np.array(edges, np.uint64).tofile(part.outputs["edges"])
-    write_rows(part.outputs["ends"], np.array(list(ends.values()), COPY))
     return len(pairs)
 
 
