@@ -1,6 +1,7 @@
 """Small corpora, token stores and shards for the tests of this folder."""
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lemur.core.records import Record, content_id
+from lemur.core.records import Record, content_id, read_json
+from lemur.core.rejects import read_rejects
 from lemur.corpus.dedup_corpus import Params as DedupParams
+from lemur.corpus.dedup_corpus import dedup_corpus
 from lemur.corpus.documents import documents_writer, read_documents
 from lemur.corpus.sources import SOURCES, group
 from lemur.tokens.shards import Shards, ShardWriter, open_shards, token_fields
@@ -24,7 +27,30 @@ DEDUP = DedupParams(
     min_renamed_similarity=0.8,
     seed=0,
     planted=0,
+    memory_mb=64,
 )
+
+
+WORDS = [f"word{number}" for number in range(300)]
+
+
+def text(seed: Any, length: int = 200) -> str:
+    return " ".join(random.Random(seed).choices(WORDS, k=length)) + "\n"
+
+
+def dedup(
+    folder: Path, documents: Sequence[Record], shards: int = 1, **changes: Any
+) -> tuple[list[Record], list[Record], Record]:
+    """Run `dedup_corpus` in `folder`: the documents that are kept, the rejects and the report."""
+    dedup_corpus(
+        DEDUP.model_copy(update=changes),
+        corpus(folder / "in", documents, shards),
+        distinct=folder / "d",
+        rejects=folder / "r",
+        clusters=folder / "c.jsonl",
+        report=folder / "r.json",
+    )
+    return read_corpus(folder / "d"), list(read_rejects(folder / "r")), read_json(folder / "r.json")
 
 
 def fetched(folder: Path, files: Mapping[str, tuple[bytes, str, str, dict[str, Any]]]) -> Path:

@@ -1,64 +1,46 @@
-"""Clusters of documents: candidate pairs with equal keys, and a union-find that joins the similar ones."""
+"""Clusters of similar documents: an exact union-find over the pairs, and a file of its roots for all processes."""
 
-from collections.abc import Iterator
-from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
-# A bucket of boilerplate can be large and all its pairs would take quadratic time. Each document is compared only with
-# this many after it, which still links similar ones into one cluster.
-MAX_COMPARISONS = 64
+CHUNK = 1 << 16  # pairs that are Python integers at a time
 
 
 class Clusters:
-    """A union-find over documents 0 to `count` - 1; 8 bytes per document."""
+    """The documents of all pairs joined so far; no other takes memory. `documents`: uint64 [n], sorted. `roots`: the
+    smallest document of each one's cluster."""
 
-    def __init__(self, count: int) -> None:
-        self._parent = np.arange(count)
-
-    def roots(self, documents: np.ndarray) -> np.ndarray:
-        """The representative of each document's cluster: its smallest member."""
-        while not np.array_equal(above := self._parent[documents], documents):
-            documents = above
-        return documents
+    def __init__(self) -> None:
+        self.documents = np.empty(0, np.uint64)
+        self.roots = np.empty(0, np.uint64)
 
     def join(self, pairs: np.ndarray) -> None:
-        """Join the clusters of both documents of each pair, int64 [pairs, 2]."""
-        parent = self._parent
-        for first, second in pairs.tolist():
-            while parent[first] != first:
-                parent[first] = first = parent[parent[first]]
-            while parent[second] != second:
-                parent[second] = second = parent[parent[second]]
-            parent[max(first, second)] = min(first, second)
+        """Join the clusters of both documents of each pair, uint64 [pairs, 2]."""
+        documents = np.union1d(self.documents, pairs)
+        parent = np.arange(len(documents))
+        parent[np.searchsorted(documents, self.documents)] = np.searchsorted(documents, self.roots)
+        for start in range(0, len(pairs), CHUNK):
+            for first, second in np.searchsorted(documents, pairs[start : start + CHUNK]).tolist():
+                while parent[first] != first:
+                    parent[first] = first = parent[parent[first]]
+                while parent[second] != second:
+                    parent[second] = second = parent[parent[second]]
+                parent[max(first, second)] = min(first, second)
+        while not np.array_equal(above := parent[parent], parent):
+            parent = above
+        self.documents, self.roots = documents, documents[parent]
 
-    def __iter__(self) -> Iterator[list[int]]:
-        """Clusters of two or more documents, ordered by their smallest member; each cluster's members rise."""
-        documents = np.arange(len(self._parent))
-        self._parent = self.roots(documents)
-        clustered = documents[np.bincount(self._parent, minlength=len(documents))[self._parent] > 1]
-        order = clustered[np.argsort(self._parent[clustered], kind="stable")]
-        borders = np.flatnonzero(np.diff(self._parent[order], prepend=-1, append=-1)).tolist()
-        for start, end in pairwise(borders):
-            yield order[start:end].tolist()
+    def write(self, path: Path) -> None:
+        with path.open("wb") as file:
+            self.documents.tofile(file)
+            self.roots.tofile(file)
 
 
-def candidates(keys: np.ndarray, documents: np.ndarray, clusters: Clusters) -> Iterator[np.ndarray]:
-    """Pairs (i < j), int64 [pairs, 2], of `documents` (rising) with the same key that are not in one cluster yet.
-
-    Join the similar pairs of each batch before asking for the next: then each copy in a bucket is compared only once.
-    """
-    order = np.argsort(keys, kind="stable")
-    same = keys[order[1:]] == keys[order[:-1]]
-    shared = np.concatenate([[False], same]) | np.concatenate([same, [False]])
-    run = np.cumsum(np.concatenate([[True], ~same]))[shared] if len(keys) else np.empty(0, np.int64)
-    order = documents[order[shared[: len(order)]]]
-    for distance in range(1, MAX_COMPARISONS + 1):
-        at = np.flatnonzero(run[distance:] == run[:-distance])
-        if not at.size:
-            return
-        # `order` rises within a run, so the first document is the smaller.
-        pairs = np.stack([order[at], order[at + distance]], axis=1)
-        open_pairs = pairs[clusters.roots(pairs[:, 0]) != clusters.roots(pairs[:, 1])]
-        if open_pairs.size:
-            yield open_pairs
+def read_roots(path: Path, documents: np.ndarray) -> np.ndarray:
+    """The root of each of `documents`, uint64 [n]: itself if it has not been joined. Reads only parts of the file."""
+    if not path.stat().st_size:
+        return documents
+    known, roots = np.memmap(path, np.uint64, "r").reshape(2, -1)
+    at = np.searchsorted(known, documents).clip(max=len(known) - 1)
+    return np.where(known[at] == documents, roots[at], documents)

@@ -42,10 +42,15 @@ def extend_hashes(hashes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     return hashes * np.uint64(0x9E3779B97F4A7C15) + tokens
 
 
+def mixed(hashes: np.ndarray) -> np.ndarray:
+    """Hashes with their bits mixed; different ones stay different."""
+    hashes = (hashes ^ (hashes >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
+    return hashes ^ (hashes >> np.uint64(29))
+
+
 def mixed_distinct(hashes: np.ndarray) -> np.ndarray:
     """The distinct hashes with their bits mixed, sorted."""
-    hashes = (hashes ^ (hashes >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
-    return np.unique(hashes ^ (hashes >> np.uint64(29)))
+    return np.unique(mixed(hashes))
 
 
 def signatures(sets: Sequence[np.ndarray], permutations: int, seed: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from lemur.core.parallel import Pool
 from lemur.core.records import Record
 from lemur.corpus.dedup.duplicates import Duplicates
 from lemur.corpus.dedup.renaming import KEYWORDS, strip_licence
-from lemur.corpus.dedup.sketches import Settings
+from lemur.corpus.dedup.settings import Settings
 from lemur.corpus.documents import documents_writer
 from lemur.corpus.sources import SOURCES, group
 
@@ -31,25 +31,19 @@ including but not limited to the warranties of merchantability, fitness for a pa
 In no event shall the authors be liable for any claim, damages or other liability arising from the software."""
 
 
-def evaluate(
-    documents: Sequence[Record],
-    settings: Settings,
-    min_similarity: float,
-    min_renamed: float,
-    scratch: Path,
-    pool: Pool,
-) -> Record:
+def evaluate(documents: Sequence[Record], settings: Settings, scratch: Path, pool: Pool) -> Record:
     """Recall of each kind of copy, precision over all joined pairs, and the number of texts joined wrongly."""
     planted = list(_planted(documents, settings.seed))
     with documents_writer(scratch / "documents") as write:
         for number, (source, text, *_) in enumerate(planted):
             write({"id": f"{number:08d}", "source": source, "text": text})
-    (scratch / "keys").mkdir()
-    duplicates = Duplicates(scratch / "documents", settings, min_similarity, min_renamed, scratch / "keys", pool)
+    (scratch / "search").mkdir()
+    duplicates = Duplicates(scratch / "documents", settings, scratch / "search", pool)
     joined: Counter[str] = Counter()
     right = wrong = 0
     roots: dict[int, int] = {}
-    for members in duplicates.clusters():
+    for cluster in duplicates.clusters():
+        members = [int(member["id"]) for member in (cluster["kept"], *cluster["members"])]
         roots.update(dict.fromkeys(members, members[0]))
         same = sum(planted[a][3] == planted[b][3] for a, b in combinations(members, 2))
         right += same
