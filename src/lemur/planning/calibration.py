@@ -84,7 +84,7 @@ def predicted_seconds(rates: StageRates, code: float, text: float, processes: in
 def _blocks() -> Record:
     """The parameters of scale paper, with small shards and a tokenizer that needs no download."""
     params = blocks("paper")
-    params["clean_corpus"]["shard_bytes"] = SHARD_BYTES
+    params["clean_corpus"] |= {"shard_bytes": SHARD_BYTES, "max_bad_share": 1.0}
     params["pack_corpus"]["window_documents"] = WINDOW_DOCUMENTS
     params["tokenizer"] |= {"kind": "train", "max_bytes": 500_000}
     return params
