@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from lemur.corpus.dedup_corpus import Params as DedupParams
 from lemur.corpus.documents import documents_writer, read_documents
 from lemur.corpus.sources import SOURCES, group
 from lemur.tokens.shards import Shards, ShardWriter, open_shards, token_fields
-from lemur.tokens.token_store import write_manifest, write_source
+from lemur.tokens.token_store import TokenStore, write_manifest, write_shard
 
 DEDUP = DedupParams(
     shingle_words=5,
@@ -69,19 +70,33 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def token_store(folder: Path, lengths: Mapping[str, Sequence[int]], *, vocab_size: int = 1000) -> Path:
-    """A token store: random ids, different for each source and document, after begin marker 1."""
+def token_store(
+    folder: Path, lengths: Mapping[str, Sequence[int]], *, vocab_size: int = 1000, cuts: Sequence[int] = ()
+) -> Path:
+    """A token store: random ids, different for each source and document, after begin marker 1.
+
+    `cuts`: rising numbers of documents after which a source's next shard begins.
+    """
     folder.mkdir(parents=True)
-    sources = {}
+    shards = {}
     for number, source in enumerate(SOURCES):
         rng = np.random.default_rng(number)
         documents = [rng.integers(3, vocab_size, length) for length in lengths.get(source, ())]
         for ids in documents:
             ids[:1] = 1
-        count, tokens = write_source(folder, source, vocab_size, documents)
-        sources[source] = {"documents": count, "tokens": tokens}
-    write_manifest(folder, vocab_size, 1, 2, sources)
+        names = [folder / f"{source}-{shard:05d}" for shard in range(len(cuts) + 1)]
+        shards[source] = [
+            write_shard(Path(f"{name}.npy"), Path(f"{name}.borders.npy"), vocab_size, documents[start:end])
+            for name, (start, end) in zip(names, pairwise([0, *cuts, None]), strict=True)
+        ]
+    write_manifest(folder, vocab_size, 1, 2, shards)
     return folder
+
+
+def stored(store: TokenStore, source: str) -> list[list[int]]:
+    """The ids of all documents of a source."""
+    ids, first, length = store.read(source, np.arange(store.documents(source)))
+    return [ids[start : start + size].tolist() for start, size in zip(first, length, strict=True)]
 
 
 def shards(folder: Path, records: int, *, length: int = 8, per_shard: int = 7) -> Shards:

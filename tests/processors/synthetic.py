@@ -6,7 +6,7 @@ import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from lemur.core.records import write_jsonl
-from lemur.tokens.packing import fill
+from lemur.tokens.packing import fill_one
 from lemur.tokens.shards import Arrays, ShardWriter, token_fields
 from lemur.tokens.tokenizers.tokenizer_folder import write_folder
 
@@ -70,4 +70,4 @@ def _sequence(rng: np.random.Generator, length: int, vocabulary: int, chat: bool
         turns = np.arange(size) // rng.integers(3, 40) % 2
         parts.append((tokens(rng, size, vocabulary), turns if chat else 1, int(rng.integers(len(SOURCES)))))
         left -= size
-    return fill(length, parts)
+    return fill_one(length, parts)

@@ -99,8 +99,8 @@ def test_validate_separates_sound_from_damaged_folders(checkout, monkeypatch, ca
 
     broken = shutil.copytree(root / "packed", root / "broken")
     (broken / "shard-00000.arrayrecord").write_bytes(b"")
-    np.save(store / "python.borders.npy", np.array([0, 4, 3, 13]))
-    np.save(store / "books.npy", np.array([5000], np.uint16))
+    np.save(store / "python-00000.borders.npy", np.array([0, 4, 3, 13]))
+    np.save(store / "books-00000.npy", np.array([5000], np.uint16))
     monkeypatch.setattr(sys, "argv", ["lemur", "validate", str(broken), str(store), str(root / "nothing")])
     with pytest.raises(SystemExit) as end:
         cli.main()

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from lemur.core.records import read_json
 from lemur.corpus.sources import CODE, SOURCES
+from lemur.tokens import mixture
 from lemur.tokens.mix_corpus import Params, mix_corpus
 from lemur.tokens.mixture import Order, allocate, allocate_groups, take
 from tests.corpus.builders import token_store
@@ -37,12 +38,28 @@ def test_what_exceeds_a_cap_goes_to_the_same_group_first():
 
 
 def test_take_gives_whole_epochs_and_the_closest_part():
-    lengths = np.array([10, 10, 10, 10])
-    assert take("a", lengths, 80, 0) == (2, 0, 80)
-    assert take("a", lengths, 64, 0) == (1, 2, 60)
-    assert take("a", lengths, 0, 0) == (0, 0, 0)
-    assert take("a", np.array([], int), 0, 0) == (0, 0, 0)
-    assert take("a", lengths, 79, 0) == (2, 0, 80)
+    assert taken([10] * 4, 80) == (2, 0, 80)
+    assert taken([10] * 4, 64) == (1, 2, 60)
+    assert taken([10] * 4, 0) == (0, 0, 0)
+    assert taken([], 0) == (0, 0, 0)
+    assert taken([10] * 4, 79) == (2, 0, 80)
+
+
+@given(lengths=st.lists(st.integers(0, 9), max_size=30), tokens=st.floats(0, 400), block=st.integers(1, 7))
+def test_take_does_not_depend_on_how_many_documents_it_looks_at_together(lengths, tokens, block):
+    whole = taken(lengths, tokens)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixture, "_BLOCK", block)
+        assert taken(lengths, tokens) == whole
+    total = sum(lengths)
+    if total:
+        order = mixture.permute(np.arange(len(lengths)), len(lengths), 0, "a", int(tokens // total))
+        reachable = tokens // total * total + np.cumsum([0, *np.array(lengths)[order]])
+        assert abs(whole.tokens - tokens) == pytest.approx(min(abs(reachable - tokens)))
+
+
+def taken(lengths, tokens):
+    return take("a", np.array(lengths, int).__getitem__, len(lengths), sum(lengths), tokens, 0)
 
 
 def run(folder, lengths, **changes):

@@ -1,4 +1,5 @@
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -7,13 +8,16 @@ from hypothesis import strategies as st
 
 from lemur.core.records import read_json
 from lemur.corpus.sources import SOURCES
+from lemur.tokens import pack_corpus as stage
 from lemur.tokens.mix_corpus import Params as MixParams
 from lemur.tokens.mix_corpus import mix_corpus
+from lemur.tokens.mixture import Order
 from lemur.tokens.pack_corpus import Params, pack_corpus
+from lemur.tokens.packing import fill_one, pack
 from lemur.tokens.shard_validation import validate
 from lemur.tokens.shards import open_shards
 from lemur.tokens.token_store import TokenStore
-from tests.corpus.builders import files, token_store
+from tests.corpus.builders import files, stored, token_store
 
 L = 16
 PARAMS = {
@@ -21,12 +25,11 @@ PARAMS = {
     "policy": "best_fit",
     "window_documents": 1000,
     "min_piece_tokens": 2,
-    "records_per_shard": 5,
 }
 
 
-def run(folder, lengths, *, total=10**9, epochs=1.0, **changes):
-    store = token_store(folder / "tokens", lengths)
+def run(folder, lengths, *, total=10**9, epochs=1.0, cuts=(), **changes):
+    store = token_store(folder / "tokens", lengths, cuts=cuts)
     weights = {source: float(bool(lengths.get(source))) for source in SOURCES}
     mix = MixParams.model_validate({"total_tokens": total, "weights": weights, "max_epochs": epochs, "seed": 1})
     mix_corpus(mix, store, mixture=folder / "m.json", report=folder / "mr.json")
@@ -58,9 +61,9 @@ def test_tokens_in_equal_tokens_packed_plus_dropped(tmp_path_factory, policy, le
         for index in range(len(shards)):
             record = shards[index]
             packed.update(record["tokens"][(record["sources"] == number) & (record["segments"] > 0)].tolist())
-        stored = Counter(store.ids(source).tolist())
-        assert packed <= stored
-        assert stored.total() - packed.total() == report["sources"][source]["tokens_dropped"].get("short_piece", 0)
+        ids = Counter(chain.from_iterable(stored(store, source)))
+        assert packed <= ids
+        assert ids.total() - packed.total() == report["sources"][source]["tokens_dropped"].get("short_piece", 0)
 
 
 @pytest.mark.parametrize("policy", ["best_fit", "concat"])
@@ -80,8 +83,8 @@ def test_no_segment_has_tokens_of_two_documents(tmp_path_factory, policy, length
     shards, _, store = run(tmp_path_factory.mktemp("pack"), lengths, policy=policy, min_piece_tokens=1)
     runs = {
         source: {
-            bytes(document[at : at + size].astype("<u2"))
-            for document in np.split(store.ids(source), store.borders(source)[1:-1])
+            bytes(np.array(document[at : at + size], "<u2"))
+            for document in stored(store, source)
             for at in range(len(document))
             for size in range(1, L + 1)
         }
@@ -110,12 +113,75 @@ def test_epochs_repeat_documents_in_another_order(tmp_path):
     assert sorted(Counter(documents).values()) == [2] * 10 + [3] * 10
 
 
-def test_two_runs_give_the_same_bytes_and_documents_stay_whole_where_they_fit(tmp_path):
+@pytest.mark.parametrize("policy", ["best_fit", "concat"])
+def test_workers_and_shards_of_documents_change_no_byte(tmp_path, policy, monkeypatch):
     lengths = {"python": list(range(1, 40)), "books": [9] * 30}
-    _, report, _ = run(tmp_path / "1", lengths)
-    run(tmp_path / "2", lengths)
-    assert files(tmp_path / "1" / "shards") == files(tmp_path / "2" / "shards")
+    for name, workers, cuts in (("1", "1", ()), ("2", "2", ()), ("3", "2", (0, 5, 12, 12, 38))):
+        monkeypatch.setenv("LEMUR_WORKERS", workers)
+        run(tmp_path / name, lengths, cuts=cuts, window_documents=10, policy=policy)
+        assert files(tmp_path / name / "shards") == files(tmp_path / "1" / "shards")
+        for report in ("m.json", "r.json"):
+            assert (tmp_path / name / report).read_bytes() == (tmp_path / "1" / report).read_bytes()
+    assert not list(tmp_path.glob("*/.*"))
+
+
+def test_documents_stay_whole_where_they_fit(tmp_path):
+    lengths = {"python": list(range(1, 40)), "books": [9] * 30}
+    _, report, _ = run(tmp_path, lengths)
     assert report["documents_cut"] == sum(length > L for length in lengths["python"])
+
+
+@pytest.mark.parametrize("policy", ["best_fit", "concat"])
+@pytest.mark.parametrize("block", [1, 3 * L])
+def test_a_window_is_a_shard_and_depends_on_no_other(tmp_path, policy, block, monkeypatch):
+    """Compared with packing the window's documents by hand."""
+    lengths = {"python": [3, 40, 16, 1, 7, 0, 25], "books": [9] * 8}
+    monkeypatch.setattr(stage, "BLOCK_TOKENS", block)
+    shards, _, store = run(tmp_path, lengths, policy=policy, window_documents=4)
+    order = Order(read_json(tmp_path / "m.json"))
+    expected = []
+    counts = []
+    for start in range(0, len(order), 4):
+        places = zip(*order[start : start + 4], strict=True)
+        documents = [(source, stored(store, order.sources[source])[number]) for source, number in places]
+        packing = pack([len(ids) for _, ids in documents], L, policy)
+        before = len(expected)
+        for sequence in range(packing.sequences):
+            parts = []
+            for piece in np.flatnonzero(packing.sequence == sequence):
+                source, ids = documents[packing.document[piece]]
+                at, size = packing.start[piece], packing.length[piece]
+                if size >= 2:
+                    part = np.array(ids[at : at + size])
+                    parts.append((part, part != 1, source))
+            if parts:
+                expected.append(fill_one(L, parts))
+        counts.append(len(expected) - before)
+    assert [shard["records"] for shard in shards.manifest["shards"]] == counts and len(counts) == 4
+    assert len(shards) == len(expected)
+    for index, record in enumerate(expected):
+        assert {name: shards[index][name].tolist() for name in record} == {n: a.tolist() for n, a in record.items()}
+
+
+def test_a_window_whose_pieces_are_all_dropped_is_a_shard_without_records(tmp_path):
+    shards, report, _ = run(tmp_path, {"python": [1, 1, 0, 30, 1]}, window_documents=1)
+    assert sorted(shard["records"] for shard in shards.manifest["shards"]) == [0, 0, 0, 0, 2]
+    assert report["tokens_dropped"] == {"short_piece": 3} and report["sequences"] == len(shards) == 2
+    assert validate(tmp_path / "shards") == []
+
+
+def test_a_missing_shard_of_tokens_is_named(tmp_path):
+    run(tmp_path, {"python": [30, 5]}, cuts=[1])
+    (tmp_path / "tokens" / "python-00001.npy").unlink()
+    with pytest.raises(ValueError, match=r"python-00001\.npy is missing; `dvc checkout --force` restores it"):
+        pack_corpus(
+            Params.model_validate(PARAMS),
+            tmp_path / "tokens",
+            tmp_path / "m.json",
+            shards=tmp_path / "again",
+            report=tmp_path / "r.json",
+        )
+    assert not (tmp_path / "again").exists()
 
 
 def test_an_empty_mixture_gives_empty_shards(tmp_path):

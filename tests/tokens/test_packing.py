@@ -5,10 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemur.tokens.packing import fill, pack
+from lemur.tokens.packing import fill, fill_one, pack
 
 CAPACITY = 16
 LENGTHS = st.lists(st.sampled_from([0, 1, 2, 7, CAPACITY - 1, CAPACITY, CAPACITY + 1, 10 * CAPACITY]), max_size=60)
+
+
+def sizes_by_sequence(packing):
+    borders = np.searchsorted(packing.sequence, np.arange(1, packing.sequences))
+    return [sizes.tolist() for sizes in np.split(packing.length, borders)] if packing.sequences else []
 
 
 @pytest.mark.parametrize("policy", ["best_fit", "concat"])
@@ -22,10 +27,10 @@ def test_every_token_is_placed_once(policy, lengths):
         ends = np.cumsum([0, *(int(size) for _, size in pieces)])
         assert [int(start) for start, _ in pieces] == ends[:-1].tolist()
         assert ends[-1] == length
-    sequences = list(packing)
+    sequences = sizes_by_sequence(packing)
     assert len(sequences) == packing.sequences
-    assert all(1 <= sum(size for *_, size in pieces) <= CAPACITY for pieces in sequences)
-    assert all(size > 0 for pieces in sequences for *_, size in pieces)
+    assert all(1 <= sum(sizes) <= CAPACITY for sizes in sequences)
+    assert all(size > 0 for sizes in sequences for size in sizes)
 
 
 @given(lengths=LENGTHS)
@@ -39,7 +44,7 @@ def test_best_fit_cuts_only_documents_longer_than_a_sequence(lengths):
 def test_concat_fills_every_sequence_except_the_last_and_keeps_the_order(lengths):
     packing = pack(lengths, CAPACITY, "concat")
     assert packing.sequences == -(-sum(lengths) // CAPACITY)
-    filled = [sum(size for *_, size in pieces) for pieces in packing]
+    filled = [sum(sizes) for sizes in sizes_by_sequence(packing)]
     assert filled[:-1] == [CAPACITY] * (len(filled) - 1)
     assert packing.document.tolist() == sorted(packing.document.tolist())
 
@@ -55,7 +60,7 @@ def test_best_fit_matches_placing_one_by_one(lengths):
         else:
             rooms.append(CAPACITY - size)
     packing = pack(lengths, CAPACITY, "best_fit")
-    packed_rooms = [CAPACITY - sum(size for *_, size in pieces) for pieces in packing]
+    packed_rooms = [CAPACITY - sum(sizes) for sizes in sizes_by_sequence(packing)]
     assert sorted(packed_rooms) == sorted(rooms)
 
 
@@ -75,7 +80,7 @@ def test_wrong_arguments_are_refused():
 
 
 def test_fill_numbers_segments_and_restarts_positions():
-    fields = fill(6, [(np.array([5, 6, 7]), 1, 2), (np.array([8, 9]), np.array([0, 1]), 3)])
+    fields = fill_one(6, [(np.array([5, 6, 7]), 1, 2), (np.array([8, 9]), np.array([0, 1]), 3)])
     assert {name: array.tolist() for name, array in fields.items()} == {
         "tokens": [5, 6, 7, 8, 9, 0],
         "segments": [1, 1, 1, 2, 2, 0],
@@ -84,4 +89,26 @@ def test_fill_numbers_segments_and_restarts_positions():
         "loss": [1, 1, 1, 0, 1, 0],
     }
     with pytest.raises(ValueError, match="7 tokens; 6"):
-        fill(6, [(np.arange(7), 1, 0)])
+        fill_one(6, [(np.arange(7), 1, 0)])
+
+
+PARTS = st.lists(st.tuples(st.integers(1, 5), st.integers(0, 3), st.integers(0, 1)), min_size=1, max_size=3)
+
+
+@given(sequences=st.lists(PARTS, min_size=1, max_size=5))
+def test_sequences_filled_together_are_those_filled_one_by_one(sequences):
+    parts = [(np.arange(5, 5 + size), loss, source) for parts in sequences for size, source, loss in parts]
+    length = np.array([len(tokens) for tokens, _, _ in parts])
+    together = fill(
+        CAPACITY,
+        np.repeat(np.arange(len(sequences)), [len(parts) for parts in sequences]),
+        length,
+        np.array([source for _, _, source in parts]),
+        np.concatenate([tokens for tokens, _, _ in parts]),
+        np.repeat([loss for _, loss, _ in parts], length),
+    )
+    remaining = iter(parts)
+    for number, own in enumerate(sequences):
+        alone = fill_one(CAPACITY, [next(remaining) for _ in own])
+        for name, field in alone.items():
+            assert together[name][number].tolist() == field.tolist()

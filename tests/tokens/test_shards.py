@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from lemur.tokens.shard_validation import validate
-from lemur.tokens.shards import ShardWriter, index_dtype, open_shards, token_fields
+from lemur.tokens.shards import (
+    Layout,
+    ShardFile,
+    ShardWriter,
+    index_dtype,
+    open_shards,
+    shard_name,
+    token_fields,
+    write_manifest,
+)
 from tests.corpus.builders import files, shards
 
 
@@ -29,10 +38,14 @@ def test_same_records_same_bytes(tmp_path):
     assert files(first.folder) == files(second.folder)
 
 
-def test_fingerprint_depends_on_the_records_not_on_the_files(tmp_path):
-    first, second = shards(tmp_path / "1", 30, per_shard=4), shards(tmp_path / "2", 30, per_shard=30)
+def test_fingerprint_depends_on_the_records_and_their_shards_not_on_the_compression(tmp_path, monkeypatch):
+    first, divided = shards(tmp_path / "1", 30), shards(tmp_path / "2", 30, per_shard=30)
     other = shards(tmp_path / "3", 29)
-    assert first.fingerprint == second.fingerprint != other.fingerprint
+    monkeypatch.setattr("lemur.tokens.shards.OPTIONS", "group_size:1,uncompressed")
+    uncompressed = shards(tmp_path / "4", 30)
+    assert files(first.folder) != files(uncompressed.folder)
+    assert first.fingerprint == uncompressed.fingerprint
+    assert len({first.fingerprint, divided.fingerprint, other.fingerprint}) == 3
 
 
 def test_an_empty_set_can_be_opened(tmp_path):
@@ -51,7 +64,7 @@ def test_vocabulary_decides_the_dtype():
     [
         ("tokens", np.full(8, 10), "0 to 9 is allowed"),
         ("tokens", np.full(8, -1), "0 to 9 is allowed"),
-        ("tokens", np.zeros(7, int), r"shape \(7,\)"),
+        ("tokens", np.zeros(7, int), r"shape \(1, 7\); \(1, 8\) is allowed"),
         ("sources", np.full(8, 1), "0 to 0 is allowed"),
         ("segments", np.full(8, 70000), "0 to 65535 is allowed"),
     ],
@@ -117,7 +130,39 @@ def test_validate_finds_a_flipped_bit_and_a_wrong_count(tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest["tokens"]["a"] += 1
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    assert "tokens by source" in validate(folder)[0]
+    problems = validate(folder)
+    assert "tokens by source" in problems[0] and "fingerprint" in problems[1]
+
+
+def test_records_written_together_are_those_written_one_by_one(tmp_path):
+    layout = Layout(8, 100, token_fields(100, 8), ["a", "b"])
+    rng = np.random.default_rng(0)
+    tops = {"tokens": 100, "sources": 2, "loss": 2, "segments": 3, "positions": 8}
+    arrays = {name: rng.integers(0, top, (5, 8)) for name, top in tops.items()}
+    together, singly = ShardFile(tmp_path / "1" / "x", layout), ShardFile(tmp_path / "2" / "x", layout)
+    together.write(arrays)
+    for number in range(5):
+        singly.write({name: array[number : number + 1] for name, array in arrays.items()})
+    shard = together.close()
+    assert shard == singly.close() and files(tmp_path / "1") == files(tmp_path / "2")
+    assert (shard.records, shard.padding) == (5, np.count_nonzero(arrays["segments"] == 0))
+    assert shard.tokens == [np.count_nonzero((arrays["segments"] > 0) & (arrays["sources"] == n)) for n in (0, 1)]
+
+
+def test_a_shard_without_records_stays_and_has_no_place_in_the_order(tmp_path):
+    layout = Layout(4, 9, token_fields(9, 4), ["a"])
+    rows = []
+    for number, records in enumerate((0, 2, 0, 1, 0)):
+        file = ShardFile(tmp_path / shard_name(number), layout)
+        file.write({name: np.full((records, 4), number) for name in layout.fields if name != "sources"} | {
+            "sources": np.zeros((records, 4), int)
+        })  # fmt: skip
+        rows.append(file.close())
+    write_manifest(tmp_path, layout, rows)
+    opened = open_shards(tmp_path)
+    assert [int(opened[index]["tokens"][0]) for index in range(len(opened))] == [1, 1, 3]
+    with pytest.raises(IndexError):
+        opened[3]
 
 
 @pytest.mark.parametrize(

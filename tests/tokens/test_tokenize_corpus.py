@@ -1,12 +1,17 @@
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-from lemur.core import workers
+from lemur.core.files import ROOT
 from lemur.core.records import read_json
 from lemur.tokens import tokenize_corpus as stage
-from lemur.tokens.token_store import TokenStore, write_source
+from lemur.tokens.token_store import TokenStore
 from lemur.tokens.tokenizers.tokenizer_folder import open_folder
-from tests.corpus.builders import corpus, files, token_store
+from tests.corpus.builders import corpus, files, stored
 from tests.tokens.test_tokenizer import build, documents
 
 
@@ -15,8 +20,8 @@ def tokenizer(tmp_path_factory):
     return build(tmp_path_factory.mktemp("tokenizer"))
 
 
-def run(folder, tokenizer, records, *, begin=True, end=True):
-    train = corpus(folder / "train", records)
+def run(folder, tokenizer, records, *, begin=True, end=True, shards=1):
+    train = corpus(folder / "train", records, shards)
     params = stage.Params(begin=begin, end=end)
     stage.tokenize_corpus(params, train, tokenizer, tokens=folder / "tokens", report=folder / "r.json")
     return TokenStore(folder / "tokens"), read_json(folder / "r.json")
@@ -27,16 +32,15 @@ def test_borders_delimit_the_documents(tmp_path, tokenizer):
     store, report = run(tmp_path, tokenizer, records)
     model = open_folder(tokenizer)
     for source in ("python", "books"):
-        ids, borders = store.ids(source), store.borders(source)
+        ids = store.ids(f"{source}-00000")
         texts = [record["text"] for record in records if record["source"] == source]
-        for number, text in enumerate(texts):
-            document = ids[borders[number] : borders[number + 1]].tolist()
+        for document, text in zip(stored(store, source), texts, strict=True):
             assert (document[0], document[-1]) == (1, 2)
             assert model.decode(document[1:-1], skip_special_tokens=False) == text
         assert report["sources"][source]["bytes"] == sum(len(text.encode()) for text in texts)
         assert report["sources"][source]["tokens"] == len(ids)
-    assert store.ids("python").dtype == np.uint16
-    assert len(store.ids("sql")) == 0 and store.lengths("sql").size == 0
+    assert store.ids("python-00000").dtype == np.uint16
+    assert len(store.ids("sql-00000")) == 0 and store.lengths("sql").size == 0
     assert report["documents"] == len(records)
 
 
@@ -48,31 +52,46 @@ def test_markers_are_optional(tmp_path, tokenizer):
 
 
 def test_batches_and_workers_change_no_byte(tmp_path, tokenizer, monkeypatch):
-    run(tmp_path / "1", tokenizer, documents())
+    monkeypatch.setenv("LEMUR_WORKERS", "2")
+    run(tmp_path / "1", tokenizer, documents(), shards=2)
+    monkeypatch.setenv("LEMUR_WORKERS", "1")
     monkeypatch.setattr(stage, "BATCH_CHARS", 700)
-    monkeypatch.setattr(workers, "count", lambda: 1)
-    run(tmp_path / "2", tokenizer, documents())
+    run(tmp_path / "2", tokenizer, documents(), shards=2)
     assert files(tmp_path / "1" / "tokens") == files(tmp_path / "2" / "tokens")
+    assert (tmp_path / "1" / "r.json").read_bytes() == (tmp_path / "2" / "r.json").read_bytes()
+    assert not list(tmp_path.glob("*/.*"))
 
 
-def test_arrays_are_written_document_by_document(tmp_path):
-    counts = write_source(tmp_path, "python", 70000, (np.full(length, 69999) for length in (3, 0, 200_000)))
-    assert counts == (3, 200_003)
-    ids = np.load(tmp_path / "python.npy", mmap_mode="r")
-    assert ids.dtype == np.uint32 and ids.shape == (200_003,) and (ids == 69999).all()
+def test_each_shard_of_documents_becomes_one_of_tokens(tmp_path, tokenizer):
+    whole, report = run(tmp_path / "1", tokenizer, documents())
+    divided, other = run(tmp_path / "2", tokenizer, documents(), shards=3)
+    assert report == other
+    assert [shard["name"] for shard in divided.manifest["sources"]["sql"]["shards"]] == [
+        f"sql-0000{n}" for n in range(3)
+    ]
+    # `corpus` deals documents out in turn.
+    expected = stored(whole, "books")
+    assert stored(divided, "books") == [*expected[0::3], *expected[1::3], *expected[2::3]]
 
 
-def test_a_reader_returns_the_mapped_ids_and_names_a_file_that_ends_early(tmp_path):
-    store = TokenStore(token_store(tmp_path / "t", {"books": [5, 0, 70], "sql": []}))
-    read, ids = store.reader("books"), store.ids("books")
-    for start, count in ((0, 75), (3, 0), (4, 9), (75, 0)):
-        assert read(start, count).tolist() == ids[start : start + count].tolist()
-        assert read(start, count).dtype == ids.dtype
-    assert store.reader("sql")(0, 0).tolist() == []
-    with pytest.raises(ValueError, match=r"books\.npy ends before token 76; .dvc checkout --force. restores it"):
-        read(70, 6)
-
-
-def test_a_folder_without_tokens_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="tokenize_corpus"):
-        TokenStore(tmp_path)
+def test_a_killed_worker_leaves_no_part_of_a_file(tmp_path, tokenizer, monkeypatch):
+    train = corpus(tmp_path / "train", documents(), 3)
+    (train / "books-00001.jsonl").unlink()
+    os.mkfifo(train / "books-00001.jsonl")  # a worker waits here
+    script = (
+        "import sys; from pathlib import Path; from lemur.tokens.tokenize_corpus import Params, tokenize_corpus; "
+        "train, model, out = map(Path, sys.argv[1:]); "
+        "tokenize_corpus(Params(begin=True, end=True), train, model, tokens=out / 'tokens', report=out / 'r.json')"
+    )
+    monkeypatch.setenv("LEMUR_WORKERS", "2")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}/src")
+    stage_process = subprocess.Popen([sys.executable, "-c", script, train, tokenizer, tmp_path])
+    with (train / "books-00001.jsonl").open("wb") as file:  # returns when the worker reads
+        file.write(json.dumps(documents()[9]).encode() + b"\n")
+        file.flush()
+        stage_process.kill()
+        stage_process.wait()
+    written = {path.name for path in (tmp_path / "tokens").iterdir()}
+    assert "books-00001.npy" not in written and "manifest.json" not in written
+    for name in written:
+        assert np.load(tmp_path / "tokens" / name).ndim == 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lemur.tokens.packing import fill
+from lemur.tokens.packing import fill_one
 
 
 @dataclass(frozen=True)
@@ -62,4 +62,4 @@ class Packer:
 
     def _close(self, sequence: _Sequence) -> dict[str, np.ndarray]:
         self._open.remove(sequence)
-        return fill(self._length, [(piece.ids, piece.loss, piece.source) for piece in sequence.pieces])
+        return fill_one(self._length, [(piece.ids, piece.loss, piece.source) for piece in sequence.pieces])

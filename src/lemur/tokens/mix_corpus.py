@@ -1,6 +1,7 @@
 """Stage `mix_corpus`: plan a model's mixture, that is the tokens and epochs of each source (Table 8)."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -40,12 +41,13 @@ def mix_corpus(params: Params, tokens: Path, *, mixture: Path, report: Path) -> 
     total_weight = sum(weights.values()) or 1.0
     plan, rows = {}, {}
     for source in SOURCES:
-        lengths = store.lengths(source)
-        taken = take(source, lengths, targets[source], params.seed)
+        documents = store.documents(source)
+        lengths = partial(store.lengths, source)
+        taken = take(source, lengths, documents, available[source], targets[source], params.seed)
         plan[source] = {
             "full_epochs": taken.epochs,
             "partial_documents": taken.documents,
-            "source_documents": len(lengths),
+            "source_documents": documents,
             "tokens": taken.tokens,
         }
         rows[source] = {

@@ -1,6 +1,6 @@
 """How many tokens a mixture takes from each source, and in which order it takes the documents."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +9,8 @@ from lemur.corpus.sources import CODE, TEXT
 from lemur.tokens.order import permute
 
 Mixture = dict[str, Any]
+
+_BLOCK = 1 << 20  # documents looked at together
 
 
 def allocate(total: float, weights: Mapping[str, float], caps: Mapping[str, float]) -> dict[str, float]:
@@ -53,20 +55,31 @@ class Take(NamedTuple):
     tokens: int
 
 
-def take(source: str, lengths: np.ndarray, tokens: float, seed: int) -> Take:
-    """The number of whole documents whose tokens come closest to `tokens`; the last epoch follows its own order."""
-    total = int(lengths.sum())
+def take(
+    source: str, lengths: Callable[[np.ndarray], np.ndarray], documents: int, total: int, tokens: float, seed: int
+) -> Take:
+    """The number of whole documents whose tokens come closest to `tokens`; the last epoch follows its own order.
+
+    `lengths(numbers)` are the tokens of documents by their numbers, of the source's `documents` with `total` tokens.
+    """
     epochs = int(tokens // total) if total else 0
     rest = tokens - epochs * total
     if total == 0 or rest <= 0:
         return Take(epochs, 0, epochs * total)
-    tokens_after = np.concatenate(
-        [[0], np.cumsum(lengths[permute(np.arange(len(lengths)), len(lengths), seed, source, epochs)])]
-    )
-    documents = int(np.abs(tokens_after - rest).argmin())
-    if documents == len(lengths):
+    nearest, count, taken, before = rest, 0, 0, 0
+    for start in range(0, documents, _BLOCK):
+        places = np.arange(start, min(start + _BLOCK, documents))
+        tokens_after = before + np.cumsum(lengths(permute(places, documents, seed, source, epochs)))
+        distance = np.abs(tokens_after - rest)
+        place = int(distance.argmin())
+        if distance[place] < nearest:
+            nearest, count, taken = distance[place], start + place + 1, int(tokens_after[place])
+        before = int(tokens_after[-1])
+        if before >= rest:
+            break
+    if count == documents:
         return Take(epochs + 1, 0, (epochs + 1) * total)
-    return Take(epochs, documents, epochs * total + int(tokens_after[documents]))
+    return Take(epochs, count, epochs * total + taken)
 
 
 class Order:

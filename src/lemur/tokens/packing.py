@@ -4,9 +4,9 @@
 documents longer than a sequence (Ding et al. 2024, arXiv 2404.10830).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise, repeat
+from itertools import chain, repeat
 from typing import Literal
 
 import numpy as np
@@ -38,13 +38,6 @@ class Packing:
     def fullness(self) -> float:
         """Share of the sequences' room that holds tokens; 1.0 if there are no sequences."""
         return self.tokens / (self.sequences * self.capacity) if self.sequences else 1.0
-
-    def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
-        """The pieces of each sequence as (document, start, length)."""
-        borders = np.searchsorted(self.sequence, np.arange(self.sequences + 1)).tolist()
-        pieces = list(zip(self.document.tolist(), self.start.tolist(), self.length.tolist(), strict=True))
-        for first, last in pairwise(borders):
-            yield pieces[first:last]
 
 
 def pack(lengths: np.ndarray | Sequence[int], capacity: int, policy: Policy) -> Packing:
@@ -134,23 +127,57 @@ def _best_fit_decreasing(sizes: np.ndarray, capacity: int) -> list[int]:
     return placed
 
 
-def fill(capacity: int, parts: Sequence[tuple[np.ndarray, np.ndarray | int, int]]) -> Arrays:
-    """One sequence for `ShardWriter`: the parts in order, then padding (zeros).
+def fill(
+    capacity: int,
+    sequence: np.ndarray,
+    length: np.ndarray,
+    source: np.ndarray,
+    tokens: np.ndarray,
+    loss: np.ndarray,
+) -> Arrays:
+    """Sequences for `ShardFile.write`, [sequences, capacity]: each one's pieces in order, then padding (zeros).
 
-    Each part is (token ids [n], loss mask [n] or one value for all, source index); together at most `capacity` tokens.
+    Args:
+        sequence, length, source: of each piece [pieces], at least one; `sequence` rises from 0 without a gap.
+        tokens, loss: ids and loss mask of all pieces, one after the other [tokens].
+
+    Raises `ValueError` if the pieces of a sequence have more than `capacity` tokens.
     """
-    fields: Arrays = {
-        name: np.zeros(capacity, np.int64) for name in ("tokens", "segments", "positions", "sources", "loss")
+    first = np.flatnonzero(np.diff(sequence, prepend=-1))
+    filled = np.add.reduceat(length, first)
+    if filled.max() > capacity:
+        raise ValueError(f"parts hold {filled.max()} tokens; {capacity} are allowed")
+    used = np.arange(capacity) < filled[:, None]
+    segment = (np.arange(1, len(sequence) + 1) - first[sequence]).astype(np.min_scalar_type(capacity))
+    ramp = np.arange(capacity, dtype=np.min_scalar_type(capacity))
+    columns = {
+        "tokens": tokens,
+        "segments": np.repeat(segment, length),
+        "positions": np.concatenate([ramp[:size] for size in length.tolist()]),
+        "sources": np.repeat(source, length),
+        "loss": loss,
     }
-    at = 0
-    for segment, (tokens, loss, source) in enumerate(parts, 1):
-        end = at + len(tokens)
-        if end > capacity:
-            raise ValueError(f"parts hold {sum(len(part[0]) for part in parts)} tokens; {capacity} are allowed")
-        fields["tokens"][at:end] = tokens
-        fields["segments"][at:end] = segment
-        fields["positions"][at:end] = np.arange(end - at)
-        fields["sources"][at:end] = source
-        fields["loss"][at:end] = loss
-        at = end
+    if used.all():
+        return {name: column.reshape(used.shape) for name, column in columns.items()}
+    fields = {name: np.zeros(used.shape, column.dtype) for name, column in columns.items()}
+    for name, column in columns.items():
+        fields[name][used] = column
     return fields
+
+
+def fill_one(capacity: int, parts: Sequence[tuple[np.ndarray, np.ndarray | int, int]]) -> Arrays:
+    """One sequence for `ShardWriter.write`, as `fill`.
+
+    Each part is (token ids [n], loss mask [n] or one value for all, source index).
+    """
+    length = np.array([len(tokens) for tokens, _, _ in parts])
+    loss = [np.broadcast_to(loss, len(tokens)) for tokens, loss, _ in parts]
+    fields = fill(
+        capacity,
+        np.zeros(len(parts), np.int64),
+        length,
+        np.array([source for _, _, source in parts]),
+        np.concatenate([tokens for tokens, _, _ in parts]),
+        np.concatenate(loss),
+    )
+    return {name: field[0] for name, field in fields.items()}

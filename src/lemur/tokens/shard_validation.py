@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lemur.core.records import read_json
-from lemur.tokens.shards import FORMAT, Arrays, Shards, open_shards
-from lemur.tokens.token_store import TokenStore
+from lemur.core.records import Record, read_json
+from lemur.tokens.shards import FORMAT, Arrays, Shards, fingerprint, open_shards
+from lemur.tokens.token_store import TokenStore, file_problems, read_manifest
 
 SHOWN = 20  # faulty records listed
 _BLOCK = 1 << 24  # token ids checked at a time
@@ -44,6 +44,8 @@ def validate(folder: Path) -> list[str]:
     counted = {name: tokens[number] for number, name in enumerate(shards.sources)}
     if "sources" in {field["name"] for field in shards.manifest["fields"]} and stated != counted:
         problems.append(f"{folder}/manifest.json: tokens by source are {stated}; the records hold {counted}")
+    if shards.fingerprint != (computed := fingerprint(manifest)):
+        problems.append(f"{path}: fingerprint is {shards.fingerprint}; {computed} follows from what it describes")
     return problems
 
 
@@ -92,25 +94,34 @@ def _record_problems(record: Arrays, shards: Shards) -> Iterator[str]:
 def validate_store(folder: Path) -> list[str]:
     """One line per problem of a token store; empty if it is sound. Reads everything once."""
     try:
-        store = TokenStore(folder)
+        manifest = read_manifest(folder)
     except ValueError as error:
         return [str(error)]
-    problems = []
+    if problems := list(file_problems(folder, manifest)):
+        return problems
+    store = TokenStore(folder)
     for source in store.sources:
-        stated = store.manifest["sources"][source]
-        try:
-            ids, borders = store.ids(source), store.borders(source)
-        except (OSError, ValueError) as error:
-            problems.append(f"{folder}/{source}.npy: cannot be read ({error}); run tokenize_corpus again")
-            continue
-        counted = {"documents": len(borders) - 1, "tokens": len(ids)}
-        if counted != stated:
-            problems.append(
-                f"{folder}/{source}.npy: holds {counted}; manifest.json has {stated}; run tokenize_corpus again"
-            )
-        if borders[0] != 0 or borders[-1] != len(ids) or np.any(np.diff(borders) < 0):
-            problems.append(f"{folder}/{source}.borders.npy: borders do not rise from 0 to {len(ids)}")
-        top = max((int(ids[at : at + _BLOCK].max()) for at in range(0, len(ids), _BLOCK)), default=0)
-        if top >= store.vocab_size:
-            problems.append(f"{folder}/{source}.npy: token id {top}; ids below {store.vocab_size} are allowed")
+        row = manifest["sources"][source]
+        for key in ("documents", "tokens"):
+            if row[key] != (total := sum(shard[key] for shard in row["shards"])):
+                problems.append(f"{folder}/manifest.json: {row[key]} {key} of {source}, but its shards have {total}")
+        for shard in row["shards"]:
+            problems += _shard_problems(folder / shard["name"], store, shard)
     return problems
+
+
+def _shard_problems(path: Path, store: TokenStore, shard: Record) -> Iterator[str]:
+    ids, borders = store.ids(shard["name"]), store.borders(shard["name"])
+    for suffix, part in ((".npy", "ids"), (".borders.npy", "borders")):
+        with Path(f"{path}{suffix}").open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != shard["sha256"][part]:
+            yield (
+                f"{path}{suffix}: sha256 is {digest}; manifest.json has {shard['sha256'][part]}; "
+                "`dvc checkout --force` restores it"
+            )
+    if borders[0] != 0 or borders[-1] != len(ids) or np.any(np.diff(borders) < 0):
+        yield f"{path}.borders.npy: borders do not rise from 0 to {len(ids)}"
+    top = max((int(ids[at : at + _BLOCK].max()) for at in range(0, len(ids), _BLOCK)), default=0)
+    if top >= store.vocab_size:
+        yield f"{path}.npy: token id {top}; ids below {store.vocab_size} are allowed"
