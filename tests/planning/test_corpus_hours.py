@@ -41,7 +41,6 @@ def corpus(*sources: dict[str, Any]) -> Corpus:
         "assumed": {"raw_compression": {"code": 4.0, "text": 2.0}},
         "memory": {
             "dedup_corpus": {"process": "driver", "bytes": 100, "per": "documents"},
-            "mix_corpus": {"process": "driver", "bytes": 8, "per": "largest_source"},
             "pack_corpus": {"process": "worker", "bytes": 4, "per": "window_tokens"},
             "split_corpus": {"process": "worker", "bytes": 1e6, "per": "some.megabytes"},
         },
@@ -100,7 +99,6 @@ def test_the_smallest_unit_of_packing_is_a_window() -> None:
 def test_memory_grows_with_documents_or_a_parameter_as_stated() -> None:
     rows = by_stage([source("python", 3600.0), source("books", 720.0)], rates(), cores=1, machines=1)
     assert rows["dedup_corpus"]["driver_mb"] == pytest.approx(50 + 100 * 2_160_000 / 1e6)
-    assert rows["mix_corpus"]["driver_mb"] == pytest.approx(50 + 8 * 1_800_000 / 1e6)
     assert rows["pack_corpus"]["worker_mb"] == pytest.approx(80 + 4 * (450e6 + 90e6) * 20_000 / 2_160_000 / 1e6)
     assert rows["split_corpus"]["worker_mb"] == pytest.approx(80 + 7)
     assert rows["clean_corpus"]["driver_mb"] == 50 and rows["clean_corpus"]["worker_mb"] == 80

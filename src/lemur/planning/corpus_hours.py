@@ -50,9 +50,9 @@ class Corpus:
         growth = self.assumptions["memory"].get(stage)
         if not growth or growth["process"] != process:
             return 0.0
-        documents = [row["documents"] for row in self.sources]
+        documents = sum(row["documents"] for row in self.sources)
         window = self._window() / (self.packed_documents() or 1.0) * 1e6 * self.amount("tokens")
-        numbers = {"documents": sum(documents), "largest_source": max(documents), "window_tokens": window}
+        numbers = {"documents": documents, "window_tokens": window}
         per = growth["per"]
         number: float = numbers[per] if per in numbers else self.params[per]
         return growth["bytes"] * number / 1e6

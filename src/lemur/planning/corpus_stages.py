@@ -32,7 +32,7 @@ STAGES = (
     Stage("decontaminate_corpus", "raw_bytes", "makes the index of benchmarks (start), adds up counts"),
     Stage("split_corpus", "kept_bytes", "chooses what to hold out among the candidates of all shards"),
     Stage("tokenize_corpus", "kept_bytes", "adds up counts, writes the manifest"),
-    Stage("mix_corpus", "source_tokens", "everything: lengths of all documents, documents of the last epoch", False),
+    Stage("mix_corpus", "source_tokens", "everything: draws the documents of each source's last epoch", False),
     Stage("pack_corpus", "tokens", "lists the windows, adds up counts, writes the manifest"),
 )
 
