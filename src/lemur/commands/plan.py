@@ -101,9 +101,10 @@ def plan_data(
     from lemur.planning.data_plan_text import lines
 
     if calibrate:
-        from lemur.planning.calibration import measure_rates
+        from lemur.planning import calibration
 
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
-        save(rates or OWN, measure_rates())
+        logging.basicConfig(format="%(message)s")
+        calibration.log.setLevel(logging.INFO)
+        save(rates or OWN, calibration.measure_rates())
     needs = plan(scale, cores=cores, machines=machines, rates=rates)
     print_long(json.dumps(needs, indent=2) if as_json else "\n".join(lines(needs)))
