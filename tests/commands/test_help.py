@@ -47,7 +47,7 @@ def test_each_help_has_a_sentence_and_an_example_that_is_right(name: str, capsys
 
 def test_defaults_metavars_and_choices_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(helped(capsys, "plan-data").split())
-    assert "--hours HOURS Longest time of one job. [default: 4.0]" in text
+    assert "--cores NUMBER Cores of a machine. [default: 16; x>=1]" in text
     assert "--scale NAME demo, tiny, mirror, instructions, small or paper. [default: paper]" in text
     text = " ".join(helped(capsys, "plan").split())
     assert "--stage <continued_pretraining|instruction_tuning>" in text
@@ -90,7 +90,7 @@ def test_a_terminal_gets_the_same_help_in_boxes() -> None:
         ("inspect", "lemur inspect: Missing argument 'STEP'."),
         ("inspect one", "lemur inspect: Invalid value for 'STEP': Input should be a valid integer"),
         ("plan paper --stage base_model", "'base_model' is not one of 'continued_pretraining', 'instruction_tuning'."),
-        ("plan-data --hours long", "Invalid value for '--hours': Input should be a valid number"),
+        ("plan-data --cores many", "Invalid value for '--cores': Input should be a valid integer"),
         ("verify report", "'report': stages are named after --stages"),
     ],
 )

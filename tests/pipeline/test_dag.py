@@ -275,7 +275,7 @@ def test_an_unknown_scale_and_a_scale_with_an_unknown_parameter_are_errors(
     (tmp_path / "demo.yaml").write_text("mmlu: {shots: 3}", encoding="utf-8")
     (tmp_path / "odd.yaml").write_text("mmlu: {shotz: 3}", encoding="utf-8")
     monkeypatch.setattr(scale, "SCALES", tmp_path)
-    for read in (scale.differences, scale.leaves, lambda name: data_plan.plan(name, cores=1, hours=1.0)):
+    for read in (scale.differences, scale.leaves, lambda name: data_plan.plan(name, cores=1)):
         with pytest.raises(SystemExit, match=r"^odd\.yaml: not in params\.yaml: mmlu\.shotz$"):
             read("odd")
         with pytest.raises(SystemExit, match=r"^scale 'huge' is not known; the scales are demo, odd$"):

@@ -74,23 +74,37 @@ def plan_data(
             autocompletion=completion.scales,
         ),
     ] = "paper",
-    cores: Annotated[int, typer.Option(metavar="NUMBER", help="Cores of one job.")] = 16,
-    hours: Annotated[float, typer.Option(metavar="HOURS", help="Longest time of one job.")] = 4.0,
+    cores: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="Cores of a machine.")] = 16,
+    machines: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="Machines that share a file system.")] = 1,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="First measure this machine and keep its rates (a few minutes).")
+    ] = False,
     rates: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Rates of your machines, in place of ours.")
+        Path | None,
+        typer.Option(metavar="FILE", help="File of rates; else .lemur/corpus_rates.json, or ours if there is none."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything, for programs.")] = False,
 ) -> None:
-    """Estimate what a scale's corpus takes: bytes, tokens, disk, processor hours, shards and jobs of each source.
+    """Estimate what a scale's corpus takes: hours, memory, disk and traffic of each stage, and what each source needs.
 
-    Nothing is downloaded or built. Tokens follow from the scale's mixture and Table 8's epochs; the rest from measured
-    rates and stated assumptions in data/paper/corpus_rates.yaml.
+    Nothing is downloaded or built. Time comes from rates of a machine, which --calibrate measures on a sample of this
+    environment's packages, once for each kind of machine; sizes from the scale's mixture, Table 8's epochs and the
+    assumptions in data/paper/corpus_assumptions.yaml, which the plan prints.
 
-    Example: lemur plan-data --scale paper --cores 64 --hours 12
+    Example: lemur plan-data --scale paper --cores 64 --machines 4
     """
     import json
+    import logging
 
-    from lemur.planning.data_plan import RATES, lines, plan
+    from lemur.planning.corpus_rates import OWN, save
+    from lemur.planning.data_plan import plan
+    from lemur.planning.data_plan_text import lines
 
-    needs = plan(scale, cores=cores, hours=hours, rates=rates or RATES)
+    if calibrate:
+        from lemur.planning import calibration
+
+        logging.basicConfig(format="%(message)s")
+        calibration.log.setLevel(logging.INFO)
+        save(rates or OWN, calibration.measure_rates())
+    needs = plan(scale, cores=cores, machines=machines, rates=rates)
     print_long(json.dumps(needs, indent=2) if as_json else "\n".join(lines(needs)))

@@ -31,8 +31,9 @@ def semantic_dedup(
 ) -> None:
     """Compare the conversations of one group and keep one of each set of near-duplicates, that of `which_to_keep`.
 
-    The input is folders of shards; the output is sorted by source and id. All pairs are compared, in one process: 10^8 pairs a second on one core at
-    dimension 256. That is sensible up to about two million conversations, which take six hours.
+    The input is folders of shards; the output is sorted by source and id. All pairs are compared, in one process: 10^8
+    pairs a second on one core at dimension 256. That is sensible up to about two million conversations, which take six
+    hours.
     """
     from tqdm import tqdm
 

@@ -1,0 +1,136 @@
+"""Hours, memory, disk and traffic of each corpus stage on given machines.
+
+A stage starts, does its serial part in its first process and its shards in workers, here one after the other, so
+hours = start + serial + parallel / (cores x machines), and never less than its longest job (one shard) takes. Stages
+follow each other.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lemur.core.records import Record
+from lemur.planning.corpus_rates import Rates
+from lemur.planning.corpus_stages import STAGES, Amount, Stage
+
+CHECKSUMS = "checksums"
+_HASHED = "none; MD5 of all outputs, by DVC after a stage and by the stage that reads them, in up to 16 threads"
+_WINDOW = "pack_corpus.window_documents"
+_HASHING_THREADS = 16  # of DVC and of the check of a stage's inputs, at most
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """`sources`: rows of `data_plan.plan`. `params`: leaves of params.yaml. `assumptions`: corpus_assumptions.yaml."""
+
+    sources: list[Record]
+    params: Record
+    assumptions: Record
+
+    def amount(self, amount: Amount, kind: str | None = None) -> float:
+        return sum(row[amount] for row in self.sources if kind in (None, row["group"])) / 1e6
+
+    def largest_job(self, stage: Stage) -> list[tuple[float, float]]:
+        """Amounts of (code, text) in the largest job of each source; the shards of `clean_corpus` stay to the end of
+        `tokenize_corpus`, and `pack_corpus` works on windows."""
+        if stage.amount == "tokens":
+            share = self._window() / (self.packed_documents() or 1.0)
+            return [(share * self.amount("tokens", "code"), share * self.amount("tokens", "text"))]
+        jobs = []
+        for row in self.sources:
+            compression = self.assumptions["assumed"]["raw_compression"][row["group"]]
+            shard = (
+                self.params["clean_corpus.shard_bytes"] * compression * row[stage.amount] / (row["raw_bytes"] or 1.0)
+            )
+            amount = min(shard, row[stage.amount]) / 1e6
+            jobs.append((amount, 0.0) if row["group"] == "code" else (0.0, amount))
+        return jobs
+
+    def memory_mb(self, stage: str, process: str) -> float:
+        """Memory that grows with the corpus or with a parameter."""
+        growth = self.assumptions["memory"].get(stage)
+        if not growth or growth["process"] != process:
+            return 0.0
+        documents = sum(row["documents"] for row in self.sources)
+        window = self._window() / (self.packed_documents() or 1.0) * 1e6 * self.amount("tokens")
+        numbers = {"documents": documents, "window_tokens": window}
+        per = growth["per"]
+        number: float = numbers[per] if per in numbers else self.params[per]
+        return growth["bytes"] * number / 1e6
+
+    def packed_documents(self) -> float:
+        return sum(row["documents"] * row["epochs"] for row in self.sources)
+
+    def _window(self) -> float:
+        return min(self.params[_WINDOW], self.packed_documents())
+
+
+def stage_plans(corpus: Corpus, rates: Rates, *, cores: int, machines: int) -> list[Record]:
+    """One row a stage, in order, then `checksums`: all outputs, by DVC after a stage and again before the next one."""
+    rows = [_stage(stage, corpus, rates, cores, machines) for stage in STAGES]
+    hashed = 2 * sum(row["disk_bytes"] for row in rows)
+    seconds = hashed / 1e6 / rates.hashed_mb_per_second
+    times = amdahl(start=0.0, serial=0.0, parallel=seconds, longest=0.0, processors=min(cores, _HASHING_THREADS))
+    return [*rows, _row(CHECKSUMS, _HASHED, False, times, read_bytes=hashed)]
+
+
+def amdahl(*, start: float, serial: float, parallel: float, longest: float, processors: int) -> dict[str, float]:
+    """Hours from seconds: of the whole, of each part, and of the longest job."""
+    seconds = {
+        "hours": start + serial + max(parallel / processors, longest),
+        "start_hours": start,
+        "serial_hours": serial,
+        "parallel_hours": parallel,
+        "longest_job_hours": longest,
+    }
+    return {name: value / 3600 for name, value in seconds.items()}
+
+
+def _stage(stage: Stage, corpus: Corpus, rates: Rates, cores: int, machines: int) -> Record:
+    measured = rates.stages[stage.name]
+    amount = corpus.amount(stage.amount, "code"), corpus.amount(stage.amount, "text")
+    jobs = corpus.largest_job(stage)
+    used = machines if stage.several_machines else 1
+    times = amdahl(
+        start=measured.driver_seconds.start + measured.workers_seconds.start,
+        serial=measured.driver_seconds.growth(*amount),
+        parallel=measured.workers_seconds.growth(*amount),
+        longest=max(measured.workers_seconds.growth(*job) for job in jobs),
+        processors=used * cores,
+    )
+    has_workers = bool(times["parallel_hours"])
+    disk = measured.disk_mb.growth(*amount)
+    # A worker writes a shard to scratch and renames it.
+    unfinished = min(disk, used * cores * max(measured.disk_mb.growth(*job) for job in jobs)) if has_workers else 0.0
+    return _row(
+        stage.name,
+        stage.serial,
+        stage.several_machines,
+        times,
+        worker_mb=measured.worker_mb + corpus.memory_mb(stage.name, "worker") if has_workers else 0.0,
+        driver_mb=measured.driver_mb + corpus.memory_mb(stage.name, "driver"),
+        disk_bytes=1e6 * disk,
+        scratch_bytes=1e6 * (measured.scratch_mb.growth(*amount) + unfinished),
+        read_bytes=1e6 * measured.read_mb.growth(*amount),
+        written_bytes=1e6 * measured.written_mb.growth(*amount),
+        downloaded_bytes=_downloaded(stage, corpus),
+    )
+
+
+def _downloaded(stage: Stage, corpus: Corpus) -> float:
+    return sum(row["downloaded_bytes"] for row in corpus.sources) if stage is STAGES[0] else 0.0
+
+
+def _row(name: str, serial: str, several_machines: bool, times: dict[str, float], **needs: float) -> Record:
+    sizes: dict[str, Any] = dict.fromkeys(("worker_mb", "driver_mb"), 0.0)
+    moved = ("disk_bytes", "scratch_bytes", "read_bytes", "written_bytes", "downloaded_bytes")
+    sizes |= {**dict.fromkeys(moved, 0.0), **needs}
+    traffic = sizes["read_bytes"] + sizes["written_bytes"] + sizes["downloaded_bytes"]
+    rate = traffic / 1e6 / (3600 * times["hours"]) if times["hours"] else 0.0
+    return {
+        "stage": name,
+        "serial_part": serial,
+        "several_machines": several_machines,
+        **times,
+        **sizes,
+        "mb_per_second": rate,
+    }
