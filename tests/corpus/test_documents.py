@@ -1,5 +1,6 @@
 import pytest
 
+from lemur.core.records import content_id
 from lemur.core.rejects import read_rejects, rejects_writer
 from lemur.core.source_shards import read_source, shards, sources
 from lemur.corpus.documents import all_shards
@@ -40,3 +41,9 @@ def test_rejects_are_read_back_and_a_damaged_file_is_named(tmp_path):
     (tmp_path / "a.jsonl.zst").write_bytes(data[:-9])
     with pytest.raises(ValueError, match=r"a.jsonl.zst: cut off or damaged.*run the stage that wrote it again"):
         list(read_rejects(tmp_path))
+
+
+def test_an_id_has_128_bits_of_the_content():
+    """The SHA-256 of `"x = 1\\n"` with its quotes; `sha256sum` gives the same."""
+    assert content_id("python", "x = 1\n") == "python-5881b0559e821883285f005e0c802098"
+    assert content_id("python", {"b": 1, "a": 2}) == content_id("python", {"a": 2, "b": 1})

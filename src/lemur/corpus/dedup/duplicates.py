@@ -97,8 +97,9 @@ class Duplicates:
         compared = self._verify(0, sum(proposed), clusters)
         # In a bucket of n documents, those that the first round left are at most n - 2 apart.
         for number, nearest in enumerate(range(1, min(max(sizes) - 2, MAX_COMPARISONS) + 1, STEP), 1):
-            clusters.write(self._scratch / "roots")
-            parts = self._parts(sum(shared), ROUND_BYTES, ROWS, ["buckets", "roots"], [f"pairs-{number}"])
+            roots = f"roots-{number}"
+            clusters.write(self._scratch / roots)
+            parts = self._parts(sum(shared), ROUND_BYTES, ROWS, ["buckets", roots], [f"pairs-{number}"])
             pairs = self._run(partial(find_pairs, settings, range(nearest, nearest + STEP)), parts)
             compared += self._verify(number, compared + sum(pairs), clusters)
         return clusters, compared
