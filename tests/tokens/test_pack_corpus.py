@@ -28,6 +28,14 @@ PARAMS = {
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_worker():
+    """Unless a test says otherwise: two would take seconds to start, for every example."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEMUR_WORKERS", "1")
+        yield
+
+
 def run(folder, lengths, *, total=10**9, epochs=1.0, cuts=(), **changes):
     store = token_store(folder / "tokens", lengths, cuts=cuts)
     weights = {source: float(bool(lengths.get(source))) for source in SOURCES}

@@ -55,6 +55,14 @@ def test_the_fingerprint_of_a_source_follows_from_its_shards(tmp_path):
     assert fingerprints("4", {"books": [5, 6], "sql": [7]})[0] != first[0]
 
 
+@pytest.mark.parametrize("number", [-1, 3])
+def test_a_document_that_is_not_there_is_refused(tmp_path, number):
+    store = TokenStore(token_store(tmp_path / "t", {"books": [5, 0, 70]}, cuts=[2]))
+    for read in (store.read, store.lengths):
+        with pytest.raises(IndexError, match=r"books has documents 0 to 2, not .* run mix_corpus again"):
+            read("books", np.array([0, number]))
+
+
 def test_a_folder_without_tokens_is_refused(tmp_path):
     with pytest.raises(ValueError, match="tokenize_corpus"):
         TokenStore(tmp_path)

@@ -15,6 +15,14 @@ from tests.corpus.builders import corpus, files, stored
 from tests.tokens.test_tokenizer import build, documents
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_worker():
+    """Unless a test says otherwise: two would take seconds to start, for every example."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LEMUR_WORKERS", "1")
+        yield
+
+
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     return build(tmp_path_factory.mktemp("tokenizer"))

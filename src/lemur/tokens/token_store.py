@@ -54,7 +54,8 @@ class TokenStore:
         return count
 
     def lengths(self, source: str, documents: np.ndarray | None = None) -> np.ndarray:
-        """The number of tokens of each of `documents`, or of all the source's, int64 [documents]."""
+        """The number of tokens of each of `documents`, or of all the source's, int64 [documents]. Raises `IndexError`
+        for one that the source does not have."""
         documents = np.arange(self.documents(source)) if documents is None else documents
         lengths = np.empty(len(documents), np.int64)
         for name, places, numbers in self._by_shard(source, documents):
@@ -63,7 +64,7 @@ class TokenStore:
         return lengths
 
     def read(self, source: str, documents: np.ndarray) -> Documents:
-        """`documents`, by their numbers, in memory."""
+        """`documents`, by their numbers, in memory. Raises as `lengths`."""
         first, length = np.empty((2, len(documents)), np.int64)
         parts = [np.empty(0, self._dtype)]
         read = 0
@@ -89,6 +90,11 @@ class TokenStore:
         """(name, places in `documents`, numbers in the shard, rising) for each shard that has some of `documents`."""
         shards = self.manifest["sources"][source]["shards"]
         first = np.cumsum([0, *(shard["documents"] for shard in shards)])
+        if documents.size and not 0 <= documents.min() <= documents.max() < first[-1]:
+            raise IndexError(
+                f"{self._folder}: {source} has documents 0 to {first[-1] - 1}, not {documents.min()} to "
+                f"{documents.max()}; a mixture of another store? run mix_corpus again"
+            )
         order = np.argsort(documents, kind="stable")
         cuts = np.searchsorted(documents[order], first).tolist()
         for shard, before, (start, end) in zip(shards, first.tolist(), pairwise(cuts), strict=False):
