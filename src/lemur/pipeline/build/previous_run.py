@@ -49,7 +49,7 @@ class PreviousRun:
     def lines(self, read: Iterable[Path]) -> list[Record]:
         """The lines of its ledger, if nothing differs but the deps that these files belong to.
 
-        None if nothing differs at all: then the stage runs because someone forced it, or its outputs are lost.
+        No lines if nothing differs at all: then the stage was forced, or its outputs are lost.
         """
         folders = {folder for path in read for folder in (path, *path.parents)}
         by_shards = {dep for dep in self._deps if Path(dep) in folders}
