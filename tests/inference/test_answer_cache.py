@@ -57,7 +57,7 @@ def test_a_torn_line_spoils_no_other(tmp_path: Path) -> None:
         file.write('{"key": "torn in the first letter of ü'.encode()[:-1])
     append(path, [{"key": "b", "answer": {"n": 2}}])
     with path.open("ab") as file:
-        file.write(b"\0\0{}\n[]\n")  # what a crashed machine leaves
+        file.write(b'\0\0{}\n[]\n{"key": ["a"], "answer": {}}\n')  # what a crashed machine leaves
     append(path, [{"key": "a", "answer": {"n": 3}}])  # from another process: the first answer counts
     assert read_answers(path) == {"a": {"n": 1}, "b": {"n": 2}}
 

@@ -112,6 +112,33 @@ def act(
     ]
 
 
+def write_played(
+    name: str,
+    params: ActParams,
+    model: Model,
+    finished: Sequence[Finished],
+    scores: Mapping[str, Mapping[str, object]],
+    *,
+    original: int,
+    config: Record,
+    result: Path,
+    samples: Path,
+) -> None:
+    """`write` for tasks that were each played with every number of turns."""
+    write(
+        name,
+        params,
+        model,
+        finished,
+        scores,
+        original=original,
+        effective=len(finished) // len(params.turns),
+        config={**config, "stop": params.asking().stop},
+        result=result,
+        samples=samples,
+    )
+
+
 def write(
     name: str,
     params: GenerateParams,

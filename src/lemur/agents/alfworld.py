@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from lemur import sandbox
-from lemur.agents.acting import ActParams, Assignment, act, open_model, outlook, say, write
+from lemur.agents.acting import ActParams, Assignment, act, open_model, outlook, say, write_played
 from lemur.agents.dialogue.environment import Dialogue
 from lemur.agents.dialogue.messages import Limits, first_message, next_message
 from lemur.agents.dialogue.texts import Texts, read_texts
@@ -47,15 +47,14 @@ def alfworld(params: Params, model: Path, benchmark: Path, texts: Path, *, resul
     assignments = choose_games(params, games, protocol)
     say("alfworld", model, outlook(params, player, assignments))
     finished = act(params, player, assignments)
-    write(
+    write_played(
         "alfworld",
         params,
         player,
         finished,
         results("alfworld", finished),
         original=len(games),
-        effective=len(assignments) // len(params.turns),
-        config={"data": origin(source), "engine": params.engine, "stop": params.asking().stop},
+        config={"data": origin(source), "engine": params.engine},
         result=result,
         samples=samples,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lemur import sandbox
-from lemur.agents.acting import ActParams, Assignment, act, open_model, outlook, say, write
+from lemur.agents.acting import ActParams, Assignment, act, open_model, outlook, say, write_played
 from lemur.agents.dialogue.environment import Dialogue
 from lemur.agents.dialogue.messages import Limits, first_message, next_message
 from lemur.agents.dialogue.texts import Texts, read_texts
@@ -42,14 +42,13 @@ def mint(params: Params, model: Path, benchmark: Path, *, result: Path, samples:
     assignments = setting.assignments(tasks)
     say("mint", model, outlook(params, player, assignments))
     finished = act(params, player, assignments)
-    write(
+    write_played(
         "mint",
         params,
         player,
         finished,
         results("mint", finished),
         original=len(tasks),
-        effective=len(assignments) // len(params.turns),
         config=setting.config(),
         result=result,
         samples=samples,
@@ -110,11 +109,7 @@ class Setting:
         return ("", {}) if items.group(task) == "code" else (DESCRIPTION, {"wikipedia_search": self.search.search})
 
     def config(self) -> Record:
-        return {
-            "data": origin(self.source),
-            "search": self.search.record(),
-            "stop": self.params.asking().stop,
-        }
+        return {"data": origin(self.source), "search": self.search.record()}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from lemur.agents.acting import act, open_model, outlook, say, write
+from lemur.agents.acting import act, open_model, outlook, say, write_played
 from lemur.agents.dialogue.teacher import DialogueTeacher
 from lemur.agents.episodes.play import Teacher
 from lemur.agents.episodes.recorded_answers import RecordedTeacher
@@ -51,14 +51,13 @@ def mint_feedback(
     say("mint_feedback", model, outlook(params, player, assignments, rehearsing(commenting)))
     finished = act(params, player, assignments, teacher=commenting)
     before = read_json(without)["results"]
-    write(
+    write_played(
         "mint_feedback",
         params,
         player,
         finished,
         with_deltas(results("mint_feedback", finished), before),
         original=len(tasks),
-        effective=len(assignments) // len(params.turns),
         config={**setting.config(), "teacher": identity},
         result=result,
         samples=samples,

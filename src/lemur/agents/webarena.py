@@ -58,6 +58,9 @@ class Params(GenerateParams):
             answer_tokens=self.max_new_tokens,
         )
 
+    def asking(self) -> Asking:
+        return Asking(self.prompt, self.max_new_tokens, self.stops(STOP))
+
 
 def webarena(params: Params, model: Path, judge: Path, benchmark: Path, *, result: Path, samples: Path) -> None:
     """Play the chosen tasks of the fetched `benchmark`; write the result and one episode a line. `judge`: folder of the
@@ -89,7 +92,7 @@ def webarena(params: Params, model: Path, judge: Path, benchmark: Path, *, resul
         "lacking": lacking,
         "browser": browser_version(),
         "judge": {"folder": judge.name, **judging.identity()},
-        "stop": params.stops(STOP),
+        "stop": params.asking().stop,
     }
     scores = results(NAME, finished)
     always_na = {f"success,{rule}": constant_answer(chosen, "N/A")[rule] for rule in RULES}
@@ -122,11 +125,10 @@ def act(
     pictures = os.environ.get("LEMUR_SCREENSHOTS")
     texts = read_texts(prompts_of(source), params.actions, params.style)
     setting = Setting(addresses, texts, params.actions, params.turns, Path(pictures, folder) if pictures else None)
-    asking = Asking(params.prompt, params.max_new_tokens, params.stops(STOP))
     worlds = [WebWorld(setting, task) for task in tasks]
     # Episodes share sites that are not the project's own.
     processes, at_once = (workers.count() + 1, AT_ONCE) if addresses.own else (1, 1)
-    return play(model, worlds, asking, workers=processes, at_once=at_once)
+    return play(model, worlds, params.asking(), workers=processes, at_once=at_once)
 
 
 def prompts_of(source: Fetched) -> Path:

@@ -124,7 +124,7 @@ def run(
         shots=0,
         original=len(tasks),
         effective=len(chosen),
-        config={**config, "data": origin(source, name), "stop": params.stops(STOP)},
+        config={**config, "data": origin(source, name), "stop": asking(params, language).stop},
         result=result,
         samples=samples,
     )
@@ -147,6 +147,10 @@ def prompt(params: InterCodeParams, language: Language, model: Model, episode: E
     return f"{text}\n\nAssistant: {language.prefill}".rstrip()
 
 
+def asking(params: InterCodeParams, language: Language) -> Asking:
+    return Asking(partial(prompt, params, language), params.max_new_tokens, params.stops(STOP))
+
+
 def act(
     params: InterCodeParams, language: Language, model: Model, texts: Texts, assignments: Sequence[Assignment]
 ) -> list[Finished]:
@@ -164,8 +168,7 @@ def act(
         for rule in rules
         for each in assignments
     ]
-    asking = Asking(partial(prompt, params, language), params.max_new_tokens, params.stops(STOP))
-    episodes = play(model, worlds, asking, workers=workers.count() + 1)
+    episodes = play(model, worlds, asking(params, language), workers=workers.count() + 1)
     return [
         Finished(language.name, each.group, each.task.gold, params.turns, episode)
         for each, episode in zip([each for _ in rules for each in assignments], episodes, strict=True)

@@ -169,7 +169,7 @@ def read_answers(path: Path) -> dict[str, Record]:
     """Answers by key. Lines that a killed process or a crashed machine left damaged are passed over."""
     answers: dict[str, Record] = {}
     for record in append_only.read(path):
-        with suppress(KeyError):
+        with suppress(KeyError, TypeError):  # no key, or one that is no text
             answers.setdefault(record["key"], record["answer"])
     return answers
 
