@@ -52,7 +52,13 @@ def embed_instructions(
     embedded = Embedded()
     with scratch_beside(vectors) as scratch, Pool(here=params.device == "cuda") as pool:
         results = map_shards(
-            embed_shard, shards, scratch=scratch, start=_start, arguments=(params, embedding_model), pool=pool
+            embed_shard,
+            shards,
+            scratch=scratch,
+            start=_start,
+            arguments=(params, embedding_model),
+            shared=(),
+            pool=pool,
         )
         for result in tqdm(results, desc="embed_instructions", total=len(shards), unit="shard"):
             embedded.add(result)

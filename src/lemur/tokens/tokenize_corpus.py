@@ -51,7 +51,9 @@ def tokenize_corpus(params: Params, train: Path, tokenizer: Path, *, tokens: Pat
     written: dict[str, list[Record]] = {source: [] for source in SOURCES}
     text_bytes = dict.fromkeys(SOURCES, 0)
     with scratch_beside(tokens) as scratch:
-        results = map_shards(tokenize_shard, shards, scratch=scratch, start=_open, arguments=(params, tokenizer))
+        results = map_shards(
+            tokenize_shard, shards, scratch=scratch, start=_open, arguments=(params, tokenizer), shared=()
+        )
         progress = tqdm(results, desc="tokenize_corpus", total=len(shards), unit="shard")
         for shard, (row, size) in zip(shards, progress, strict=True):
             written[shard.source].append(row)
