@@ -39,8 +39,8 @@ def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
 
 def stage_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables of `environment` that a stage or the list decides, not the machine: those that the list drops or
-    sets, and LEMUR_*. All processes of a stage need the same ones. None that may hold a secret: servers' keys, addresses
-    of package indexes."""
+    sets, and LEMUR_*. All processes of a stage need the same ones. None that may hold a secret: servers' keys,
+    addresses of package indexes."""
     rules = _rules()
     decided = [*rules["drop"], *(entry.split("=", 1)[0] for entry in rules["set"]), "LEMUR_*", "TQDM_*"]
     secret = ["*_KEY", "PIP_*", "UV_*"]
