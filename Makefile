@@ -149,10 +149,10 @@ store: setup ## install moto's S3 server and what DVC and fsspec need for S3 in 
 store-test: store ## test artifacts and sources in an S3 bucket, on a server on 127.0.0.1: kills, truncated objects, credentials
 	PYTHONWARNDEFAULTENCODING=1 .venv-store/bin/python -m pytest -q -m store tests/store
 
-dask: setup ## install Dask, for LEMUR_ENGINE=dask:SCHEDULER_FILE (docs/scale.md; 7 small packages)
+dask: setup ## install Dask, for LEMUR_ENGINE=dask:SCHEDULER_FILE (docs/scale.md; 8 small packages)
 	uv pip install -q --python $(VENV)/bin/python --require-hashes -r requirements/dask.txt
 
-dask-test: dask ## test the engine on a Dask cluster on 127.0.0.1: refused workers, kills (5 minutes)
+dask-test: dask ## test the engine on a Dask cluster on 127.0.0.1: refused workers, kills (minutes)
 	PYTHONWARNDEFAULTENCODING=1 python -m pytest -q -m dask tests/dask_engine
 
 peer: setup ## install lm-evaluation-harness in .venv-peer, for benchmarks/peer.py (1.4 GB)

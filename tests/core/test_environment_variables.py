@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lemur.core.environment_variables import cleaned
+from lemur.core.environment_variables import cleaned, stage_settings
 from tests.tools import ROOT
 
 
@@ -87,3 +87,10 @@ def test_python_starts_again_only_where_it_must(settings: dict[str, str], tmp_pa
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8")
     again = bool(settings) and "PYTHONUTF8" not in settings
     assert done.stdout.splitlines() == ["started", *["started"] * again, "0"], done.stderr
+
+
+def test_a_stages_settings_are_what_decides_results_without_secrets() -> None:
+    settings = {"OMP_NUM_THREADS": "1", "XLA_FLAGS": "x", "PYTHONUTF8": "1", "LEMUR_MIRROR": "/data", "NPROC": "1"}
+    machine = {"PATH": "/bin", "HOME": "/root", "TMPDIR": "/tmp", "SLURM_JOB_ID": "1", "HTTP_PROXY": "http://proxy"}
+    secrets = {"LEMUR_SERVER_KEY": "s", "LEMUR_TEACHER_KEY": "s", "PIP_INDEX_URL": "https://u:p@host", "UV_INDEX": "x"}
+    assert stage_settings({**settings, **machine, **secrets}) == settings

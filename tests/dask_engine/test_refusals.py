@@ -22,7 +22,7 @@ def refused(message: str) -> None:
     start = time.monotonic()
     with pytest.raises(SystemExit, match=message):
         list(map_in_order(calls.fail, range(3)))
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 100  # on a busy machine a worker takes half a minute to start
 
 
 @pytest.fixture

@@ -93,9 +93,7 @@ def test_what_shards_of_a_killed_stage_may_still_write_to_is_removed(project: Pr
     scratch = project.root / "data/.first.txt.scratch.partial"
     scratch.mkdir(parents=True)
     (scratch / "shard").touch()
-    project.run(
-        *["env", "PYTHONPATH=src", "python", "-m", "lemur", "run", "toy.first", "source=in.txt", "out=data/first.txt"]
-    )
+    project.lemur("run", "toy.first", "source=in.txt", "out=data/first.txt")
     assert not scratch.exists()
 
 

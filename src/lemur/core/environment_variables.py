@@ -39,10 +39,12 @@ def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
 
 def stage_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables of `environment` that a stage or the list decides, not the machine: those that the list drops or
-    sets, and LEMUR_*. All processes of a stage need the same ones."""
+    sets, and LEMUR_*. All processes of a stage need the same ones. None that may hold a secret: servers' keys,
+    addresses of package indexes."""
     rules = _rules()
     decided = [*rules["drop"], *(entry.split("=", 1)[0] for entry in rules["set"]), "LEMUR_*", "TQDM_*"]
-    return {name: value for name, value in environment.items() if _listed(name, decided)}
+    secret = ["*_KEY", "PIP_*", "UV_*"]
+    return {name: value for name, value in environment.items() if _listed(name, decided) and not _listed(name, secret)}
 
 
 def enter() -> None:
