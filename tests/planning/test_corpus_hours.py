@@ -53,7 +53,14 @@ def rates(**changed: dict[str, Any]) -> Rates:
     plain |= {"workers_seconds": {"start": 2.0, "code": 0.5, "text": 0.25}, "driver_mb": 50.0, "worker_mb": 80.0}  # type: ignore[dict-item]
     stages = {stage.name: {**plain, **changed.get(stage.name, {})} for stage in STAGES}
     return Rates.model_validate(
-        {"sample_mb": 1.0, "hashed_mb_per_second": 500.0, "stages": stages, "code": {}, "packages": {}}
+        {
+            "sample_mb": 1.0,
+            "repeat_seconds": 0.1,
+            "hashed_mb_per_second": 500.0,
+            "stages": stages,
+            "code": {},
+            "packages": {},
+        }
     )
 
 

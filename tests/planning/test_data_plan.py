@@ -110,7 +110,7 @@ def test_command_prints_a_table_or_json(monkeypatch, capsys):
         "scale", "total_tokens", "paper_tokens", "sequence_length", "cores", "machines", "assumed", "hub", "sources",
         "total", "stages", "hours", "rates",
     }  # fmt: skip
-    assert set(printed["rates"]) == {"file", "sample_mb", "changed_since"}
+    assert set(printed["rates"]) == {"file", "sample_mb", "repeat_seconds", "changed_since"}
     assert set(printed["stages"][0]) == {
         "stage", "serial_part", "several_machines", "hours", "start_hours", "serial_hours", "parallel_hours",
         "longest_job_hours", "worker_mb", "driver_mb", "disk_bytes", "scratch_bytes", "read_bytes", "written_bytes",
@@ -140,6 +140,10 @@ def test_rates_that_are_out_of_date_are_used_and_said_to_be(tmp_path, monkeypatc
     save(own, ours.model_copy(update=versions()))
     printed = "\n".join(lines(plan("paper", cores=1)))
     assert f"Rates: {own}, measured on" in " ".join(printed.split()) and "OUTDATED" not in printed
+    # 0.085 s in 8.5 MB are 10 s in each GB.
+    save(own, ours.model_copy(update={"repeat_seconds": 0.085, "sample_mb": 8.5}))
+    printed = " ".join(" ".join(lines(plan("paper", cores=1))).split())
+    assert "differed by 0.09 s, so the serial part of each stage is uncertain by about 2.4 hours; 0 is" in printed
     packages = {**versions()["packages"], "rensa": "0.0.1"}
     save(own, ours.model_copy(update={**versions(), "packages": packages}))
     now = versions()["packages"]["rensa"]

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -41,6 +42,7 @@ def measure_rates() -> Rates:
                 log.info("%s: %.1f MB of code, %.1f MB of text: %.1f s", stage, code, text, seconds)
     return Rates(
         sample_mb=max(code + text for code, text in SIZES),
+        repeat_seconds=fmean(measured["repeat_seconds"] for pairs in runs.values() for _, measured in pairs),
         hashed_mb_per_second=_hashing_rate(),
         stages={name: _rates(pairs) for name, pairs in runs.items()},
         **versions(),
@@ -59,7 +61,8 @@ def sample(folder: Path, code: float, text: float) -> dict[str, float]:
 def measurements(
     folder: Path, raw: dict[str, float], repeats: int = REPEATS
 ) -> Iterator[tuple[str, tuple[float, float], Record]]:
-    """(stage, (code, text) that goes in, what `measure` returns) of each stage, one after the other.
+    """(stage, (code, text) that goes in, the least of what `measure` returns) of each stage, one after the other.
+    `repeat_seconds`: how far `driver_seconds` of the repeats are apart.
 
     Args:
         raw: megabytes of text in the sources, {"code": ..., "text": ...}.
@@ -72,7 +75,9 @@ def measurements(
             _take_everything(params, folder)
         amount = (raw["code"], raw["text"]) if stage.name == "clean_corpus" else _amount(stage.name, folder)
         runs = [measure(stage.name, folder, params) for _ in range(repeats)]
-        yield stage.name, amount, {name: min(run[name] for run in runs) for name in runs[0]}
+        driver = [run["driver_seconds"] for run in runs]
+        least = {name: min(run[name] for run in runs) for name in runs[0]}
+        yield stage.name, amount, {**least, "repeat_seconds": max(driver) - min(driver)}
 
 
 def predicted_seconds(rates: StageRates, code: float, text: float, processes: int = PROCESSES) -> float:

@@ -49,6 +49,7 @@ class StageRates(_Checked):
 
 class Rates(_Checked):
     sample_mb: float = Field(gt=0, description="text in the largest corpus that was measured, 10^6 bytes")
+    repeat_seconds: float = Field(ge=0, description="mean difference of `driver_seconds` between repeats of a run")
     hashed_mb_per_second: float = Field(gt=0, description="MD5 of files in memory, one core")
     stages: dict[str, StageRates]
     code: dict[str, str] = Field(description="hash of the code of each stage that was measured")

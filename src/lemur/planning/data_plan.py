@@ -63,6 +63,7 @@ def plan(
         "rates": {
             "file": str(path.relative_to(ROOT) if ROOT in path.parents else path),
             "sample_mb": measured.sample_mb,
+            "repeat_seconds": measured.repeat_seconds,
             "changed_since": corpus_rates.outdated(measured),
         },
     }

@@ -114,6 +114,11 @@ def _rates(rates: Record, megabytes: float) -> Iterator[str]:
         f"Rates: {rates['file']}, measured on {rates['sample_mb']:g} MB; {megabytes:,.0f} MB are {times:,.0f} times as "
         "much, as if time grew in proportion. `lemur plan-data --calibrate` measures this machine, in a few minutes."
     )
+    name, unit = _time(hours := rates["repeat_seconds"] * times / 3600)
+    yield from _wrapped(
+        f"Repeats of a measurement differed by {rates['repeat_seconds']:.2f} s, so the serial part of each stage is "
+        f"uncertain by about {hours / unit:,.1f} {name}; 0 is below what can be told apart; less on an idle machine."
+    )
     if rates["changed_since"]:
         yield from _wrapped(f"OUTDATED: since they were measured changed {'; '.join(rates['changed_since'])}")
 
