@@ -66,7 +66,8 @@ def test_a_stage_that_fails_is_reported_with_its_error(tmp_path: Path) -> None:
 def test_outputs_are_those_of_dvc_yaml(tmp_path: Path) -> None:
     for stage in STAGES:
         declared = {tmp_path / out.replace("${item.model}", "lemur") for out in entry(stage.name)["outs"]}
-        assert set(outputs(stage.name, tmp_path)) == declared, stage.name
+        own = {path for path in declared if not path.name.endswith(".ledger.jsonl")}  # the runner writes those
+        assert set(outputs(stage.name, tmp_path)) == own, stage.name
 
 
 def test_a_stage_is_called_with_the_paths_of_its_command(tmp_path: Path) -> None:
