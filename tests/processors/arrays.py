@@ -41,7 +41,10 @@ def arrays(work: Path) -> Iterator[tuple[str, bytes]]:
     lengths = rng.integers(0, 900, 5000)
     packing = pack(lengths, 256, "best_fit")
     yield "packing", b"".join(each.tobytes() for each in (packing.document, packing.start, packing.sequence))
-    yield "mixture", repr(take("python", lengths, 4_000_000.5, 1)).encode()
+    yield (
+        "mixture",
+        repr(take("python", lengths.__getitem__, len(lengths), int(lengths.sum()), 4_000_000.5, 1)).encode(),
+    )
 
     segments = np.sort(rng.integers(0, 5, (8, 257)), axis=1)
     batch = {"tokens": segments, "segments": segments, "positions": segments, "sources": segments}
