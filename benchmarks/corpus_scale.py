@@ -27,6 +27,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 from lemur.core.files import read_yaml  # noqa: E402
 from lemur.core.source_shards import read_source  # noqa: E402
 from lemur.corpus.sources import SOURCES  # noqa: E402
+from tests.corpus.builders import listed  # noqa: E402
 from tests.exact.conftest import from_scratch, locked_hashes, variables  # noqa: E402
 from tests.leaves import to_yaml  # noqa: E402
 from tests.tools import Project  # noqa: E402
@@ -92,22 +93,13 @@ def write_sources(raw: Path, size: int, files: int) -> None:
     for name in {Path(dep).name for stage in STAGES for dep in stages[stage]["deps"] if dep.startswith("data/raw/")}:
         folder = raw / name
         (folder / "files").mkdir(parents=True)
-        rows: list[dict[str, object]] = []
+        about: dict[str, tuple[str, str, dict[str, str]]] = {}
         for number in numbers.get(name, ()):
             file = f"{number:05}.jsonl"
             write_file(folder / "files" / file, pieces, sources, number, size // files)
-            schema, meta = "text_jsonl", {}
-            if name == "stack":
-                schema, meta = "stack", {"language": sources[number].capitalize()}
-            rows.append({"path": file, "schema": schema, "licence": "MIT", "meta": meta})
-        write_index(folder, rows)
-
-
-def write_index(folder: Path, rows: list[dict[str, object]]) -> None:
-    for row in rows:
-        row |= {"sha256": "", "bytes": (folder / "files" / str(row["path"])).stat().st_size}
-    head = {"name": folder.name, "title": folder.name, "place": "bundled", "revision": "1", "licence": "MIT"}
-    (folder / "source.json").write_text(json.dumps({**head, "files": rows}), encoding="utf-8")
+            in_stack = ("stack", "MIT", {"language": sources[number].capitalize()})
+            about[file] = in_stack if name == "stack" else ("text_jsonl", "MIT", {})
+        listed(folder, about)
 
 
 def parts(source: str) -> Iterator[str]:
@@ -142,11 +134,10 @@ def write_file(path: Path, pieces: dict[str, list[str]], sources: list[str], fil
 
 
 def change_a_document(folder: Path) -> None:
-    index = json.loads((folder / "source.json").read_text(encoding="utf-8"))
-    path = folder / "files" / index["files"][0]["path"]
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace('{"text": "', '{"text": "Changed. ', 1), encoding="utf-8")
-    write_index(folder, index["files"])
+    paths = sorted((folder / "files").iterdir())
+    text = paths[0].read_text(encoding="utf-8")
+    paths[0].write_text(text.replace('{"text": "', '{"text": "Changed. ', 1), encoding="utf-8")
+    listed(folder, {path.name: ("text_jsonl", "MIT", {}) for path in paths})
 
 
 def build(project: Project, *options: str) -> dict[str, float]:

@@ -4,7 +4,7 @@
     python benchmarks/engines.py speed          # decontaminate_corpus, 2 Dask workers relative to 2 local processes
     python benchmarks/engines.py bookkeeping    # 1,000 shards of two small files, map_shards
 
-The stage reads 6 shards of 4 MB, this project's own texts. Both run as commands, with all that they start; the Dask
+The stage reads 4 shards of 40 MB, this project's own texts. Both run as commands, with all that they start; the Dask
 cluster runs already, on this machine. They take turns, and the fastest of `--repeats` counts.
 """
 
@@ -24,7 +24,7 @@ def speed(folder: Path, repeats: int, engines: dict[str, str]) -> None:
     from tests.corpus.builders import files
     from tests.dask_engine.stage import Stage
 
-    stage = Stage(folder / "stage", shards=3, shard_bytes=4_000_000)
+    stage = Stage(folder / "stage", shards=2, shard_bytes=40_000_000)
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     for repeat in range(repeats):
         for name, engine in engines.items():

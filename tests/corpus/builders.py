@@ -55,14 +55,26 @@ def dedup(
 
 def fetched(folder: Path, files: Mapping[str, tuple[bytes, str, str, dict[str, Any]]]) -> Path:
     """A folder as the stage `fetch` writes it. `files`: name -> (bytes, schema, licence, meta)."""
-    rows = []
-    for name, (data, schema, licence, meta) in sorted(files.items()):
+    for name, (data, *_) in files.items():
         path = folder / "files" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        rows.append(
-            {"path": name, "schema": schema, "licence": licence, "meta": meta, "sha256": "", "bytes": len(data)}
-        )
+    return listed(folder, {name: about for name, (_, *about) in files.items()})
+
+
+def listed(folder: Path, files: Mapping[str, Sequence[Any]]) -> Path:
+    """The same of files that are there already. `files`: name -> (schema, licence, meta)."""
+    rows = [
+        {
+            "path": name,
+            "schema": schema,
+            "licence": licence,
+            "meta": meta,
+            "sha256": "",
+            "bytes": (folder / "files" / name).stat().st_size,
+        }
+        for name, (schema, licence, meta) in sorted(files.items())
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     head = {"name": folder.name, "title": folder.name, "place": "bundled", "revision": "1", "licence": "MIT"}
     (folder / "source.json").write_text(json.dumps({**head, "files": rows}), encoding="utf-8")

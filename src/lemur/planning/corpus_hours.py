@@ -75,14 +75,14 @@ def stage_plans(corpus: Corpus, rates: Rates, *, cores: int, machines: int) -> l
 
 def amdahl(*, start: float, serial: float, parallel: float, longest: float, processors: int) -> dict[str, float]:
     """Hours from seconds: of the whole, of each part, and of the longest job."""
-    seconds = {
+    start, serial, parallel, longest = (seconds / 3600 for seconds in (start, serial, parallel, longest))
+    return {
         "hours": start + serial + max(parallel / processors, longest),
         "start_hours": start,
         "serial_hours": serial,
         "parallel_hours": parallel,
         "longest_job_hours": longest,
     }
-    return {name: value / 3600 for name, value in seconds.items()}
 
 
 def _stage(stage: Stage, corpus: Corpus, rates: Rates, cores: int, machines: int) -> Record:

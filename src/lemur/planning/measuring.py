@@ -13,6 +13,7 @@ from typing import Any
 
 from lemur.core.files import ROOT
 from lemur.core.records import Record, read_json, write_json
+from lemur.core.shards import scratch_of
 from lemur.planning.corpus_stages import call, outputs
 
 BLOCKS = "blocks.json"
@@ -33,7 +34,7 @@ def measure(stage: str, folder: Path, blocks: Mapping[str, Any]) -> Record:
     # Threads of libraries would hide in the first process.
     environment = {**os.environ, "LEMUR_WORKERS": str(PROCESSES), "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-m", "lemur.planning.measuring", stage, str(folder)]
-    folders = [path.with_name(f".{path.name}.scratch.partial") for path in outputs(stage, folder)]
+    folders = list(map(scratch_of, outputs(stage, folder)))
     with (folder / "stderr").open("w+", encoding="utf-8") as errors:
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=errors, encoding="utf-8"
