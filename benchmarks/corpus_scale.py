@@ -5,7 +5,8 @@
 
 Needs a built demo and five times the size on disk. The documents are random pieces of the demo's code and text; seven
 of ten are code, one of twenty is a near copy of another. After the build one document is changed and the chain built
-again, to see which shards run. `--again`: the bytes must be the same with that many workers.
+again, to see which shards run. `--again`: the bytes must be the same with that many workers. A stopped run goes on
+with the stage at which it was stopped: the same command again, before the document is changed.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from measure import cpu_seconds
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
@@ -47,11 +49,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--again", type=int, help="build all again with so many workers")
     options = parser.parse_args()
-    project = prepared(options.folder)
+    project = Project(options.folder / "lemur", variables(options.folder))
+    if not (options.folder / "prepared").exists():
+        prepare(project)
+        write_sources(project.root / "data/raw", int(options.gigabytes * 1e9), options.files)
+        (options.folder / "prepared").touch()
+    print(f"{options.gigabytes:g} GB of documents in {options.files} files, {options.workers} workers", flush=True)
     project.environment["LEMUR_WORKERS"] = str(options.workers)
-    started = time.perf_counter()
-    write_sources(project.root / "data/raw", int(options.gigabytes * 1e9), options.files)
-    print(f"{options.gigabytes:g} GB of documents in {options.files} files: {time.perf_counter() - started:.0f} s")
     seconds = build(project)
     hashes = locked_hashes(project)
     if options.again:
@@ -67,9 +71,8 @@ def main() -> None:
     build(project)
 
 
-def prepared(folder: Path) -> Project:
+def prepare(project: Project) -> None:
     """A clone with only the stages of the corpus, each file a shard."""
-    project = Project(folder / "lemur", variables(folder))
     from_scratch(project)
     dag, params = read_yaml(project.root / "dvc.yaml"), read_yaml(project.root / "params.yaml")
     stages = {name: dag["stages"][name] for name in (*STAGES, *MODEL_STAGES)}
@@ -80,7 +83,6 @@ def prepared(folder: Path) -> Project:
     params["pack_corpus"] |= {"sequence_length": 4096, "window_documents": 65536}
     (project.root / "params.yaml").write_text(to_yaml(params), encoding="utf-8")
     (project.root / "dvc.lock").unlink()
-    return project
 
 
 def write_sources(raw: Path, size: int, files: int) -> None:
@@ -142,16 +144,17 @@ def change_a_document(folder: Path) -> None:
 
 def build(project: Project, *options: str) -> dict[str, float]:
     """Run the chain and print a row for each stage; returns their seconds."""
-    print(f"{'stage':24}{'seconds':>9}{'peak MB':>9}{'disk MB':>9}  shards that ran")
+    print(f"{'stage':24}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}{'disk MB':>9}  shards that ran", flush=True)
     times: dict[str, float] = {}
     for stage in (*STAGES, *(f"{stage}@lemur" for stage in MODEL_STAGES)):
         with Peak() as peak:
-            started = time.perf_counter()
+            started, before = time.perf_counter(), cpu_seconds()
             output = project.run("dvc", "repro", "--single-item", *options, stage)
             times[stage] = time.perf_counter() - started
         taken = TAKEN.search(output)
         ran = f"{int(taken[2]) - int(taken[1])} of {taken[2]}" if taken else "all" if "Running" in output else "none"
-        print(f"{stage:24}{times[stage]:9.0f}{peak.mb:9.0f}{disk_mb(project, stage):9.0f}  {ran}", flush=True)
+        numbers = (times[stage], cpu_seconds() - before, peak.mb, disk_mb(project, stage))
+        print(f"{stage:24}{''.join(f'{number:9.0f}' for number in numbers)}  {ran}", flush=True)
     print(f"{'all':24}{sum(times.values()):9.0f}")
     return times
 

@@ -35,8 +35,9 @@ KillWait=5
 SlurmdTimeout=10
 ReturnToService=1
 SlurmdParameters=config_overrides
-NodeName=node1 NodeHostname=controller NodeAddr=127.0.0.1 Port=7001 CPUs=4 RealMemory=4000
-NodeName=node2 NodeHostname=controller NodeAddr=127.0.0.1 Port=7002 CPUs=4 RealMemory=4000
+GresTypes=gpu
+NodeName=node1 NodeHostname=controller NodeAddr=127.0.0.1 Port=7001 CPUs=4 RealMemory=8000 Gres=gpu:2
+NodeName=node2 NodeHostname=controller NodeAddr=127.0.0.1 Port=7002 CPUs=4 RealMemory=8000 Gres=gpu:2
 PartitionName=main Nodes=node1,node2 Default=YES MaxTime=INFINITE
 """
 # How a job is kept within its memory: slurmstepd looks at it every second and ends all of it, or the kernel kills the
@@ -62,6 +63,7 @@ class Slurm:
         for name in ("state", *NODES):
             (folder / name).mkdir()
         (folder / "cgroup.conf").write_text(CGROUP_CONFIGURATION, encoding="utf-8")
+        (folder / "gres.conf").write_text("Name=gpu Count=2 Flags=CountOnly\n", encoding="utf-8")
         key = folder / "munge.key"
         key.touch(mode=0o600)
         key.write_bytes(os.urandom(1024))

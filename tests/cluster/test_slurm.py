@@ -84,7 +84,8 @@ def test_resources_reach_the_job(project: Project, slurm: Slurm) -> None:
         "    workflow.global_resources['_cores'] = 96\n\nrules_of =",
         "Snakefile",
     )
-    build, number = waiting_build(project, slurm, "--set-resources", "first:slurm_extra='--time=10 --comment=test'")
+    extra = "first:slurm_extra='--comment=test'"
+    build, number = waiting_build(project, slurm, "--set-resources", "first:runtime=3h", "first:gpus=2", extra)
     job = slurm.job(number)
     (project.root / "wait").unlink()
     assert "4 stages: 4 ran." in build.finish()
@@ -93,7 +94,8 @@ def test_resources_reach_the_job(project: Project, slurm: Slurm) -> None:
         "NumNodes": "1",
         "CPUs/Task": "2",
         "MinMemoryNode": "1200M",
-        "TimeLimit": "00:10:00",
+        "TimeLimit": "03:00:00",
+        "TresPerNode": "gres:gpu:2",
         "Comment": "test",
     }
     assert {key: job[key] for key in requested} == requested

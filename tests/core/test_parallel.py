@@ -6,7 +6,8 @@ from itertools import count, islice
 
 import pytest
 
-from lemur.core.parallel import Pool, map_in_order
+from lemur.core.parallel import Pool
+from tests.maps import map_in_order
 
 
 def start(offset):

@@ -1,3 +1,4 @@
+import re
 from itertools import permutations
 from pathlib import Path
 from random import Random
@@ -12,7 +13,7 @@ from lemur.core.records import read_json
 from lemur.core.rejects import read_rejects
 from lemur.core.source_shards import shards
 from lemur.corpus.clean_corpus import Params, clean_corpus
-from lemur.corpus.cleaning import split, tidy
+from lemur.corpus.cleaning import alphanumerics, split, tidy
 from lemur.corpus.dedup_corpus import dedup_corpus
 from lemur.corpus.input_shards import input_shards
 from lemur.corpus.privacy import Secrets, redact
@@ -146,6 +147,11 @@ def test_personal_data_is_redacted_and_counted(run):
 def test_personal_data_is_what_datatrove_finds(text, address):
     peer = PIIFormatter(email_replacement="<EMAIL>", ip_replacement="<IP_ADDRESS>")
     assert redact(f"{text} {address} {text}")[0] == peer.format(f"{text} {address} {text}")
+
+
+@given(st.text() | st.text("aZ09_ -é中²\n"))
+def test_letters_and_digits_are_those_of_any_script(text):
+    assert alphanumerics(text) == len(re.findall(r"[^\W_]", text))
 
 
 def test_object_identifiers_are_not_addresses():

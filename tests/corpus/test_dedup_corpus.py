@@ -20,16 +20,24 @@ from lemur.core.records import read_jsonl
 from lemur.corpus.cleaning import tidy
 from lemur.corpus.dedup import duplicates, outputs, sketches
 from lemur.corpus.dedup.exact import digest
-from lemur.corpus.dedup.minhash import band_keys, jaccard, shingles, signatures
+from lemur.corpus.dedup.minhash import band_keys, jaccard, shingle_sets, signatures
 from lemur.corpus.dedup.outputs import write_shard
 from lemur.corpus.dedup.planted import renamed
-from lemur.corpus.dedup.renaming import renamed_shingles, strip_licence
+from lemur.corpus.dedup.renaming import renamed_shingle_sets, strip_licence
 from lemur.corpus.readers import read
 from lemur.corpus.readers.raw import RawDocument
 from lemur.sources.fetched import FetchedFile
 from tests.corpus.builders import DEDUP, WORDS, corpus, dedup, document, files, text
 
 BUNDLED = Path(__file__).parents[2] / "data/sources/stack/bundled"
+
+
+def shingles(text, size):
+    return shingle_sets([text], size)[0]
+
+
+def renamed_shingles(text, size):
+    return renamed_shingle_sets([text], size)[0]
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lemur.core.parallel import Pool, map_in_order
+from lemur.core.parallel import Pool
 from lemur.core.shards import Job, map_shards, scratch_beside
 from tests.corpus.builders import files
 from tests.dask_engine import calls
+from tests.maps import map_in_order
 
 
 def jobs(folder: Path, number: int, *inputs: Path) -> list[Job]:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from lemur.core import dask_engine
-from lemur.core.parallel import Pool, map_in_order
+from lemur.core.parallel import Pool
 from tests.dask_engine import calls
 from tests.dask_engine.cluster import ROOT
+from tests.maps import map_in_order
 
 
 def refused(message: str) -> None:
@@ -130,7 +131,7 @@ def test_a_numpy_of_several_threads(cluster, monkeypatch):
 
 
 DRIVER = """
-from lemur.core.parallel import map_in_order
+from tests.maps import map_in_order
 from tests.dask_engine import calls
 assert list(map_in_order(calls.fail, range(3))) == [0, 1, 2]
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from lemur.corpus.dedup.minhash import band_keys, shingles, signatures
+from lemur.corpus.dedup.minhash import band_keys, shingle_sets, signatures
 from lemur.instructions.dedup.embedding_models import WordLlama
 from lemur.instructions.dedup.near_duplicates import find_duplicates
 from lemur.instructions.dedup.unit_vectors import unit
@@ -35,7 +35,7 @@ def arrays(work: Path) -> Iterator[tuple[str, bytes]]:
         verdicts = find_duplicates(rows, threshold=0.95, near_margin=0.01, block=256)
         yield f"duplicates among {name}", repr((verdicts.duplicate_of, verdicts.near)).encode()
 
-    minhashes = signatures([shingles(each, 5) for each in texts], 112, 0)
+    minhashes = signatures(shingle_sets(texts, 5), 112, 0)
     yield "signatures and their bands", minhashes.tobytes() + band_keys(minhashes, 14).tobytes()
 
     lengths = rng.integers(0, 900, 5000)

@@ -102,18 +102,6 @@ class Pool:
         return ProcessPoolExecutor(processes, get_context("spawn"), initializer=workers.end_with_parent)
 
 
-def map_in_order(
-    function: Callable[..., Result],
-    batches: Iterable[Batch],
-    *,
-    start: Callable[..., Any] | None = None,
-    arguments: tuple[Any, ...] = (),
-) -> Iterator[Result]:
-    """`Pool.map` with processes of its own."""
-    with Pool() as pool:
-        yield from pool.map(function, batches, start=start, arguments=arguments)
-
-
 # In a worker process: the map that it works for (pool and number), and that map's state. A worker has no other state.
 _state: dict[tuple[str, int], Any] = {}
 

@@ -8,6 +8,8 @@ from lemur.corpus.parameters import GroupRules
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n\s*")
 _BROKEN = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufffd]")
 _ALPHANUMERIC = re.compile(r"[^\W_]")
+_OTHER_ASCII = bytes(code for code in range(128) if not _ALPHANUMERIC.match(chr(code)))
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _HEAD_LINES = 10  # lines searched for a generator's notice
 
 
@@ -32,7 +34,7 @@ def broken_rule(text: str, rules: GroupRules) -> tuple[str, str] | None:
     mean = size / text.count("\n")
     if rules.max_mean_line_chars is not None and mean > rules.max_mean_line_chars:
         return "long_lines_on_average", f"{mean:.1f} characters"
-    share = len(_ALPHANUMERIC.findall(text)) / size
+    share = alphanumerics(text) / size
     if share < rules.min_alphanumeric_share:
         return "few_letters", f"{share:.3f} letters and digits"
     head = "\n".join(text.split("\n", _HEAD_LINES)[:_HEAD_LINES]).casefold()
@@ -40,6 +42,15 @@ def broken_rule(text: str, rules: GroupRules) -> tuple[str, str] | None:
         if marker.casefold() in head:
             return "generated", repr(marker)
     return None
+
+
+def alphanumerics(text: str) -> int:
+    """The number of letters and digits."""
+    # As bytes: ASCII in a fiftieth of the time that a regular expression takes.
+    count = len(text.encode("ascii", "ignore").translate(None, _OTHER_ASCII))
+    if not text.isascii():
+        count += sum(len(_ALPHANUMERIC.findall(part)) for part in _NOT_ASCII.findall(text))
+    return count
 
 
 def split(text: str, max_chars: int, min_chars: int = 0) -> Iterator[str]:

@@ -14,6 +14,8 @@ _PATTERNS = PIIFormatter()  # FineWeb's
 _EMAIL = _PATTERNS.emails_replacer.regex
 # But not part of a longer row of numbers, such as an object identifier: 1.3.6.1.5.5.7.
 _IP = re.compile(rf"(?<![\w.])(?:{_PATTERNS.ip_replacer.regex.pattern})(?!\w|\.\d)")
+_PART_OF_IP = re.compile(r"\.[0-9]{1,3}\.[0-9]{1,3}\.")  # found in a twentieth of the time
+_AROUND_AT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]@[A-Za-z0-9\[]")
 _LOCAL_PART, _DOMAIN = 64, 255  # longest that RFC 5321 (4.5.3.1) allows, characters
 
 
@@ -54,7 +56,9 @@ def redact(text: str) -> tuple[str, Counter[str]]:
         counts["ip_address"] += public
         return "<IP_ADDRESS>" if public else match[0]
 
-    return _IP.sub(redact_address, text), +counts
+    if _PART_OF_IP.search(text):
+        text = _IP.sub(redact_address, text)
+    return text, +counts
 
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:
@@ -62,7 +66,9 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
     pattern takes quadratic time, four minutes for 120 kB of base64."""
     end, at = 0, text.find("@")
     while at >= 0:
-        match = _EMAIL.search(text, max(end, at - _LOCAL_PART), at + 1 + _DOMAIN)
+        match = None
+        if _AROUND_AT.match(text, at - 1):
+            match = _EMAIL.search(text, max(end, at - _LOCAL_PART), at + 1 + _DOMAIN)
         if match and match.start() < at:  # else the match belongs to a later @ and may be cut off
             yield match.span()
             end = match.end()

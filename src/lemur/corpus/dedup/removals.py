@@ -11,7 +11,7 @@ from lemur.corpus.dedup.exact import COPY, ID
 from lemur.corpus.dedup.minhash import jaccard, mixed
 from lemur.corpus.dedup.partitions import Partition, groups, read_rows, write_rows
 from lemur.corpus.dedup.settings import Settings
-from lemur.corpus.dedup.sketches import RENAMED, WORDS, shingle_set
+from lemur.corpus.dedup.sketches import RENAMED, WORDS, shingles_of
 from lemur.corpus.dedup.spans import Shards, read_document, shard_of
 from lemur.corpus.dedup.which_to_keep import kept_first
 from lemur.corpus.sources import CODE
@@ -79,7 +79,7 @@ def _compared(
     """A cluster for the list, and its rows of `REMOVAL`."""
 
     def shingles(kind: int, document: int, text: str) -> np.ndarray:
-        return shingle_set(kind, text, shards[shard_of(document)][0] in CODE, settings)
+        return shingles_of(kind, [text], shards[shard_of(document)][0] in CODE, settings)[0]
 
     def similarity(kind: int) -> float:
         return round(jaccard(of_kept(kind), shingles(kind, other, text)), 4)

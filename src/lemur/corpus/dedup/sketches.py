@@ -1,15 +1,15 @@
 """Keys of the documents' MinHash bands. Documents with the same key are candidates."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from lemur.core.rank import rank
 from lemur.corpus.dedup.exact import COPY
-from lemur.corpus.dedup.minhash import band_keys, mixed, shingles, signatures
+from lemur.corpus.dedup.minhash import band_keys, mixed, shingle_sets, signatures
 from lemur.corpus.dedup.partitions import read_rows, write_rows
-from lemur.corpus.dedup.renaming import renamed_shingles, strip_licence
+from lemur.corpus.dedup.renaming import renamed_shingle_sets, strip_licence
 from lemur.corpus.dedup.settings import Settings
 from lemur.corpus.dedup.spans import Span, address, lines
 from lemur.corpus.sources import CODE
@@ -21,14 +21,14 @@ WORDS, RENAMED = KINDS = (0, 1)
 KEYED = np.dtype([("key", "u8"), ("rank", "u8"), ("address", "u8")])
 
 
-def shingle_set(kind: int, text: str, is_code: bool, settings: Settings) -> np.ndarray:
-    """Shingles of words, or those that ignore names, which only code has."""
-    content = strip_licence(text) if is_code else text
+def shingles_of(kind: int, texts: Sequence[str], is_code: bool, settings: Settings) -> list[np.ndarray]:
+    """Each text's shingles of words, or those that ignore names, which only code has."""
+    contents = [strip_licence(text) for text in texts] if is_code else texts
     if kind == WORDS:
-        return shingles(content, settings.shingle_words)
+        return shingle_sets(contents, settings.shingle_words)
     if not is_code or settings.renamed_tokens is None:
-        return np.empty(0, np.uint64)
-    return renamed_shingles(content, settings.renamed_tokens)
+        return [np.empty(0, np.uint64)] * len(texts)
+    return renamed_shingle_sets(contents, settings.renamed_tokens)
 
 
 def sketch_span(settings: Settings, span: Span) -> int:
@@ -38,11 +38,11 @@ def sketch_span(settings: Settings, span: Span) -> int:
     others = frozenset(copies["address"][copies["address"] != copies["first"]].tolist())
     rows = [np.empty(0, KEYED)]
     for batch in _batches(span, others):
-        texts = [json.loads(line) for _, line in batch]
+        records = [json.loads(line) for _, line in batch]
         addresses = np.array([place for place, _ in batch], np.uint64)
-        ranks = np.array([rank(settings.seed, record["id"]) for record in texts], np.uint64)
+        ranks = np.array([rank(settings.seed, record["id"]) for record in records], np.uint64)
         for kind in KINDS:
-            sets = [shingle_set(kind, record["text"], span.source in CODE, settings) for record in texts]
+            sets = shingles_of(kind, [record["text"] for record in records], span.source in CODE, settings)
             some = np.array([len(each) > 0 for each in sets])
             found = signatures([each for each in sets if len(each)], settings.bands * settings.rows, settings.seed)
             keys = band_keys(found, settings.bands)

@@ -10,7 +10,7 @@ from lemur.corpus.dedup.exact import COPY
 from lemur.corpus.dedup.minhash import jaccard
 from lemur.corpus.dedup.partitions import Partition, read_rows, write_rows
 from lemur.corpus.dedup.settings import Settings
-from lemur.corpus.dedup.sketches import KINDS, shingle_set
+from lemur.corpus.dedup.sketches import KINDS, shingles_of
 from lemur.corpus.dedup.spans import Shards, read_document, shard_of
 from lemur.corpus.sources import CODE
 
@@ -39,7 +39,7 @@ def verify(settings: Settings, shards: Shards, part: Partition) -> int:
     def shingled(document: int, kind: int) -> Shingled:
         record = read_document(shards, document)
         is_code = shards[shard_of(document)][0] in CODE
-        shingles = shingle_set(kind, record["text"], is_code, settings)
+        shingles = shingles_of(kind, [record["text"]], is_code, settings)[0]
         return Shingled(record["id"], len(record["text"]), shingles)
 
     # In the order of their places, each document's pairs together.
