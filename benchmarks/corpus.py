@@ -2,21 +2,24 @@
 
     python benchmarks/corpus.py memory [--picture FILE]  # peak memory and time for 1, 3 and 10 times the data
     python benchmarks/corpus.py loader                   # the loader's rate against the demo model's
-    python benchmarks/corpus.py dedup --peer PYTHON      # dedup_corpus against text-dedup or datatrove, planted copies
+    python benchmarks/corpus.py dedup --peer NAME=PYTHON # dedup_corpus against text-dedup or datatrove
 
 `memory` and `dedup` compose their documents from the corpus built here: prose from the words of its books and, for
 `memory`, as many programs from the lines of its code, with copies whose identifiers are renamed. `loader` reads its
-artifacts. Each measurement runs in its own process; the fastest of `--repeats` counts. PYTHON belongs
-to an environment with text-dedup (`uv venv D; uv pip install --python D text-dedup==0.4.0`) or datatrove.
+artifacts. Each measurement runs in its own process; the fastest of `--repeats` counts. NAME is text-dedup or datatrove,
+PYTHON that of an environment with it (`uv venv D; uv pip install --python D text-dedup==0.4.0`, or for datatrove
+`datatrove[processing]==0.10.1 spacy orjson`).
 """
 
 import argparse
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -214,8 +217,27 @@ def loader_ratio(arguments: argparse.Namespace) -> None:
 # ---- near-duplicates ------------------------------------------------------------------------------------------------
 
 
+def _exact_clusters(documents: list[tuple[str, int]]) -> list[int]:
+    """For each document the first one of its cluster: those of one original that pairs join whose exact Jaccard
+    similarity is at least 0.7, of runs of 5 words without case and punctuation, as both peers see them. Passages of
+    different originals have nothing in common."""
+    copies: dict[int, list[int]] = {}
+    for number, (_, original) in enumerate(documents):
+        copies.setdefault(original, []).append(number)
+    first = list(range(len(documents)))
+    for members in (members for members in copies.values() if len(members) > 1):
+        words = [re.findall(r"\w+", documents[number][0].lower()) for number in members]
+        sets = [{tuple(each[at : at + 5]) for at in range(len(each) - 4)} for each in words]
+        for (a, one), (b, other) in combinations(zip(members, sets, strict=True), 2):
+            if len(one & other) >= 0.7 * len(one | other):
+                low, high = sorted((first[a], first[b]))
+                for member in members:
+                    first[member] = low if first[member] == high else first[member]
+    return first
+
+
 def _scores(dropped: set[int], truth: list[int]) -> tuple[float, float, float]:
-    """Precision, recall and F1 of the dropped documents. A drop is correct if another one of its group stays."""
+    """Precision, recall and F1 of the dropped documents. A drop is correct if another one of its cluster stays."""
     groups: dict[int, list[int]] = {}
     for number, original in enumerate(truth):
         groups.setdefault(original, []).append(number)
@@ -239,23 +261,27 @@ def dedup_ratio(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         documents = corpus(folder, arguments.documents)
-        truth = [original for _, original in documents]
+        truth = _exact_clusters(documents)
         write_corpus(
             folder / "cleaned", [document("refinedweb", text, f"{n:08d}") for n, (text, _) in enumerate(documents)]
         )
-        lines = "".join(json.dumps({"text": text, "id": n}) + "\n" for n, (text, _) in enumerate(documents))
-        (folder / "documents.jsonl").write_text(lines, encoding="utf-8")
+        with (folder / "documents.jsonl").open("w", encoding="utf-8") as lines:
+            for number, (text, _) in enumerate(documents):
+                lines.write(json.dumps({"text": text, "id": number, "metadata": {"number": number}}) + "\n")
+        size = (folder / "documents.jsonl").stat().st_size / 1e6
+        print(f"{len(documents)} documents, {size:.0f} MB", flush=True)
+        del documents
         ours = min(
             (measure(dedup, folder, "cleaned", f"distinct{n}", False) for n in range(arguments.repeats)),
             key=lambda run: run.cpu,
         )
         dropped = {int(reject["record"]["id"]) for reject in read_rejects(folder / "d")}
         _show("dedup_corpus", ours.seconds, ours.cpu, ours.peak, _scores(dropped, truth))
-        for python in arguments.peer:
+        for tool, _, python in (peer.partition("=") for peer in arguments.peer):
             runs = []
             for _ in range(arguments.repeats):
                 result = subprocess.run(
-                    [python, PEER, folder / "documents.jsonl", folder / "peer.json"],
+                    [python, PEER, tool, folder / "documents.jsonl", folder / "peer.json"],
                     check=True, capture_output=True, cwd=folder, encoding="utf-8"
                 )  # fmt: skip
                 runs.append(json.loads(result.stdout.splitlines()[-1]))
@@ -280,7 +306,7 @@ def main() -> None:
     parser.add_argument("--code", type=float, default=0.5, help="share of programs in the documents of `memory` (0.5)")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--picture", type=Path, help="PNG file for the curves of `memory`")
-    parser.add_argument("--peer", action="append", default=[], metavar="PYTHON")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     arguments = parser.parse_args()
     commands = {
         "memory": memory, "loader": loader_ratio, "dedup": dedup_ratio,

@@ -10,8 +10,12 @@ calibration, so compare only what was measured under the same load; `--calibrate
 import argparse
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from corpus_documents import ROOT, corpus
+
+if TYPE_CHECKING:
+    from lemur.planning.corpus_rates import Work
 
 
 def _demo(folder: Path) -> None:
@@ -22,26 +26,28 @@ def _demo(folder: Path) -> None:
 
 
 def _synthetic(folder: Path, documents: int) -> None:
-    from lemur.planning.calibration import sample
+    from lemur.planning.calibration import Sample, write
 
-    sample(folder, 0.0, 0.0)  # for the benchmarks' items
+    write(folder, Sample(0.0, 0.0))  # for the benchmarks' items
     corpus(folder / "data", documents, code=0.5)
 
 
-def _raw_megabytes(folder: Path) -> dict[str, float]:
+def _raw_work(folder: Path) -> "Work":
     from lemur.corpus.readers import read
     from lemur.corpus.readers.raw import RawDocument
+    from lemur.planning.corpus_rates import Work
     from lemur.planning.corpus_stages import entry
     from lemur.sources.fetched import load
 
-    total = {"code": 0.0, "text": 0.0}
+    files, total = 0, {"code": 0.0, "text": 0.0}
     for dep in entry("clean_corpus")["deps"]:
         if dep.startswith("data/raw/"):
             source = load(folder / dep)
+            files += len(source.files)
             for document in (each for file in source.files for each in read(file)):
                 if isinstance(document, RawDocument):
                     total["code" if source.name == "stack" else "text"] += len(document.text.encode()) / 1e6
-    return total
+    return Work(files, **total)
 
 
 def main() -> None:
@@ -60,15 +66,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _demo(folder) if arguments.corpus == "demo" else _synthetic(folder, arguments.documents)
-        raw = _raw_megabytes(folder)
+        raw = _raw_work(folder)
         print(f"{'stage':20} {'code':>7} {'text':>7} {'predicted':>10} {'measured':>10} {'ratio':>6} {'driver':>14}")
-        for stage, amount, run in measurements(folder, raw, repeats=1):
-            predicted = predicted_seconds(rates.stages[stage], *amount)
+        for stage, work, run in measurements(folder, raw, repeats=1):
+            predicted = predicted_seconds(rates.stages[stage], work)
             measured = run["driver_seconds"] + run["workers_seconds"]
             totals = [totals[0] + predicted, totals[1] + measured]
             memory = f"{run['driver_mb']:.0f}, {run['worker_mb']:.0f} MB"
-            sizes = f"{amount[0]:7.1f} {amount[1]:7.1f}"
-            driver = f"{rates.stages[stage].driver_seconds.at(*amount):6.1f} {run['driver_seconds']:6.1f} s"
+            sizes = f"{work.code:7.1f} {work.text:7.1f}"
+            driver = f"{rates.stages[stage].driver_seconds.at(work):6.1f} {run['driver_seconds']:6.1f} s"
             ratio = f"{measured / predicted:6.2f}"
             print(f"{stage:20} {sizes} {predicted:8.1f} s {measured:8.1f} s {ratio} {driver}; {memory}", flush=True)
     print(f"{'all':20} {'':15} {totals[0]:8.1f} s {totals[1]:8.1f} s {totals[1] / totals[0]:6.2f}")

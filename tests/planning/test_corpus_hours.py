@@ -9,7 +9,7 @@ from lemur.planning.corpus_hours import CHECKSUMS, Corpus, amdahl, stage_plans
 from lemur.planning.corpus_rates import Rates
 from lemur.planning.corpus_stages import STAGES, entry
 
-NOTHING = {"start": 0.0, "code": 0.0, "text": 0.0}
+NOTHING = {"start": 0.0, "job": 0.0, "code": 0.0, "text": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -31,12 +31,13 @@ def source(name: str, raw_mb: float, epochs: float = 1.0) -> dict[str, Any]:
     """Half of the bytes stay, four bytes are a token, a document has 1,000 bytes."""
     raw = 1e6 * raw_mb
     amounts = {"raw_bytes": raw, "kept_bytes": raw / 2, "source_tokens": raw / 8, "tokens": epochs * raw / 8}
-    more = {"documents": raw / 2000, "epochs": epochs, "downloaded_bytes": raw / 4, "disk_bytes": raw}
+    more = {"documents": raw / 2000, "epochs": epochs, "downloaded_bytes": raw / 4, "disk_bytes": raw, "files": 1000}
     return {"source": name, "group": group(name), **amounts, **more}
 
 
 def corpus(*sources: dict[str, Any]) -> Corpus:
     params = {"clean_corpus.shard_bytes": 10_000_000, "pack_corpus.window_documents": 20_000, "some.megabytes": 7.0}
+    params |= {"dedup_corpus.memory_mb": 160}
     assumptions = {
         "assumed": {"raw_compression": {"code": 4.0, "text": 2.0}},
         "memory": {
@@ -50,7 +51,11 @@ def corpus(*sources: dict[str, Any]) -> Corpus:
 
 def rates(**changed: dict[str, Any]) -> Rates:
     plain = {key: NOTHING for key in ("driver_seconds", "read_mb", "written_mb", "disk_mb", "scratch_mb")}
-    plain |= {"workers_seconds": {"start": 2.0, "code": 0.5, "text": 0.25}, "driver_mb": 50.0, "worker_mb": 80.0}  # type: ignore[dict-item]
+    plain |= {
+        "workers_seconds": {"start": 2.0, "job": 0.0, "code": 0.5, "text": 0.25},
+        "driver_mb": 50.0,
+        "worker_mb": 80.0,
+    }  # type: ignore[dict-item]
     stages = {stage.name: {**plain, **changed.get(stage.name, {})} for stage in STAGES}
     return Rates.model_validate(
         {
@@ -69,18 +74,29 @@ def by_stage(sources: list[dict[str, Any]], measured: Rates, cores: int, machine
 
 
 def test_hours_of_a_stage_by_hand() -> None:
-    measured = rates(clean_corpus={"driver_seconds": {"start": 10.0, "code": 0.01, "text": 0.03}})
+    measured = rates(clean_corpus={"driver_seconds": {"start": 10.0, "job": 0.2, "code": 0.01, "text": 0.03}})
     rows = by_stage([source("python", 3600.0), source("books", 720.0)], measured, cores=4, machines=3)
     clean = rows["clean_corpus"]
     assert clean["start_hours"] == pytest.approx((10 + 2) / 3600)
-    assert clean["serial_hours"] == pytest.approx((36 + 21.6) / 3600)
+    # 900 and 180 MB as stored, 10 MB a shard.
+    assert clean["serial_hours"] == pytest.approx((0.2 * (90 + 18) + 36 + 21.6) / 3600)
     assert clean["parallel_hours"] == pytest.approx((1800 + 180) / 3600)
     # A shard has 10 MB as stored: 40 MB of code, 20 MB of text.
     assert clean["longest_job_hours"] == pytest.approx(40 * 0.5 / 3600)
-    assert clean["hours"] == pytest.approx((12 + 57.6 + 1980 / 12) / 3600)
+    assert clean["hours"] == pytest.approx((12 + 79.2 + 1980 / 12) / 3600)
     # Half of the bytes are left, of the shards too.
     assert rows["split_corpus"]["parallel_hours"] == pytest.approx(990 / 3600)
     assert rows["split_corpus"]["longest_job_hours"] == pytest.approx(20 * 0.5 / 3600)
+
+
+def test_jobs_are_shards_parts_of_them_or_windows() -> None:
+    one_job = {"driver_seconds": {"start": 0.0, "job": 3600.0, "code": 0.0, "text": 0.0}}
+    measured = rates(**dict.fromkeys(("clean_corpus", "dedup_corpus", "split_corpus", "pack_corpus"), one_job))
+    few_files = {**source("books", 720.0), "files": 5}
+    rows = by_stage([source("python", 3600.0, epochs=2.0), few_files], measured, cores=1, machines=1)
+    assert rows["clean_corpus"]["serial_hours"] == rows["split_corpus"]["serial_hours"] == 90 + 5
+    assert rows["dedup_corpus"]["serial_hours"] == pytest.approx(3600 / 10 + 720 / 10)  # a sixteenth of memory_mb
+    assert rows["pack_corpus"]["serial_hours"] == pytest.approx((2 * 1_800_000 + 360_000) / 20_000)
 
 
 def test_a_source_smaller_than_a_shard_is_one_job() -> None:
@@ -113,12 +129,12 @@ def test_memory_grows_with_documents_or_a_parameter_as_stated() -> None:
 
 def test_disk_scratch_and_traffic() -> None:
     sizes = {
-        "disk_mb": {"start": 9.0, "code": 1.0, "text": 2.0},
-        "scratch_mb": {"start": 9.0, "code": 0.5, "text": 0.0},
+        "disk_mb": {"start": 9.0, "job": 0.0, "code": 1.0, "text": 2.0},
+        "scratch_mb": {"start": 9.0, "job": 0.0, "code": 0.5, "text": 0.0},
     }
     moved = {
-        "read_mb": {"start": 9.0, "code": 3.0, "text": 1.0},
-        "written_mb": {"start": 0.0, "code": 1.0, "text": 1.0},
+        "read_mb": {"start": 9.0, "job": 0.0, "code": 3.0, "text": 1.0},
+        "written_mb": {"start": 0.0, "job": 0.0, "code": 1.0, "text": 1.0},
     }
     rows = by_stage([source("python", 360.0)], rates(clean_corpus={**sizes, **moved}), cores=2, machines=1)
     clean = rows["clean_corpus"]
@@ -133,12 +149,12 @@ def test_disk_scratch_and_traffic() -> None:
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (16, 16), (64, 16)])
 def test_outputs_are_hashed_twice_in_at_most_16_threads(cores: int, threads: int) -> None:
-    measured = rates(clean_corpus={"disk_mb": {"start": 0.0, "code": 1.0, "text": 1.0}})
+    measured = rates(clean_corpus={"disk_mb": {"start": 0.0, "job": 0.0, "code": 1.0, "text": 1.0}})
     checksums = by_stage([source("python", 3600.0)], measured, cores, machines=2)[CHECKSUMS]
     assert checksums["hours"] == pytest.approx(2 * 3600 / 500 / threads / 3600)
 
 
-def test_stages_for_several_machines_are_those_that_map_their_shards() -> None:
+def test_stages_with_jobs_are_those_that_map_their_shards() -> None:
     for stage in STAGES:
         (module,) = (ROOT / dep for dep in entry(stage.name)["deps"] if dep.endswith(f"/{stage.name}.py"))
         assert PACKAGE in module.parents
@@ -148,4 +164,4 @@ def test_stages_for_several_machines_are_those_that_map_their_shards() -> None:
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
         }
-        assert stage.several_machines == bool({"map_shards", "Pool"} & names), stage.name
+        assert stage.has_jobs == bool({"map_shards", "Pool"} & names), stage.name

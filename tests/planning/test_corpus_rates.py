@@ -7,28 +7,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lemur.planning import corpus_rates
-from lemur.planning.corpus_rates import OURS, Line, fit, load, outdated, save, versions
+from lemur.planning.corpus_rates import OURS, Line, Work, fit, load, outdated, save, versions
 from lemur.planning.corpus_stages import STAGES
 
-SIZES = [(0.5, 0.5), (8.0, 0.5), (0.5, 8.0)]
+WORKS = [Work(3, 0.5, 0.5), Work(22, 8.0, 0.5), Work(22, 0.5, 8.0), Work(200, 2.0, 2.0)]
 numbers = st.floats(min_value=0.0, max_value=50.0)
 
 
-@given(numbers, numbers, numbers)
-def test_start_and_rates_come_back_from_exact_timings(start: float, code: float, text: float) -> None:
-    found = fit(SIZES, [start + code * c + text * t for c, t in SIZES])
-    assert (found.start, found.code, found.text) == pytest.approx((start, code, text), abs=1e-9)
-    assert found.at(100.0, 10.0) == pytest.approx(start + 100 * code + 10 * text)
-    assert found.growth(100.0, 10.0) == pytest.approx(100 * code + 10 * text, abs=1e-6)
+@given(numbers, numbers, numbers, numbers)
+def test_start_and_rates_come_back_from_exact_timings(start: float, job: float, code: float, text: float) -> None:
+    found = fit(WORKS, [start + job * work.jobs + code * work.code + text * work.text for work in WORKS])
+    assert (found.start, found.job, found.code, found.text) == pytest.approx((start, job, code, text), abs=1e-9)
+    assert found.at(Work(7, 100.0, 10.0)) == pytest.approx(start + 7 * job + 100 * code + 10 * text)
+    assert found.growth(Work(7, 100.0, 10.0)) == pytest.approx(7 * job + 100 * code + 10 * text, abs=1e-6)
 
 
 def test_more_timings_than_unknowns_are_balanced_and_no_rate_is_negative() -> None:
-    # Two measurements of the same size, one above and one below the line.
-    twice = [*SIZES, SIZES[0]]
-    found = fit(twice, [2.1, 2.0 + 8 * 0.3, 2.0 + 8 * 0.5, 1.9])
-    assert found.start == pytest.approx(2.0 - 0.5 * 0.3 * 8 / 7.5 - 0.5 * 0.5 * 8 / 7.5, abs=0.01)
-    falling = fit(SIZES, [1.0, 0.9, 1.1])
-    assert min(falling.start, falling.code, falling.text) >= 0 and falling.code == 0
+    # The same job twice, measured above and below the line.
+    works = [*WORKS, WORKS[0]]
+    measured = [2.0 + 0.3 * work.code + 0.3 * work.text for work in works]
+    found = fit(works, [measured[0] + 0.1, *measured[1:4], measured[4] - 0.1])
+    assert found.start == pytest.approx(2.0) and found.code == pytest.approx(0.3)
+    falling = fit(WORKS, [1.0, 0.9, 1.1, 0.9])
+    assert min(falling.start, falling.job, falling.code, falling.text) >= 0 and falling.code == 0
 
 
 def test_saved_rates_are_loaded_and_files_that_are_not_rates_are_refused(tmp_path: Path) -> None:
@@ -84,6 +85,6 @@ def test_a_stages_code_is_what_dvc_yaml_says(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_line_is_its_start_plus_growth() -> None:
-    line = Line(start=1.5, code=0.25, text=2.0)
-    assert line.growth(4, 3) == 7.0
-    assert line.at(4, 3) == 8.5
+    line = Line(start=1.5, job=0.5, code=0.25, text=2.0)
+    assert line.growth(Work(6, 4, 3)) == 10.0
+    assert line.at(Work(6, 4, 3)) == 11.5

@@ -5,16 +5,18 @@ hours = start + serial + parallel / (cores x machines), and never less than its 
 follow each other.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from lemur.core.records import Record
-from lemur.planning.corpus_rates import Rates
+from lemur.planning.corpus_rates import Rates, Work
 from lemur.planning.corpus_stages import STAGES, Amount, Stage
 
 CHECKSUMS = "checksums"
 _HASHED = "none; MD5 of all outputs, by DVC after a stage and by the stage that reads them, in up to 16 threads"
 _WINDOW = "pack_corpus.window_documents"
+_SPANS_IN_MEMORY = 16  # lemur.corpus.dedup.settings
 _HASHING_THREADS = 16  # of DVC and of the check of a stage's inputs, at most
 
 
@@ -29,12 +31,12 @@ class Corpus:
     def amount(self, amount: Amount, kind: str | None = None) -> float:
         return sum(row[amount] for row in self.sources if kind in (None, row["group"])) / 1e6
 
-    def largest_job(self, stage: Stage) -> list[tuple[float, float]]:
-        """Amounts of (code, text) in the largest job of each source; the shards of `clean_corpus` stay to the end of
-        `tokenize_corpus`, and `pack_corpus` works on windows."""
+    def largest_job(self, stage: Stage) -> list[Work]:
+        """The largest job of each source; the shards of `clean_corpus` stay to the end of `tokenize_corpus`, and
+        `pack_corpus` works on windows."""
         if stage.amount == "tokens":
             share = self._window() / (self.packed_documents() or 1.0)
-            return [(share * self.amount("tokens", "code"), share * self.amount("tokens", "text"))]
+            return [Work(1, share * self.amount("tokens", "code"), share * self.amount("tokens", "text"))]
         jobs = []
         for row in self.sources:
             compression = self.assumptions["assumed"]["raw_compression"][row["group"]]
@@ -42,7 +44,7 @@ class Corpus:
                 self.params["clean_corpus.shard_bytes"] * compression * row[stage.amount] / (row["raw_bytes"] or 1.0)
             )
             amount = min(shard, row[stage.amount]) / 1e6
-            jobs.append((amount, 0.0) if row["group"] == "code" else (0.0, amount))
+            jobs.append(_of_group(row["group"], 1, amount))
         return jobs
 
     def memory_mb(self, stage: str, process: str) -> float:
@@ -62,6 +64,24 @@ class Corpus:
 
     def _window(self) -> float:
         return min(self.params[_WINDOW], self.packed_documents())
+
+
+def work(stage: Stage, row: Record, params: Record) -> Work:
+    """A source's part of a stage's work."""
+    if not stage.has_jobs:
+        return _of_group(row["group"], 0, row[stage.amount] / 1e6)
+    shards = min(row["files"], math.ceil(row["downloaded_bytes"] / params["clean_corpus.shard_bytes"]))
+    if stage.amount == "tokens":
+        jobs = row["documents"] * row["epochs"] / params[_WINDOW]
+    elif stage.name == "dedup_corpus":  # it works on parts of shards
+        jobs = max(shards, row["raw_bytes"] / (1e6 * params["dedup_corpus.memory_mb"] / _SPANS_IN_MEMORY))
+    else:
+        jobs = shards
+    return _of_group(row["group"], jobs, row[stage.amount] / 1e6)
+
+
+def _of_group(group: str, jobs: float, amount: float) -> Work:
+    return Work(jobs, amount, 0.0) if group == "code" else Work(jobs, 0.0, amount)
 
 
 def stage_plans(corpus: Corpus, rates: Rates, *, cores: int, machines: int) -> list[Record]:
@@ -87,31 +107,31 @@ def amdahl(*, start: float, serial: float, parallel: float, longest: float, proc
 
 def _stage(stage: Stage, corpus: Corpus, rates: Rates, cores: int, machines: int) -> Record:
     measured = rates.stages[stage.name]
-    amount = corpus.amount(stage.amount, "code"), corpus.amount(stage.amount, "text")
+    all_work = Work(*map(sum, zip(*(work(stage, row, corpus.params) for row in corpus.sources), strict=True)))
     jobs = corpus.largest_job(stage)
-    used = machines if stage.several_machines else 1
+    used = machines if stage.has_jobs else 1
     times = amdahl(
         start=measured.driver_seconds.start + measured.workers_seconds.start,
-        serial=measured.driver_seconds.growth(*amount),
-        parallel=measured.workers_seconds.growth(*amount),
-        longest=max(measured.workers_seconds.growth(*job) for job in jobs),
+        serial=measured.driver_seconds.growth(all_work),
+        parallel=measured.workers_seconds.growth(all_work),
+        longest=max(measured.workers_seconds.growth(job) for job in jobs),
         processors=used * cores,
     )
     has_workers = bool(times["parallel_hours"])
-    disk = measured.disk_mb.growth(*amount)
+    disk = measured.disk_mb.growth(all_work)
     # A worker writes a shard to scratch and renames it.
-    unfinished = min(disk, used * cores * max(measured.disk_mb.growth(*job) for job in jobs)) if has_workers else 0.0
+    unfinished = min(disk, used * cores * max(measured.disk_mb.growth(job) for job in jobs)) if has_workers else 0.0
     return _row(
         stage.name,
         stage.serial,
-        stage.several_machines,
+        stage.has_jobs,
         times,
         worker_mb=measured.worker_mb + corpus.memory_mb(stage.name, "worker") if has_workers else 0.0,
         driver_mb=measured.driver_mb + corpus.memory_mb(stage.name, "driver"),
         disk_bytes=1e6 * disk,
-        scratch_bytes=1e6 * (measured.scratch_mb.growth(*amount) + unfinished),
-        read_bytes=1e6 * measured.read_mb.growth(*amount),
-        written_bytes=1e6 * measured.written_mb.growth(*amount),
+        scratch_bytes=1e6 * (measured.scratch_mb.growth(all_work) + unfinished),
+        read_bytes=1e6 * measured.read_mb.growth(all_work),
+        written_bytes=1e6 * measured.written_mb.growth(all_work),
         downloaded_bytes=_downloaded(stage, corpus),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,22 +21,32 @@ class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Work(NamedTuple):
+    """What goes into a stage: amounts of code and text, both in 10^6 of its unit (`corpus_stages.Amount`), divided into
+    jobs."""
+
+    jobs: float
+    code: float
+    text: float
+
+
 class Line(_Checked):
-    """`start` + `code` x amount of code + `text` x amount of text; none is negative."""
+    """`start` + `job` x jobs + `code` x amount of code + `text` x amount of text; none is negative."""
 
     start: float = Field(ge=0)
+    job: float = Field(ge=0)
     code: float = Field(ge=0)
     text: float = Field(ge=0)
 
-    def growth(self, code: float, text: float) -> float:
-        return self.code * code + self.text * text
+    def growth(self, work: Work) -> float:
+        return self.job * work.jobs + self.code * work.code + self.text * work.text
 
-    def at(self, code: float, text: float) -> float:
-        return self.start + self.growth(code, text)
+    def at(self, work: Work) -> float:
+        return self.start + self.growth(work)
 
 
 class StageRates(_Checked):
-    """What a stage takes for amounts of code and text, both in 10^6 of its unit (`corpus_stages.Amount`)."""
+    """What a stage takes for its `Work`."""
 
     driver_seconds: Line = Field(description="processor seconds of its first process")
     workers_seconds: Line = Field(description="processor seconds of its workers; `start`: of each of them")
@@ -49,19 +60,19 @@ class StageRates(_Checked):
 
 class Rates(_Checked):
     sample_mb: float = Field(gt=0, description="text in the largest corpus that was measured, 10^6 bytes")
-    repeat_seconds: float = Field(ge=0, description="mean difference of `driver_seconds` between repeats of a run")
+    repeat_seconds: float = Field(ge=0, description="how far the two shortest runs of a stage without jobs are apart")
     hashed_mb_per_second: float = Field(gt=0, description="MD5 of files in memory, one core")
     stages: dict[str, StageRates]
     code: dict[str, str] = Field(description="hash of the code of each stage that was measured")
     packages: dict[str, str | None] = Field(description="versions of the libraries that the stages use")
 
 
-def fit(amounts: Sequence[tuple[float, float]], measured: Sequence[float]) -> Line:
-    """The line through what was measured at these amounts of (code, text): least squares, no value below zero."""
+def fit(works: Sequence[Work], measured: Sequence[float]) -> Line:
+    """The line through what was measured on `works`: least squares, no value below zero."""
     from scipy.optimize import nnls
 
-    values, _ = nnls([[1.0, code, text] for code, text in amounts], measured)
-    return Line(start=values[0], code=values[1], text=values[2])
+    values, _ = nnls([[1.0, *work] for work in works], measured)
+    return Line(start=values[0], job=values[1], code=values[2], text=values[3])
 
 
 def load(path: Path | None) -> tuple[Path, Rates]:

@@ -17,35 +17,39 @@ from lemur.core.files import ROOT
 from lemur.core.records import Record, write_json
 
 LANGUAGES = {".py": "Python", ".js": "JavaScript", ".c": "C", ".h": "C", ".cpp": "C++", ".cc": "C++", ".pyx": "Cython"}
-FILE_MB = 0.4  # of text in a file: even the smallest sample has several shards
 _DOCSTRING = re.compile(r'"""(.*?)"""', re.DOTALL)
 _PROSE_CHARS = 400  # shortest docstring that is taken
 
 
-def write_sample(raw: Path, code: float, text: float, corpus: list[str], benchmarks: list[str]) -> dict[str, float]:
+def write_sample(
+    raw: Path, code: float, text: float, file_mb: float, corpus: list[str], benchmarks: list[str]
+) -> dict[str, float]:
     """Write `raw/<source>` for each source as the stage `fetch` does: code to `stack`, text to `refinedweb`, nothing to
     the others of `corpus`; of `benchmarks` the bundled items.
 
     Args:
         code, text: megabytes of UTF-8 text.
+        file_mb: megabytes of text in a file, at least.
 
-    Returns what was written, {"code": megabytes, "text": megabytes}. Raises `ValueError` if the packages have less.
+    Returns what was written, {"jobs": files, "code": megabytes, "text": megabytes}. Raises `ValueError` if the
+    packages have less.
     """
     from lemur.sources.fetch import Params, fetch
     from lemur.sources.manifest import read
 
     paths = _package_files()
     wanted = {"stack": _programs(paths), "refinedweb": _texts(paths)}
-    sizes = {}
+    files, sizes = {}, {}
     for name in corpus:
         megabytes = {"stack": code, "refinedweb": text}.get(name, 0.0)
-        sizes[name] = _write_source(raw / name, wanted[name] if name in wanted else iter(()), megabytes)
+        records = wanted[name] if name in wanted else iter(())
+        files[name], sizes[name] = _write_source(raw / name, records, megabytes, file_mb)
     with redirect_stderr(StringIO()):  # progress of each source
         for name in benchmarks:
             folder = ROOT / "data/sources" / name
             place = "bundled" if "bundled" in read(folder).places else "none"
             fetch(Params(place=place), folder, files=raw / name)  # type: ignore[arg-type]
-    return {"code": sizes["stack"], "text": sizes["refinedweb"]}
+    return {"jobs": sum(files.values()), "code": sizes["stack"], "text": sizes["refinedweb"]}
 
 
 def _package_files() -> list[Path]:
@@ -80,8 +84,11 @@ def _content(path: Path) -> str | None:
         return None
 
 
-def _write_source(folder: Path, records: Iterator[tuple[str, Record]], megabytes: float) -> float:
-    """Parquet files of one language (or of text) each, and their list. Returns the megabytes of text in them."""
+def _write_source(
+    folder: Path, records: Iterator[tuple[str, Record]], megabytes: float, file_mb: float
+) -> tuple[int, float]:
+    """Parquet files of one language (or of text) each, and their list. Returns their number, and the megabytes of text
+    in them."""
     pending: dict[str, list[Record]] = {}
     sizes: dict[str, int] = {}
     rows: list[Record] = []
@@ -94,13 +101,13 @@ def _write_source(folder: Path, records: Iterator[tuple[str, Record]], megabytes
         pending.setdefault(language, []).append(record)
         sizes[language] = sizes.get(language, 0) + size
         written += size
-        if sizes[language] >= 1e6 * FILE_MB:
+        if sizes[language] >= 1e6 * file_mb:
             rows.append(_write_file(folder, len(rows), language, pending.pop(language)))
             del sizes[language]
     rows += [_write_file(folder, len(rows) + number, *left) for number, left in enumerate(pending.items())]
     head = {"name": folder.name, "title": folder.name, "place": "bundled", "revision": "", "licence": "MIT"}
     write_json(folder / "source.json", {**head, "files": rows})
-    return written / 1e6
+    return len(rows), written / 1e6
 
 
 def _write_file(folder: Path, number: int, language: str, records: list[Record]) -> Record:

@@ -22,17 +22,18 @@ class Stage:
     """What its time grows with, by source: bytes of UTF-8 text or tokens that go in, in units of 10^6."""
     serial: str
     """What its first process alone does."""
-    several_machines: bool = True
-    """Whether its shards can be worked on by several machines."""
+    has_jobs: bool = True
+    """Whether workers do jobs, on any machine, and the first process's time grows with their number alone. Else it does
+    everything, and its time grows with `amount`."""
 
 
 STAGES = (
     Stage("clean_corpus", "raw_bytes", "lists the files, adds up counts, chooses the sample of a limited source"),
-    Stage("dedup_corpus", "raw_bytes", "joins pairs to clusters, chooses what stays; planted copies (start)"),
+    Stage("dedup_corpus", "raw_bytes", "joins pairs to clusters; planted copies (start)"),
     Stage("decontaminate_corpus", "raw_bytes", "makes the index of benchmarks (start), adds up counts"),
     Stage("split_corpus", "kept_bytes", "chooses what to hold out among the candidates of all shards"),
     Stage("tokenize_corpus", "kept_bytes", "adds up counts, writes the manifest"),
-    Stage("mix_corpus", "source_tokens", "everything: draws the documents of each source's last epoch", False),
+    Stage("mix_corpus", "source_tokens", "everything: draws the documents of each source's last epoch", has_jobs=False),
     Stage("pack_corpus", "tokens", "lists the windows, adds up counts, writes the manifest"),
 )
 

@@ -12,7 +12,7 @@ from lemur.core.files import ROOT, read_yaml
 from lemur.core.records import Record
 from lemur.corpus.sources import SOURCES, group
 from lemur.planning import corpus_rates
-from lemur.planning.corpus_hours import Corpus, stage_plans
+from lemur.planning.corpus_hours import Corpus, stage_plans, work
 from lemur.planning.corpus_rates import Rates
 from lemur.planning.corpus_stages import MODEL, STAGES
 from lemur.tokens.mixture import allocate_groups
@@ -39,7 +39,9 @@ def plan(
     total = int(params[f"mix_corpus.{MODEL}.total_tokens"])
     targets = allocate_groups(total, weights, dict.fromkeys(SOURCES, math.inf))
     hub = {source: row for source, row in assumed["hub"].items() if params[f"fetch.{source}.place"] == "hub"}
-    rows = [_row(source, targets[source], printed[source], assumed, hub.get(source), measured) for source in SOURCES]
+    rows = [
+        _row(source, targets[source], printed[source], assumed, hub.get(source), measured, params) for source in SOURCES
+    ]
     keys = [key for key, value in rows[0].items() if isinstance(value, int | float) and key not in ("epochs", "weight")]
     totals = {key: sum(row[key] for row in rows) for key in keys}
     corpus = Corpus(rows, params, assumed)
@@ -69,7 +71,15 @@ def plan(
     }
 
 
-def _row(source: str, tokens: float, printed: Record, assumptions: Record, hub: Record | None, rates: Rates) -> Record:
+def _row(
+    source: str,
+    tokens: float,
+    printed: Record,
+    assumptions: Record,
+    hub: Record | None,
+    rates: Rates,
+    params: Record,
+) -> Record:
     """`hub`: sizes of what the patterns of the source's hub manifest match; None: the bytes follow from the epochs."""
     kind = group(source)
     assumed = {name: row[kind] for name, row in assumptions["assumed"].items()}
@@ -86,23 +96,23 @@ def _row(source: str, tokens: float, printed: Record, assumptions: Record, hub: 
         raw = kept / assumed["kept_share"]
     measured = hub or {}
     downloaded = 1e9 * (measured.get("downloaded_gigabytes") or raw / 1e9 / assumed["raw_compression"])
-    amounts = {"raw_bytes": raw, "kept_bytes": kept, "source_tokens": available, "tokens": tokens}
-    seconds = disk = 0.0
-    for stage in STAGES:
-        stage_rates, amount = rates.stages[stage.name], amounts[stage.amount] / 1e6
-        code, text = (amount, 0.0) if kind == "code" else (0.0, amount)
-        seconds += stage_rates.driver_seconds.growth(code, text) + stage_rates.workers_seconds.growth(code, text)
-        disk += 1e6 * stage_rates.disk_mb.growth(code, text)
-    return {
+    row: Record = {
         "source": source,
         "group": kind,
         "weight": round(float(printed["weight"]), 2),
         "paper_tokens": 1e9 * printed["tokens"],
-        **amounts,
+        "raw_bytes": raw,
+        "kept_bytes": kept,
+        "source_tokens": available,
+        "tokens": tokens,
         "epochs": epochs,
         "documents": kept / assumed["document_bytes"],
         "downloaded_bytes": downloaded,
         "files": measured.get("files") or math.ceil(downloaded / (1e9 * assumed["gigabytes_per_raw_shard"])),
-        "disk_bytes": disk,
-        "cpu_hours": seconds / 3600,
     }
+    seconds = disk = 0.0
+    for stage in STAGES:
+        stage_rates, of_source = rates.stages[stage.name], work(stage, row, params)
+        seconds += stage_rates.driver_seconds.growth(of_source) + stage_rates.workers_seconds.growth(of_source)
+        disk += 1e6 * stage_rates.disk_mb.growth(of_source)
+    return {**row, "disk_bytes": disk, "cpu_hours": seconds / 3600}

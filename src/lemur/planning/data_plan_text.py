@@ -116,8 +116,8 @@ def _rates(rates: Record, megabytes: float) -> Iterator[str]:
     )
     name, unit = _time(hours := rates["repeat_seconds"] * times / 3600)
     yield from _wrapped(
-        f"Repeats of a measurement differed by {rates['repeat_seconds']:.2f} s, so the serial part of each stage is "
-        f"uncertain by about {hours / unit:,.1f} {name}; 0 is below what can be told apart; less on an idle machine."
+        "Serial parts grow with the number of jobs, that of mix_corpus with its documents; its two shortest runs "
+        f"differed by {rates['repeat_seconds']:.3f} s, so it is uncertain by about {hours / unit:,.1f} {name}."
     )
     if rates["changed_since"]:
         yield from _wrapped(f"OUTDATED: since they were measured changed {'; '.join(rates['changed_since'])}")
