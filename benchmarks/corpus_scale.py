@@ -165,7 +165,7 @@ def disk_mb(project: Project, stage: str) -> float:
 
 
 class Peak:
-    """The peak resident memory of any process below this one, in MB, looked at every fifth of a second."""
+    """The peak resident memory of any process below this one, in MB, looked at every second."""
 
     def __enter__(self) -> "Peak":
         self.mb = 0.0
@@ -179,7 +179,7 @@ class Peak:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(0.2):
+        while not self._ended.wait(1.0):
             for process in psutil.Process().children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
                     self.mb = max(self.mb, process.memory_info().rss / 1e6)

@@ -8,6 +8,7 @@ import locale
 import os
 import pickle
 import platform
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +48,11 @@ class Exited(Exception):
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """What decides a call's result besides its inputs: hash of the project's code, Python, encoding, packages."""
     files = (path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    encoding = "utf8" if sys.flags.utf8_mode else locale.getencoding()
     return {
         CODE: source_hash(PACKAGE, files)[:16],
         "Python": platform.python_version(),
-        "encoding": locale.getpreferredencoding(False).lower().replace("-", ""),
+        "encoding": encoding.lower().replace("-", ""),
         **{name: installed(name) or NONE for name in packages},
     }
 
