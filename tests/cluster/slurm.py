@@ -63,7 +63,8 @@ class Slurm:
         for name in ("state", *NODES):
             (folder / name).mkdir()
         (folder / "cgroup.conf").write_text(CGROUP_CONFIGURATION, encoding="utf-8")
-        (folder / "gres.conf").write_text("Name=gpu Count=2 Flags=CountOnly\n", encoding="utf-8")
+        # Slurm needs a file for each GPU.
+        (folder / "gres.conf").write_text("Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n", encoding="utf-8")
         key = folder / "munge.key"
         key.touch(mode=0o600)
         key.write_bytes(os.urandom(1024))
