@@ -18,11 +18,12 @@ from typing import IO, Any
 
 from training import ROOT, SHAPES, SIDE, prepare, settings
 
+ROWS = 16
 WORK: dict[str, dict[str, Any]] = {
     "training": {"work": "training"},
-    "scoring": {"work": "scoring"},
-    "greedy": {"work": "generation", "temperature": 0.0},
-    "sampled": {"work": "generation", "temperature": 0.7},
+    "scoring": {"work": "scoring", "rows": ROWS},
+    "greedy": {"work": "generation", "temperature": 0.0, "rows": ROWS},
+    "sampled": {"work": "generation", "temperature": 0.7, "rows": ROWS},
 }
 
 

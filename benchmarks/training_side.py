@@ -126,6 +126,7 @@ def torch_training(request: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(request["threads"])
     model = LlamaForCausalLM.from_pretrained(request["folder"], dtype=torch.float32).train()
     model.config.use_cache = False
+    call = torch.compile(model) if request["variant"] == "compiled" else model
     tx = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
     with np.load(Path(request["folder"]) / "data.npz") as data:
         tokens = torch.from_numpy(data["tokens"].astype(np.int64))[:, :-1]
@@ -137,7 +138,7 @@ def torch_training(request: dict[str, Any]) -> dict[str, Any]:
         batch = tokens[at : at + BATCH]
         done += 1
         for part in batch.split(rows):
-            (model(input_ids=part, labels=part).loss * len(part) / len(batch)).backward()
+            (call(input_ids=part, labels=part).loss * len(part) / len(batch)).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         tx.step()
         tx.zero_grad(set_to_none=True)
@@ -211,6 +212,8 @@ def torch_generation(request: dict[str, Any]) -> dict[str, Any]:
     model = LlamaForCausalLM.from_pretrained(request["folder"], dtype=torch.float32).eval()
     prompt = torch.from_numpy(prompts(request))
     settings = {"max_new_tokens": request["new"], "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    if request["variant"] == "static":
+        settings["cache_implementation"] = "static"  # transformers compiles the model for it
     text: list[Any] = []
 
     def once() -> None:

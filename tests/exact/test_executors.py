@@ -127,7 +127,7 @@ def test_slurm_profile_requests_the_resources_of_dvc_yaml(project: Project, tmp_
     project.environment = {"PATH": f"{tools}:{python}:{os.environ['PATH']}"}
     project.run("snakemake", "--profile", "profiles/slurm", *QUICK)
     assert (project.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
-    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=600 " in (tmp_path / "arguments").read_text(
+    assert "--job-name=last --nodes=1 --cpus-per-task=2 --mem=600 --time=120 " in (tmp_path / "arguments").read_text(
         encoding="utf-8"
     )
     project.set("right: {value: 3}", "right: {value: -3}")

@@ -37,9 +37,9 @@ wait -n && wait -n
 
 
 def slurm_launch():
-    """LEMUR_LAUNCH as the profile's submit command sets it for a rule with two threads."""
-    profile = read_yaml(ROOT / "profiles/slurm/config.yaml")
-    return re.search(r"LEMUR_LAUNCH='([^']*)'", profile["cluster-generic-submit-cmd"])[1].format(threads=2)
+    """LEMUR_LAUNCH as profiles/slurm/submit sets it for a rule with two threads."""
+    submit = (ROOT / "profiles/slurm/submit").read_text(encoding="utf-8")
+    return re.search(r'LEMUR_LAUNCH="([^"]*)"', submit)[1].replace("$threads", "2")
 
 
 @pytest.fixture
