@@ -94,7 +94,7 @@ def content(out: Path) -> int:
     return sum(
         path.stat().st_size
         for path in out.rglob("*")
-        if path.is_file() and path.parent.name not in ("documents", "rejects") and path.suffix != ".json"
+        if path.is_file() and path.suffix not in (".json", ".jsonl", ".zst")
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from lemur.core.files import PARAMS, ROOT, read_yaml
-from tests.training.builders import merged, parameters
+from tests.training.builders import parameters
 
 # Each process gets the variables that Slurm, or a TPU pod's metadata, would set.
 SRUN = """#!/bin/bash
@@ -51,7 +51,7 @@ def checkout(tmp_path):
     for name in ("profiles", "scales", "dvc.yaml", "environment.yaml", "pyproject.toml"):
         (root / name).symlink_to(ROOT / name)
     tiny = parameters("base_model", mesh={"data": 2})
-    (root / "params.yaml").write_text(yaml.safe_dump(merged(read_yaml(PARAMS), {"base_model": tiny})), encoding="utf-8")
+    (root / "params.yaml").write_text(yaml.safe_dump({**read_yaml(PARAMS), "base_model": tiny}), encoding="utf-8")
     return root
 
 
