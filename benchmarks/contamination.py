@@ -3,7 +3,7 @@
     LEMUR_MIRROR=FOLDER python benchmarks/contamination.py [--items 200] [--clean FILE.jsonl ...]
 
 Takes the benchmarks whole from the mirror. `--clean`: files of JSON lines {text} that hold no item; each that is
-removed is printed, to be read. Prints a Markdown table; docs/instruction_data.md has one. Minutes long.
+removed is printed, to be read. Prints a Markdown table. Minutes long.
 """
 
 import argparse

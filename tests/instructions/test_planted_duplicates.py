@@ -48,7 +48,7 @@ def dropped(folder: Path, texts: Sequence[str], vectors: np.ndarray, block: int 
 
 
 def test_pairs_dropped_by_kind(tmp_path: Path, model: WordLlama) -> None:
-    """The numbers of docs/instruction_data.md: by kind, the pairs of which one side is dropped."""
+    """By kind, the pairs of which one side is dropped."""
 
     def cosine(left: str, right: str) -> float:
         vectors = embed(model, (left, right))
