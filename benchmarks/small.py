@@ -1,7 +1,7 @@
 """Reports in Markdown what training did to a base model, from a build's results.
 
 Exits with status 1 if continued pre-training did not lower bits per byte of code. Tuning has only three steps, each on
-other conversations, so their losses cannot be compared; at demo scale they fall (docs/training.md).
+other conversations, so their losses cannot be compared; at demo scale they fall.
 
     make small                      # or: python benchmarks/small.py .lemur/at/small
 """
