@@ -12,7 +12,6 @@ from lemur.core.files import ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
 from lemur.core.parameter_blocks import merged_blocks, own_blocks, shared_blocks
 from lemur.core.params import StageParams
 from lemur.pipeline.build.explanations import did_you_mean, explanations, with_lines
-from lemur.training.params import TrainingParams, mesh_problems
 
 
 def stage_module(dotted: str) -> ModuleType:
@@ -86,9 +85,12 @@ def validate_all(dag: dict[str, Any]) -> int:
 def model_problems(valid: Mapping[str, StageParams]) -> list[str]:
     """What does not fit the shape of a base model from scratch: meshes of the trainings after it, long sequences. An
     imported model is known only when it is fetched, so its trainings check it."""
+    if "base_model" not in valid:
+        return []
     from lemur.training.base_model import Params
+    from lemur.training.params import TrainingParams, mesh_problems
 
-    base = valid.get("base_model")
+    base = valid["base_model"]
     if not isinstance(base, Params) or base.init != "scratch":
         return []
     problems = [
