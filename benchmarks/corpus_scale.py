@@ -83,6 +83,7 @@ def prepare(project: Project) -> None:
     params["pack_corpus"] |= {"sequence_length": 4096, "window_documents": 65536}
     (project.root / "params.yaml").write_text(to_yaml(params), encoding="utf-8")
     (project.root / "dvc.lock").unlink()
+    project.run("dvc", "config", "--local", "cache.type", "reflink,symlink")  # copies would take twice the disk
 
 
 def write_sources(raw: Path, size: int, files: int) -> None:

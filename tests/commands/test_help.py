@@ -87,6 +87,7 @@ def test_a_terminal_gets_the_same_help_in_boxes() -> None:
         ("run corpus.clean_corpus", "lemur run: Missing argument 'NAME=PATH'."),
         ("check --wat", "lemur check: No such option: --wat"),
         ("pull now", "lemur pull: Got unexpected extra argument(s) (now)"),
+        ("open episods", "'episods' is not one of 'report', 'episodes'."),
         ("inspect", "lemur inspect: Missing argument 'STEP'."),
         ("inspect one", "lemur inspect: Invalid value for 'STEP': Input should be a valid integer"),
         ("plan paper --stage base_model", "'base_model' is not one of 'continued_pretraining', 'instruction_tuning'."),
@@ -157,3 +158,16 @@ def test_the_parser_imports_nothing_else_of_the_project() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, encoding="utf-8")
     assert set(re.findall(r"'lemur\.(\w+)", done.stdout)) == {"commands"}
+
+
+def test_open_shows_a_page_or_says_what_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("typer.launch", opened.append)
+    monkeypatch.setattr("lemur.core.files.ROOT", tmp_path)
+    page = tmp_path / "reports/episodes/index.html"
+    with pytest.raises(SystemExit, match=r"index\.html is missing; `make reproduce` builds it"):
+        parse(["open", "episodes"])()
+    page.parent.mkdir(parents=True)
+    page.touch()
+    parse(["open", "episodes"])()
+    assert opened == [str(page)]

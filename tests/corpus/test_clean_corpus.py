@@ -294,7 +294,7 @@ def test_same_input_same_bytes(run, tmp_path):
 def test_parameters_are_checked(run):
     with pytest.raises(ValueError, match="NoSuchDetector"):
         Secrets(["NoSuchDetector"])
-    with pytest.raises(ValueError, match="lacks"):
+    with pytest.raises(ValueError, match=r"max_bytes\n.* no entry for sql, java, .*dm_mathematics; every source"):
         run(run_params=params(max_bytes={"python": 1}))
 
 

@@ -100,6 +100,8 @@ def test_push_and_pull_leave_nothing_to_do(project: Project, remote: Remote, tmp
     remote.use(clone)
     clone.lemur("pull")
     assert (clone.root / "data/last.txt").read_text(encoding="utf-8") == "hello 4"
+    # What people open, copy or mount is a file, not a link into DVC's cache.
+    assert not any(path.is_symlink() for path in (clone.root / "data").rglob("*"))
     assert clone.planned() == set()
     assert "Everything is up to date" in project.run("dvc", "push")
 

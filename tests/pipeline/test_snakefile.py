@@ -90,9 +90,9 @@ def test_a_failure_names_stage_log_and_command_and_other_stages_continue(project
 def test_a_bad_parameter_stops_at_once_with_its_key(project: Project) -> None:
     project.set("last: {value: 4}", "last: {value: four, wrong: 1}\nunread: 3")
     output = project.run("snakemake", "-n", ok=False)
-    assert "params.yaml: last.value: found 'four'" in output
-    assert "params.yaml: last.wrong: unknown key; allowed here: value" in output
-    assert "params.yaml: unread: no stage reads this key" in output
+    assert "params.yaml:3: last.value: found 'four'" in output
+    assert "params.yaml:3: last.wrong: unknown key; allowed here: value" in output
+    assert "params.yaml:4: unread: no stage reads this key" in output
 
 
 def test_a_killed_build_leaves_no_process_and_completes_when_run_again(project: Project) -> None:

@@ -114,7 +114,7 @@ def test_the_order_holds_each_document_as_often_as_planned(tmp_path):
 
 
 def test_weights_are_checked(tmp_path):
-    with pytest.raises(ValueError, match="lack"):
+    with pytest.raises(ValueError, match="no entry for"):
         run(tmp_path / "1", {}, weights={"python": 1.0})
-    with pytest.raises(ValueError, match="0 or more"):
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
         run(tmp_path / "2", {}, weights={**dict.fromkeys(SOURCES, 0.0), "python": -1.0})

@@ -68,8 +68,6 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(inputs, tmp_path):
 def test_shards_that_do_not_fit_the_model_are_refused(inputs, tmp_path):
     with pytest.raises(ValueError, match=r"manifest\.json: sequences of 32 tokens, .* end at 16"):
         run(inputs, tmp_path / "a", model={"max_position_embeddings": 16})
-    with pytest.raises(ValueError, match=r"base_model\.model\.hidden_size: found 15, .* num_attention_heads \(2\)"):
-        run(inputs, tmp_path / "b", model={"hidden_size": 15})
 
 
 def source(tmp_path, schema, files):

@@ -12,7 +12,7 @@ from lemur.commands import build, data, episodes, look_inside, plan, share
 
 HEADINGS: dict[str, tuple[Callable[..., None], ...]] = {
     "Build": (build.scale, build.check, build.dependencies, build.run, build.verify),
-    "Look inside": (look_inside.why, look_inside.answers, look_inside.lineage),
+    "Look inside": (look_inside.open, look_inside.why, look_inside.answers, look_inside.lineage),
     "Episodes": (episodes.rescore, episodes.replay, episodes.export),
     "Data": (data.pin, data.inspect, data.validate),
     "Plan": (plan.plan, plan.plan_data),

@@ -1,12 +1,39 @@
 """Commands under the heading Look inside."""
 
 import os
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from lemur.commands import completion
 from lemur.commands.output import print_long
+
+
+class Page(StrEnum):
+    """A page of the last build."""
+
+    report = "report"
+    episodes = "episodes"
+
+
+def open(
+    page: Annotated[
+        Page,
+        typer.Argument(metavar="PAGE", help="report: tables and pictures. episodes: every prompt, answer and verdict."),
+    ] = Page.report,
+) -> None:
+    """Open a page of the last build in a browser, and print its path.
+
+    Example: lemur open episodes
+    """
+    from lemur.core.files import ROOT
+
+    path = ROOT / {Page.report: "reports/summary/report.html", Page.episodes: "reports/episodes/index.html"}[page]
+    if not path.exists():
+        raise SystemExit(f"{path} is missing; `make reproduce` builds it, `lemur pull` fetches it")
+    print(path, flush=True)
+    typer.launch(str(path))
 
 
 def why(

@@ -53,8 +53,6 @@ def clean_corpus(
     from lemur.sources.fetched import load
     from lemur.sources.malformed import Malformed
 
-    if missing := set(SOURCES) - set(params.max_bytes):
-        raise ValueError(f"params.yaml: clean_corpus.max_bytes lacks {sorted(missing)}; give bytes or null for each")
     fetched = [load(folder, streamed=True) for folder in sources]
     shards = input_shards(fetched, params.shard_bytes, documents, rejects)
     documents.mkdir(parents=True)

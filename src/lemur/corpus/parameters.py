@@ -1,11 +1,11 @@
 """The rules for the corpus's documents, as params.yaml sets them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from lemur.core.params import StageParams
-from lemur.corpus.sources import Source
+from lemur.corpus.sources import Source, of_every_source
 
 
 class GroupRules(StageParams):
@@ -38,7 +38,7 @@ class Rules(StageParams):
 class Reading(Rules):
     """What decides the documents that are read, besides the rules."""
 
-    max_bytes: dict[Source, int | None] = Field(
+    max_bytes: Annotated[dict[Source, int | None], AfterValidator(of_every_source)] = Field(
         description="UTF-8 bytes to take from each source; documents are chosen by hash, and each worker holds so many "
         "bytes in memory; null = all"
     )

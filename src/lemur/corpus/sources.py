@@ -1,6 +1,7 @@
 """The corpus's sources: the rows of Table 8, in its order."""
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Literal, TypeVar, get_args
 
 CodeSource = Literal["python", "sql", "java", "shell", "notebook", "javascript", "c", "php", "cpp", "others"]
 TextSource = Literal["refinedweb", "wikipedia", "books", "arxiv", "stackexchange", "dm_mathematics"]
@@ -22,6 +23,16 @@ _LANGUAGES = {
     "SQL": "sql",
     "Shell": "shell",
 }
+
+
+Value = TypeVar("Value")
+
+
+def of_every_source(values: Mapping[Source, Value]) -> Mapping[Source, Value]:
+    """`values`, if there is one for every source. Raises `ValueError`."""
+    if missing := [source for source in SOURCES if source not in values]:
+        raise ValueError(f"there is no entry for {', '.join(missing)}; every source of Table 8 needs one")
+    return values
 
 
 def group(source: str) -> Group:

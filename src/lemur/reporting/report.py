@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Params(StageParams):
-    scale: Literal["tiny", "demo", "mirror", "small", "paper"] = Field(
+    scale: Literal["tiny", "demo", "mirror", "instructions", "small", "paper"] = Field(
         description="scale of the other blocks, named in the report's introduction"
     )
 

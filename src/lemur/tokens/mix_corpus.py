@@ -3,12 +3,13 @@
 import logging
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from lemur.core.params import StageParams
 from lemur.core.records import write_json
-from lemur.corpus.sources import CODE, SOURCES, Source, group
+from lemur.corpus.sources import CODE, SOURCES, Source, group, of_every_source
 
 PACKAGES = ("numpy",)
 
@@ -17,7 +18,9 @@ log = logging.getLogger(__name__)
 
 class Params(StageParams):
     total_tokens: int = Field(ge=0, description="tokens of the mixture; 0 = none (an imported base model)")
-    weights: dict[Source, float] = Field(description="share of each source in the tokens, in any unit")
+    weights: Annotated[dict[Source, Annotated[float, Field(ge=0)]], AfterValidator(of_every_source)] = Field(
+        description="share of each source in the tokens, in any unit"
+    )
     max_epochs: float = Field(gt=0, description="most passes over a source; the rest goes to others of its group")
     seed: int = Field(ge=0, description="seed of the documents' order")
 
@@ -27,12 +30,6 @@ def mix_corpus(params: Params, tokens: Path, *, mixture: Path, report: Path) -> 
     from lemur.tokens.mixture import allocate_groups, take
     from lemur.tokens.token_store import TokenStore
 
-    if missing := set(SOURCES) - set(params.weights):
-        raise ValueError(
-            f"params.yaml: mix_corpus weights lack {sorted(missing)}; give each source of Table 8 one, or 0"
-        )
-    if any(weight < 0 for weight in params.weights.values()):
-        raise ValueError(f"params.yaml: mix_corpus weights are {dict(params.weights)}; 0 or more is allowed")
     store = TokenStore(tokens)
     weights = {source: params.weights[source] for source in SOURCES}  # type: ignore[index]
     available = {source: store.manifest["sources"][source]["tokens"] for source in SOURCES}

@@ -2,13 +2,13 @@
 
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lemur.core.params import StageParams
-from lemur.training.params import SteppedParams
+from lemur.training.params import SteppedParams, mesh_problems
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
@@ -33,12 +33,33 @@ class ModelParams(StageParams):
     tie_word_embeddings: bool = Field(description="use the embedding as the output layer")
     initializer_range: float = Field(gt=0, description="standard deviation of the initial weights")
 
+    @model_validator(mode="after")
+    def _heads(self) -> Self:
+        width, heads, shared = self.hidden_size, self.num_attention_heads, self.num_key_value_heads
+        if width % (2 * heads):
+            raise ValueError(
+                f"hidden_size ({width}) is not a multiple of 2 * num_attention_heads ({heads}); rotary embeddings "
+                "rotate pairs in each head"
+            )
+        if heads % shared:
+            raise ValueError(
+                f"num_attention_heads ({heads}) is not a multiple of num_key_value_heads ({shared}); each key and "
+                "value head serves an equal number of query heads"
+            )
+        return self
+
 
 class Params(SteppedParams):
     init: Literal["scratch", "gguf", "safetensors"] = Field(
         description="draw random weights, or import those in data/raw/base_weights/ in this format"
     )
     model: ModelParams = Field(description="shape of a model from scratch; an imported one has its own")
+
+    @model_validator(mode="after")
+    def _splits(self) -> Self:
+        if self.init == "scratch" and (problems := mesh_problems(self.mesh, self.model)):
+            raise ValueError("; ".join(problems))
+        return self
 
 
 def base_model(
@@ -100,11 +121,6 @@ def _scratch(params: Params, tokenizer: Path, mesh: "Mesh | None") -> "tuple[Lla
     from lemur.model.weights import build, tensor_shapes
 
     shape = params.model
-    if shape.hidden_size % shape.num_attention_heads:
-        raise ValueError(
-            f"params.yaml: base_model.model.hidden_size: found {shape.hidden_size}, which is not a multiple of "
-            f"num_attention_heads ({shape.num_attention_heads}); change one of them"
-        )
     bos, eos = special_ids(tokenizer)
     config = LlamaConfig(
         **shape.model_dump(),

@@ -13,7 +13,7 @@ from lemur.model.attention import BLOCK
 from lemur.model.config import LlamaConfig
 from lemur.model.sharding import AXES, spec
 from lemur.tokens.shards import Arrays
-from lemur.training.params import MeshParams, TrainingParams
+from lemur.training.params import MeshParams, TrainingParams, mesh_problems
 
 BATCH_AXES = (None, "batch", "length")
 
@@ -46,27 +46,7 @@ def lay_out(params: MeshParams, devices: Sequence[Any]) -> Mesh:
 
 def check_mesh(params: TrainingParams, config: LlamaConfig) -> None:
     """Raises `ValueError` that names each axis which does not divide a dimension it splits, and the sizes that do."""
-    mesh, rows = params.mesh, params.batch_size // params.microbatches
-    splits = {
-        "data * fsdp": (mesh.data * mesh.fsdp, {"rows of a microbatch (batch_size / microbatches)": rows}),
-        "fsdp * sequence": (mesh.fsdp * mesh.sequence, {"hidden_size": config.hidden_size}),
-        "tensor": (
-            mesh.tensor,
-            {
-                "num_attention_heads": config.num_attention_heads,
-                "num_key_value_heads": config.num_key_value_heads,
-                "intermediate_size": config.intermediate_size,
-            },
-        ),
-    }
-    problems = [
-        f"mesh: {axis} is {size}, which does not divide {name} ({value}); "
-        f"{[n for n in range(1, min(value, 1024) + 1) if value % n == 0]} do"
-        for axis, (size, values) in splits.items()
-        for name, value in values.items()
-        if value % size
-    ]
-    if problems:
+    if problems := mesh_problems(params.mesh, config):
         raise ValueError("\n".join(problems))
 
 

@@ -1,6 +1,6 @@
 """Parameters that all trainings share. Imports nothing heavy, because every check of params.yaml imports it."""
 
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
@@ -84,6 +84,10 @@ class TrainingParams(StageParams):
     def _divisible(self) -> Self:
         if self.batch_size % self.microbatches:
             raise ValueError(f"batch_size ({self.batch_size}) is not a multiple of microbatches ({self.microbatches})")
+        rows, mesh = self.batch_size // self.microbatches, self.mesh
+        sizes = {"rows of a microbatch (batch_size / microbatches)": rows}
+        if problems := _not_dividing("data * fsdp", mesh.data * mesh.fsdp, sizes):
+            raise ValueError("; ".join(problems))
         return self
 
 
@@ -91,3 +95,34 @@ class SteppedParams(TrainingParams):
     """A training for a fixed number of steps."""
 
     steps: int = Field(ge=0, description="optimizer steps; 0 trains nothing")
+
+
+class Shape(Protocol):
+    """The sizes of a model that a mesh splits."""
+
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def intermediate_size(self) -> int: ...
+    @property
+    def num_attention_heads(self) -> int: ...
+    @property
+    def num_key_value_heads(self) -> int: ...
+
+
+def mesh_problems(mesh: MeshParams, shape: Shape) -> list[str]:
+    """Each axis of a mesh that does not divide a size of the model that it splits, with the numbers that do."""
+    names = ("num_attention_heads", "num_key_value_heads", "intermediate_size")
+    return [
+        *_not_dividing("fsdp * sequence", mesh.fsdp * mesh.sequence, {"hidden_size": shape.hidden_size}),
+        *_not_dividing("tensor", mesh.tensor, {name: getattr(shape, name) for name in names}),
+    ]
+
+
+def _not_dividing(axis: str, size: int, values: dict[str, int]) -> list[str]:
+    return [
+        f"mesh: {axis} is {size}, which does not divide {name} ({value}); "
+        f"{[n for n in range(1, min(value, 1024) + 1) if value % n == 0]} do"
+        for name, value in values.items()
+        if value % size
+    ]

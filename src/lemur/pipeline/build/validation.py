@@ -1,16 +1,17 @@
 """Validates params.yaml and environment.yaml: the Snakefile checks them as a whole, each stage checks its own block."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from lemur.core.files import ENVIRONMENT, PARAMS, flatten, read_yaml
+from lemur.core.files import ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
 from lemur.core.parameter_blocks import merged_blocks, own_blocks, shared_blocks
 from lemur.core.params import StageParams
+from lemur.pipeline.build.explanations import did_you_mean, explanations, with_lines
 
 
 def stage_module(dotted: str) -> ModuleType:
@@ -52,33 +53,8 @@ def validate(module: ModuleType, key: str, values: Any, written: dict[str, Any] 
     try:
         return module.Params.model_validate(values if values is not None else {})
     except ValidationError as error:
-        blocks = written or {key: values}
-        lines = [
-            _explain(_block_with(blocks, key, problem["loc"]), problem, module.Params) for problem in error.errors()
-        ]
-        raise SystemExit("\n".join(lines)) from None
-
-
-def _block_with(blocks: dict[str, Any], key: str, location: tuple[int | str, ...]) -> str:
-    """The name of the block that contains the value at a location; `key` if none does."""
-    for name, value in blocks.items():
-        for part in location:
-            if not isinstance(value, dict) or part not in value:
-                break
-            value = value[part]
-        else:
-            return name
-    return key
-
-
-def _explain(key: str, problem: Any, model: type[BaseModel]) -> str:
-    path = ".".join([key, *map(str, problem["loc"])])
-    if problem["type"] == "extra_forbidden":
-        return f"params.yaml: {path}: unknown key; allowed here: {', '.join(model.model_fields)}"
-    if problem["type"] == "missing":
-        return f"params.yaml: {path}: missing; `git diff params.yaml` shows what was removed"
-    value = "" if isinstance(problem["input"], dict) else f"found {problem['input']!r}; "
-    return f"params.yaml: {path}: {value}{problem['msg'].removeprefix('Value error, ')}"
+        lines = explanations(error, key, written or {key: values}, module.Params)
+        raise SystemExit("\n".join(with_lines(lines, PARAMS) if written else lines)) from None
 
 
 def validate_all(dag: dict[str, Any]) -> int:
@@ -89,29 +65,65 @@ def validate_all(dag: dict[str, Any]) -> int:
     tree = read_yaml(PARAMS) or {}
     stages = own_blocks(tree, dag)
     blocks = {*stages, *(name for names in shared_blocks(dag).values() for name in names)}
-    problems = []
+    problems, others = [], []
+    valid: dict[str, StageParams] = {}
     for key, dotted in sorted(stages.items()):
         try:
-            params = stage_params(stage_module(dotted), key, tree, dag)
-            problems += _unknown_sources(key, params, tree.get("fetch", {}))
+            valid[key] = stage_params(stage_module(dotted), key, tree, dag)
+            others += _unknown_names(key, valid[key], tree.get("fetch", {}))
         except SystemExit as error:
             problems += str(error).split("\n")
-    problems += [
-        f"params.yaml: {key}: no stage reads this key; allowed: {', '.join(sorted(blocks))}"
+    others += [
+        f"params.yaml: {key}: no stage reads this key{did_you_mean(key, blocks)}; allowed: {', '.join(sorted(blocks))}"
         for key in sorted(_unread_keys(tree, blocks))
     ]
-    if problems:
+    if problems := [*problems, *with_lines(others + model_problems(valid), PARAMS)]:
         raise SystemExit("\n".join(dict.fromkeys(problems)))  # report a shared value once, not for every stage
     return len(blocks)
 
 
-def _unknown_sources(key: str, params: StageParams, fetched: Collection[str]) -> list[str]:
-    """A misspelt source would be left out without a word."""
-    return [
-        f"params.yaml: {key}.sources: found {name!r}; the sources in `fetch` are allowed: {', '.join(fetched)}"
-        for name in getattr(params, "sources", ())
-        if name not in fetched
+def model_problems(valid: Mapping[str, StageParams]) -> list[str]:
+    """What does not fit the shape of a base model from scratch: meshes of the trainings after it, long sequences. An
+    imported model is known only when it is fetched, so its trainings check it."""
+    if "base_model" not in valid:
+        return []
+    from lemur.training.base_model import Params
+    from lemur.training.params import TrainingParams, mesh_problems
+
+    base = valid["base_model"]
+    if not isinstance(base, Params) or base.init != "scratch":
+        return []
+    problems = [
+        f"params.yaml: {key}: {problem}"
+        for key in ("continued_pretraining", "instruction_tuning")
+        if isinstance(training := valid.get(key), TrainingParams)
+        for problem in mesh_problems(training.mesh, base.model)
     ]
+    context = base.model.max_position_embeddings
+    return problems + [
+        f"params.yaml: {key}.sequence_length: found {length}; base_model.model.max_position_embeddings allows {context}"
+        for key in ("pack_corpus", "encode_instructions")
+        if (length := getattr(valid.get(key), "sequence_length", 0)) > context
+    ]
+
+
+def _unknown_names(key: str, params: StageParams, fetched: Collection[str]) -> list[str]:
+    """Misspelt sources would be left out without a word; the action for a misspelt benchmark would do nothing."""
+    allowed = {"sources": set(fetched), "benchmarks": _benchmarks(fetched) if hasattr(params, "benchmarks") else set()}
+    return [
+        f"params.yaml: {key}.{field}: found {name!r}{did_you_mean(name, names)}; allowed: {', '.join(sorted(names))}"
+        for field, names in allowed.items()
+        for name in getattr(params, field, ())
+        if name not in names
+    ]
+
+
+def _benchmarks(fetched: Collection[str]) -> set[str]:
+    """The names under which the fetched sources' files can be compared with training data."""
+    manifests = [read_yaml(ROOT / f"data/sources/{name}/manifest.yaml") for name in fetched]
+    files = [file for manifest in manifests for place in manifest["places"].values() for file in place.get("files", [])]
+    named = {str(file["meta"]["benchmark"]) for file in files if "benchmark" in file.get("meta", {})}
+    return named | {manifest["name"] for manifest in manifests if manifest.get("kind") == "benchmark"}
 
 
 def _unread_keys(tree: dict[str, Any], blocks: set[str], prefix: str = "") -> list[str]:
