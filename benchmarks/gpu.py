@@ -16,6 +16,7 @@ MFU: training/flops.py's formula, relative to the dense bfloat16 peak of the car
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def parts(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     big = {**common, "part": "training", "shape": large, "dtype": "bfloat16", "rows": 2 if tiny else 16, "steps": 2}
     big |= {"microbatches": 2, "length": 64 if tiny else 2048, "remat": "full"}
     speak = {**common, "part": "generation", "prompt": 16 if tiny else 128, "new": 16 if tiny else 128}
-    evaluation = {"part": "evaluation", "artifacts": str(arguments.artifacts)}
+    evaluation = {"part": "evaluation", "artifacts": str(arguments.artifacts), "limit": 1 if tiny else None}
     requests = [
         {**evaluation, "name": "mmlu, device", "numerics": device},
         {**evaluation, "name": "mmlu, CPU", "numerics": cpu},
@@ -126,8 +127,10 @@ def ask(request: dict[str, Any], left: float) -> dict[str, Any]:
     """The side's answer, or `error` with the end of what it said."""
     if left <= 0:
         return {"error": "not started: the time was up (--minutes)"}
-    drop = ("JAX_", "XLA_FLAGS", "NPROC", "PYTHONPATH" if "python" not in request else "-")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(drop[:3])}
+    # The numerics profile decides these.
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("JAX_", "XLA_FLAGS", "NPROC"))
+    }
     environment["HF_HUB_OFFLINE"] = "1"
     with tempfile.TemporaryDirectory() as scratch:
         command = [request.get("python", sys.executable), str(SIDE), json.dumps({**request, "scratch": scratch})]
@@ -147,7 +150,7 @@ def compare(results: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """What has to hold; a part without a result cannot hold."""
 
     def largest(pairs: list[tuple[float, float]]) -> float:
-        return max(abs(a - b) for a, b in pairs)
+        return max((abs(a - b) for a, b in pairs), key=lambda gap: math.inf if math.isnan(gap) else gap)
 
     def losses(name: str) -> list[float]:
         return list(results[name]["losses"])

@@ -159,7 +159,8 @@ def evaluation(request: dict[str, Any]) -> dict[str, Any]:
     from lemur.evaluation import mmlu
     from lemur.evaluation.harness.run import run
 
-    task = mmlu.task(mmlu.Params(**current_blocks()["mmlu"]), artifacts / "data/raw/mmlu")
+    params = mmlu.Params(**{**current_blocks()["mmlu"], "limit": request["limit"]})
+    task = mmlu.task(params, artifacts / "data/raw/mmlu")
     samples = scratch / "mmlu.jsonl"
     started = time.monotonic()
     run(task, artifacts / "models/lemur_chat", scratch / "mmlu.json", samples)
