@@ -153,7 +153,7 @@ store-test: store ## test artifacts and sources in an S3 bucket, on a server on 
 dask: setup ## install Dask, for LEMUR_ENGINE=dask:SCHEDULER_FILE (docs/scale.md; 8 small packages)
 	uv pip install -q --python $(VENV)/bin/python --require-hashes -r requirements/dask.txt
 
-gpu: setup ## install CUDA's libraries for JAX on one NVIDIA GPU (docs/accelerators.md; driver 525 or newer)
+gpu: setup ## install CUDA's libraries for JAX on an NVIDIA GPU (docs/accelerators.md; 5 GB)
 	uv pip install -q --python $(VENV)/bin/python --require-hashes -r requirements/cuda.txt
 
 dask-test: dask ## test the engine on a Dask cluster on 127.0.0.1: refused workers, kills (minutes)
