@@ -36,7 +36,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check store store-test dask dask-test peer inspect plan small abilities ds1000 agents toolchains \
+.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check store store-test gpu dask dask-test peer inspect plan small abilities ds1000 agents toolchains \
 	clean test-exact test-processors cluster-test fuzz
 
 help: ## list the targets
@@ -124,6 +124,7 @@ lock: setup ## resolve the requirements files again from pyproject.toml
 	cp requirements/core.txt requirements/store.txt
 	$(COMPILE) requirements/store.in -o requirements/store.txt
 	sed -n 's/^dask = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(COMPILE) - -c requirements/core.txt -o requirements/dask.txt
+	sed -n 's/^cuda = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(COMPILE_CPU) - -c requirements/core.txt -o requirements/cuda.txt
 	$(COMPILE_CPU) requirements/serve.in --overrides requirements/serve-overrides.txt -o requirements/serve.txt
 
 # CPU torch: uv knows its index; a machine with its own wheels sets their folder in PIP_FIND_LINKS.
@@ -151,6 +152,9 @@ store-test: store ## test artifacts and sources in an S3 bucket, on a server on 
 
 dask: setup ## install Dask, for LEMUR_ENGINE=dask:SCHEDULER_FILE (docs/scale.md; 8 small packages)
 	uv pip install -q --python $(VENV)/bin/python --require-hashes -r requirements/dask.txt
+
+gpu: setup ## install CUDA's libraries for JAX on an NVIDIA GPU (docs/accelerators.md; 5 GB)
+	uv pip install -q --python $(VENV)/bin/python --require-hashes -r requirements/cuda.txt
 
 dask-test: dask ## test the engine on a Dask cluster on 127.0.0.1: refused workers, kills (minutes)
 	PYTHONWARNDEFAULTENCODING=1 python -m pytest -q -m dask tests/dask_engine

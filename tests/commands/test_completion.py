@@ -1,8 +1,12 @@
 """What Tab completes, as bash asks for it."""
 
 import os
+import pty
+import select
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,10 +67,48 @@ def test_what_cannot_be_read_completes_to_nothing(tmp_path, monkeypatch, capsys)
     assert completed("lemur why ", monkeypatch, capsys) == []
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_is_installed_for_the_lemur_command(shell: str) -> None:
+def script(shell: str) -> str:
+    """What `lemur --install-completion` adds to a shell's start."""
     environment = {**os.environ, "PYTHONPATH": "src", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     command = [sys.executable, "-m", "lemur", "--show-completion", shell]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8")
-    assert done.returncode == 0
-    assert f"_LEMUR_COMPLETE=complete_{shell}" in done.stdout
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", check=True).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_installed_for_the_lemur_command(shell: str) -> None:
+    assert f"_LEMUR_COMPLETE=complete_{shell}" in script(shell)
+
+
+SHELLS = {"bash": (["--norc"], ""), "zsh": (["-f"], "autoload -Uz compinit && compinit -u -D\n")}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_tab_completes_in_a_real_shell(shell: str, tmp_path: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    options, before = SHELLS[shell]
+    (tmp_path / "lemur").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lemur "$@"\n', encoding="utf-8")
+    (tmp_path / "lemur").chmod(0o755)
+    (tmp_path / "start").write_text(f"{before}{script(shell)}\necho ready\n", encoding="utf-8")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": "src", "TERM": "dumb", "HOME": str(tmp_path)}
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [shell, *options, "-i"], cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.write(ours, f"source {tmp_path}/start\n".encode())
+        seen = read_until(ours, b"ready\r\n")
+        os.write(ours, b"lemur why split_c\t")
+        seen += read_until(ours, b"lemur why split_corpus ")
+        process.kill()
+    os.close(ours)
+    os.close(theirs)
+    assert b"lemur why split_corpus " in seen
+
+
+def read_until(terminal: int, what: bytes) -> bytes:
+    """What the shell prints, up to `what`, or until it has printed nothing for 60 seconds."""
+    seen = b""
+    while what not in seen and select.select([terminal], [], [], 60)[0]:
+        seen += os.read(terminal, 4096)
+    return seen
