@@ -14,12 +14,13 @@ from lemur.core.files import DAG, ROOT, read_yaml
 from lemur.core.parameter_blocks import current_blocks
 from lemur.core.records import Record, read_json, read_jsonl
 from lemur.evaluation import gsm8k, humaneval, mmlu
+from lemur.inference.interface import Generation
 from lemur.inference.jax_model import JaxModel
+from lemur.inference.token_model import Window
 from tests.evaluation.conftest import notes  # noqa: F401
 from tests.evaluation.test_stages import benchmarks, model, require_runnable  # noqa: F401
 from tests.inference.conftest import tokenizer_folder  # noqa: F401
 from tests.inference.openai_server import OpenAiServer, running
-from tests.inference.test_jax_model import logprobs_of
 
 SMALL = ["--limit", "3", "--tile", "4"]
 CHANGES = {
@@ -84,14 +85,14 @@ def test_a_server_gives_the_same_table_and_is_compared_with_the_folder(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     local = JaxModel.load(model, tile=4, bos=True)
-    codec = local._codec
 
-    def generate(body: Record):  # type: ignore[no-untyped-def]
+    def generate(body: Record) -> Generation:
         raise AssertionError("mmlu only scores")
 
     def score(tokens: list[int]) -> list[list[float]]:
-        rows = logprobs_of(local._model, tokens)
-        return [[float(row[token]), float(row.max())] for row, token in zip(rows, tokens[1:], strict=False)]
+        """`best` is any number above a log-probability that is not the highest."""
+        ((logprobs, greedy),) = local.each_token([Window(0, tokens, len(tokens) - 1)])
+        return [[float(own), float(own) + (not best)] for own, best in zip(logprobs, greedy, strict=True)]
 
     monkeypatch.setenv("LEMUR_SERVER", "http://127.0.0.1:1/v1")
     with running(OpenAiServer(generate, score)) as server:
@@ -103,7 +104,7 @@ def test_a_server_gives_the_same_table_and_is_compared_with_the_folder(
         assert len(server.bodies) == asked
         run(server.url, *words, "--fresh")
         assert len(server.bodies) == 2 * asked
-    assert os.environ["LEMUR_SERVER"] == "http://127.0.0.1:1/v1" and codec.folder == model
+    assert os.environ["LEMUR_SERVER"] == "http://127.0.0.1:1/v1"
     there, here = read_json(tmp_path / "mmlu.json"), read_json(tmp_path / "against" / model.name / "mmlu.json")
     assert there["backend"] == "server" and here["backend"] == "jax"
     assert there["results"] == here["results"]

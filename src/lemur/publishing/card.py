@@ -6,7 +6,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from lemur.core.records import Record
-from lemur.instructions.data_card import NOTES
+from lemur.instructions.data_card import NOTES, is_non_commercial
 from lemur.model.special_tokens import special_tokens
 from lemur.pages.page_parts import Block, Cell, Column, Heading, Table, Text, markdown, number
 from lemur.publishing.facts import TRAININGS, Facts, Source
@@ -263,10 +263,11 @@ def _scores(name: str, result: Record) -> Iterator[tuple[str, str, float, float 
 
 def warnings(facts: Facts, licence: str | None) -> Sequence[str]:
     """What to look at before publishing."""
-    restricted = by_consequence((s.name, name) for s in facts.sources for name in s.licences).get(
-        "Not for commercial use.", []
-    )
+    pairs = [(source.name, name) for source in facts.sources for name in source.licences]
+    restricted = by_consequence(pairs).get(NON_COMMERCIAL, [])
     lines = [] if licence else ["no licence: name the one that you choose with --licence, such as apache-2.0"]
-    if licence and restricted and "nc" not in licence.lower().split("-"):
-        lines.append(f"--licence {licence}: allows commercial use, but these do not: {', '.join(restricted)}")
+    if licence and restricted and not is_non_commercial(licence):
+        lines.append(
+            f"--licence {licence} allows commercial use, but the licences of these do not: {', '.join(restricted)}"
+        )
     return [*lines, *(f"not on record: {text}" for text in facts.unknown)]
