@@ -78,9 +78,9 @@ def eval(
     options |= {"tile": tile, "chat": chat, "seed": seed}
     params = [parameters(asked, {**options, "backend": one.backend(backend)}, settings or []) for one in models]
     for benchmark in asked:
-        benchmark.check_inputs()
         for one, values in zip(models, params, strict=True):
             one.check(benchmark.name, values[benchmark.name], backend)
+        benchmark.check_inputs()
     folder = output or ROOT / ".lemur" / "eval" / models[0].name
     folders = [folder, folder / "against" / models[-1].name][: len(models)]
     evaluate.prepare()
