@@ -75,7 +75,7 @@ def test_the_card_of_a_trained_model(model: Path, trained: Path) -> None:
     results = {(r.dataset_type, r.metric_name): r.metric_value for r in card.data.eval_results}
     assert results == {("humaneval", "pass@1,strict"): 0.4, ("mmlu-sample-items", "acc"): 0.25}
     assert model_index_to_eval_results(card.data.to_dict()["model-index"])[0] == "nice"
-    assert "| From scratch | 7 | 700 | 1.500 | 2.500 | peak_learning_rate 0.5 |" in text
+    assert "| Base model | 7 | 700 | 1.500 | 2.500 | peak_learning_rate 0.5 |" in text
     assert "| Stack | hub, r1 | MIT | 42 |" in text and "| Refinedweb | bundled, r1 | CC-BY-NC-SA-4.0 | 5 |" in text
     for name in ("Wikipedia", "Mmlu", "Llama", "gsm8k"):  # no token of it, only compared with, not used, other weights
         assert name not in text.replace("LlamaFor", "")
@@ -96,7 +96,9 @@ def test_facts_that_are_no_longer_true_are_left_out(
     model: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room, "file_md5", lambda path: "changed since")
-    assert facts(model, trained, []).trainings[0].report == {}
+    known = facts(model, trained, [])
+    assert known.trainings[0].report == {} and known.sources == []
+    assert "what base_model trained on (rebuilt since)" in known.unknown
     history = lineage([]) | {"on_disk": "2"}
     monkeypatch.setattr("lemur.pipeline.inspect.lineage.lineage", lambda path, root: history)
     assert "models/tiny is not what dvc.lock records" in facts(model, trained, []).unknown[0]

@@ -13,7 +13,7 @@ from lemur.corpus.sources import CODE
 from lemur.model import checksums
 from lemur.publishing.folder import tensors
 
-TRAININGS = {"base_model": "From scratch", "continued_pretraining": "Continued pre-training",
+TRAININGS = {"base_model": "Base model", "continued_pretraining": "Continued pre-training",
              "instruction_tuning": "Instruction tuning"}  # fmt: skip
 
 
@@ -72,6 +72,7 @@ def facts(folder: Path, root: Path, results: Sequence[tuple[Path, Path]]) -> Fac
     trainings = list(_trainings(history, root)) if history else []
     trained_on = {name for training in trainings for name in training.amounts}
     sources = list(_sources(history, trained_on)) if history else []
+    unknown += [f"what {training.stage} trained on (rebuilt since)" for training in trainings if not training.amounts]
     found = _results(checksums.sha256(folder), results)
     if not found:
         unknown.append("any score of these weights (`lemur eval` measures some)")
