@@ -74,7 +74,12 @@ def eval(
     models = [target(name, tokenizer) for name in (model, against) if name is not None]
     if against == model:
         raise SystemExit(f"--against {against}: that is the same model")
-    options = {"limit": limit, "shots": shots, "context": context, "max_new_tokens": max_new_tokens}
+    options: dict[str, int | str | None] = {
+        "limit": limit,
+        "shots": shots,
+        "context": context,
+        "max_new_tokens": max_new_tokens,
+    }
     options |= {"tile": tile, "chat": chat, "seed": seed}
     params = [parameters(asked, {**options, "backend": one.backend(backend)}, settings or []) for one in models]
     for benchmark in asked:
@@ -91,5 +96,5 @@ def eval(
         for one, values, place in zip(models, params, folders, strict=True):
             lines += [f"{one.given}:", *tables.scores(evaluate.evaluate(one, asked, values, place)), ""]
     if against is not None:
-        lines += [*tables.differences(evaluate.compare(*folders, asked, (model, against))), ""]
+        lines += [*tables.differences(evaluate.compare(folders[0], folders[1], asked, (model, against))), ""]
     print_long("\n".join([*lines, f"Results and samples: {os.path.relpath(folder)}"]))

@@ -51,7 +51,7 @@ def publish(
     missing or unknown. Nothing leaves this machine without --yes. A new
     repository is private.
 
-    Example: lemur publish models/lemur_chat --to me/lemur-chat --licence apache-2.0
+    Example: lemur publish models/lemur_chat --to me/lemur-chat
     """
     from lemur.commands.output import print_long
     from lemur.core.files import ROOT

@@ -4,8 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from tokenizers import Tokenizer
 
 from lemur.core.records import Record
+from lemur.core.tokenizer_json import tokenizer_json
+from lemur.inference.chat_template import find_chat_template
 from lemur.instructions.data_card import NOTES, is_non_commercial
 from lemur.model.special_tokens import special_tokens
 from lemur.pages.page_parts import Block, Cell, Column, Heading, Table, Text, markdown, number
@@ -26,7 +29,7 @@ def card(facts: Facts, folder: Path, identifier: str, licence: str | None) -> st
         body(facts, folder, identifier, licence)
     )
     read = ModelCard(text)
-    if len(read.data.eval_results or []) != len(evaluations(facts)):
+    if len(read.data.get("eval_results") or []) != len(evaluations(facts)):
         raise ValueError(f"the card of {facts.name}: huggingface_hub reads other results than were written")
     return text
 
@@ -108,12 +111,8 @@ def _unknown(facts: Facts) -> Iterator[Block]:
 
 
 def _use(facts: Facts, folder: Path, identifier: str) -> str:
-    is_chat = any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json"))
-    tokenizer_config = folder / "tokenizer_config.json"
-    is_chat = is_chat or (
-        tokenizer_config.is_file() and '"chat_template"' in tokenizer_config.read_text(encoding="utf-8")
-    )
-    bos = special_tokens(folder).get("bos_token") if tokenizer_config.is_file() and facts.trainings else None
+    is_chat = find_chat_template(folder, {}) is not None
+    starts = bool(facts.trainings) and _lacks_bos(folder)
     if is_chat:
         inputs = (
             'messages = [{"role": "user", "content": "Write a function that adds two numbers."}]\n'
@@ -121,7 +120,7 @@ def _use(facts: Facts, folder: Path, identifier: str) -> str:
             '    messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"\n)'
         )
     else:
-        start = "tokenizer.bos_token + " if bos else ""
+        start = "tokenizer.bos_token + " if starts else ""
         inputs = f'inputs = tokenizer({start}"def add(a, b):", return_tensors="pt")'
     return (
         "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
@@ -131,6 +130,13 @@ def _use(facts: Facts, folder: Path, identifier: str) -> str:
         'length = inputs["input_ids"].shape[1]\n'
         "print(tokenizer.decode(model.generate(**inputs, max_new_tokens=64)[0][length:]))\n```"
     )
+
+
+def _lacks_bos(folder: Path) -> bool:
+    """Whether the tokenizer leaves out the beginning-of-text token, which these models are trained with."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_json(folder)))
+    bos = special_tokens(folder).get("bos_token")
+    return bos is not None and tokenizer.token_to_id(bos) not in tokenizer.encode("a").ids
 
 
 def _training(facts: Facts) -> Iterator[Block]:

@@ -138,7 +138,7 @@ def _report(stage: Record, root: Path) -> Record:
 def _sources(history: Record, trained_on: set[str]) -> Iterator[Source]:
     """Of all sources in the lineage, those whose text, tokenizer or weights went into the model; not the benchmarks
     that data was only compared with."""
-    values = {}
+    values: dict[str, Any] = {}
     for stage in history["stages"].values():
         values |= flatten(stage["params"].get("params.yaml", {}))
     used = trained_on | ({"llama2_tokenizer"} if values.get("tokenizer.kind") == "llama2" else set())

@@ -89,9 +89,8 @@ def faults(folder: Path) -> list[str]:
     end = None if text is None else tokenizer.token_to_id(text)
     for name, ids in ends.items():
         if end not in ids:
-            found.append(
-                f"{name}: eos_token_id {sorted(ids)} without {end}, tokenizer_config.json's eos_token {text!r}"
-            )
+            stated = f"tokenizer_config.json's eos_token {text!r} is {end}"
+            found.append(f"{name}: eos_token_id is {', '.join(map(str, ids))}, but {stated}")
     if (size := tokenizer.get_vocab_size()) > config.get("vocab_size", size):
         found.append(f"tokenizer.json has {size} tokens, config.json's vocab_size is only {config['vocab_size']}")
     return found
