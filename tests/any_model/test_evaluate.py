@@ -114,6 +114,16 @@ def test_a_server_gives_the_same_table_and_is_compared_with_the_folder(
     assert f"difference: {server.url} minus {model}" in printed
 
 
+def test_a_server_that_does_not_answer_is_no_traceback(model: Path, tmp_path: Path) -> None:  # noqa: F811
+    with running(OpenAiServer(lambda body: None, lambda tokens: [])) as server:  # type: ignore[arg-type, return-value]
+        server.names = ["this", "that"]
+        with pytest.raises(
+            SystemExit, match=r"mmlu: .* serves \['this', 'that'\], not 'model'; name one in LEMUR_SERVER"
+        ):
+            run(server.url, "--tokenizer", model, "--tasks", "mmlu", "--output", tmp_path, *SMALL)
+    assert not list(tmp_path.glob("*mmlu*"))
+
+
 def test_a_comparison_counts_the_items_that_differ(model: Path, tmp_path: Path) -> None:  # noqa: F811
     run(model, "--tasks", "mmlu", "--output", tmp_path, *SMALL)
     from lemur.any_model.evaluate import compare

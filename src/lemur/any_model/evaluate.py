@@ -12,12 +12,14 @@ from lemur.core.files import ENVIRONMENT, read_yaml
 from lemur.core.numerics import NUMERICS, apply_numerics
 from lemur.core.params import StageParams
 from lemur.core.records import Record, read_json, write_json
+from lemur.inference.server_model import ServerError
 
 Params = Mapping[str, StageParams]
 
 
 def evaluate(target: Target, asked: Sequence[Benchmark], params: Params, output: Path) -> dict[str, Record]:
-    """Ask the model; write `output`/BENCHMARK.json and .jsonl. Returns the results by benchmark."""
+    """Ask the model; write `output`/BENCHMARK.json and .jsonl. Returns the results by benchmark. Raises `SystemExit`
+    with the server's answer if a server fails."""
     results = {}
     output.mkdir(parents=True, exist_ok=True)
     with _served_by(target.url):
@@ -28,6 +30,8 @@ def evaluate(target: Target, asked: Sequence[Benchmark], params: Params, output:
                 benchmark.run(params[benchmark.name], target.folder, partial[0], partial[1])
                 for done, path in zip(partial, (result, samples), strict=True):
                     done.rename(path)
+            except ServerError as error:
+                raise SystemExit(f"{benchmark.name}: {error}") from None
             finally:
                 for path in partial:
                     path.unlink(missing_ok=True)
