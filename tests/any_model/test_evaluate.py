@@ -194,7 +194,9 @@ def test_folders_that_a_back_end_cannot_load(model: Path, tmp_path: Path, monkey
         run(other, "--tasks", "mmlu")
     (other / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
     with pytest.raises(SystemExit, match=r"model_type is 'gpt2'.*\nAnother architecture needs: --backend transformers"):
-        run(other, "--tasks", "mmlu")
+        run(other, "--tasks", "mmlu", "--context", 64)
+    with pytest.raises(SystemExit, match=r"config.json does not state the model's context: --context NUMBER"):
+        run(other, "--tasks", "mmlu", "--backend", "server")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="torch is not installed; install it: make parity"):
         run(other, "--tasks", "mmlu", "--backend", "transformers")
@@ -223,3 +225,20 @@ def test_an_interrupted_run_leaves_nothing_half_written(
         run(model, "--tasks", "mmlu", "--output", tmp_path, *SMALL)
     assert [path.name for path in tmp_path.glob("*mmlu*")] == ["mmlu.json"]
     assert (tmp_path / "mmlu.json").read_text(encoding="utf-8") == "earlier"
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("task", ["mmlu", "gsm8k"])
+def test_another_architecture_through_transformers(task: str, model: Path, tmp_path: Path) -> None:  # noqa: F811
+    pytest.importorskip("torch", reason="torch is not installed; only parity checks need this extra")
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    other = tmp_path / "gpt2"
+    shape = {"vocab_size": 300, "n_positions": 512, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    GPT2LMHeadModel(GPT2Config(**shape, bos_token_id=1, eos_token_id=2)).save_pretrained(other)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (other / name).write_bytes((model / name).read_bytes())
+    run(other, "--tasks", task, "--backend", "transformers", "--output", tmp_path / "eval", *SMALL, *options(task))
+    result = read_json(tmp_path / f"eval/{task}.json")
+    assert result["backend"] == "transformers" and result["n-samples"][task]["effective"] == 3
+    assert len(list(read_jsonl(tmp_path / f"eval/{task}.jsonl"))) == 3

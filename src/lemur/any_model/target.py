@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from lemur.core.params import StageParams
 from lemur.core.tokenizer_json import tokenizer_json
+from lemur.inference.token_model import longest_context
 from lemur.model.config import read_config
 
 JAX, SERVER, TRANSFORMERS = "jax", "server", "transformers"
@@ -39,6 +40,8 @@ class Target:
         backend = getattr(params, "backend", None)
         if backend is None and (self.url is not None or wanted not in (None, JAX)):
             raise SystemExit(f"{benchmark}: only --backend {JAX} on a folder computes it; leave it out of --tasks")
+        if getattr(params, "context", None) is None and longest_context(self.folder) is None:
+            raise SystemExit(f"{self.folder / 'config.json'} does not state the model's context: --context NUMBER")
         if backend in (None, JAX):
             try:
                 read_config(self.folder / "config.json")
