@@ -6,11 +6,15 @@
 MMLU: log-probabilities of the four letters within 1e-4, equal accuracy, items per second (one thread each).
 GSM8K: the same generations through both extractions. Exits with status 1 if anything differs.
 `--generations`: samples of our stage gsm8k, or OpenAI's example_model_solutions.jsonl.
+`--commands ROUNDS`: instead, all of `lemur eval` against all of lm-evaluation-harness on MMLU, in alternating rounds:
+equal accuracy, and the ratio of wall-clock and of processor seconds, from start to end.
 """
 
 import argparse
 import json
 import os
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +37,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="questions per subject")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--generations", type=Path, default=ROOT / "data/eval/lemur/gsm8k.jsonl")
+    parser.add_argument("--commands", type=int, metavar="ROUNDS", help="compare whole commands, in this many rounds")
     arguments = parser.parse_args()
     from lemur.core.files import ENVIRONMENT, read_yaml
     from lemur.core.numerics import apply_numerics
@@ -42,6 +47,8 @@ def main() -> int:
     if not python.is_file():
         sys.exit(f"{python} is missing; install lm-evaluation-harness there with `make peer`")
     questions = read_questions(arguments.mmlu, arguments.limit)
+    if arguments.commands:
+        return compare_commands(arguments, questions, python)
     generations = read_generations(arguments.generations)
     ours, rate, warm = ask(arguments, questions)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,6 +65,56 @@ def main() -> int:
         subprocess.run([python, ROOT / "benchmarks/peer_side.py", folder], check=True, env=environment)
         theirs = json.loads(Path(folder, "answer.json").read_text(encoding="utf-8"))
     return compare_mmlu(ours, theirs, rate, warm) + compare_gsm8k(generations, theirs["gsm8k"])
+
+
+def compare_commands(arguments: argparse.Namespace, questions: dict[str, Any], python: Path) -> int:
+    if arguments.limit is not None:
+        sys.exit("--commands asks all questions: `lemur eval --limit` chooses others than --limit does")
+    ours: list[tuple[float, float]] = []
+    theirs: list[tuple[float, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        request = {"model": str(arguments.model.resolve()), "questions": questions, "shots": arguments.shots}
+        request |= {"batch": arguments.batch, "outputs": [], "targets": []}
+        Path(folder, "request.json").write_text(json.dumps(request), encoding="utf-8")
+        here = [
+            sys.executable,
+            "-m",
+            "lemur",
+            "eval",
+            arguments.model,
+            "--tasks",
+            "mmlu",
+            "--fresh",
+            "--output",
+            folder,
+        ]
+        here += ["--shots", str(arguments.shots), "--tile", str(arguments.batch), "--chat", "completion"]
+        there = [python, ROOT / "benchmarks/peer_side.py", folder]
+        path = {"PYTHONPATH": str(ROOT / "src")}
+        alone = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": folder}
+        for _ in range(arguments.commands):
+            ours.append(seconds(here, path))
+            theirs.append(seconds(there, alone))
+        result = json.loads(Path(folder, "mmlu.json").read_text(encoding="utf-8"))
+        answers = json.loads(Path(folder, "answer.json").read_text(encoding="utf-8"))["mmlu"]
+    verdicts = [answer["correct"] for rows in answers.values() for answer in rows]
+    accuracy = result["results"]["mmlu"]["acc,none"], sum(verdicts) / len(verdicts)
+    print(f"MMLU, {len(verdicts)} questions: accuracy {accuracy[0]:.6f} here, {accuracy[1]:.6f} there")
+    for kind, index in (("wall-clock", 0), ("processor", 1)):
+        a, b = ([round(pair[index], 1) for pair in times] for times in (ours, theirs))
+        print(
+            f"  {kind} seconds: {a} here, {b} there; ratio of medians {statistics.median(b) / statistics.median(a):.2f}"
+        )
+    return int(abs(accuracy[0] - accuracy[1]) > 1e-12)
+
+
+def seconds(command: list[Any], environment: dict[str, str]) -> tuple[float, float]:
+    """Wall-clock and processor seconds of a command."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT,
+                   env={**os.environ, **environment})  # fmt: skip
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def read_questions(folder: Path, limit: int | None) -> dict[str, dict[str, list[list[str]]]]:

@@ -48,6 +48,8 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         ("lemur run corpus.sp", ["corpus.split_corpus"]),
         ("lemur run tokens.mix_corpus --params mix_c", ["mix_corpus.base", "mix_corpus.lemur"]),
         ("lemur lineage models/lemur_c", ["models/lemur_chat/"]),
+        ("lemur eval x --tasks gs", ["gsm8k"]),
+        ("lemur eval x --tasks mmlu,m", ["mmlu,mbpp", "mmlu,multipl_e", "mmlu,mint"]),
     ],
 )
 def test_names_are_completed(

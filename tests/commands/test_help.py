@@ -81,7 +81,7 @@ def test_a_terminal_gets_the_same_help_in_boxes() -> None:
     [
         ("", "lemur: Missing command."),
         ("nope", "lemur: No such command 'nope'."),
-        ("valid", "Did you mean 'validate'?"),
+        ("valid", "Did you mean 'validate', 'eval'?"),
         ("pin", "lemur pin: Missing argument 'SOURCE'."),
         ("pin gsm8k", "lemur pin: Missing argument 'PLACE'."),
         ("run corpus.clean_corpus", "lemur run: Missing argument 'NAME=PATH'."),

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lemur.core.records import write_jsonl
+from lemur.core.records import Record, write_json, write_jsonl
 from lemur.inference.replay import ReplayModel
 from lemur.inference.text import TextCodec, first_stop
+from lemur.inference.token_model import context_length
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +96,26 @@ def test_recorded_outputs_are_replayed_and_other_prompts_rejected(tmp_path: Path
         ReplayModel.from_samples(path)
     with pytest.raises(FileNotFoundError, match="LEMUR_REPLAY"):
         ReplayModel.from_samples(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("config", "limit", "length"),
+    [
+        ({"max_position_embeddings": 64}, None, 64),
+        ({"max_position_embeddings": 64}, 16, 16),
+        ({"n_positions": 32}, 99, 32),
+        ({"text_config": {"max_position_embeddings": 8}}, None, 8),
+        ({}, 7, 7),
+    ],
+)
+def test_the_context_length_under_each_of_its_names(
+    config: Record, limit: int | None, length: int, tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tokenizer_folder, tmp_path / "model")
+    write_json(tmp_path / "model/config.json", config)
+    assert context_length(TextCodec(tmp_path / "model", bos=True), limit) == length
+
+
+def test_a_context_length_that_nobody_states(codec: TextCodec) -> None:
+    with pytest.raises(ValueError, match=r"config\.json: none of max_position_embeddings, .* is there; set `context`"):
+        context_length(codec, None)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from lemur.core.records import read_json, write_json
 from lemur.model import folder
 from lemur.model.weights import build, tensor_shapes
 from lemur.training.resize import resize_vocabulary
@@ -63,6 +64,25 @@ def test_several_files_with_an_index_hold_the_same_model(tmp_path, tokenizer):
     folder.save(tmp_path / "b", folder.load(tmp_path / "a")[1], tokenizer, dtype="float32")
     saved(tmp_path / "c", tokenizer)
     assert contents(tmp_path / "b") == contents(tmp_path / "c")
+
+
+def test_the_tokenizer_says_what_the_config_says(tmp_path, tokenizer):
+    """What transformers and vLLM read from the tokenizer's files: where a prompt is cut and what ends an answer."""
+    saved(tmp_path / "base", tokenizer)
+    stated = read_json(tmp_path / "base/tokenizer_config.json")
+    # The token is right already, so the object with its attributes stays.
+    assert stated == {"bos_token": "<s>", "eos_token": {"content": "</s>"}, "model_max_length": 64}
+    write_json(tokenizer / "special_tokens_map.json", {"eos_token": "</s>", "unk_token": "<unk>"})
+    saved(tmp_path / "chat", tokenizer, eos_token_id=4)
+    assert read_json(tmp_path / "chat/tokenizer_config.json")["eos_token"] == "<|im_end|>"
+    assert read_json(tmp_path / "chat/special_tokens_map.json") == {"eos_token": "<|im_end|>", "unk_token": "<unk>"}
+    for name in ("config.json", "generation_config.json"):
+        assert read_json(tmp_path / "chat" / name)["eos_token_id"] == 4
+    assert read_json(tokenizer / "tokenizer_config.json")["eos_token"] == {"content": "</s>"}
+    saved(tmp_path / "unknown", tokenizer, eos_token_id=50)  # the tokenizer has no such token
+    assert read_json(tmp_path / "unknown/tokenizer_config.json")["eos_token"] == {"content": "</s>"}
+    config = read_json(tmp_path / "chat/config.json")
+    assert config["dtype"] == config["torch_dtype"] == "float32"
 
 
 def test_bfloat16_is_written_rounded_and_read_back(tmp_path, tokenizer):

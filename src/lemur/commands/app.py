@@ -8,15 +8,16 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from lemur.commands import build, data, episodes, look_inside, plan, share
+from lemur.commands import build, data, episodes, evaluate, look_inside, plan, share
 
 HEADINGS: dict[str, tuple[Callable[..., None], ...]] = {
     "Build": (build.scale, build.check, build.dependencies, build.run, build.verify),
     "Look inside": (look_inside.open, look_inside.why, look_inside.answers, look_inside.lineage),
+    "Evaluate": (evaluate.eval,),
     "Episodes": (episodes.rescore, episodes.replay, episodes.export),
     "Data": (data.pin, data.inspect, data.validate),
     "Plan": (plan.plan, plan.plan_data),
-    "Share": (share.remote, share.pull, share.track, share.ui),
+    "Share": (share.remote, share.pull, share.publish, share.track, share.ui),
 }
 
 

@@ -35,6 +35,15 @@ def stage_modules() -> list[str]:
     return sorted({stage_of(entry["cmd"]) for entry in _entries().values()})
 
 
+def benchmarks(incomplete: str) -> list[str]:
+    """Benchmarks after the ones that the list already has: `mmlu,gs` becomes `mmlu,gsm8k`."""
+    from lemur.any_model.benchmarks import benchmarks
+
+    before, comma, _ = incomplete.rpartition(",")
+    given = before.split(",")
+    return [f"{before}{comma}{name}" for name in benchmarks({"stages": _entries()}) if name not in given]
+
+
 def blocks() -> list[str]:
     from lemur.core.parameter_blocks import own_blocks
 

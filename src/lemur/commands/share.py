@@ -1,5 +1,6 @@
 """Commands under the heading Share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,41 @@ def pull() -> None:
     from lemur.pipeline.build.remote import pull
 
     pull()
+
+
+def publish(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder, the pipeline's or your own.")],
+    to: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="The repository on the hub.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="ID", help="The weights' licence, which you choose: apache-2.0, other.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="More results for the card, by lemur eval --output.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Upload; HF_TOKEN has the token.")] = False,
+) -> None:
+    """Compose what the Hugging Face hub expects of a model: its files, and a card with what is on record.
+
+    Writes .lemur/publish/NAME and shows what would be uploaded, and what is
+    missing or unknown. Nothing leaves this machine without --yes. A new
+    repository is private.
+
+    Example: lemur publish models/lemur_chat --to me/lemur-chat
+    """
+    from lemur.commands.output import print_long
+    from lemur.core.files import ROOT
+    from lemur.publishing import publish
+
+    if to is not None:
+        publish.check_name(to)
+    elif yes:
+        raise SystemExit("--yes needs --to OWNER/NAME")
+    publication = publish.compose(model, to, licence, results, ROOT)
+    print_long("\n".join(publish.lines(publication)))
+    if yes:
+        print(f"Uploaded: {publish.upload(publication, str(to))}")
+    else:
+        print("Nothing was uploaded. To upload: the same command with --to OWNER/NAME --yes")
 
 
 def track() -> None:

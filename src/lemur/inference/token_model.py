@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -97,9 +98,22 @@ class TokenModel(PromptBuilder, ABC):
         return tokens, room
 
 
+LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+"""What config.json calls the context length: Llama and most others, GPT-2, MPT, Bloom."""
+
+
+def longest_context(folder: Path) -> int | None:
+    """The context length that the folder's config.json states."""
+    config = read_json(folder / "config.json")
+    config = {**config, **(config.get("text_config") or {})}  # of models that also see or hear
+    return next((int(config[name]) for name in LENGTHS if config.get(name)), None)
+
+
 def context_length(codec: TextCodec, limit: int | None) -> int:
-    """The context length of the folder's model, or `limit` if that is less."""
-    longest = int(read_json(codec.folder / "config.json")["max_position_embeddings"])
+    """The context length of the folder's model, or `limit` if that is less. Raises `ValueError` if neither is known."""
+    longest = longest_context(codec.folder) or limit
+    if longest is None:
+        raise ValueError(f"{codec.folder / 'config.json'}: none of {', '.join(LENGTHS)} is there; set `context`")
     return min(limit or longest, longest)
 
 

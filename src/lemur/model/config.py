@@ -101,7 +101,7 @@ def _rope_scaling(path: Path, rope: dict[str, Any]) -> RopeScaling | None:
     )
 
 
-def config_json(config: LlamaConfig, torch_dtype: str) -> dict[str, Any]:
+def config_json(config: LlamaConfig, dtype: str) -> dict[str, Any]:
     """The content of `config.json`, readable by `transformers` 4 and 5."""
     values = {name: getattr(config, name) for name in config.__dataclass_fields__}
     scaling = config.rope_scaling
@@ -120,6 +120,7 @@ def config_json(config: LlamaConfig, torch_dtype: str) -> dict[str, Any]:
         "attention_dropout": 0.0,
         "mlp_bias": False,
         "pretraining_tp": 1,
-        "torch_dtype": torch_dtype,
+        "dtype": dtype,
+        "torch_dtype": dtype,  # its name in transformers 4
         "use_cache": True,
     }

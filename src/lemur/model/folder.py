@@ -120,7 +120,23 @@ def save(folder: Path, model: Llama, tokenizer: Path, *, dtype: str, shard_bytes
     tokenizer_json(tokenizer)
     for name in [name for name in TOKENIZER_FILES if (tokenizer / name).is_file()]:
         shutil.copyfile(tokenizer / name, folder / name)
+    _make_tokenizer_agree(folder, config)
     _save_weights(folder, model, dtype, shard_bytes)
+
+
+def _make_tokenizer_agree(folder: Path, config: LlamaConfig) -> None:
+    """Let the tokenizer's files say what the config says: how many tokens the model takes, and which one ends an
+    answer. A chat model's answers end with another token than the documents of its base model."""
+    path = folder / "tokenizer_config.json"
+    if not path.is_file():
+        return
+    end = next((text for text, number in _vocabulary(folder).items() if number == config.eos_token_id), None)
+    stale = end is not None and special_tokens(folder).get("eos_token") != end
+    changes = {"eos_token": end} if stale else {}
+    write_json(path, {**read_json(path), **changes, "model_max_length": config.max_position_embeddings})
+    older = folder / "special_tokens_map.json"
+    if stale and older.is_file():
+        write_json(older, {**read_json(older), **changes})
 
 
 def _save_weights(folder: Path, model: Llama, dtype: str, shard_bytes: int) -> None:
