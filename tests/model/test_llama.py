@@ -69,3 +69,16 @@ def test_bfloat16_is_close_to_float32_and_returns_float32():
     narrow = np.asarray(build(config, weights.__getitem__, dtype="bfloat16")(tokens))
     assert narrow.dtype == np.float32
     assert 1e-6 < np.abs(wide - narrow).max() < 0.2 * np.abs(wide).max()
+
+
+def test_a_policy_recomputes_what_it_says():
+    config = small_config()
+    products = {}
+    for remat in ("none", "dots", "full"):
+        graph, params = nnx.split(build(config, random_tensors(config).__getitem__, remat=remat))
+        tokens = np.zeros((1, 8), int)
+        gradient = jax.grad(lambda params, graph=graph, tokens=tokens: nnx.merge(graph, params)(tokens).sum())
+        products[remat] = str(jax.make_jaxpr(gradient)(params)).count("dot_general")
+    # A layer's attention has two products of its own; of the seven with weights the last is not needed again.
+    assert products["dots"] - products["none"] == 2
+    assert products["full"] - products["dots"] == 6

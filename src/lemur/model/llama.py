@@ -15,12 +15,12 @@ from jax import Array
 
 from lemur.model.attention import Attend, Kind, attention
 from lemur.model.config import LlamaConfig
-from lemur.model.matrix_products import linear, linear_transposed
+from lemur.model.matrix_products import PRODUCT, linear, linear_transposed
 from lemur.model.sharding import constrain, gather_weight
 
 REMAT_POLICIES: dict[str, Any] = {
     "none": jax.checkpoint_policies.everything_saveable,
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "dots": jax.checkpoint_policies.save_only_these_names(PRODUCT),
     "full": jax.checkpoint_policies.nothing_saveable,
 }
 

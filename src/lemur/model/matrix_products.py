@@ -9,17 +9,22 @@ from functools import partial
 
 import jax
 from jax import Array, lax
+from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
+
+PRODUCT = "product"
+"""The name of the results of `linear` for `jax.checkpoint`, whose policies do not see into functions with gradients of
+their own."""
 
 
 def linear(x: Array, weight: Array, dtype: DTypeLike | None = None) -> Array:
     """`x @ weight` for x [..., K] and weight [K, M]; sums and the result [..., M] have `dtype` (None: x's)."""
-    return _product(x, weight, 0, dtype or x.dtype)
+    return checkpoint_name(_product(x, weight, 0, dtype or x.dtype), PRODUCT)
 
 
 def linear_transposed(x: Array, weight: Array, dtype: DTypeLike | None = None) -> Array:
     """The same with the transposed weight, [M, K]."""
-    return _product(x, weight, 1, dtype or x.dtype)
+    return checkpoint_name(_product(x, weight, 1, dtype or x.dtype), PRODUCT)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
