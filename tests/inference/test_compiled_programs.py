@@ -66,8 +66,8 @@ def test_extreme_random_numbers_draw_the_first_and_last_possible_token(tokens: i
     weights = rng.random((200, tokens)).astype(np.float32) * (rng.random((200, tokens)) < 0.3)
     weights[:, tokens // 2] = 0.1
     possible = weights > 0
-    first = np.asarray(compiled_programs._draw(weights, np.zeros(200, np.float32)))
-    last = np.asarray(compiled_programs._draw(weights, np.full(200, 1 - 2.0**-23, np.float32)))
+    first = np.asarray(compiled_programs.draw(weights, np.zeros(200, np.float32)))
+    last = np.asarray(compiled_programs.draw(weights, np.full(200, 1 - 2.0**-23, np.float32)))
     assert possible[np.arange(200), first].all() and possible[np.arange(200), last].all()
     assert (first == possible.argmax(1)).all()
     # The very last tokens may weigh less than the number's last bit.

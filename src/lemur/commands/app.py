@@ -8,10 +8,11 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from lemur.commands import build, data, episodes, evaluate, look_inside, plan, share
+from lemur.commands import build, data, episodes, evaluate, look_inside, plan, share, use
 
 HEADINGS: dict[str, tuple[Callable[..., None], ...]] = {
     "Build": (build.scale, build.check, build.dependencies, build.run, build.verify),
+    "Use": (use.chat, use.generate, use.serve),
     "Look inside": (look_inside.open, look_inside.why, look_inside.answers, look_inside.lineage),
     "Evaluate": (evaluate.eval,),
     "Episodes": (episodes.rescore, episodes.replay, episodes.export),

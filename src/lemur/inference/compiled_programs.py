@@ -4,7 +4,7 @@ A sequence's own length decides its bucket, never its neighbours', and a tile th
 sequence goes through the same program however it is grouped, and its answer has the same bits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import count
 from typing import TypeVar
@@ -23,6 +23,7 @@ POSITIONS_AT_ONCE = 128  # positions with logits in memory at once: a whole tile
 BLOCK = 64  # tokens of the vocabulary whose weights are summed first to draw a sample
 STEPS = 16  # tokens decoded between two checks for stop strings
 Row = TypeVar("Row")
+Scores = TypeVar("Scores")
 
 
 def buckets(longest: int, shortest: int = SHORTEST_BUCKET) -> list[int]:
@@ -125,6 +126,16 @@ def _next_token(model: Llama, shared: Cache | None, tokens: Array, lengths: Arra
 
 @jax.jit
 def _each_token(model: Llama, tokens: Array) -> tuple[Array, Array]:
+    def score(logits: Array, targets: Array) -> tuple[Array, Array]:
+        chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+        return chosen - jax.nn.logsumexp(logits, axis=-1), logits.argmax(-1) == targets
+
+    return by_position(model, tokens, score)
+
+
+def by_position(model: Llama, tokens: Array, score: Callable[[Array, Array], Scores]) -> Scores:
+    """`score` of float32 logits [B, N, V] and the tokens [B, N] that follow, for N positions at a time: arrays
+    [B, N, ...], which become [B, L - 1, ...] for tokens [B, L]."""
     # Hidden states, not logits: those need not exist for all positions at once.
     hidden = model.hidden_states(tokens, None, CAUSAL, keep=False)[0][:, :-1]
     targets = tokens[:, 1:]
@@ -133,16 +144,14 @@ def _each_token(model: Llama, tokens: Array) -> tuple[Array, Array]:
     padding = chunks * POSITIONS_AT_ONCE - length
     hidden = jnp.pad(hidden, ((0, 0), (0, padding), (0, 0))).reshape(batch, chunks, POSITIONS_AT_ONCE, -1)
     targets = jnp.pad(targets, ((0, 0), (0, padding))).reshape(batch, chunks, POSITIONS_AT_ONCE)
+    scores = jax.lax.map(
+        lambda part: score(model.logits(part[0]), part[1]), (hidden.swapaxes(0, 1), targets.swapaxes(0, 1))
+    )
 
-    def score(part: tuple[Array, Array]) -> tuple[Array, Array]:
-        states, targets = part
-        logits = model.logits(states)
-        chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
-        return chosen - jax.nn.logsumexp(logits, axis=-1), logits.argmax(-1) == targets
+    def flat(values: Array) -> Array:
+        return values.swapaxes(0, 1).reshape(batch, chunks * POSITIONS_AT_ONCE, *values.shape[3:])[:, :length]
 
-    logprobs, greedy = jax.lax.map(score, (hidden.swapaxes(0, 1), targets.swapaxes(0, 1)))
-    flat = (batch, chunks * POSITIONS_AT_ONCE)
-    return logprobs.swapaxes(0, 1).reshape(flat)[:, :length], greedy.swapaxes(0, 1).reshape(flat)[:, :length]
+    return jax.tree.map(flat, scores)
 
 
 @partial(jax.jit, static_argnums=(6, 7))
@@ -204,10 +213,10 @@ def _choose(logits: Array, keys: Array, temperature: Array, step: Array, sampled
     if not sampled:
         return logits.argmax(-1)
     uniform = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(jax.random.wrap_key_data(key), step)))(keys)
-    return _draw(jax.nn.softmax(logits / temperature), uniform)
+    return draw(jax.nn.softmax(logits / temperature), uniform)
 
 
-def _draw(weights: Array, uniform: Array) -> Array:
+def draw(weights: Array, uniform: Array) -> Array:
     """The token [B] at which the running sum of weights [B, V] passes the share `uniform` [B] of their sum.
 
     Takes one random number per row: Gumbel noise needs one per token of the vocabulary and is 25 times as slow on a

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,10 @@ from tqdm import tqdm
 
 from lemur.core.records import Record
 from lemur.inference.compiled_programs import Programs, Row, bucket, padded, tiles
+from lemur.inference.growing_answer import GrowingAnswer
 from lemur.inference.interface import Generation, Score
 from lemur.inference.prefix_cache import PrefixCache, Split
-from lemur.inference.text import TextCodec, first_stop
+from lemur.inference.text import TextCodec
 from lemur.inference.token_model import Part, TokenModel, Window, identity, key
 from lemur.model.llama import Llama
 
@@ -99,7 +100,8 @@ class JaxModel(TokenModel):
         for prompt in prompts:
             tokens, room = self.prompt(prompt, max_new_tokens)
             split = self._prefixes.split(prompt, tokens)
-            answers.append(_Answer(tokens, split, room, np.frombuffer(key(prompt, seed), "<u4")))
+            sampling_key = np.frombuffer(key(prompt, seed), "<u4")
+            answers.append(_Answer(tokens, room, split=split, key=sampling_key))
 
         def shape(answer: _Answer) -> tuple[int, int, int]:
             # max_new_tokens as requested decides the cache's bucket, so `room` changes no program.
@@ -112,7 +114,7 @@ class JaxModel(TokenModel):
         for lengths, group in sorted(groups.items()):
             for rows in tqdm(list(tiles(group, self._tile)), f"prefix, prompt, cache {lengths}"):
                 self._generate(rows, *lengths, stop, temperature)
-        return [Generation(answer.text, answer.tokens, "stop" if answer.stopped else "length") for answer in answers]
+        return [answer.generation() for answer in answers]
 
     def _generate(
         self,
@@ -131,35 +133,9 @@ class JaxModel(TokenModel):
         for new in self._programs.generate(shared, tokens, lengths, keys, temperature, cache_length=cache_length):
             for row, tail in zip(rows, new, strict=False):
                 if not row.done:
-                    self._extend(row, tail.tolist(), stop)
+                    row.extend(self._codec, tail.tolist(), stop)
             if all(row.done for row in rows):
                 return
-
-    def _extend(self, row: "_Answer", tail: list[int], stop: Sequence[str]) -> None:
-        """Append new tokens up to an end-of-text token, a stop string or the limit `room`, whichever comes first."""
-        for token in tail:
-            if token in self._codec.eos_ids:
-                row.tokens, row.stopped, row.done = len(row.answer) + 1, True, True
-                row.text = self._codec.decode_answer(row.prompt, row.answer)
-                break
-            row.answer.append(token)
-            if len(row.answer) == row.room:
-                row.done = True
-                break
-        before = row.checked
-        text = self._codec.decode_answer(row.prompt, row.answer)
-        row.checked = len(row.answer)
-        cut = first_stop(text, stop)
-        if cut is not None:
-            # Count up to the token that completed the stop string: `tokens` must not depend on how many come at once.
-            count = next(
-                count
-                for count in range(before, len(row.answer) + 1)
-                if first_stop(self._codec.decode_answer(row.prompt, row.answer[:count]), stop) is not None
-            )
-            row.text, row.tokens, row.stopped, row.done = text[:cut], count, True, True
-        elif row.done and not row.stopped:
-            row.text, row.tokens = text, len(row.answer)
 
     def _grouped(self, rows: Sequence[Row], length: Callable[[Row], int]) -> dict[int, list[Row]]:
         groups: defaultdict[int, list[Row]] = defaultdict(list)
@@ -168,17 +144,9 @@ class JaxModel(TokenModel):
         return dict(sorted(groups.items()))
 
 
-@dataclass
-class _Answer:
-    """A row of a tile: the prompt, and the answer so far."""
+@dataclass(kw_only=True)
+class _Answer(GrowingAnswer):
+    """A row of a tile: the answer, its prompt's split, and the key of its samples."""
 
-    prompt: list[int]
     split: Split
-    room: int
     key: np.ndarray
-    answer: list[int] = field(default_factory=list)
-    text: str = ""
-    tokens: int = 0
-    checked: int = 0
-    stopped: bool = False
-    done: bool = False

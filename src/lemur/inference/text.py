@@ -116,6 +116,14 @@ class TextCodec:
         before = self._tokenizer.decode(anchor)
         return self._tokenizer.decode([*anchor, *answer])[len(before) :]
 
+    def token_text(self, token: int) -> str:
+        """The text of one token, a special one's name included; U+FFFD for bytes that are no whole character."""
+        return self._tokenizer.decode([token], skip_special_tokens=False)
+
+    def prompt_text(self, tokens: Sequence[int]) -> str:
+        """The text of a prompt given as tokens, without special tokens."""
+        return self._tokenizer.decode(list(tokens))
+
     def chat_prompt(self, messages: Sequence[dict[str, str]], prefill: str) -> str:
         """The conversation in the model's template up to the assistant's turn, which `prefill` begins. Without the
         beginning-of-text token at its start, which `encode_prompt` adds."""

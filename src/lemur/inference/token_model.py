@@ -45,6 +45,14 @@ class PromptBuilder:
     def chat_prompt(self, messages: Sequence[dict[str, str]], *, prefill: str = "") -> str:
         return self._codec.chat_prompt(messages, prefill)
 
+    def prompt(self, text: str, max_new_tokens: int) -> tuple[list[int], int]:
+        """The tokens of a prompt, and how many its answer may have."""
+        tokens = self._codec.encode_prompt(text) or [self._codec.bos_id]
+        room = min(max_new_tokens, self.context_length - len(tokens))
+        if room < 1:
+            raise ValueError(f"a prompt has {len(tokens)} tokens and the model's context {self.context_length}")
+        return tokens, room
+
 
 class TokenModel(PromptBuilder, ABC):
     """Implements `lemur.inference.interface.Model` except `generate`, `identity` and the scores of a window."""
@@ -88,14 +96,6 @@ class TokenModel(PromptBuilder, ABC):
         for window, part in zip(windows, self.each_token(windows), strict=True):
             parts[window.request].append(part)
         return [_score(parts[request]) for request in range(requests)]
-
-    def prompt(self, text: str, max_new_tokens: int) -> tuple[list[int], int]:
-        """The tokens of a prompt, and how many its answer may have."""
-        tokens = self._codec.encode_prompt(text) or [self._codec.bos_id]
-        room = min(max_new_tokens, self.context_length - len(tokens))
-        if room < 1:
-            raise ValueError(f"a prompt has {len(tokens)} tokens and the model's context {self.context_length}")
-        return tokens, room
 
 
 LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")

@@ -20,7 +20,7 @@ from lemur.inference.text import TextCodec
 ASKING = {"backends", "chat_template", "replay"}
 """Modules of this room that decide what is asked, and by whom, but no answer; as do those of this folder."""
 COMPUTING = {
-    "jax": {"jax_model", "compiled_programs", "decoding", "prefix_cache"},
+    "jax": {"jax_model", "compiled_programs", "decoding", "growing_answer", "prefix_cache"},
     "transformers": {"transformers_model"},
     "server": {"server_model"},
     "vllm": {"server_model", "vllm_model"},
