@@ -17,9 +17,9 @@ from lemur.inference.text import TextCodec
 from lemur.model import folder as model_folder
 from lemur.model.config import LlamaConfig
 from lemur.model.llama import Llama
-from lemur.serving.app import create_app
+from lemur.serving.api.app import create_app
+from lemur.serving.api.limits import TimedProtocol
 from lemur.serving.engine import Engine
-from lemur.serving.limits import TimedProtocol
 from tests.inference.conftest import tokenizer_folder  # noqa: F401
 from tests.tools import ROOT
 

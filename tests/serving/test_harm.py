@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from lemur.inference.jax_model import JaxModel
+from lemur.serving.api.listening import is_loopback
 from lemur.serving.engine import Engine
-from lemur.serving.listening import is_loopback
 from tests.serving.conftest import TILE, Served
 from tests.serving.test_engine import wait_for
 

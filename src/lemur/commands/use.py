@@ -113,7 +113,7 @@ def serve(
     Example: lemur serve models/lemur_chat --port 8001
     """
     engine = _open(model, tile=tile, rows=rows, waiting=waiting, context=context)
-    from lemur.serving.listening import listen
+    from lemur.serving.api.listening import listen
 
     listen(engine, name or engine.codec.folder.resolve().name, host, port)
 

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from lemur.serving.asking import answers, finished, scores
-from lemur.serving.bodies import Body, ChatBody, CompletionBody
+from lemur.serving.api.asking import answers, finished, scores
+from lemur.serving.api.bodies import Body, ChatBody, CompletionBody
+from lemur.serving.api.errors import ApiError
+from lemur.serving.api.logprobs import for_chat, for_completion
 from lemur.serving.engine import Engine
-from lemur.serving.errors import ApiError
-from lemur.serving.logprobs import for_chat, for_completion
 from lemur.serving.row import Request, Row
 
 

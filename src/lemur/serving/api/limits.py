@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from lemur.serving.errors import content
+from lemur.serving.api.errors import content
 
 log = logging.getLogger(__name__)
 

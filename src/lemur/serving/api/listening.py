@@ -5,9 +5,9 @@ from ipaddress import ip_address
 
 import uvicorn
 
-from lemur.serving.app import create_app
+from lemur.serving.api.app import create_app
+from lemur.serving.api.limits import TimedProtocol
 from lemur.serving.engine import Engine
-from lemur.serving.limits import TimedProtocol
 
 MOST_CONNECTIONS = 512
 GOODBYE_SECONDS = 5

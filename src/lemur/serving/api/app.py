@@ -13,12 +13,12 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from lemur.core.files import read_text
-from lemur.serving import choices
-from lemur.serving.asking import ClientLeftError, unless_left
-from lemur.serving.bodies import Body, ChatBody, CompletionBody
+from lemur.serving.api import choices
+from lemur.serving.api.asking import ClientLeftError, unless_left
+from lemur.serving.api.bodies import Body, ChatBody, CompletionBody
+from lemur.serving.api.errors import ApiError, add_handlers, response
+from lemur.serving.api.limits import Limits
 from lemur.serving.engine import Engine
-from lemur.serving.errors import ApiError, add_handlers, response
-from lemur.serving.limits import Limits
 
 PAGE = Path(__file__).with_name("page.html")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
