@@ -68,7 +68,7 @@ def generate(
 ) -> None:
     """Print what a model writes after a prompt.
 
-    Example: lemur generate models/lemur --prompt "def add(a, b):" --max-tokens 32
+    Example: lemur generate models/lemur --prompt "def add(a, b):"
     """
     import sys
 
