@@ -105,7 +105,8 @@ def lemur(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
     """`lemur WORDS` with this checkout's code, and `text` as its input."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-m", "lemur", *words]
-    return subprocess.run(command, input=text, env=environment, capture_output=True, encoding="utf-8", timeout=240)
+    done = subprocess.run(command, input=text.encode(), env=environment, capture_output=True, timeout=280)
+    return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def plain(text: str) -> str:

@@ -1,5 +1,6 @@
 """Requests that are malformed, huge, slow or given up get an error and harm nobody."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 import requests
+from starlette.types import Message, Receive, Scope, Send
 
 from lemur.inference.jax_model import JaxModel
+from lemur.serving.api.limits import Limits
 from lemur.serving.api.listening import is_loopback
 from lemur.serving.engine import Engine
 from tests.serving.conftest import TILE, Served
@@ -187,3 +190,18 @@ def test_the_page_loads_nothing_from_elsewhere(served: Served) -> None:
 def test_only_loopback_addresses_count_as_this_machine() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "localhost", "::1", "127.1.2.3")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.1.5", "example.org")))
+
+
+def test_a_client_that_does_not_read_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise AssertionError("sent to a client that does not read")
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def never(_: Message) -> None:
+        await asyncio.Event().wait()
+
+    asyncio.run(Limits(answer, seconds=0.05)({"type": "http", "headers": []}, receive, never))
+    assert "did not read its answer" in caplog.text

@@ -1,20 +1,26 @@
 """Open a model folder that a person names."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from lemur.core.files import ROOT
-from lemur.serving.engine import Engine
+
+if TYPE_CHECKING:
+    from lemur.serving.engine import Engine
 
 MODELS = ROOT / "models"
 
 
-def open_engine(folder: Path, *, tile: int, rows: int, waiting: int, context: int | None) -> Engine:
+def open_engine(folder: Path, *, tile: int, rows: int, waiting: int, context: int | None) -> "Engine":
     """Exits with a message that says how to mend it if the folder holds no model that can be loaded, or if the caches
     would not fit into the memory. Other arguments as in `Engine`."""
     try:
-        engine = Engine.load(checked(folder), tile=tile, rows=rows, waiting=waiting, context=context)
+        checked(folder)
+        from lemur.serving.engine import Engine  # JAX takes seconds
+
+        engine = Engine.load(folder, tile=tile, rows=rows, waiting=waiting, context=context)
     except (ValueError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from None
     free = psutil.virtual_memory().available
@@ -26,14 +32,14 @@ def open_engine(folder: Path, *, tile: int, rows: int, waiting: int, context: in
     return engine
 
 
-def checked(folder: Path) -> Path:
+def checked(folder: Path) -> None:
+    """Raises `FileNotFoundError` if the folder is no model's."""
     if not folder.is_dir():
         built_here = folder.absolute().parent == MODELS
         advice = "build it with `make reproduce`, or fetch it with `lemur pull`" if built_here else "is the path right?"
         raise FileNotFoundError(f"{folder}: no such folder; {advice}")
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} has no config.json, so it is not a model folder in Hugging Face's layout")
-    return folder
 
 
 def _gib(size: float) -> str:

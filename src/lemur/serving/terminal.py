@@ -73,7 +73,10 @@ class Chat:
             if line.startswith("/"):
                 self._command(line.split())
             elif line.strip():
-                self._answer(line)
+                try:
+                    self._answer(line)
+                except KeyboardInterrupt:  # before the answer began
+                    note("(stopped)")
 
     def _command(self, words: Sequence[str]) -> None:
         if words == ["/reset"]:

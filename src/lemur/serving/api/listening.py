@@ -33,7 +33,10 @@ def listen(engine: Engine, name: str, host: str, port: int) -> None:
         timeout_graceful_shutdown=GOODBYE_SECONDS,
     )
     server = uvicorn.Server(config)
-    socket = config.bind_socket()  # before it says so: the port may be taken, and 0 is any free one
+    try:
+        socket = config.bind_socket()  # before it says so: 0 is any free port
+    except SystemExit:  # uvicorn has said why
+        raise SystemExit(f"{host}:{port} cannot be opened; name another --port, or 0 for any free one") from None
     socket.listen()
     shown = f"[{host}]" if ":" in host else host
     print(
