@@ -20,8 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
-from lemur.core.files import ENVIRONMENT, read_yaml  # noqa: E402
-from lemur.core.numerics import NUMERICS, apply_numerics  # noqa: E402
+from lemur.core.numerics import apply_profile  # noqa: E402
 from lemur.core.records import Record, read_json  # noqa: E402
 
 MINT = ("gsm8k", "math", "theoremqa", "hotpotqa", "mmlu", "humaneval", "mbpp")
@@ -48,7 +47,7 @@ CHANGES: dict[str, Record] = {
 
 
 def main(model: Path, out: Path, limit: int, teacher: Path, stages: Sequence[str]) -> None:
-    apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS], 1)
+    apply_profile()
     from lemur.core.parameter_blocks import current_blocks
     from lemur.sources.fetch import Params as FetchParams
     from lemur.sources.fetch import fetch

@@ -20,11 +20,10 @@ def main() -> None:
     parser.add_argument("checkout", type=Path, help="a checkout with models/base and data/raw/mmlu")
     parser.add_argument("--limit", type=int, default=10, help="questions per subject, a seeded choice")
     arguments = parser.parse_args()
-    from lemur.core.files import ENVIRONMENT, read_yaml
-    from lemur.core.numerics import apply_numerics
+    from lemur.core.numerics import apply_profile
     from lemur.core.parameter_blocks import current_blocks
 
-    apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
+    apply_profile()
     from lemur.benchmark_items.mmlu import LETTERS
     from lemur.evaluation import mmlu
     from lemur.evaluation.harness.scores import scored

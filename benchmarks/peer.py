@@ -39,10 +39,9 @@ def main() -> int:
     parser.add_argument("--generations", type=Path, default=ROOT / "data/eval/lemur/gsm8k.jsonl")
     parser.add_argument("--commands", type=int, metavar="ROUNDS", help="compare whole commands, in this many rounds")
     arguments = parser.parse_args()
-    from lemur.core.files import ENVIRONMENT, read_yaml
-    from lemur.core.numerics import apply_numerics
+    from lemur.core.numerics import apply_profile
 
-    apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
+    apply_profile()
     python = ROOT / ".venv-peer/bin/python"
     if not python.is_file():
         sys.exit(f"{python} is missing; install lm-evaluation-harness there with `make peer`")

@@ -19,12 +19,11 @@ from unittest.mock import patch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
-from lemur.core.files import ENVIRONMENT, read_yaml  # noqa: E402
-from lemur.core.numerics import NUMERICS, apply_numerics  # noqa: E402
+from lemur.core.numerics import apply_profile  # noqa: E402
 
 
 def main(rounds: int) -> None:
-    apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS], 1)
+    apply_profile()
     from lemur.agents import acting, mint
     from lemur.agents.episodes import play
     from lemur.core.parameter_blocks import current_blocks

@@ -36,10 +36,9 @@ def main() -> int:
     parser.add_argument("folders", type=Path, nargs="*", default=[CHAT])
     parser.add_argument("--context", type=int, default=512)
     arguments = parser.parse_args()
-    from lemur.core.files import ENVIRONMENT, read_yaml
-    from lemur.core.numerics import apply_numerics
+    from lemur.core.numerics import apply_profile
 
-    apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
+    apply_profile()
     return max([compare(folder, arguments.context) for folder in arguments.folders])
 
 

@@ -39,7 +39,7 @@ def items_of_the_tests(benchmarks: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         return [Benchmark(b.name, b.stage, b.block, {"benchmark": benchmarks / b.name}) for b in chosen(names)]
 
     monkeypatch.setattr(room, "chosen", with_items)
-    monkeypatch.setattr("lemur.any_model.evaluate.prepare", lambda: None)
+    monkeypatch.setattr("lemur.core.numerics.apply_profile", lambda: None)
 
 
 def run(*words: object) -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from lemur.core.files import DAG, ROOT, read_yaml
 from lemur.core.parameter_blocks import bindings, current_blocks, declared_blocks, stage_of
 from lemur.core.params import StageParams
+from lemur.pipeline.build.explanations import wrong_value
 from lemur.pipeline.build.validation import stage_module
 
 ASKED = {"model", "result", "samples"}
@@ -62,7 +63,7 @@ def chosen(names: str) -> list[Benchmark]:
     words = list(dict.fromkeys(word for word in names.replace(" ", "").split(",") if word))
     for word in words:
         if word not in known:
-            raise SystemExit(f"--tasks: {word!r} is no benchmark{did_you_mean(word, list(known))}")
+            raise SystemExit(f"--tasks: {word!r} is no benchmark{alternatives(word, list(known))}")
     if not words:
         raise SystemExit(f"--tasks: no benchmark is named; there are {', '.join(known)}")
     return [known[word] for word in words]
@@ -100,7 +101,7 @@ def _parsed(setting: str, names: list[str]) -> tuple[str, list[str], Any]:
     if not equals or not keys or not all(keys):
         raise SystemExit(f"-S {setting}: BENCHMARK.KEY=VALUE is allowed, such as gsm8k.max_new_tokens=256")
     if name not in names:
-        raise SystemExit(f"-S {setting}: {name!r} is none of --tasks{did_you_mean(name, names)}")
+        raise SystemExit(f"-S {setting}: {name!r} is none of --tasks{alternatives(name, names)}")
     try:
         return name, keys, yaml.safe_load(text)
     except yaml.YAMLError:
@@ -119,11 +120,11 @@ def _validated(benchmark: Benchmark, values: Mapping[str, Any]) -> StageParams:
 def _explained(name: str, problem: Any, model: type[StageParams]) -> str:
     path = ".".join([name, *map(str, problem["loc"])])
     if problem["type"] == "extra_forbidden":
-        return f"{path}: no such parameter{did_you_mean(str(problem['loc'][-1]), list(model.model_fields))}"
-    found = "" if isinstance(problem["input"], dict) else f"found {problem['input']!r}; "
-    return f"{path}: {found}{problem['msg'].removeprefix('Value error, ')}"
+        return f"{path}: no such parameter{alternatives(str(problem['loc'][-1]), list(model.model_fields))}"
+    return f"{path}: {wrong_value(problem)}"
 
 
-def did_you_mean(word: str, known: Sequence[str]) -> str:
+def alternatives(word: str, known: Sequence[str]) -> str:
+    """The known names that are close to a word, else all."""
     close = get_close_matches(word, known, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"

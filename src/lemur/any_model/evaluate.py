@@ -8,8 +8,6 @@ from pathlib import Path
 
 from lemur.any_model.benchmarks import Benchmark
 from lemur.any_model.target import Target
-from lemur.core.files import ENVIRONMENT, read_yaml
-from lemur.core.numerics import NUMERICS, apply_numerics
 from lemur.core.params import StageParams
 from lemur.core.records import Record, read_json, write_json
 from lemur.inference.server_model import ServerError
@@ -55,11 +53,6 @@ def compare(first: Path, second: Path, asked: Sequence[Benchmark], names: tuple[
                 records.append({**pair, "rule": rule, **asdict(comparison)})
     write_json(first / "comparison.json", {"comparisons": records})
     return records
-
-
-def prepare() -> None:
-    """Set the numerics of the stages; before JAX is imported."""
-    apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS])
 
 
 @contextmanager

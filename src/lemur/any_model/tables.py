@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lemur.core.records import Record
 from lemur.pages.page_parts import Cell, Column, Missing, Table
+from lemur.reporting.scores import all_scores, is_sample
 
 SCORES = [
     Column("benchmark", "benchmark"),
@@ -28,7 +29,7 @@ DIFFERENCES = [
 def scores(results: Mapping[str, Record]) -> list[str]:
     """A row for each metric and rule of each benchmark: the benchmark's own score, not those of its parts."""
     rows = [row for name, result in results.items() for row in _score_rows(name, result)]
-    samples = [name for name, result in results.items() if _data(name, result).get("sample")]
+    samples = [name for name, result in results.items() if is_sample(result, name)]
     written = f"Items written for this project, so no score of the benchmark's own: {', '.join(samples)}."
     return lines(Table(SCORES, rows, [written] if samples else []))
 
@@ -69,18 +70,12 @@ def _score_rows(name: str, result: Record) -> Iterator[dict[str, Cell]]:
         return
     count = result["n-samples"][name]
     asked, all_items = count["effective"], count["original"]
-    for key, value in values.items():
-        metric, comma, rule = key.partition(",")
-        if metric in result["higher_is_better"][name] and not isinstance(value, Mapping):
-            yield {
-                "benchmark": name,
-                "metric": metric if rule == "none" else key,
-                "score": value,
-                "error": values.get(f"{metric}_stderr{comma}{rule}"),
-                "items": f"{asked:,}" if asked == all_items else f"{asked:,} of {all_items:,}",
-                "shots": result["n-shot"][name],
-            }
-
-
-def _data(name: str, result: Record) -> Record:
-    return dict(result["configs"][name].get("data", {}))
+    for _, label, value, error in all_scores(result, name):
+        yield {
+            "benchmark": name,
+            "metric": label,
+            "score": value,
+            "error": error,
+            "items": f"{asked:,}" if asked == all_items else f"{asked:,} of {all_items:,}",
+            "shots": result["n-shot"][name],
+        }

@@ -66,6 +66,7 @@ def eval(
     from lemur.any_model.benchmarks import chosen, parameters
     from lemur.any_model.target import target
     from lemur.core.files import ROOT
+    from lemur.core.numerics import apply_profile
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for name in ("absl", "lemur.evaluation.harness.result"):  # the tables show the results
@@ -79,8 +80,10 @@ def eval(
         "shots": shots,
         "context": context,
         "max_new_tokens": max_new_tokens,
+        "tile": tile,
+        "chat": chat,
+        "seed": seed,
     }
-    options |= {"tile": tile, "chat": chat, "seed": seed}
     params = [parameters(asked, {**options, "backend": one.backend(backend)}, settings or []) for one in models]
     for benchmark in asked:
         for one, values in zip(models, params, strict=True):
@@ -88,7 +91,7 @@ def eval(
         benchmark.check_inputs()
     folder = output or ROOT / ".lemur" / "eval" / models[0].name
     folders = [folder, folder / "against" / models[-1].name][: len(models)]
-    evaluate.prepare()
+    apply_profile()
     lines = []
     with tempfile.TemporaryDirectory() as forgotten:
         if fresh:

@@ -1,27 +1,21 @@
 """Commands under the heading Look inside."""
 
 import os
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from lemur.commands import completion
 from lemur.commands.output import print_long
 
-
-class Page(StrEnum):
-    """A page of the last build."""
-
-    report = "report"
-    episodes = "episodes"
+PAGES = {"report": "reports/summary/report.html", "episodes": "reports/episodes/index.html"}
 
 
 def open(
     page: Annotated[
-        Page,
+        Literal["report", "episodes"],
         typer.Argument(metavar="PAGE", help="report: tables and pictures. episodes: every prompt, answer and verdict."),
-    ] = Page.report,
+    ] = "report",
 ) -> None:
     """Open a page of the last build in a browser, and print its path.
 
@@ -29,7 +23,7 @@ def open(
     """
     from lemur.core.files import ROOT
 
-    path = ROOT / {Page.report: "reports/summary/report.html", Page.episodes: "reports/episodes/index.html"}[page]
+    path = ROOT / PAGES[page]
     if not path.exists():
         raise SystemExit(f"{path} is missing; `make reproduce` builds it, `lemur pull` fetches it")
     print(path, flush=True)

@@ -120,10 +120,10 @@ def serve(
 
 def _open(model: Path | None, **settings: Any) -> Any:
     """The engine of a model, with the numerics of environment.yaml, which JAX must find when it is imported."""
-    from lemur.core.files import ENVIRONMENT, ROOT, read_yaml
-    from lemur.core.numerics import apply_numerics
+    from lemur.core.files import ROOT
+    from lemur.core.numerics import apply_profile
 
-    apply_numerics(read_yaml(ENVIRONMENT)["numerics"])
+    apply_profile()
     from lemur.serving.opening import open_engine
 
     return open_engine(model or ROOT / "models/lemur_chat", **settings)

@@ -10,6 +10,11 @@ from lemur.core.versions import extras, installed
 NUMERICS = "numerics"
 
 
+def apply_profile() -> None:
+    """Set what the numerics profile of environment.yaml says, for work outside of a stage."""
+    apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS])
+
+
 # XLA takes the size of its thread pool from NPROC, and JAX's bits on a CPU depend on that size (jax-ml/jax#39741 and
 # design.md). A profile with 0 threads, as for accelerators, leaves the size to XLA.
 def apply_numerics(numerics: dict[str, Any] | None, devices: int = 1) -> None:

@@ -191,12 +191,26 @@ def _decode(
     step: Array,
     sampled: bool,
 ) -> tuple[Cache, Array, Array]:
+    return decoded(
+        model,
+        layers,
+        cache,
+        token,
+        lambda logits, offset: _choose(logits, keys, temperature, step + offset, sampled),
+    )
+
+
+def decoded(
+    model: Llama, layers: list[Layers], cache: Cache, token: Array, choose: Callable[[Array, Array], Array]
+) -> tuple[Cache, Array, Array]:
+    """The cache, the last token [B] and all `STEPS` tokens [B, STEPS] after each row's `token` [B]; `choose` gives each
+    from logits [B, V] and its place among them."""
     ones = jnp.ones_like(token)
 
     def step_once(state: tuple[Cache, Array], offset: Array) -> tuple[tuple[Cache, Array], Array]:
         cache, last = state
         logits, after = extend(model, cache, last[:, None], ones, layers)
-        new = _choose(logits, keys, temperature, step + offset, sampled)
+        new = choose(logits, offset)
         return (after, new), new
 
     (cache, token), new = jax.lax.scan(step_once, (cache, token), jnp.arange(STEPS))
@@ -212,8 +226,12 @@ def _choose(logits: Array, keys: Array, temperature: Array, step: Array, sampled
     """The likeliest token [B], or one sampled with each row's own key."""
     if not sampled:
         return logits.argmax(-1)
-    uniform = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(jax.random.wrap_key_data(key), step)))(keys)
-    return draw(jax.nn.softmax(logits / temperature), uniform)
+    return draw(jax.nn.softmax(logits / temperature), jax.vmap(uniform, (0, None))(keys, step))
+
+
+def uniform(key: Array, step: Array) -> Array:
+    """The random number of a row with `key` uint32 [2] at a step."""
+    return jax.random.uniform(jax.random.fold_in(jax.random.wrap_key_data(key), step))
 
 
 def draw(weights: Array, uniform: Array) -> Array:

@@ -39,13 +39,18 @@ class LlamaConfig:
     pad_token_id: int | None = None
 
     def __post_init__(self) -> None:
-        if self.num_attention_heads % self.num_key_value_heads:
-            raise ValueError(
-                f"num_attention_heads ({self.num_attention_heads}) is not a multiple of num_key_value_heads "
-                f"({self.num_key_value_heads}); each key/value head serves an equal number of query heads"
-            )
+        check_heads(self.num_attention_heads, self.num_key_value_heads)
         if self.head_dim % 2:
             raise ValueError(f"head_dim is {self.head_dim}; rotary embeddings rotate pairs, so it must be even")
+
+
+def check_heads(query: int, key_value: int) -> None:
+    """Raises `ValueError` if the query heads cannot share the key and value heads equally."""
+    if query % key_value:
+        raise ValueError(
+            f"num_attention_heads ({query}) is not a multiple of num_key_value_heads ({key_value}); each key/value "
+            "head serves an equal number of query heads"
+        )
 
 
 def json_object(path: Path, key: str | None = None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lemur.model.special_tokens import special_tokens
 from lemur.pages.page_parts import Block, Cell, Column, Heading, Table, Text, markdown, number
 from lemur.publishing.facts import TRAININGS, Facts, Source
 from lemur.publishing.licences import NON_COMMERCIAL, by_consequence
+from lemur.reporting.scores import all_scores, is_sample
 
 PAPER = "2310.06830"
 CHARACTERS = 800
@@ -60,8 +61,8 @@ def evaluations(facts: Facts) -> list[EvalResult]:
     return [
         EvalResult(
             task_type="text-generation",
-            dataset_type=f"{name}-sample-items" if _is_sample(result, name) else name,
-            dataset_name=f"{name}, sample items written for lemur" if _is_sample(result, name) else name,
+            dataset_type=f"{name}-sample-items" if is_sample(result, name) else name,
+            dataset_name=f"{name}, sample items written for lemur" if is_sample(result, name) else name,
             dataset_args={"num_few_shot": result["n-shot"][name], "items": result["n-samples"][name]["effective"]},
             metric_type=metric,
             metric_name=key,
@@ -210,7 +211,7 @@ def _results(facts: Facts) -> Iterator[Block]:
             lower = not result["higher_is_better"][name][metric]
             rows.append(
                 {
-                    "benchmark": f"{name} *" if _is_sample(result, name) else name,
+                    "benchmark": f"{name} *" if is_sample(result, name) else name,
                     "metric": f"{key} (lower is better)" if lower else key,
                     "value": value,
                     "error": error,
@@ -223,7 +224,7 @@ def _results(facts: Facts) -> Iterator[Block]:
         columns += [Column("error", "Standard error", 4), Column("items", "Items"), Column("shots", "Shots")]
         note = "\\* Sample items written for lemur: the score is not the benchmark's."
         yield Heading("Results")
-        yield Table(columns, rows, [note] if any(_is_sample(r, n) for n, r in facts.results.items()) else [])
+        yield Table(columns, rows, [note] if any(is_sample(r, n) for n, r in facts.results.items()) else [])
 
 
 def _sample(facts: Facts) -> Iterator[Block]:
@@ -254,17 +255,11 @@ def _limits(facts: Facts) -> Iterator[str]:
     yield "Code that it writes may be wrong or harmful: run it in a sandbox."
 
 
-def _is_sample(result: Record, name: str) -> bool:
-    return bool(result["configs"][name].get("data", {}).get("sample"))
-
-
 def _scores(name: str, result: Record) -> Iterator[tuple[str, str, float, float | None]]:
-    """(metric, metric with its rule, value, standard error) of a benchmark that ran."""
-    values = result["results"].get(name, {})
-    for key, value in values.items():
-        metric, comma, rule = key.partition(",")
-        if isinstance(value, float | int) and metric in result.get("higher_is_better", {}).get(name, {}):
-            yield metric, metric if rule in ("", "none") else key, value, values.get(f"{metric}_stderr{comma}{rule}")
+    """Those of `all_scores` that are known."""
+    for metric, label, value, error in all_scores(result, name):
+        if value is not None:
+            yield metric, label, value, error
 
 
 def warnings(facts: Facts, licence: str | None) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """Scores of our models from the evaluation results, or the reason why there is none."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lemur.core.records import Record
@@ -36,7 +37,7 @@ class Score:
     strict: float | None
     place: str | None
     sample: bool
-    """Whether the items were written for this project and only resemble the benchmark's."""
+    """As `is_sample` says."""
 
     @property
     def data(self) -> str | None:
@@ -67,8 +68,23 @@ def score(inputs: Inputs, model: str, benchmark: str) -> Score | Missing:
         fewer_shots=result.get("counts", {}).get(benchmark, {}).get("fewer_shots"),
         strict=_percent(strict),
         place=origin.get("place"),
-        sample=bool(origin.get("sample")),
+        sample=is_sample(result, benchmark),
     )
+
+
+def all_scores(result: Record, benchmark: str) -> Iterator[tuple[str, str, float | None, float | None]]:
+    """(metric, metric with its rule, value, standard error) of each score of a benchmark, not of its parts."""
+    values = result["results"].get(benchmark, {})
+    for key, value in values.items():
+        metric, comma, rule = key.partition(",")
+        if metric in result["higher_is_better"].get(benchmark, {}) and not isinstance(value, Mapping):
+            label = metric if rule in ("", "none") else key
+            yield metric, label, value, values.get(f"{metric}_stderr{comma}{rule}")
+
+
+def is_sample(result: Record, benchmark: str) -> bool:
+    """Whether the items were written for this project and only resemble the benchmark's."""
+    return bool(result.get("configs", {}).get(benchmark, {}).get("data", {}).get("sample"))
 
 
 def opens(model: str, benchmark: str) -> Link:

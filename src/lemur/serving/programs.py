@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from lemur.inference.compiled_programs import STEPS, by_position, draw
-from lemur.inference.decoding import Cache, enlarge, extend, prefill
+from lemur.inference.compiled_programs import by_position, decoded, draw, uniform
+from lemur.inference.decoding import Cache, enlarge, prefill
 from lemur.model.llama import Layers, Llama
 
 
@@ -58,16 +58,14 @@ def next_tokens(
 ) -> tuple[Cache, Array]:
     """The cache, and the `STEPS` tokens [B, STEPS] that follow each row's last `token` [B], which are the answer's
     tokens number `steps` [B] and so on. `layers`: the model's, unstacked once."""
-    ones = jnp.ones_like(token)
-
-    def step_once(state: tuple[Cache, Array], offset: Array) -> tuple[tuple[Cache, Array], Array]:
-        cache, last = state
-        logits, after = extend(model, cache, last[:, None], ones, layers)
-        new = _choose(logits, keys, temperatures, steps + offset, sampled)
-        return (after, new), new
-
-    (cache, _), new = jax.lax.scan(step_once, (cache, token), jnp.arange(STEPS))
-    return cache, new.T
+    cache, _, new = decoded(
+        model,
+        layers,
+        cache,
+        token,
+        lambda logits, offset: _choose(logits, keys, temperatures, steps + offset, sampled),
+    )
+    return cache, new
 
 
 @partial(jax.jit, donate_argnames="target")
@@ -97,10 +95,6 @@ def _choose(logits: Array, keys: Array, temperatures: Array, steps: Array, sampl
     likeliest = logits.argmax(-1)
     if not sampled:
         return likeliest
-
-    def uniform(key: Array, step: Array) -> Array:
-        return jax.random.uniform(jax.random.fold_in(jax.random.wrap_key_data(key), step))
-
     greedy = temperatures == 0
     weights = jax.nn.softmax(logits / jnp.where(greedy, 1.0, temperatures)[:, None])
     return jnp.where(greedy, likeliest, draw(weights, jax.vmap(uniform)(keys, steps)))

@@ -110,9 +110,8 @@ class Chat:
         while True:
             prompt = self.engine.chat_prompt([*system, *self.messages, asked])
             room = self.engine.context_length - self.engine.count_tokens(prompt)
-            if room >= min(self.max_tokens or self.engine.context_length, self.engine.context_length // 4):
-                return prompt
-            if not self.messages:
+            wanted = min(self.max_tokens or self.engine.context_length, self.engine.context_length // 4)
+            if room >= wanted or not self.messages:
                 return prompt
             del self.messages[:2]
             note("(The conversation is too long for the model's context: its first question and answer are left out.)")

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from lemur.core.params import StageParams
+from lemur.model.config import check_heads
 from lemur.training.params import SteppedParams, mesh_problems
 
 if TYPE_CHECKING:
@@ -35,17 +36,13 @@ class ModelParams(StageParams):
 
     @model_validator(mode="after")
     def _heads(self) -> Self:
-        width, heads, shared = self.hidden_size, self.num_attention_heads, self.num_key_value_heads
+        width, heads = self.hidden_size, self.num_attention_heads
         if width % (2 * heads):
             raise ValueError(
                 f"hidden_size ({width}) is not a multiple of 2 * num_attention_heads ({heads}); rotary embeddings "
                 "rotate pairs in each head"
             )
-        if heads % shared:
-            raise ValueError(
-                f"num_attention_heads ({heads}) is not a multiple of num_key_value_heads ({shared}); each key and "
-                "value head serves an equal number of query heads"
-            )
+        check_heads(heads, self.num_key_value_heads)
         return self
 
 

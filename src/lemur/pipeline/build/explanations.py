@@ -37,11 +37,16 @@ def _explain(key: str, problem: Any, model: type[BaseModel]) -> str:
         return f"params.yaml: {path}: unknown key{did_you_mean(path, fields)}; allowed here: {', '.join(fields)}"
     if problem["type"] == "missing":
         return f"params.yaml: {path}: missing; `git diff params.yaml` shows what was removed"
+    return f"params.yaml: {path}: {wrong_value(problem)}"
+
+
+def wrong_value(problem: Any) -> str:
+    """What was found and what is allowed, of a problem of pydantic's."""
     value = "" if isinstance(problem["input"], dict) else f"found {problem['input']!r}"
     if value and problem["type"] == "literal_error":
         value += did_you_mean(str(problem["input"]), re.findall("'([^']*)'", problem["msg"]))
     value += "; " if value else ""
-    return f"params.yaml: {path}: {value}{problem['msg'].removeprefix('Value error, ')}"
+    return value + str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lemur.core.files import DAG, ENVIRONMENT, PARAMS, read_yaml
-from lemur.core.numerics import NUMERICS, apply_numerics
+from lemur.core.files import DAG, PARAMS, read_yaml
+from lemur.core.numerics import apply_profile
 from lemur.core.parameter_blocks import bindings, stage_of
 from lemur.core.params import StageParams
 from lemur.pipeline.artifacts.values import join_names
@@ -47,7 +47,7 @@ class Evaluation:
 def answers(requested: list[str], root: Path) -> list[str]:
     """A line for each requested evaluation, or for each that runs again: `reuse`, `regrade`, `rerun`, `skipped`, or
     `later` if an input has to be built first."""
-    apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS])
+    apply_profile()
     logging.disable(logging.WARNING)
     dag = Dag(root)
     stale = Stale(dag)
@@ -64,7 +64,7 @@ def prune(root: Path) -> list[str]:
     """Remove the answers of models, back ends and code that no evaluation of this checkout uses any more."""
     from lemur.inference.answers import files as answer_files
 
-    apply_numerics(read_yaml(ENVIRONMENT)[NUMERICS])
+    apply_profile()
     keep = []
     for evaluation in evaluations(Dag(root)):
         if not evaluation.paths["model"].is_dir():

@@ -93,10 +93,10 @@ async def whole(engine: Engine, question: Question) -> tuple[list[dict[str, Any]
         text = row.result.text if row and row.result else ""
         finish = row.result.finish if row and row.result else "length"
         logprobs = await _logprobs(engine, question, request, row)
-        said: dict[str, Any] = (
-            {"message": {"role": "assistant", "content": text, "refusal": None}} if question.chat else {}
-        )
-        if not question.chat:
+        said: dict[str, Any]
+        if question.chat:
+            said = {"message": {"role": "assistant", "content": text, "refusal": None}}
+        else:
             said = {"text": (request.text if question.echo else "") + text}
         choices.append({"index": index, **said, "logprobs": logprobs, "finish_reason": finish})
     return choices, usage(question, rows)
@@ -140,7 +140,7 @@ async def _logprobs(engine: Engine, question: Question, request: Request, row: R
     start = 0 if question.echo else len(request.tokens)
     if question.chat:
         return for_chat(engine.codec, tokens, found, start=start, top=question.top)
-    return for_completion(engine.codec, tokens, found, start=start, offset=0, top=max(question.top, 1))
+    return for_completion(engine.codec, tokens, found, start=start, top=max(question.top, 1))
 
 
 def _delta(index: int, delta: dict[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,10 @@ def token_texts(codec: TextCodec, tokens: Sequence[int]) -> list[str]:
     return [codec.token_text(token) for token in tokens]
 
 
-def for_completion(
-    codec: TextCodec, tokens: Sequence[int], scores: Scores, *, start: int, offset: int, top: int
-) -> dict[str, Any]:
-    """Of `tokens[start:]`, the first of which begins at character `offset`. `scores`: those of all `tokens`."""
+def for_completion(codec: TextCodec, tokens: Sequence[int], scores: Scores, *, start: int, top: int) -> dict[str, Any]:
+    """Of `tokens[start:]`, whose text is all that the client sees. `scores`: those of all `tokens`."""
     texts = token_texts(codec, tokens[start:])
-    offsets = []
+    offsets, offset = [], 0
     for text in texts:
         offsets.append(offset)
         offset += len(text)
