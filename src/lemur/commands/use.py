@@ -108,7 +108,8 @@ def serve(
 ) -> None:
     """Serve a model to OpenAI clients, and a chat page, on 127.0.0.1:8000.
 
-    Answers requests together; each answer is the one that it would get alone. Uses no more memory than it says.
+    Answers requests together; each answer is the one that it would get alone.
+    Does not start if the caches may not fit into the memory.
 
     Example: lemur serve models/lemur_chat --port 8001
     """
