@@ -97,6 +97,21 @@ def test_a_cancelled_row_makes_room(folder: Path) -> None:
     engine.close()
 
 
+def test_an_idle_engine_gathers_prompts_that_come_one_by_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lemur.serving.engine.GATHERING_S", 60.0)
+    engine = Engine.load(folder, tile=TILE, rows=8, waiting=8)
+    started: list[int] = []
+    start = engine._computer.start
+    monkeypatch.setattr(engine._computer, "start", lambda rows: started.append(len(rows)) or start(rows))
+    rows = []
+    for _ in range(TILE):
+        rows += engine.submit([engine.request("x", max_tokens=3)], nothing)
+        time.sleep(0.05)
+    finished(rows)
+    assert started == [TILE]
+    engine.close()
+
+
 def test_no_more_wait_than_may(folder: Path) -> None:
     engine = Engine.load(folder, tile=TILE, rows=2, waiting=3)
     request = engine.request("x", max_tokens=100)

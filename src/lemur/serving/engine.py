@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 PATIENCE = 2
 """Rounds that a prompt waits while answers are in the making: a tile of prompts costs the same if it is full."""
 
+GATHERING_S = 0.02
+"""An idle engine waits so long for more prompts before it starts, for the same reason. Less than a prompt takes."""
+
 
 class BusyError(RuntimeError):
     """As many requests wait as may."""
@@ -138,6 +141,9 @@ class Engine(PromptBuilder):
         while True:
             with self._news:
                 self._news.wait_for(lambda: self._closed or self._waiting or self._scorings or self._tiles)
+                if self._waiting and not self._tiles:
+                    enough = min(self._computer.tile, self._rows)
+                    self._news.wait_for(lambda: self._closed or len(self._waiting) >= enough, GATHERING_S)
                 if self._closed:
                     break
             try:
