@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from lemur.core.records import read_json, write_json
+from lemur.core.records import read_json, write_json, write_jsonl
+from lemur.reporting.inputs import Inputs
+from lemur.reporting.overview import benchmarks, held_out
 from lemur.reporting.report import Params, report
 from tests.reporting.example import PAPER, build, skip
 
@@ -29,9 +31,15 @@ PICTURES = {
     "figure4.png",
 }
 
+ANSWERS = {
+    "base": ["    return 1", "    return <b>\n\n    x", "    return 3"],
+    "lemur": ["    return 4", "    return 5" + " + 5" * 40, "    return 6"],
+    "lemur_chat": ["\n", "\n    return 8\n    a\n    b\n    c", "    return 9"],  # no room for the first
+}
+
 
 def make(reports: Path, tables: Path) -> Path:
-    folders = [reports / name for name in ("stages", "training", "eval", "agents")]
+    folders = [reports / name for name in ("stages", "training", "eval", "agents", "samples")]
     report(Params(scale="demo"), PAPER, *folders, tables=tables)
     return tables
 
@@ -41,6 +49,9 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reports = build(tmp_path_factory.mktemp("inputs"))
     skip(reports, "base", "humaneval", "no sandbox layer holds on this machine")
     (reports / "eval/lemur/gsm8k.json").unlink()
+    for model, outputs in ANSWERS.items():
+        rows = [{"id": f"HumanEval/{number}", "output": output} for number, output in enumerate(outputs)]
+        write_jsonl(reports / "samples" / model / "humaneval.jsonl", rows)
     return reports
 
 
@@ -244,7 +255,68 @@ def test_pages_refer_only_to_existing_files_and_to_no_website(summary: Path) -> 
     html = (summary / "report.html").read_text(encoding="utf-8")
     assert "http" not in html
     assert "<script" not in html and "<link" not in html and "@import" not in html
-    assert html.count('src="data:image/png;base64,') == len(PICTURES)
+    assert html.count('src="data:image/png;base64,') == len(PICTURES) + 1  # Table 3's is on the first screen too
+
+
+def test_the_first_screen_says_what_was_trained_and_what_changed(summary: Path) -> None:
+    first_screen = (summary / "report.md").read_text(encoding="utf-8").split("\n## ")[0]
+    table = [line.split(" | ") for line in first_screen.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in table] == ["| Model", "| Base", "| Lemur", "| Lemur-Chat"]
+    assert "![Bits per byte" in first_screen and "](table3.png)" in first_screen
+    assert "    return 8\n        a\n        b…" in first_screen and "    return <b>\n" in first_screen
+    assert "first problem of HumanEval that all answered" in first_screen and "HumanEval/1" in first_screen
+    assert not re.search(r"return [134679]\b", first_screen)
+    html = (summary / "report.html").read_text(encoding="utf-8")
+    assert "<pre>    return &lt;b&gt;\n\n    x</pre>" in html
+
+
+def test_long_lists_of_facts_are_folded(summary: Path) -> None:
+    page = BeautifulSoup((summary / "report.html").read_text(encoding="utf-8"), "html.parser")
+    folded = {str(each.summary.string): len(each.find_all("tr")) for each in page.find_all("details")}
+    assert folded.keys() == {"Sources of this build", "Stage facts"} and min(folded.values()) > 2
+    assert "<summary>Stage facts</summary>\n\n| Stage" in (summary / "report.md").read_text(encoding="utf-8")
+
+
+def test_contents_open_existing_headings(summary: Path) -> None:
+    page = BeautifulSoup((summary / "report.html").read_text(encoding="utf-8"), "html.parser")
+    links = [str(link["href"]) for link in page.select("nav a")]
+    assert links == [f"#{heading['id']}" for heading in page.find_all("h2")]
+    assert all(f"]({link})" in (summary / "report.md").read_text(encoding="utf-8") for link in links)
+    ids = [heading["id"] for heading in page.find_all(["h1", "h2", "h3"])]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "words"),
+    [
+        (2.0, 3.0, "got better on code (3.00 to 2.00), and got worse on text (2.00 to 3.00)"),
+        (4.0, 2.0, "got worse on code (3.00 to 4.00), and stayed the same on text (2.00 to 2.00)"),
+    ],
+)
+def test_the_verdict_on_held_out_documents(code: float, text: float, words: str) -> None:
+    results = {
+        model: {"bits_per_byte": {"results": {"bits_per_byte": {"code": bits[0], "text": bits[1]}}}}
+        for model, bits in {"base": (3.0, 2.0), "lemur": (code, text)}.items()
+    }
+    assert words in held_out(Inputs({}, {}, results))
+
+
+def test_only_clear_differences_are_named() -> None:
+    record = {"model": "lemur", "against": "base", "benchmark": "gsm8k", "rule": "paper", "difference": -0.25}
+    assert "On no benchmark" in benchmarks(Inputs({}, {}, {}, comparisons=[record | {"p": 0.2}]))
+    assert "Lemur is worse than Base on gsm8k (-25.0 points)" in benchmarks(
+        Inputs({}, {}, {}, comparisons=[record | {"p": 0.01}])
+    )
+
+
+def test_items_without_room_for_an_answer_stand_beside_the_score(reports: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "reports"
+    shutil.copytree(reports, changed)
+    path = changed / "eval/lemur_chat/gsm8k.json"
+    write_json(path, read_json(path) | {"counts": {"gsm8k": {"prompt_too_long": 13}}})
+    table = {(row["model"], row["benchmark"]): row for row in rows(make(changed, tmp_path / "summary"), "table3_ours")}
+    assert table["Lemur-Chat", "GSM8K"]["too_long"] == "13"
+    assert table["Base", "GSM8K"]["too_long"] == ""
 
 
 def test_both_pages_show_the_same_tables(summary: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from lemur.pages.page_parts import Block
+from lemur.pages.page_parts import Block, anchor, contents
 
 _TEMPLATE = Path(__file__).with_name("page.jinja").read_text(encoding="utf-8")
 
@@ -16,5 +16,5 @@ def html(blocks: list[Block], folder: Path, title: str) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters["base64"] = lambda file: base64.b64encode((folder / file).read_bytes()).decode()
-    kinds = [(type(block).__name__, block) for block in blocks]
-    return environment.from_string(_TEMPLATE).render(title=title, blocks=kinds)
+    environment.filters |= {"kind": lambda block: type(block).__name__, "anchor": anchor}
+    return environment.from_string(_TEMPLATE).render(title=title, blocks=blocks, contents=contents(blocks))

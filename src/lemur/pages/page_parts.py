@@ -1,9 +1,11 @@
 """A page as a list of blocks, and as Markdown for GitHub; lemur.pages.html renders it as HTML."""
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
+from textwrap import indent
 
 from lemur.core.records import Record
 
@@ -122,7 +124,35 @@ class Picture:
     alt: str
 
 
-Block = Heading | Text | Picture | Table
+@dataclass(frozen=True)
+class Code:
+    """A text whose lines stay as they are, under a title."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Blocks beside each other, where the page has room."""
+
+    blocks: "list[Picture] | list[Code]"
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A table that is shown when its title is opened."""
+
+    title: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Links to the page's headings of level 2."""
+
+
+Block = Heading | Text | Picture | Table | Code | Row | Folded | Contents
 
 
 def number(cell: str | int | float | None, digits: int = 1) -> str:
@@ -147,8 +177,23 @@ def tally(counts: Iterable[tuple[str, int]]) -> str:
     return ", ".join(f"{name} {number(count)}" for name, count in counts)
 
 
+def contents(blocks: Iterable[Block]) -> list[Link]:
+    """Links to the headings of level 2."""
+    return [
+        Link(block.text, f"#{anchor(block.text)}")
+        for block in blocks
+        if isinstance(block, Heading) and block.level == 2
+    ]
+
+
+def anchor(heading: str) -> str:
+    """As GitHub names a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
 def markdown(blocks: list[Block]) -> str:
-    return "\n\n".join(_markdown(block) for block in blocks) + "\n"
+    links = " · ".join(f"[{link.text}]({link.href})" for link in contents(blocks))
+    return "\n\n".join(links if isinstance(block, Contents) else _markdown(block) for block in blocks) + "\n"
 
 
 def _raw(cell: Cell) -> str | int | float:
@@ -173,6 +218,12 @@ def _markdown(block: Block) -> str:
             return f"[{text}]({href})" if href else text
         case Picture(file, alt):
             return f"![{alt}]({file})"
+        case Code(title, text):
+            return f"{title}:\n\n" + indent(text, "    ", lambda _: True)
+        case Row(blocks):
+            return "\n\n".join(_markdown(each) for each in blocks)
+        case Folded(title, table):
+            return f"<details><summary>{title}</summary>\n\n{_markdown(table)}\n\n</details>"
         case Table():
             rows, notes = block.formatted()
             lines = ["| " + " | ".join(_pipe(column.head) for column in block.columns) + " |"]

@@ -19,12 +19,21 @@ class Params(StageParams):
 
 
 def report(
-    params: Params, paper: Path, stages: Path, curves: Path, results: Path, published: Path, *, tables: Path
+    params: Params,
+    paper: Path,
+    stages: Path,
+    curves: Path,
+    results: Path,
+    published: Path,
+    samples: Path,
+    *,
+    tables: Path,
 ) -> None:
     """Write `report.md`, a self-contained `report.html`, and every table and picture as separate files, into `tables`.
 
     `stages`, `curves` and `results` are the folders of the other stages' reports (lemur.reporting.inputs), `published`
-    is that of the rescored trajectories (lemur.reporting.agents.published). A missing or skipped value is shown with
+    is that of the rescored trajectories (lemur.reporting.agents.published), `samples` that of all prompts and answers,
+    of which a few are shown. A missing or skipped value is shown with
     its reason. The same inputs give the same bytes, pictures included.
     """
     from lemur.core.records import write_json
@@ -37,6 +46,7 @@ def report(
     from lemur.reporting import paper as printed_tables
     from lemur.reporting.agents import by_task, figure4, table6, turns
     from lemur.reporting.agents import published as trajectories
+    from lemur.reporting.overview import overview
     from lemur.reporting.report_page import page
 
     reported = inputs.load(stages, curves, results)
@@ -76,7 +86,7 @@ def report(
     bits_per_byte.draw(table_of["bits_per_byte"], tables / "bits_per_byte.png")
     training.draw(reported, tables / "curves.png")
     counts.draw(reported.stages, tables / "counts.png")
-    blocks = page(params.scale, printed, reported, table_of)
+    blocks = page(params.scale, printed, reported, table_of, overview(reported, samples))
     (tables / "report.md").write_text(markdown(blocks), encoding="utf-8")
     (tables / "report.html").write_text(html(blocks, tables, "Lemur: results"), encoding="utf-8")
     log.info(

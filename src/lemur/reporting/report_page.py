@@ -1,7 +1,7 @@
-"""The report's page: an introduction, and the tables and pictures in reading order."""
+"""The report's page: its first screen, and the tables and pictures in reading order."""
 
 from lemur.core.records import Record
-from lemur.pages.page_parts import Block, Cell, Column, Heading, Picture, Table, Text
+from lemur.pages.page_parts import Block, Cell, Column, Contents, Folded, Heading, Picture, Table, Text
 from lemur.reporting.inputs import MODELS, Inputs
 from lemur.reporting.paper import PaperTables
 from lemur.reporting.scores import EPISODES
@@ -13,11 +13,15 @@ SHOWN_ELSEWHERE = (  # noqa: SIM905
 """Keys of stage reports that other tables show, or that are too long for the report."""
 
 
-def page(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table]) -> list[Block]:
+def page(
+    scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table], first_screen: list[Block]
+) -> list[Block]:
     return [
         Heading("Results", 1),
-        Text(_introduction(scale, paper)),
-        *places(inputs),
+        Text(_scale(scale, paper)),
+        *first_screen,
+        Contents(),
+        Text(MARKS),
         Heading("Table 1: instruction data"),
         tables["table1"],
         Picture(
@@ -39,7 +43,6 @@ def page(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table
         Picture("curves.png", "Loss, held-out loss on code and text, and learning rate of the three trainings"),
         Heading("Bits per byte"),
         tables["bits_per_byte"],
-        Picture("bits_per_byte.png", "Bits per byte of base, Lemur and Lemur-Chat on held-out code and text"),
         Heading("Table 3: text and code benchmarks"),
         tables["table3"],
         Picture("table3.png", "The eight benchmarks of the paper's nine models and our three"),
@@ -71,6 +74,7 @@ def page(scale: str, paper: PaperTables, inputs: Inputs, tables: dict[str, Table
         Heading("What each stage kept"),
         tables["counts"],
         Picture("counts.png", "Share of records that each stage kept and dropped"),
+        *places(inputs),
         *facts(inputs.stages),
     ]
 
@@ -81,16 +85,20 @@ SIZES = {
 }
 
 
-def _introduction(scale: str, paper: PaperTables) -> str:
+MARKS = (
+    f"Models: {', '.join(MODELS.values())}; each continues the one before. A dash means that there is no number; a "
+    "note under the table gives the reason if it is known. A dagger marks what the paper itself contradicts."
+)
+
+
+def _scale(scale: str, paper: PaperTables) -> str:
     tiny = (
         "Models and data are thousands of times smaller than the paper's: these numbers show that the pipeline works, "
         "not how good Lemur is."
     )
     return (
         f"Numbers of this build (scale: {scale}) beside those printed in the paper ({paper.paper}). "
-        f"{SIZES.get(scale, tiny)}\n\n"
-        f"Models: {', '.join(MODELS.values())}; each continues the one before. A dash means that there is no number; a "
-        "note under the table gives the reason if it is known. A dagger marks what the paper itself contradicts."
+        f"{SIZES.get(scale, tiny)}"
     )
 
 
@@ -123,7 +131,7 @@ def places(inputs: Inputs) -> list[Block]:
         "Place: package (from a pinned archive of the Python index), bundled (a small sample written for "
         "this project), mirror or hub (the original files), none (left out)."
     ]
-    return [Heading("Sources of this build"), Table(columns, rows, notes)]
+    return [Folded("Sources of this build", Table(columns, rows, notes))]
 
 
 def gold(stages: dict[str, Record]) -> list[Block]:
@@ -175,8 +183,7 @@ def facts(stages: dict[str, Record]) -> list[Block]:
     if not rows:
         return []
     return [
-        Heading("Stage facts"),
-        Table([Column("stage", "Stage"), Column("fact", "Fact"), Column("value", "Value")], rows),
+        Folded("Stage facts", Table([Column("stage", "Stage"), Column("fact", "Fact"), Column("value", "Value")], rows))
     ]
 
 

@@ -34,6 +34,8 @@ class Score:
     shots: int | None
     fewer_shots: int | None
     """Items whose prompt did not fit all shots."""
+    too_long: int | None
+    """Items that were not asked, and count as wrong, because their prompt leaves no room for an answer."""
     strict: float | None
     place: str | None
     sample: bool
@@ -66,6 +68,7 @@ def score(inputs: Inputs, model: str, benchmark: str) -> Score | Missing:
         items=samples.get("original", 0),
         shots=result.get("n-shot", {}).get(benchmark),
         fewer_shots=result.get("counts", {}).get(benchmark, {}).get("fewer_shots"),
+        too_long=result.get("counts", {}).get(benchmark, {}).get("prompt_too_long"),
         strict=_percent(strict),
         place=origin.get("place"),
         sample=is_sample(result, benchmark),

@@ -60,6 +60,7 @@ def details(inputs: Inputs, paper: PaperTables) -> Table:
         Column("items", "of"),
         Column("shots", "Shots"),
         Column("fewer_shots", "fewer for"),
+        Column("too_long", "no room for"),
         Column("data", "Items from"),
         Column("episodes", "Answers"),
     ]
@@ -76,7 +77,7 @@ def details(inputs: Inputs, paper: PaperTables) -> Table:
                 case Missing() as missing:
                     row["score"] = missing
                 case result:
-                    fields = ("error", "strict", "asked", "items", "shots", "fewer_shots", "data")
+                    fields = ("error", "strict", "asked", "items", "shots", "fewer_shots", "too_long", "data")
                     row |= {key: getattr(result, key) for key in fields}
                     row |= {"score": result.value, "episodes": opens(model, benchmark)}
             rows.append(row)
@@ -84,6 +85,7 @@ def details(inputs: Inputs, paper: PaperTables) -> Table:
         "Score: by the rule of the paper's own script, for comparison. Strict rule: corrects that script's flaws (a "
         "dash: both rules are the same). "
         "s.e.: standard error over the items asked. Fewer for: items whose prompt did not fit all shots. "
+        "No room for: items whose prompt leaves no room for an answer; they count as wrong. "
         "Guessing scores 25 % on MMLU. BBH: the paper's script strips punctuation; some targets of dyck_languages "
         "are nothing else, so an empty answer passes there. Answers: the prompts, answers and verdicts of all items."
     ]

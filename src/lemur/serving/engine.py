@@ -142,8 +142,7 @@ class Engine(PromptBuilder):
             with self._news:
                 self._news.wait_for(lambda: self._closed or self._waiting or self._scorings or self._tiles)
                 if self._waiting and not self._tiles:
-                    enough = min(self._computer.tile, self._rows)
-                    self._news.wait_for(lambda: self._closed or len(self._waiting) >= enough, GATHERING_S)
+                    self._news.wait_for(self._has_enough, GATHERING_S)
                 if self._closed:
                     break
             try:
@@ -152,6 +151,9 @@ class Engine(PromptBuilder):
                 log.exception("The engine failed; all answers in the making are lost")
                 self._fail(error)
         self._fail(StoppedError("the server is stopping"))
+
+    def _has_enough(self) -> bool:
+        return self._closed or len(self._waiting) >= min(self._computer.tile, self._rows)
 
     def _fail(self, error: Exception) -> None:
         with self._news:
