@@ -152,7 +152,8 @@ class Contents:
     """Links to the page's headings of level 2."""
 
 
-Block = Heading | Text | Picture | Table | Code | Row | Folded | Contents
+Part = Heading | Text | Picture | Table | Code | Row | Folded
+Block = Part | Contents
 
 
 def number(cell: str | int | float | None, digits: int = 1) -> str:
@@ -210,7 +211,7 @@ def _pipe(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _markdown(block: Block) -> str:
+def _markdown(block: Part) -> str:
     match block:
         case Heading(text, level):
             return f"{'#' * level} {text}"
