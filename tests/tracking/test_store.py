@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +16,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 
+from lemur.core.records import read_json
 from lemur.tracking import store as store_module
 from lemur.tracking.project import project
 from lemur.tracking.store import KEY, UNFINISHED, put
+from lemur.tracking.ui import ui
 from tests.tracking.test_track import PARAMS, checkout, run
 
 LOCK = """
@@ -71,14 +74,25 @@ def test_a_run_has_params_metrics_tags_artifacts_and_one_child_per_training(root
     assert parent.data.params["base_model.steps"] == "120"
     assert parent.data.params["mmlu.shots"] == "[1, 2]"
     assert parent.data.metrics["mmlu/lemur/acc"] == 0.25
-    assert parent.data.tags["dvc/models/lemur"] == "2c3d.dir"
-    assert "dvc/reports/x.json" not in parent.data.tags
+    assert parent.info.run_name == f"variant {parent.data.tags[KEY][:6]}"
+    assert "Lemur bits per byte on code: " in parent.data.tags["mlflow.note.content"]
+    assert parent.data.tags["mlflow.source.name"] == "dvc.yaml" and parent.data.tags["mlflow.user"]
+    assert sorted(parent.data.metrics)[:6] == [
+        f"0 headline/{title} bits per byte on {kind}"
+        for title, kind in sorted(product(("Base", "Lemur", "Lemur-Chat"), ("code", "text")))
+    ]
+    same = parent.data.metrics["bits_per_byte/lemur/code"]
+    assert parent.data.metrics["0 headline/Lemur bits per byte on code"] == same
+    path = client(root).download_artifacts(parent.info.run_id, "provenance.json")
+    assert read_json(Path(path))["dvc"] == {"data/corpus/packed_lemur": "0a1b.dir", "models/lemur": "2c3d.dir"}
+    assert not [tag for tag in parent.data.tags if tag.startswith(("dvc/", "environment/"))]
     assert parent.data.tags["lemur.git.dirty"] == "false"
     assert len(parent.data.tags["mlflow.source.git.commit"]) == 40
     assert {file.path for file in client(root).list_artifacts(parent.info.run_id)} == {
         "report.md",
         "params.yaml",
         "variant.json",
+        "provenance.json",
     }
     children = runs(root, f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
     assert {child.data.tags["lemur.training"] for child in children} == {"base", "lemur", "lemur_chat"}
@@ -88,6 +102,19 @@ def test_a_run_has_params_metrics_tags_artifacts_and_one_child_per_training(root
     assert len(client(root).get_metric_history(base.info.run_id, "heldout_code_loss")) == 6
     assert base.data.params == {"base_model.steps": "120"}
     assert (root / "mlruns").is_dir()
+
+
+def test_the_ui_prints_the_address_of_the_runs(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("os.execve", lambda program, arguments, environment: started.append(arguments))
+    monkeypatch.setenv("MLFLOW_PORT", "5432")
+    ui(root)
+    experiment = client(root).get_experiment_by_name("lemur").experiment_id
+    assert f"http://127.0.0.1:5432/#/experiments/{experiment}/runs" in capsys.readouterr().out
+    (arguments,) = started
+    assert arguments[arguments.index("--host") + 1] == "127.0.0.1" and "5432" in arguments
 
 
 def test_an_unchanged_variant_adds_nothing_at_any_commit(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tags for the origin of a run's artifacts: Git commit, DVC hashes, experiment. They are never part of its key."""
+"""The origin of a run's artifacts: Git commit, experiment, DVC hashes, libraries. Never part of its key."""
 
 import os
 import subprocess
@@ -11,7 +11,12 @@ TRACKED = ("data/", "models/")
 
 
 def tags(root: Path) -> dict[str, str]:
-    return {**git(root), **hashes(root), **numerics(root), **experiment()}
+    return {**git(root), **experiment()}
+
+
+def record(root: Path) -> dict[str, dict[str, str]]:
+    """Too long for tags."""
+    return {"dvc": hashes(root), "environment": numerics(root)}
 
 
 def git(root: Path) -> dict[str, str]:
@@ -28,22 +33,19 @@ def git(root: Path) -> dict[str, str]:
 
 
 def hashes(root: Path) -> dict[str, str]:
-    """`dvc/<path>`: the hash that dvc.lock records for each output below data/ and models/."""
+    """The hash that dvc.lock records for each output below data/ and models/."""
     path = root / LOCK
     if not path.exists():
         return {}
     outs = [out for stage in read_yaml(path).get("stages", {}).values() for out in stage.get("outs", [])]
-    # DVC writes folders with a trailing slash, which MLflow rejects in a key.
     tracked = [out for out in outs if out["path"].startswith(TRACKED) and "md5" in out]
-    return {f"dvc/{out['path'].rstrip('/')}": str(out["md5"]) for out in tracked}
+    return {out["path"].rstrip("/"): str(out["md5"]) for out in tracked}
 
 
 def numerics(root: Path) -> dict[str, str]:
     """The entries of environment.yaml: library versions and the numerics profile."""
     path = root / "environment.yaml"
-    return (
-        {f"environment/{key}": str(value) for key, value in flatten(read_yaml(path)).items()} if path.exists() else {}
-    )
+    return {key: str(value) for key, value in flatten(read_yaml(path)).items()} if path.exists() else {}
 
 
 def experiment() -> dict[str, str]:

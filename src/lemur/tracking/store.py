@@ -4,7 +4,6 @@ The tag `lemur.variant` identifies a run. It is set last: a run without it was i
 """
 
 import fcntl
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,8 +24,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixe
 
 from lemur.core import workers
 from lemur.reporting.inputs import MODELS
+from lemur.tracking import headline, provenance
 from lemur.tracking.location import URI_VARIABLE, store
-from lemur.tracking.provenance import tags as provenance
 from lemur.tracking.variant import CURVES, Variant, read
 
 Item = TypeVar("Item")
@@ -55,8 +54,16 @@ def put(root: Path) -> str:
         return f"MLflow: new run {run} in experiment {EXPERIMENT}, variant {variant.key[:10]}"
 
 
+def page(root: Path) -> str:
+    """The address of the table of runs, below that of a server over this checkout's store."""
+    location = store(root)
+    with _locked(location.lock):
+        experiment = _experiment(MlflowClient(tracking_uri=location.uri), location.artifacts)
+    return f"#/experiments/{experiment}/runs?workflowType=machine_learning"
+
+
 def _write(client: MlflowClient, experiment: str, variant: Variant, root: Path) -> str:
-    name = os.environ.get("DVC_EXP_NAME") or variant.key[:10]
+    name = headline.name(variant)
     parent = client.create_run(experiment, tags={UNFINISHED: variant.key}, run_name=name).info
     for model, values in variant.curves.items():
         title = MODELS.get(model, model)
@@ -67,11 +74,13 @@ def _write(client: MlflowClient, experiment: str, variant: Variant, root: Path) 
         client.log_artifact(child.run_id, str(root / CURVES / f"{model}.csv"))
         client.delete_tag(child.run_id, UNFINISHED)
         client.set_terminated(child.run_id)
-    final = [(key, value, 0) for key, value in variant.metrics.items()]
+    final = [(key, value, 0) for key, value in {**headline.metrics(variant), **variant.metrics}.items()]
     _log(client, parent.run_id, variant.params, final, parent.start_time)
-    run_tags = [RunTag(_name(key), value[:MAX_TAG_VAL_LENGTH]) for key, value in provenance(root).items()]
+    tags = {**headline.tags(variant), **provenance.tags(root)}
+    run_tags = [RunTag(_name(key), value[:MAX_TAG_VAL_LENGTH]) for key, value in tags.items()]
     for batch in _batches(run_tags, MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(parent.run_id, tags=batch)
+    client.log_dict(parent.run_id, provenance.record(root), "provenance.json")
     for path in variant.files:
         client.log_artifact(parent.run_id, str(path))
     client.set_terminated(parent.run_id)
