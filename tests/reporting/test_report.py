@@ -270,6 +270,15 @@ def test_the_first_screen_says_what_was_trained_and_what_changed(summary: Path) 
     assert "<pre>    return &lt;b&gt;\n\n    x</pre>" in html
 
 
+def test_headline_metrics_are_those_of_the_tables(summary: Path) -> None:
+    headline = read_json(summary / "headline.json")
+    bits = {row["source"]: row for row in rows(summary, "bits_per_byte")}
+    scores = {(row["model"], row["benchmark"]): row["score"] for row in rows(summary, "table3_ours")}
+    assert headline["lemur.code"] == float(bits["code"]["lemur"])
+    assert headline["lemur_chat.mmlu"] == float(scores["Lemur-Chat", "MMLU"])
+    assert len(headline) <= 10
+
+
 def test_long_lists_of_facts_are_folded(summary: Path) -> None:
     page = BeautifulSoup((summary / "report.html").read_text(encoding="utf-8"), "html.parser")
     folded = {str(each.summary.string): len(each.find_all("tr")) for each in page.find_all("details")}

@@ -5,9 +5,11 @@ from pathlib import Path
 from lemur.core.records import Record, read_jsonl
 from lemur.pages.page_parts import NONE, Block, Cell, Code, Column, Missing, Picture, Row, Table, Text, number
 from lemur.reporting.inputs import MODELS, Inputs
-from lemur.reporting.scores import bits
+from lemur.reporting.scores import Score, bits, score
 
 TRAININGS = {"base": "base_model", "lemur": "continued_pretraining", "lemur_chat": "instruction_tuning"}
+KINDS = ("code", "text")
+HEADLINE = ("mmlu", "humaneval")
 LINES, CHARACTERS = 3, 100
 """Of an answer, at most."""
 
@@ -25,6 +27,20 @@ def overview(inputs: Inputs, samples: Path) -> list[Block]:
             ]
         ),
     ]
+
+
+def headline(inputs: Inputs) -> dict[str, float]:
+    """What `dvc metrics` and `dvc exp show` compare: bits per byte, and the scores of the benchmarks of each kind."""
+    values: dict[str, float] = {}
+    for model in MODELS:
+        measured = bits(inputs, model)
+        if not isinstance(measured, Missing):
+            values |= {f"{model}.{kind}": measured[kind]["bits_per_byte"] for kind in KINDS if kind in measured}
+    for model in ("lemur", "lemur_chat"):
+        for benchmark in HEADLINE:
+            if isinstance(result := score(inputs, model, benchmark), Score):
+                values[f"{model}.{benchmark}"] = result.value
+    return values
 
 
 def _models(inputs: Inputs) -> Table:
@@ -47,7 +63,7 @@ def _models(inputs: Inputs) -> Table:
         row: dict[str, Cell] = {"model": title, "data": data[model]}
         for key in ("parameters", "tokens"):
             row[key] = Missing(f"no report of {TRAININGS[model]}") if training is None else training.get(key)
-        for kind in ("code", "text"):
+        for kind in KINDS:
             row[kind] = measured if isinstance(measured, Missing) else measured.get(kind, {}).get("bits_per_byte")
         rows.append(row)
     return Table(columns, rows)
@@ -74,7 +90,7 @@ def held_out(inputs: Inputs) -> str:
     if isinstance(base, Missing) or isinstance(lemur, Missing):
         return "Bits per byte have not been measured yet."
     words = []
-    for kind in ("code", "text"):
+    for kind in KINDS:
         if kind in base and kind in lemur:
             before, after = (rows[kind]["bits_per_byte"] for rows in (base, lemur))
             verdict = "got better" if after < before else "got worse" if after > before else "stayed the same"

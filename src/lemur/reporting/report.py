@@ -46,7 +46,7 @@ def report(
     from lemur.reporting import paper as printed_tables
     from lemur.reporting.agents import by_task, figure4, table6, turns
     from lemur.reporting.agents import published as trajectories
-    from lemur.reporting.overview import overview
+    from lemur.reporting.overview import headline, overview
     from lemur.reporting.report_page import page
 
     reported = inputs.load(stages, curves, results)
@@ -77,6 +77,7 @@ def report(
     for name, table in table_of.items():
         (tables / f"{name}.csv").write_text(table.csv(), encoding="utf-8")
         write_json(tables / f"{name}.json", funnel.json(table, reported.stages) if name == "funnel" else table.json())
+    write_json(tables / "headline.json", headline(reported))
     (tables / "funnel_rules.csv").write_text(funnel.rules(reported.stages).csv(), encoding="utf-8")
     table1.draw(table_of["table1"], tables / "table1.png")
     table3.draw(table_of["table3"], reported, printed, tables / "table3.png")
