@@ -10,6 +10,8 @@ from lemur.core.records import Record, read_json
 
 MODELS = {"base": "Base", "lemur": "Lemur", "lemur_chat": "Lemur-Chat"}
 """The three models by file name, each trained from the previous one, with their titles."""
+TRAININGS = {"base": "base_model", "lemur": "continued_pretraining", "lemur_chat": "instruction_tuning"}
+"""The stage that trains each model; its block of params.yaml and its report have the same name."""
 
 Curve = dict[str, list[float | None]]
 

@@ -1,36 +1,38 @@
 """The report's first screen: what was trained on what, what got better and worse, and an answer of each model."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lemur.core.records import Record, read_jsonl
 from lemur.pages.page_parts import NONE, Block, Cell, Code, Column, Missing, Picture, Row, Table, Text, number
-from lemur.reporting.inputs import MODELS, Inputs
+from lemur.reporting.differences import comparisons
+from lemur.reporting.inputs import MODELS, TRAININGS, Inputs
 from lemur.reporting.scores import Score, bits, score
 
-TRAININGS = {"base": "base_model", "lemur": "continued_pretraining", "lemur_chat": "instruction_tuning"}
+TABLE3 = Picture("table3.png", "The eight benchmarks of the paper's nine models and our three")
 KINDS = ("code", "text")
 HEADLINE = ("mmlu", "humaneval")
 LINES, CHARACTERS = 3, 100
 """Of an answer, at most."""
 
 
-def overview(inputs: Inputs, samples: Path) -> list[Block]:
-    """`samples`: the folder of the stages' prompts and answers, by model."""
+def overview(inputs: Inputs, answers: Mapping[str, Path]) -> list[Block]:
+    """`answers`: model to its samples of HumanEval."""
     return [
         _models(inputs),
         Text(f"{held_out(inputs)} {benchmarks(inputs)}"),
-        *_answers(samples),
+        *_answers(answers),
         Row(
             [
                 Picture("bits_per_byte.png", "Bits per byte of base, Lemur and Lemur-Chat on held-out code and text"),
-                Picture("table3.png", "The eight benchmarks of the paper's nine models and our three"),
+                TABLE3,
             ]
         ),
     ]
 
 
 def headline(inputs: Inputs) -> dict[str, float]:
-    """What `dvc metrics` and `dvc exp show` compare: bits per byte, and the scores of the benchmarks of each kind."""
+    """What `dvc metrics` and `dvc exp show` compare: bits per byte, and the scores of a text and a code benchmark."""
     values: dict[str, float] = {}
     for model in MODELS:
         measured = bits(inputs, model)
@@ -100,7 +102,7 @@ def held_out(inputs: Inputs) -> str:
 
 def benchmarks(inputs: Inputs) -> str:
     """How many benchmarks differ between two of our models, by the paper's rule."""
-    clear = [record for record in inputs.comparisons if record["rule"] in ("paper", "none") and record["p"] < 0.05]
+    clear = [record for record in comparisons(inputs) if record["p"] < 0.05]
     if not inputs.comparisons:
         return "No two models were compared on a benchmark."
     if not clear:
@@ -114,9 +116,8 @@ def benchmarks(inputs: Inputs) -> str:
     return f"Clear differences on benchmarks (p < 0.05): {'; '.join(listed)}."
 
 
-def _answers(samples: Path) -> list[Block]:
+def _answers(paths: Mapping[str, Path]) -> list[Block]:
     """The first item that all models answered: chosen before anybody looked at the answers."""
-    paths = {model: samples / model / "humaneval.jsonl" for model in MODELS}
     if not all(path.is_file() for path in paths.values()):
         return [Text("No answers on record yet.")]
     answers = {

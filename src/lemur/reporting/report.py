@@ -25,16 +25,18 @@ def report(
     curves: Path,
     results: Path,
     published: Path,
-    samples: Path,
+    base_answers: Path,
+    lemur_answers: Path,
+    lemur_chat_answers: Path,
     *,
     tables: Path,
 ) -> None:
     """Write `report.md`, a self-contained `report.html`, and every table and picture as separate files, into `tables`.
 
     `stages`, `curves` and `results` are the folders of the other stages' reports (lemur.reporting.inputs), `published`
-    is that of the rescored trajectories (lemur.reporting.agents.published), `samples` that of all prompts and answers,
-    of which a few are shown. A missing or skipped value is shown with
-    its reason. The same inputs give the same bytes, pictures included.
+    is that of the rescored trajectories (lemur.reporting.agents.published). The answers are HumanEval's; one of each
+    model is shown. A missing or skipped value is shown with its reason. The same inputs give the same bytes, pictures
+    included.
     """
     from lemur.core.records import write_json
     from lemur.decontamination import contamination
@@ -87,7 +89,8 @@ def report(
     bits_per_byte.draw(table_of["bits_per_byte"], tables / "bits_per_byte.png")
     training.draw(reported, tables / "curves.png")
     counts.draw(reported.stages, tables / "counts.png")
-    blocks = page(params.scale, printed, reported, table_of, overview(reported, samples))
+    answers = {"base": base_answers, "lemur": lemur_answers, "lemur_chat": lemur_chat_answers}
+    blocks = page(params.scale, printed, reported, table_of, overview(reported, answers))
     (tables / "report.md").write_text(markdown(blocks), encoding="utf-8")
     (tables / "report.html").write_text(html(blocks, tables, "Lemur: results"), encoding="utf-8")
     log.info(

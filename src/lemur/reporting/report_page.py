@@ -3,6 +3,7 @@
 from lemur.core.records import Record
 from lemur.pages.page_parts import Block, Cell, Column, Contents, Folded, Heading, Picture, Table, Text
 from lemur.reporting.inputs import MODELS, Inputs
+from lemur.reporting.overview import TABLE3
 from lemur.reporting.paper import PaperTables
 from lemur.reporting.scores import EPISODES
 
@@ -45,7 +46,7 @@ def page(
         tables["bits_per_byte"],
         Heading("Table 3: text and code benchmarks"),
         tables["table3"],
-        Picture("table3.png", "The eight benchmarks of the paper's nine models and our three"),
+        TABLE3,
         tables["table3_ours"],
         Text("All prompts, answers, episodes and verdicts", f"{EPISODES}/index.html"),
         Heading("Differences between our models", 3),

@@ -15,7 +15,7 @@ def tags(root: Path) -> dict[str, str]:
 
 
 def record(root: Path) -> dict[str, dict[str, str]]:
-    """Too long for tags."""
+    """Hashes and versions: too many for tags."""
     return {"dvc": hashes(root), "environment": numerics(root)}
 
 

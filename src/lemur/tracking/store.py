@@ -6,7 +6,7 @@ The tag `lemur.variant` identifies a run. It is set last: a run without it was i
 import fcntl
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +23,7 @@ from mlflow.utils.validation import (
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from lemur.core import workers
-from lemur.reporting.inputs import MODELS
+from lemur.reporting.inputs import MODELS, TRAININGS
 from lemur.tracking import headline, provenance
 from lemur.tracking.location import URI_VARIABLE, store
 from lemur.tracking.variant import CURVES, Variant, read
@@ -31,8 +31,6 @@ from lemur.tracking.variant import CURVES, Variant, read
 Item = TypeVar("Item")
 EXPERIMENT = "lemur"
 KEY, UNFINISHED = "lemur.variant", "lemur.variant.unfinished"
-BLOCKS = {"base": "base_model", "lemur": "continued_pretraining", "lemur_chat": "instruction_tuning"}
-"""Each training's block of params.yaml; its child run records it as params."""
 POINTS = 2000
 """Maximum steps of a curve in MLflow (0.2 s per thousand values); the whole curve is an artifact of its run."""
 MAX_PARAMS = 500
@@ -55,7 +53,7 @@ def put(root: Path) -> str:
 
 
 def page(root: Path) -> str:
-    """The address of the table of runs, below that of a server over this checkout's store."""
+    """The table of runs, as the end of the address of a server over this checkout's store."""
     location = store(root)
     with _locked(location.lock):
         experiment = _experiment(MlflowClient(tracking_uri=location.uri), location.artifacts)
@@ -69,7 +67,7 @@ def _write(client: MlflowClient, experiment: str, variant: Variant, root: Path) 
         title = MODELS.get(model, model)
         tags = {"mlflow.parentRunId": parent.run_id, "lemur.training": model, UNFINISHED: variant.key}
         child = client.create_run(experiment, tags=tags, run_name=f"{name} {title} training").info
-        params = {key: value for key, value in variant.params.items() if key.startswith(f"{BLOCKS.get(model)}.")}
+        params = {key: value for key, value in variant.params.items() if key.startswith(f"{TRAININGS.get(model)}.")}
         _log(client, child.run_id, params, _thin(values), child.start_time)
         client.log_artifact(child.run_id, str(root / CURVES / f"{model}.csv"))
         client.delete_tag(child.run_id, UNFINISHED)
@@ -162,15 +160,19 @@ _when_unlocked = Retrying(  # the UI, or a reader of another version, may hold t
 )
 
 
-def main() -> None:
-    workers.end_with_parent()
-    root = Path(sys.argv[1])
+def usable(call: Callable[[Path], str], root: Path) -> str:
+    """The result of `put` or `page`; ends with one line if the store cannot be used."""
     try:
-        print(_when_unlocked(put, root))
+        return _when_unlocked(call, root)
     except MlflowException as error:
         raise SystemExit(f"{URI_VARIABLE}: {str(error).strip().splitlines()[-1]}") from None
     except (OSError, ValueError) as error:
         raise SystemExit(str(error)) from None
+
+
+def main() -> None:
+    workers.end_with_parent()
+    print(usable(put, Path(sys.argv[1])))
 
 
 if __name__ == "__main__":

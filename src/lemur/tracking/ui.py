@@ -12,10 +12,10 @@ def ui(root: Path) -> None:
     location = store(root)
     if location.uri.startswith(("http://", "https://")):
         raise SystemExit(f"MLFLOW_TRACKING_URI is a server with its own UI; open {location.uri}")
-    from lemur.tracking.store import page  # imports mlflow, which takes seconds
+    from lemur.tracking.store import page, usable  # imports mlflow, which takes seconds
 
     port = os.environ.get("MLFLOW_PORT", "5000")
-    print(f"Runs: http://127.0.0.1:{port}/{page(root)}", flush=True)
+    print(f"Runs: http://127.0.0.1:{port}/{usable(page, root)}", flush=True)
     # No job runner, and one worker instead of four: half the start-up time and no processes left behind.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     address = ["--host", "127.0.0.1", "--port", port, "--workers", "1"]
