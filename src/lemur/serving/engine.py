@@ -26,7 +26,7 @@ PATIENCE = 2
 """Rounds that a prompt waits while answers are in the making: a tile of prompts costs the same if it is full."""
 
 GATHERING_S = 0.02
-"""An idle engine waits so long for more prompts before it starts, for the same reason. Less than a prompt takes."""
+"""An idle engine waits so long for more prompts before it starts, for the same reason."""
 
 
 class BusyError(RuntimeError):
