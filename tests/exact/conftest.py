@@ -50,6 +50,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.fixture
+def demo(tmp_path: Path) -> Project:
+    """A fresh clone of HEAD with an empty home and the artifacts of this checkout, which must have built HEAD."""
+    project = Project(tmp_path / "lemur", variables(tmp_path))
+    clone_head(project)
+    shutil.copytree(Project(ROOT).run("dvc", "cache", "dir").strip(), own_cache(project))
+    project.run("dvc", "checkout", "-q")
+    return project
+
+
 @pytest.fixture(scope="session")
 def dag(built: Project) -> Dag:
     """The stages of `built`."""
@@ -75,12 +85,16 @@ def variables(folder: Path) -> dict[str, str]:
 
 def from_scratch(project: Project) -> None:
     """A clone of HEAD at scale tiny with an empty cache beside it, nothing built."""
+    clone_head(project)
+    own_cache(project)
+    project.lemur("scale", "tiny")
+
+
+def clone_head(project: Project) -> None:
     if subprocess.run(["git", "diff", "--quiet", "HEAD"], cwd=ROOT).returncode:
         warnings.warn("the exact tests clone HEAD; uncommitted changes are not tested", stacklevel=2)
     project.root.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "clone", "-q", str(ROOT), str(project.root)], check=True)
-    own_cache(project)
-    project.lemur("scale", "tiny")
 
 
 def own_cache(project: Project) -> Path:
