@@ -53,7 +53,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def demo(tmp_path: Path) -> Project:
     """A fresh clone of HEAD with an empty home and the artifacts of this checkout, which must have built HEAD."""
-    project = Project(tmp_path / "lemur", variables(tmp_path))
+    return demo_in(tmp_path)
+
+
+def demo_in(folder: Path) -> Project:
+    project = Project(folder / "lemur", variables(folder))
     clone_head(project)
     shutil.copytree(Project(ROOT).run("dvc", "cache", "dir").strip(), own_cache(project))
     project.run("dvc", "checkout", "-q")
