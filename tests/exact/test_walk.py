@@ -1,4 +1,4 @@
-"""bin/walk, a new user's way, in a fresh clone with an empty home: about 100 s. Every step stands in the docs."""
+"""bin/walk, a new user's way, in a fresh clone with an empty home: minutes. Every step stands in the docs."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.tools import ROOT, Project
 pytestmark = pytest.mark.exact
 
 WALK = ROOT / "bin/walk"
-# What stands in the docs for what the walk fills in; `\S*` is one shell word.
+# What stands in the docs for what the walk fills in; a placeholder is one word.
 PLACEHOLDERS = ("FOLDER", "OWNER/NAME", "/mnt/shared/lemur")
 
 
@@ -48,16 +48,19 @@ def test_a_new_user_gets_from_pull_to_publish(demo: Project, tmp_path: Path) -> 
 
     result = read_json(clone / "reports/eval/lemur/capitals.json")
     assert result["results"]["capitals"]["acc,none"] in (0, 0.25, 0.5, 0.75, 1)
+    # The new items' source, the search for them in training data, the asking; nothing is trained again.
+    assert ": 3 ran, " in said["snakemake --cores all reports/eval/lemur/capitals.json"]
     assert "1 passed" in said["pytest -q tests/evaluation/test_capitals.py"]
     filtered = read_json(clone / "reports/stages/english_filter.json")["sources"]["recipes"]
     assert filtered == {"in": 3, "out": 2, "dropped": {"not_english": 1}}
-    assert "recipes" in (clone / "data/instructions/dataset/README.md").read_text(encoding="utf-8")
+    card = (clone / "data/instructions/dataset/README.md").read_text(encoding="utf-8")
+    assert "\n| recipes | Recipes | bundled | 1 | CC0-1.0 | 2 | " in card
     assert "instruction_tuning" in said["lemur why"] and "base_model" not in said["lemur why"]
 
     publish = said[next(step for step in said if step.startswith("lemur publish"))]
     assert "Nothing was uploaded. To upload: the same command with --yes\n" in publish
-    card = ModelCard.load(clone / ".lemur/publish/lemur-chat/README.md")
-    assert card.data.license == "apache-2.0" and card.data.model_name == "lemur-chat"
+    published = ModelCard.load(clone / ".lemur/publish/lemur-chat/README.md").data
+    assert published.license == "apache-2.0" and published.model_name == "lemur-chat"
     assert text.endswith("walk: every step worked\n")
     assert demo.run("git", "status", "--porcelain", "--ignored") == before
 
