@@ -57,6 +57,19 @@ def test_in_a_folder_below_it_works_as_above() -> None:
     assert status == 1 and said.startswith("scale 'huge' is not known; the scales are")
 
 
+def test_the_installed_command_needs_no_active_environment(tmp_path: Path) -> None:
+    environment = tmp_path / "environment/bin"
+    environment.mkdir(parents=True)
+    (environment / "lemur").write_bytes((ROOT / "bin/lemur").read_bytes())
+    (environment / "lemur").chmod(0o755)
+    (environment / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    (environment / "python").chmod(0o755)
+    (tmp_path / "link").symlink_to(environment / "lemur")
+    for command in (environment / "lemur", tmp_path / "link"):
+        status, said = ran(str(command), "scale", "huge", PATH="/usr/bin:/bin")
+        assert status == 1 and said.startswith("scale 'huge' is not known")
+
+
 def test_a_checkout_that_git_distrusts(checkout: Path, tmp_path: Path) -> None:
     path = git(tmp_path, "fatal: detected dubious ownership in repository at 'x'")
     message = f"run: git config --global --add safe.directory '{checkout}'\n"

@@ -42,7 +42,8 @@ def test_adding_a_benchmark(built: Project, tmp_path: Path) -> None:
     asked = {f"capitals_{model}" for model in ("base", "lemur", "lemur_chat")}
     # Those that look for its items in training data, and the data set's card, which says what they looked for.
     others = {"decontaminate_corpus", "mix_instructions", "instruction_dataset"}
-    assert follow("add_a_benchmark.md", project) == {"fetch_capitals", *others, *asked, "report", "track"}
+    readers = {"comparisons", "viewer", "report", "track"}
+    assert follow("add_a_benchmark.md", project) == {"fetch_capitals", *others, *asked, *readers}
     source = "data/sources/capitals"
     assert touched(project) == {
         "dvc.yaml",
@@ -76,7 +77,7 @@ def test_adding_a_source(built: Project, tmp_path: Path) -> None:
     counts = read_json(project.root / "reports/stages/english_filter.json")["sources"]["recipes"]
     assert counts == {"in": 3, "out": 2, "dropped": {"not_english": 1}}
     report = (project.root / "reports/summary/report.md").read_text(encoding="utf-8")
-    row = re.search(r"\| recipes \|([^\n]*)", report.split("Table 1")[1])
+    row = re.search(r"\| recipes \|([^\n]*)", report.split("## Table 1")[1])
     assert row and row[1].split("|")[0].strip() == "2"
 
 

@@ -185,8 +185,11 @@ def test_dry_by_default_then_uploaded_with_the_token_of_the_environment(
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_test")
     run(model, "--to", "me/tiny")
     said = capsys.readouterr().out
-    assert "Nothing was uploaded." in said and "Look at this: no licence" in said and "model.safetensors" in said
+    assert "Nothing was uploaded. To upload: the same command with --yes\n" in said
+    assert "Look at this: no licence" in said and "model.safetensors" in said
     assert not hub.created and not hub.files and not hub.tokens
+    run(model)
+    assert "the same command with --to OWNER/NAME --yes\n" in capsys.readouterr().out
     run(model, "--to", "me/tiny", "--yes")
     assert f"Uploaded: {hub.url}/me/tiny/commit/1" in capsys.readouterr().out
     assert hub.created[0]["visibility"] == "private" and hub.tokens == {"Bearer hf_of_the_test"}
@@ -214,8 +217,12 @@ def test_refusals(model: Path, root: Path, hub: Hub, monkeypatch: pytest.MonkeyP
     (model / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(SystemExit, match="probably truncated"):
         run(model)
-    with pytest.raises(SystemExit, match="is this a model folder"):
-        run(root)
+    for folder, message in (
+        (root, "is not a model folder"),
+        (root / "nowhere", "nowhere: no such folder; is the path"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            run(folder)
     assert left_out(root)  # nothing was removed
 
 

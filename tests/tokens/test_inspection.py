@@ -101,13 +101,21 @@ def test_validate_separates_sound_from_damaged_folders(checkout, monkeypatch, ca
     (broken / "shard-00000.arrayrecord").write_bytes(b"")
     np.save(store / "python-00000.borders.npy", np.array([0, 4, 3, 13]))
     np.save(store / "books-00000.npy", np.array([5000], np.uint16))
-    monkeypatch.setattr(sys, "argv", ["lemur", "validate", str(broken), str(store), str(root / "nothing")])
+    (root / "empty").mkdir()
+    folders = [str(broken), str(store), str(root / "empty"), str(root / "nothing")]
+    monkeypatch.setattr(sys, "argv", ["lemur", "validate", *folders])
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == 1
     printed = capsys.readouterr().out
-    for part in ("shard-00000.arrayrecord: sha256 is", "borders do not rise", "token id 5000", "no manifest.json"):
+    for part in (
+        "shard-00000.arrayrecord: sha256 is",
+        "borders do not rise",
+        "token id 5000",
+        "empty: no manifest.json",
+    ):
         assert part in printed
+    assert f"{root / 'nothing'}: no such folder; is the path right?\n" in printed
     assert open_shards(root / "packed").fingerprint == data.fingerprint
 
 

@@ -117,6 +117,16 @@ def test_the_ui_prints_the_address_of_the_runs(
     assert arguments[arguments.index("--host") + 1] == "127.0.0.1" and "5432" in arguments
 
 
+def test_the_ui_says_in_one_line_that_the_stores_folder_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
+    with pytest.raises(SystemExit, match=rf"^MLFLOW_TRACKING_URI: .*{tmp_path}/file") as end:
+        ui(checkout(tmp_path / "checkout"))
+    assert "\n" not in str(end.value)
+
+
 def test_an_unchanged_variant_adds_nothing_at_any_commit(root: Path) -> None:
     before = [(run.info.run_id, run.info.end_time) for run in runs(root, view=ViewType.ALL)]
     git = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.org"]

@@ -9,6 +9,7 @@ from lemur.core.params import StageParams
 from lemur.core.tokenizer_json import tokenizer_json
 from lemur.inference.token_model import longest_context
 from lemur.model.config import read_config
+from lemur.serving.opening import checked
 
 JAX, SERVER, TRANSFORMERS = "jax", "server", "transformers"
 
@@ -67,11 +68,8 @@ def target(model: str, tokenizer: Path | None) -> Target:
 
 
 def _check(folder: Path) -> None:
-    if not folder.is_dir():
-        raise SystemExit(f"{folder} is no folder; a model folder, or http://HOST:PORT/v1 of a server is allowed")
     try:
+        checked(folder)
         tokenizer_json(folder)
     except FileNotFoundError as error:
-        raise SystemExit(str(error)) from None
-    if not (folder / "config.json").is_file():
-        raise SystemExit(f"{folder / 'config.json'} is missing, so {folder} is not a model folder")
+        raise SystemExit(f"{error}\nA model folder, or http://HOST:PORT/v1 of a server is allowed") from None

@@ -66,7 +66,8 @@ def publish(
     if yes:
         print(f"Uploaded: {publish.upload(publication, str(to))}")
     else:
-        print("Nothing was uploaded. To upload: the same command with --to OWNER/NAME --yes")
+        more = "--yes" if to else "--to OWNER/NAME --yes"
+        print(f"Nothing was uploaded. To upload: the same command with {more}")
 
 
 def track() -> None:

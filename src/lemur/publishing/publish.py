@@ -8,6 +8,7 @@ from pathlib import Path
 from lemur.publishing import card as cards
 from lemur.publishing import folder as folders
 from lemur.publishing.facts import facts
+from lemur.serving.opening import checked
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ def compose(model: Path, to: str | None, licence: str | None, results: Path | No
     """Write `root`/.lemur/publish/NAME. `to`: OWNER/NAME on the hub; `results`: a folder of `lemur eval` to look into
     as well. Raises `SystemExit` if the folder is not a whole model."""
     try:
+        checked(model)
         folders.files(model)
         places = [(path, root / "data/eval" / path.name) for path in sorted((root / "reports/eval").glob("*/"))]
         places += [(path, path) for path in sorted((root / ".lemur/eval").glob("*/"))]

@@ -40,6 +40,8 @@ def checked(folder: Path) -> None:
         raise FileNotFoundError(f"{folder}: no such folder; {advice}")
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} has no config.json, so it is not a model folder in Hugging Face's layout")
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model")):
+        raise FileNotFoundError(f"{folder} has no tokenizer.json, which a model folder needs; copy the model's into it")
 
 
 def _gib(size: float) -> str:

@@ -124,11 +124,15 @@ def validate_folders(folders: list[Path], root: Path = Path()) -> tuple[list[str
     """(sound folders, problems) of folders of token shards and token stores; without `folders`, of all in dvc.yaml."""
     from lemur.tokens import shard_validation, token_store
 
+    advice = "is the path right?" if folders else "`make reproduce` builds it, `lemur pull` fetches it"
     folders = folders or [
         root / folder for folder in (*sorted({shards for shards, *_ in runs().values()}), Path("data/corpus/tokens"))
     ]
     sound, problems = [], []
     for folder in folders:
+        if not folder.is_dir():
+            problems.append(f"{folder}: no such folder; {advice}")
+            continue
         path = folder / "manifest.json"
         manifest: dict[str, Any] = read_json(path) if path.is_file() else {}
         is_store = manifest.get("format") == token_store.FORMAT

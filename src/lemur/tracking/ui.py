@@ -4,12 +4,15 @@ import os
 import sys
 from pathlib import Path
 
-from lemur.tracking.location import store
+from lemur.tracking.location import URI_VARIABLE, store
 
 
 def ui(root: Path) -> None:
     """Serve the UI on 127.0.0.1 until interrupted. Replaces this process."""
-    location = store(root)
+    try:
+        location = store(root)
+    except OSError as error:
+        raise SystemExit(f"{URI_VARIABLE}: {error}") from None
     if location.uri.startswith(("http://", "https://")):
         raise SystemExit(f"MLFLOW_TRACKING_URI is a server with its own UI; open {location.uri}")
     from lemur.tracking.store import page, usable  # imports mlflow, which takes seconds
