@@ -36,6 +36,7 @@ HOURS = Place(UNTRIED, "half an hour or more")
 
 ELSEWHERE = {
     "make reproduce": BUILT_BY_CI,
+    "bin/walk": Place("tests/exact/test_walk.py", 'demo.run("bin/walk"'),
     "make test": Place(".ci/run", "make test\n"),
     "make check": Place(".ci/run", "make check"),
     "make verify": Place("tests/pipeline/test_verify.py", 'verify(built.root, "HEAD", None, '),
