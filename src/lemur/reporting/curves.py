@@ -43,6 +43,13 @@ def table(inputs: Inputs) -> Table:
     return Table(columns, rows, [note])
 
 
+def held_out(curve: Curve) -> str:
+    """The held-out losses as CSV, without the steps that did not measure them: DVC would plot an empty cell as zero."""
+    values = {kind: dict(zip(*points(curve, f"heldout_{kind}_loss"), strict=True)) for kind in ("code", "text")}
+    lines = [f"{step:.0f},{loss},{values['text'][step]}" for step, loss in values["code"].items()]
+    return "\n".join(["step,code,text", *lines]) + "\n"
+
+
 def draw(inputs: Inputs, path: Path) -> None:
     """Plot one column per training: losses above, learning rate below, over the steps."""
     with picture(path, 11, 5.2, "Training: loss (above) and learning rate (below)") as figure:
