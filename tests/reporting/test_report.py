@@ -292,7 +292,8 @@ def test_dvc_plots_files_without_empty_cells(summary: Path) -> None:
     }
     for path in paths:
         lines = (summary / Path(path).name).read_text(encoding="utf-8").splitlines()
-        assert len(lines) > 1 and all(all(line.split(",")) for line in lines)
+        assert len(lines) > 1 or "held_out" in path  # the example has no held-out losses
+        assert all(all(line.split(",")) for line in lines)
 
 
 def test_the_plotted_losses_are_the_curves(summary: Path) -> None:
