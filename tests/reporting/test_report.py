@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
+from lemur.core.files import read_yaml
 from lemur.core.records import read_json, write_json, write_jsonl
-from lemur.reporting.inputs import Inputs
+from lemur.reporting.curves import plotted
+from lemur.reporting.inputs import Curve, Inputs
 from lemur.reporting.overview import benchmarks, held_out
 from lemur.reporting.report import Params, report
 from tests.reporting.example import PAPER, build, skip
@@ -278,8 +280,27 @@ def test_headline_metrics_are_those_of_the_tables(summary: Path) -> None:
     bits = {row["source"]: row for row in rows(summary, "bits_per_byte")}
     scores = {(row["model"], row["benchmark"]): row["score"] for row in rows(summary, "table3_ours")}
     assert headline["lemur.code"] == float(bits["code"]["lemur"])
-    assert headline["lemur_chat.mmlu"] == float(scores["Lemur-Chat", "MMLU"])
-    assert len(headline) <= 10
+    assert headline["chat.mmlu"] == float(scores["Lemur-Chat", "MMLU"])
+    assert headline.keys() == {"lemur.code", "lemur.text", "chat.code", "chat.text", "chat.mmlu"}
+
+
+def test_dvc_plots_files_without_empty_cells(summary: Path) -> None:
+    plots = [entry for plot in read_yaml(ROOT / "dvc.yaml")["plots"] for entry in plot.values()]
+    paths = {path for entry in plots for path in entry["y"]}
+    assert {path.removeprefix("reports/summary/") for path in paths} == {
+        f"{name}_{model}.csv" for name in ("training", "held_out") for model in ("base", "lemur", "lemur_chat")
+    }
+    for path in paths:
+        lines = (summary / Path(path).name).read_text(encoding="utf-8").splitlines()
+        assert len(lines) > 1 or "held_out" in path  # the example has no held-out losses
+        assert all(all(line.split(",")) for line in lines)
+
+
+def test_the_plotted_losses_are_the_curves(summary: Path) -> None:
+    curve: Curve = {"step": [0, 1, 2], "loss": [None, 4, 2], "heldout_code_loss": [9, None, 3]}
+    files = plotted({**curve, "heldout_text_loss": [8, None, 7]})
+    assert files == {"training": "step,loss\n2,3\n", "held_out": "step,code,text\n0,9,8\n2,3,7\n"}
+    assert plotted({}) == {"training": "step,loss\n", "held_out": "step,code,text\n"}
 
 
 def test_long_lists_of_facts_are_folded(summary: Path) -> None:

@@ -1,5 +1,6 @@
 """Training curves: the three trainings' loss, held-out loss on code and text, and learning rate."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,27 @@ def table(inputs: Inputs) -> Table:
         rows.append(row)
     note = f"Losses in nats per token. Training loss: the mean over the first and the last {STEPS} steps."
     return Table(columns, rows, [note])
+
+
+def plotted(curve: Curve) -> dict[str, str]:
+    """The losses as CSV for `dvc plots`, {name: file}, without the steps that lack one: it would plot zero there."""
+    steps, losses = points(curve, "loss")
+    means = [
+        (steps[min(start + STEPS, len(steps)) - 1], np.mean(losses[start : start + STEPS]))
+        for start in range(0, len(steps), STEPS)
+    ]
+    measured = {kind: dict(zip(*points(curve, f"heldout_{kind}_loss"), strict=True)) for kind in ("code", "text")}
+    held_out = [
+        (step, loss, measured["text"][step]) for step, loss in measured["code"].items() if step in measured["text"]
+    ]
+    return {"training": _csv("step,loss", means), "held_out": _csv("step,code,text", held_out)}
+
+
+def _csv(head: str, rows: Sequence[tuple[float, ...]]) -> str:
+    return (
+        "\n".join([head, *(f"{step:.0f}," + ",".join(f"{loss:.6g}" for loss in losses) for step, *losses in rows)])
+        + "\n"
+    )
 
 
 def draw(inputs: Inputs, path: Path) -> None:

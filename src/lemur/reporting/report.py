@@ -80,6 +80,9 @@ def report(
         (tables / f"{name}.csv").write_text(table.csv(), encoding="utf-8")
         write_json(tables / f"{name}.json", funnel.json(table, reported.stages) if name == "funnel" else table.json())
     write_json(tables / "headline.json", headline(reported))
+    for model in inputs.MODELS:
+        for name, losses in training.plotted(reported.curves.get(model, {})).items():
+            (tables / f"{name}_{model}.csv").write_text(losses, encoding="utf-8")
     (tables / "funnel_rules.csv").write_text(funnel.rules(reported.stages).csv(), encoding="utf-8")
     table1.draw(table_of["table1"], tables / "table1.png")
     table3.draw(table_of["table3"], reported, printed, tables / "table3.png")
