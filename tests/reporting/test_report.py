@@ -7,17 +7,25 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from lemur.core.files import read_yaml
 from lemur.core.records import read_json, write_json, write_jsonl
+from lemur.pages import figures
+from lemur.reporting import inputs, table3
 from lemur.reporting.curves import plotted
 from lemur.reporting.inputs import Curve, Inputs
 from lemur.reporting.overview import benchmarks, held_out
+from lemur.reporting.paper import load
 from lemur.reporting.report import Params, report
 from tests.reporting.example import PAPER, build, skip
 
@@ -97,6 +105,34 @@ def test_pictures_carry_no_date_or_software(summary: Path) -> None:
         data = (summary / name).read_bytes()
         assert data.startswith(b"\x89PNG")
         assert not any(mark in data for mark in (b"tEXt", b"tIME", b"Software"))
+
+
+def test_table_3s_picture_is_readable_on_a_phone(
+    reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    real = figures.picture
+
+    @contextmanager
+    def picture(path: Path, width: float, height: float, title: str) -> Iterator[Figure]:
+        with real(path, width, height, title) as figure:
+            drawn.append(figure)
+            yield figure
+
+    monkeypatch.setattr(figures, "picture", picture)
+    found = inputs.load(reports / "stages", reports / "training", reports / "eval")
+    table3.draw(found, load(PAPER), tmp_path / "table3.png")
+    (figure,) = drawn
+    figure.set_dpi(120)  # of the file
+    figure.draw_without_rendering()
+    width, height = figure.get_size_inches()
+    pixels_per_inch = min(358 / width, 304 / height)  # page.jinja: the room on 390 pixels, and the height in a row
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    assert {"MMLU", "DS-1000"} <= {text.get_text().split(" (")[0] for text in texts}
+    assert min(text.get_fontsize() for text in texts) / 72 * pixels_per_inch >= 11
+    boxes = {text.get_text(): text.get_window_extent() for text in texts}
+    assert [name for name, box in boxes.items() if box.x0 < 0 or box.x1 > figure.bbox.x1] == []
+    assert [names for names in combinations(boxes, 2) if boxes[names[0]].overlaps(boxes[names[1]])] == []
 
 
 def test_a_skipped_or_missing_score_shows_its_reason_and_never_zero(summary: Path) -> None:

@@ -48,7 +48,7 @@ def plotted(curve: Curve) -> dict[str, str]:
     """The losses as CSV for `dvc plots`, {name: file}, without the steps that lack one: it would plot zero there."""
     steps, losses = points(curve, "loss")
     means = [
-        (steps[min(start + STEPS, len(steps)) - 1], np.mean(losses[start : start + STEPS]))
+        (steps[min(start + STEPS, len(steps)) - 1], float(np.mean(losses[start : start + STEPS])))
         for start in range(0, len(steps), STEPS)
     ]
     measured = {kind: dict(zip(*points(curve, f"heldout_{kind}_loss"), strict=True)) for kind in ("code", "text")}

@@ -85,7 +85,7 @@ def report(
             (tables / f"{name}_{model}.csv").write_text(losses, encoding="utf-8")
     (tables / "funnel_rules.csv").write_text(funnel.rules(reported.stages).csv(), encoding="utf-8")
     table1.draw(table_of["table1"], tables / "table1.png")
-    table3.draw(table_of["table3"], reported, printed, tables / "table3.png")
+    table3.draw(reported, printed, tables / "table3.png")
     turns.draw(episodes, reported, tables / "turns.png")
     figure4.draw(printed.table5, episodes, reported, tables / "figure4.png")
     table8.draw(table_of["table8"], tables / "table8.png")

@@ -107,53 +107,71 @@ def _quoted(text: str) -> str:
     return f"“{text}”" if text else "an empty answer"
 
 
-def draw(table: Table, inputs: Inputs, paper: PaperTables, path: Path) -> None:
-    """Plot one panel per benchmark: the paper's models grey, its Lemur rows darker, ours coloured with ± 1 s.e."""
-    from lemur.pages.figures import OURS, name_rows, picture
+def draw(inputs: Inputs, paper: PaperTables, path: Path) -> None:
+    """Plot one row per benchmark: a tick for each model of the paper, its Lemur rows darker, and a point with ± 1 s.e.
+    for each of ours.
 
-    names = [str(row["model"]) for row in table.rows]
-    with picture(
-        path, 12, 8.4, "Table 3: scores in percent, the paper's nine models and our three (± 1 standard error)"
-    ) as figure:
-        panels = figure.subplots(2, -(-len(paper.table3.benchmarks) // 2), sharey=True).flat
-        for axes, benchmark in zip(panels, paper.table3.benchmarks, strict=True):
-            key = benchmark.key
-            name_rows(axes, names)
-            axes.set_title(benchmark.name + _remark(inputs, key), pad=12)  # room for "guessing"
-            axes.set_xlim(0, 100)
-            for y, row in enumerate(table.rows):
-                value, name = row[key], str(row["model"])
-                if not isinstance(value, float):
-                    reason = "skipped" if isinstance(value, Missing) and "skipped" in value.reason else "no score"
-                    axes.text(1.5, y, reason, va="center", fontsize=8, color=OURS)
-                    continue
-                error = _error(inputs, name, key)
-                color = OURS if name.endswith("(ours)") else "#6E6E6E" if name.startswith("Lemur") else "#BDBDBD"
-                axes.barh(y, value, 0.7, color=color, xerr=error, error_kw={"elinewidth": 1, "capsize": 2})
-                axes.annotate(
-                    f"{value:.1f}",
-                    (value + (error or 0), y),
-                    (4, 0),
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=8,
-                )
-            if key == "mmlu":
-                axes.axvline(25, color="#333333", linewidth=0.8, linestyle=":")
-                axes.text(26, -0.52, "guessing", fontsize=7.5, va="bottom", color="#333333")
+    The size fits a phone: 390 pixels wide, the page shows it at 358 x 304 with letters of 11 pixels.
+    """
+    from lemur.pages.figures import BLUE, ORANGE, VERMILION, picture
+
+    benchmarks = paper.table3.benchmarks
+    colors = dict(zip(MODELS, (BLUE, ORANGE, VERMILION), strict=True))
+    dark = {"Lemur-70B": "#6E6E6E", "Lemur-70B-Chat": "#000000"}
+    with picture(path, 4.9, 4.16, "Table 3: scores in % (± 1 s.e.; dotted: guessing)") as figure:
+        axes = figure.subplots()
+        axes.set_xlim(0, 100)
+        axes.set_ylim(len(benchmarks), 0)
+        axes.set_yticks([])
+        axes.tick_params(axis="x", labelsize=11, length=0)
+        axes.spines[["left", "bottom"]].set_visible(False)
+        for top, benchmark in enumerate(benchmarks):
+            if benchmark.key == "mmlu":
+                axes.vlines(25, top + 0.5, top + 1, color="#000000", linewidth=1.2, linestyle=":", zorder=3)
+            blank = {"color": "white", "pad": 0}  # no grid lines through the words, but below all marks
+            title = benchmark.name + _remark(inputs, benchmark.key)
+            axes.text(0, top + 0.4, title, fontsize=11, bbox=blank, zorder=0.6)
+            for row in sorted(paper.table3.rows, key=lambda row: row.model in dark):
+                value = paper.table3.scores(row.model)[benchmark.key]
+                axes.vlines(value, top + 0.52, top + 0.96, color=dark.get(row.model, "#BDBDBD"), linewidth=2.5)
+            for lane, (model, color) in enumerate(colors.items()):
+                y = top + 0.58 + 0.16 * lane
+                match score(inputs, model, benchmark.key):
+                    case Score(value=value, error=error):
+                        axes.hlines(y, value - (error or 0), value + (error or 0), color=color, linewidth=1.5)
+                        axes.plot(value, y, "o", color=color, markersize=5, clip_on=False)
+        for model, color in colors.items():
+            axes.plot([], [], "o", color=color, markersize=5, label=f"{MODELS[model]} (ours)")
+        for name, color in (*dark.items(), ("seven others", "#BDBDBD")):
+            axes.plot([], [], "|", color=color, markersize=10, markeredgewidth=2.5, label=name)
+        handles, labels = axes.get_legend_handles_labels()
+        order = [0, 3, 1, 4, 2, 5]  # a legend fills its columns one by one: ours above, the paper's below
+        figure.legend(
+            [handles[i] for i in order],
+            [labels[i] for i in order],
+            loc="outside lower left",
+            ncols=3,
+            fontsize=11,
+            handlelength=0.6,
+            handletextpad=0.4,
+            columnspacing=0.8,
+            labelspacing=0.2,
+            borderpad=0,
+        )
 
 
 def _remark(inputs: Inputs, benchmark: str) -> str:
-    """A remark for a benchmark's title if our models answered a sample of our own, or not all items."""
-    scores = [result for model in MODELS if isinstance(result := score(inputs, model, benchmark), Score)]
+    """A remark for a benchmark's title if our models answered a sample of our own, not all items, or lack a score."""
+    results = [score(inputs, model, benchmark) for model in MODELS]
+    scores = [result for result in results if isinstance(result, Score)]
+    missing = [result.reason for result in results if isinstance(result, Missing)]
     if not scores:
-        return ""
+        return f" (ours: {'skipped' if all('skipped' in reason for reason in missing) else 'no score'})"
+    remarks = []
     if any(each.sample for each in scores):
-        return f" (ours: a sample, {scores[0].asked} items)"
-    return f" (ours: {scores[0].asked} of {scores[0].items})" if scores[0].asked < scores[0].items else ""
-
-
-def _error(inputs: Inputs, name: str, benchmark: str) -> float | None:
-    model = next((model for model, title in MODELS.items() if name == f"{title} (ours)"), None)
-    result = score(inputs, model, benchmark) if model else None
-    return result.error if isinstance(result, Score) else None
+        remarks.append(f"a sample of {scores[0].asked}")
+    elif scores[0].asked < scores[0].items:
+        remarks.append(f"{scores[0].asked} of {scores[0].items}")
+    if missing:
+        remarks.append(f"{len(missing)} of {len(results)} unscored")
+    return f" (ours: {'; '.join(remarks)})" if remarks else ""
