@@ -16,6 +16,7 @@ from lemur.core.files import DAG, ROOT, read_yaml
 from lemur.pipeline.build.build_summary import summary
 from lemur.pipeline.build.dag import Dag, Stage, with_lost_outputs
 from lemur.pipeline.build.locks import hold_build
+from lemur.pipeline.build.snakemake_report import FOLDER, in_report
 from lemur.pipeline.build.validation import check_environment, validate_all
 
 MARKERS = Path(".lemur/changed")
@@ -58,7 +59,8 @@ class Rules:
         return [path.rstrip("/") for stage in self.stages() for path in stage.outputs]
 
     def directories(self, stage: Stage, directory: Callable[[str], Any]) -> list[Any]:
-        return [directory(path.rstrip("/")) if path.endswith("/") else path for path in stage.outputs]
+        flagged = {path: directory(path.rstrip("/")) if path.endswith("/") else path for path in stage.outputs}
+        return [in_report(output) if path == FOLDER else output for path, output in flagged.items()]
 
     def priority(self, stage: Stage) -> int:
         return self._dag.priority(stage.name)
