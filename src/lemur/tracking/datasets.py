@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from lemur.core.files import read_yaml
 from lemur.core.records import Record
 from lemur.reporting.inputs import TRAININGS
-from lemur.tracking.provenance import LOCK
 
 HELD_OUT = "data/corpus/heldout"
 COUNTS = {"documents", "sequences", "tokens_packed", "in", "out"}
@@ -28,28 +25,23 @@ class Data:
         return self.path.removeprefix("data/")
 
 
-def read_by_trainings(root: Path, reports: Mapping[str, Record]) -> dict[str, list[Data]]:
-    """Training (base, lemur, lemur_chat) to the data that its stage read. `reports`: stage to its report."""
-    stages = _stages(root)
+def read_by_trainings(stages: Mapping[str, Any], reports: Mapping[str, Record]) -> dict[str, list[Data]]:
+    """Training (base, lemur, lemur_chat) to the data that its stage read. `reports`: stage to its report.
+
+    `stages`: those of dvc.lock.
+    """
     return {model: _inputs(stages, [stage], reports, "training") for model, stage in TRAININGS.items()}
 
 
-def read_by_evaluations(root: Path) -> list[Data]:
+def read_by_evaluations(stages: Mapping[str, Any]) -> list[Data]:
     """The benchmarks' items and the held-out documents."""
-    stages = _stages(root)
     evaluations = [
         name for name, stage in stages.items() if any(out["path"].startswith("data/eval/") for out in stage["outs"])
     ]
     return _inputs(stages, evaluations, {}, "evaluation")
 
 
-def _stages(root: Path) -> dict[str, Any]:
-    path = root / LOCK
-    stages = read_yaml(path).get("stages", {}) if path.exists() else {}
-    return {name: {"deps": [], "outs": [], **stage} for name, stage in stages.items()}
-
-
-def _inputs(stages: dict[str, Any], names: list[str], reports: Mapping[str, Record], context: str) -> list[Data]:
+def _inputs(stages: Mapping[str, Any], names: list[str], reports: Mapping[str, Record], context: str) -> list[Data]:
     makers = {out["path"].rstrip("/"): name for name, stage in stages.items() for out in stage["outs"]}
     found = {}
     for dep in (dep for name in names for dep in stages.get(name, {"deps": []})["deps"]):

@@ -34,6 +34,7 @@ EXPERIMENT = "lemur"
 KEY, UNFINISHED = "lemur.variant", "lemur.variant.unfinished"
 POINTS = 2000
 """Maximum steps of a curve in MLflow (0.2 s per thousand values); the whole curve is an artifact of its run."""
+SPEEDS = 100
 MAX_PARAMS = 500
 
 
@@ -64,7 +65,8 @@ def page(root: Path) -> str:
 def _write(client: MlflowClient, uri: str, experiment: str, variant: Variant, root: Path) -> str:
     name = headline.name(variant)
     parent = client.create_run(experiment, tags={UNFINISHED: variant.key}, run_name=name).info
-    data = datasets.read_by_trainings(root, variant.reports)
+    stages = provenance.locked_stages(root)
+    data = datasets.read_by_trainings(stages, variant.reports)
     origin = provenance.tags(root)
     for model, values in variant.curves.items():
         title = MODELS.get(model, model)
@@ -73,7 +75,7 @@ def _write(client: MlflowClient, uri: str, experiment: str, variant: Variant, ro
         params = {key: value for key, value in variant.params.items() if key.startswith(f"{TRAININGS.get(model)}.")}
         speeds = speed.measured(root, model, values)
         client.set_tag(child.run_id, speed.TAG, speed.HERE if speeds else speed.ELSEWHERE)
-        _log(client, child.run_id, params, [*_thin(values), *_thin(speeds)], child.start_time)
+        _log(client, child.run_id, params, [*_thin(values), *_thin(speeds, SPEEDS)], child.start_time)
         _log_data(client, child.run_id, data.get(model, []))
         client.log_artifact(child.run_id, str(root / CURVES / f"{model}.csv"))
         if weights := variant.reports.get(TRAININGS.get(model, ""), {}).get("weights"):
@@ -86,9 +88,9 @@ def _write(client: MlflowClient, uri: str, experiment: str, variant: Variant, ro
     run_tags = [RunTag(_name(key), value[:MAX_TAG_VAL_LENGTH]) for key, value in tags.items()]
     for batch in _batches(run_tags, MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(parent.run_id, tags=batch)
-    _log_data(client, parent.run_id, [*(each for read in data.values() for each in read)])
-    _log_data(client, parent.run_id, datasets.read_by_evaluations(root))
-    client.log_dict(parent.run_id, provenance.record(root), "provenance.json")
+    _log_data(client, parent.run_id, [each for read in data.values() for each in read])
+    _log_data(client, parent.run_id, datasets.read_by_evaluations(stages))
+    client.log_dict(parent.run_id, provenance.record(root, stages), "provenance.json")
     if table := samples.table(root):
         client.log_table(parent.run_id, table, "samples.json")
     for path in variant.files:
@@ -122,10 +124,10 @@ def _log_data(client: MlflowClient, run: str, data: Sequence[datasets.Data]) -> 
         client.log_inputs(run, inputs)
 
 
-def _thin(values: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
-    """Keep about `POINTS` evenly spaced steps, and every step with a held-out loss."""
+def _thin(values: list[tuple[str, float, int]], points: int = POINTS) -> list[tuple[str, float, int]]:
+    """Keep about `points` evenly spaced steps, and every step with a held-out loss."""
     steps = sorted({step for _, _, step in values})
-    every = -(-len(steps) // POINTS)
+    every = -(-len(steps) // points)
     chosen = {*steps[::every], *steps[-1:], *(step for name, _, step in values if name.startswith("heldout"))}
     return [value for value in values if value[2] in chosen]
 
