@@ -127,7 +127,7 @@ def _log_data(client: MlflowClient, run: str, data: Sequence[datasets.Data]) -> 
 def _thin(values: list[tuple[str, float, int]], points: int = POINTS) -> list[tuple[str, float, int]]:
     """Keep about `points` evenly spaced steps, and every step with a held-out loss."""
     steps = sorted({step for _, _, step in values})
-    every = -(-len(steps) // points)
+    every = max(1, -(-len(steps) // points))
     chosen = {*steps[::every], *steps[-1:], *(step for name, _, step in values if name.startswith("heldout"))}
     return [value for value in values if value[2] in chosen]
 
