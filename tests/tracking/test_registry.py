@@ -83,7 +83,7 @@ def test_what_a_run_shows_beside_its_numbers(tmp_path: Path, monkeypatch: pytest
     assert lemur.data.tags[TAG] == ELSEWHERE and not [name for name in lemur.data.metrics if "system/" in name]
     first = client.get_model_version_by_alias("lemur-base", "demo")
     assert (first.tags["lemur.weights"], first.run_id) == ("w1", base.info.run_id)
-    logged = client.get_logged_model(first.model_id)
+    logged = client.get_logged_model(first.source.removeprefix("models:/"))
     assert {metric.key: metric.value for metric in logged.metrics}["bits_per_byte/code"] == 1.9
 
     # Other parameters, equal weights: no new version. The log is now of another training.

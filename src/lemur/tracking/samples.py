@@ -36,11 +36,11 @@ def _row(record: Record, benchmark: str, title: str) -> dict[str, str]:
         answer = str(record.get("output") or record.get("extraction") or "")
     return {
         "benchmark": benchmark,
-        "item": shown.id,
         "model": title,
         "outcome": shown.outcome,
         "answer": _beginning(answer),
         "prompt": _end(asked),
+        "item": shown.id,
         "right answer": _beginning(str(record.get("target") or record.get("reference") or "")),
     }
 
