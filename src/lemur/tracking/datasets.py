@@ -1,4 +1,4 @@
-"""The data that trainings and evaluations read, as dvc.lock recorded it: equal data has equal digests."""
+"""The data that trainings read, as dvc.lock recorded it: equal data has equal digests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,29 +26,20 @@ class Data:
 
 
 def read_by_trainings(stages: Mapping[str, Any], reports: Mapping[str, Record]) -> dict[str, list[Data]]:
-    """Training (base, lemur, lemur_chat) to the data that its stage read. `reports`: stage to its report.
+    """Training (base, lemur, lemur_chat) to the data that its stage read; the held-out documents are for evaluation.
 
-    `stages`: those of dvc.lock.
+    `stages`: those of dvc.lock. `reports`: stage to its report.
     """
-    return {model: _inputs(stages, [stage], reports, "training") for model, stage in TRAININGS.items()}
-
-
-def read_by_evaluations(stages: Mapping[str, Any]) -> list[Data]:
-    """The benchmarks' items and the held-out documents."""
-    evaluations = [
-        name for name, stage in stages.items() if any(out["path"].startswith("data/eval/") for out in stage["outs"])
-    ]
-    return _inputs(stages, evaluations, {}, "evaluation")
-
-
-def _inputs(stages: Mapping[str, Any], names: list[str], reports: Mapping[str, Record], context: str) -> list[Data]:
     makers = {out["path"].rstrip("/"): name for name, stage in stages.items() for out in stage["outs"]}
-    found = {}
-    for dep in (dep for name in names for dep in stages.get(name, {"deps": []})["deps"]):
-        path = dep["path"].rstrip("/")
-        if path.startswith("data/") and "md5" in dep and not (context == "training" and path == HELD_OUT):
-            report = reports.get(makers.get(path, "").replace("@", "_"), {})
-            counts = {key: value for key, value in report.items() if key in COUNTS}
-            profile = {**counts, "bytes": dep.get("size"), "files": dep.get("nfiles", 1)}
-            found[path] = Data(path, str(dep["md5"]).removesuffix(".dir"), context, profile)
-    return [found[path] for path in sorted(found)]
+    read: dict[str, list[Data]] = {}
+    for model, training in TRAININGS.items():
+        read[model] = []
+        for dep in stages.get(training, {"deps": []})["deps"]:
+            path = dep["path"].rstrip("/")
+            if path.startswith("data/") and "md5" in dep:
+                report = reports.get(makers.get(path, "").replace("@", "_"), {})
+                counts = {key: value for key, value in report.items() if key in COUNTS}
+                profile = {**counts, "bytes": dep.get("size"), "files": dep.get("nfiles", 1)}
+                context = "evaluation" if path == HELD_OUT else "training"
+                read[model].append(Data(path, str(dep["md5"]).removesuffix(".dir"), context, profile))
+    return read

@@ -88,8 +88,6 @@ def _write(client: MlflowClient, uri: str, experiment: str, variant: Variant, ro
     run_tags = [RunTag(_name(key), value[:MAX_TAG_VAL_LENGTH]) for key, value in tags.items()]
     for batch in _batches(run_tags, MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(parent.run_id, tags=batch)
-    _log_data(client, parent.run_id, [each for read in data.values() for each in read])
-    _log_data(client, parent.run_id, datasets.read_by_evaluations(stages))
     client.log_dict(parent.run_id, provenance.record(root, stages), "provenance.json")
     if table := samples.table(root):
         client.log_table(parent.run_id, table, "samples.json")
