@@ -2,7 +2,9 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lemur.core.files import flatten, read_yaml
 
@@ -14,9 +16,16 @@ def tags(root: Path) -> dict[str, str]:
     return {**git(root), **experiment()}
 
 
-def record(root: Path) -> dict[str, dict[str, str]]:
+def record(root: Path, stages: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Hashes and versions: too many for tags."""
-    return {"dvc": hashes(root), "environment": numerics(root)}
+    return {"dvc": hashes(stages), "environment": numerics(root)}
+
+
+def locked_stages(root: Path) -> dict[str, Any]:
+    """The stages of dvc.lock, which takes a second to read."""
+    path = root / LOCK
+    stages = read_yaml(path).get("stages", {}) if path.exists() else {}
+    return {name: {"deps": [], "outs": [], **stage} for name, stage in stages.items()}
 
 
 def git(root: Path) -> dict[str, str]:
@@ -32,12 +41,9 @@ def git(root: Path) -> dict[str, str]:
     }
 
 
-def hashes(root: Path) -> dict[str, str]:
+def hashes(stages: Mapping[str, Any]) -> dict[str, str]:
     """The hash that dvc.lock records for each output below data/ and models/."""
-    path = root / LOCK
-    if not path.exists():
-        return {}
-    outs = [out for stage in read_yaml(path).get("stages", {}).values() for out in stage.get("outs", [])]
+    outs = [out for stage in stages.values() for out in stage["outs"]]
     tracked = [out for out in outs if out["path"].startswith(TRACKED) and "md5" in out]
     return {out["path"].rstrip("/"): str(out["md5"]) for out in tracked}
 

@@ -1,9 +1,10 @@
-"""Writes one variant to MLflow: `python -m lemur.tracking.store ROOT`. The only module that imports mlflow.
+"""Writes one variant to MLflow: `python -m lemur.tracking.store ROOT`. Only this module and `registry` import mlflow.
 
 The tag `lemur.variant` identifies a run. It is set last: a run without it was interrupted and is replaced.
 """
 
 import fcntl
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.validation import (
     MAX_METRICS_PER_BATCH,
@@ -24,7 +25,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixe
 
 from lemur.core import workers
 from lemur.reporting.inputs import MODELS, TRAININGS
-from lemur.tracking import headline, provenance
+from lemur.tracking import datasets, headline, provenance, registry, samples, speed
 from lemur.tracking.location import URI_VARIABLE, store
 from lemur.tracking.variant import CURVES, Variant, read
 
@@ -33,6 +34,7 @@ EXPERIMENT = "lemur"
 KEY, UNFINISHED = "lemur.variant", "lemur.variant.unfinished"
 POINTS = 2000
 """Maximum steps of a curve in MLflow (0.2 s per thousand values); the whole curve is an artifact of its run."""
+SPEEDS = 100
 MAX_PARAMS = 500
 
 
@@ -48,7 +50,7 @@ def put(root: Path) -> str:
             return f"MLflow: this variant already has a run ({runs[0]})"
         for unfinished in _search(client, experiment, UNFINISHED, variant.key):
             _delete(client, experiment, unfinished)
-        run = _write(client, experiment, variant, root)
+        run = _write(client, location.uri, experiment, variant, root)
         return f"MLflow: new run {run} in experiment {EXPERIMENT}, variant {variant.key[:10]}"
 
 
@@ -60,25 +62,35 @@ def page(root: Path) -> str:
     return f"#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
-def _write(client: MlflowClient, experiment: str, variant: Variant, root: Path) -> str:
+def _write(client: MlflowClient, uri: str, experiment: str, variant: Variant, root: Path) -> str:
     name = headline.name(variant)
     parent = client.create_run(experiment, tags={UNFINISHED: variant.key}, run_name=name).info
+    stages = provenance.locked_stages(root)
+    data = datasets.read_by_trainings(stages, variant.reports)
+    origin = provenance.tags(root)
     for model, values in variant.curves.items():
         title = MODELS.get(model, model)
         tags = {"mlflow.parentRunId": parent.run_id, "lemur.training": model, UNFINISHED: variant.key}
         child = client.create_run(experiment, tags=tags, run_name=f"{name} {title} training").info
         params = {key: value for key, value in variant.params.items() if key.startswith(f"{TRAININGS.get(model)}.")}
-        _log(client, child.run_id, params, _thin(values), child.start_time)
+        speeds = speed.measured(root, model, values)
+        client.set_tag(child.run_id, speed.TAG, speed.HERE if speeds else speed.ELSEWHERE)
+        _log(client, child.run_id, params, [*_thin(values), *_thin(speeds, SPEEDS)], child.start_time)
+        _log_data(client, child.run_id, data.get(model, []))
         client.log_artifact(child.run_id, str(root / CURVES / f"{model}.csv"))
+        if weights := variant.reports.get(TRAININGS.get(model, ""), {}).get("weights"):
+            registry.register(client, uri, variant, model, str(weights), child.run_id, child.start_time, origin)
         client.delete_tag(child.run_id, UNFINISHED)
         client.set_terminated(child.run_id)
     final = [(key, value, 0) for key, value in {**headline.metrics(variant), **variant.metrics}.items()]
     _log(client, parent.run_id, variant.params, final, parent.start_time)
-    tags = {**headline.tags(variant), **provenance.tags(root)}
+    tags = {**headline.tags(variant), **origin}
     run_tags = [RunTag(_name(key), value[:MAX_TAG_VAL_LENGTH]) for key, value in tags.items()]
     for batch in _batches(run_tags, MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(parent.run_id, tags=batch)
-    client.log_dict(parent.run_id, provenance.record(root), "provenance.json")
+    client.log_dict(parent.run_id, provenance.record(root, stages), "provenance.json")
+    if table := samples.table(root):
+        client.log_table(parent.run_id, table, "samples.json")
     for path in variant.files:
         client.log_artifact(parent.run_id, str(path))
     client.set_terminated(parent.run_id)
@@ -98,10 +110,22 @@ def _log(
         client.log_batch(run, metrics=batch)
 
 
-def _thin(values: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
-    """Keep about `POINTS` evenly spaced steps, and every step with a held-out loss."""
+def _log_data(client: MlflowClient, run: str, data: Sequence[datasets.Data]) -> None:
+    inputs = [
+        DatasetInput(
+            Dataset(each.name, each.digest, "local", json.dumps({"uri": each.path}), None, json.dumps(each.profile)),
+            [InputTag("mlflow.data.context", each.context)],
+        )
+        for each in data
+    ]
+    if inputs:
+        client.log_inputs(run, inputs)
+
+
+def _thin(values: list[tuple[str, float, int]], points: int = POINTS) -> list[tuple[str, float, int]]:
+    """Keep about `points` evenly spaced steps, and every step with a held-out loss."""
     steps = sorted({step for _, _, step in values})
-    every = -(-len(steps) // POINTS)
+    every = max(1, -(-len(steps) // points))
     chosen = {*steps[::every], *steps[-1:], *(step for name, _, step in values if name.startswith("heldout"))}
     return [value for value in values if value[2] in chosen]
 
@@ -127,6 +151,7 @@ def _search(client: MlflowClient, experiment: str, tag: str, value: str) -> list
 
 def _delete(client: MlflowClient, experiment: str, run: str) -> None:
     for child in _search(client, experiment, "mlflow.parentRunId", run):
+        registry.forget(client, experiment, child)
         client.delete_run(child)
     client.delete_run(run)
 

@@ -18,12 +18,14 @@ VARIANT, SUMMARY = Path("reports/variant.json"), Path("reports/summary")
 
 @dataclass(frozen=True)
 class Variant:
-    """`params` by dotted key; `metrics` by name; `curves`: training to (metric, value, step) triples in step order."""
+    """`params` by dotted key; `metrics` by name; `curves`: training to (metric, value, step) triples in step order;
+    `reports`: stage to its report."""
 
     key: str
     params: dict[str, str]
     metrics: dict[str, float]
     curves: dict[str, list[tuple[str, float, int]]]
+    reports: dict[str, Record]
     files: list[Path]
 
 
@@ -61,6 +63,7 @@ def read(root: Path) -> Variant:
         params={key: _text(value) for key, value in sorted(flatten(params).items())},
         metrics=metrics(inputs),
         curves={model: triples(inputs, model) for model in inputs.curves},
+        reports=inputs.stages,
         files=[
             file
             for file in [root / SUMMARY / "report.md", root / SUMMARY / "report.html", *pictures, root / PARAMS, path]
