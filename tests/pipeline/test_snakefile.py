@@ -8,10 +8,27 @@ import time
 from pathlib import Path
 
 import psutil
+from bs4 import BeautifulSoup
+
+from lemur.pipeline.build.snakemake_report import RESULTS
+from tests.reporting.test_report import make
 
 from .conftest import Project
 
 ALL = {"first", "fork_left", "fork_right", "last"}
+COPY = """import shutil
+from pathlib import Path
+
+from lemur.core.params import StageParams
+
+
+class Params(StageParams):
+    value: int
+
+
+def last(params: Params, source: Path, *, out: Path) -> None:
+    shutil.copytree(source, out)
+"""
 
 
 def test_build_then_nothing_to_do(project: Project) -> None:
@@ -73,6 +90,32 @@ def test_targets(project: Project) -> None:
     rules = project.run("snakemake", "--list").split()
     assert set(rules) >= ALL
     assert "fork_left" in project.run("snakemake", "--dag")
+
+
+def test_snakemake_report_shows_every_table_and_picture_of_the_report(project: Project, tmp_path: Path) -> None:
+    for name in ("stages", "training", "eval"):
+        (tmp_path / name).mkdir()
+    summary = make(tmp_path, project.root / "real_summary")
+    (project.root / "src/lemur/toy/last.py").write_text(COPY, encoding="utf-8")
+    for _ in ("cmd", "deps or outs"):
+        project.set("data/fork_left/", "real_summary/", "dvc.yaml")
+        project.set("data/last.txt", "reports/summary/", "dvc.yaml")
+    project.run("snakemake", "--cores", "2")
+    output = project.run("snakemake", "--report", "page.html")
+    assert "downloading" not in output  # Snakemake's package has every asset
+    page = (project.root / "page.html").read_text(encoding="utf-8")
+    shown = json.JSONDecoder().raw_decode(page.split('<script id="results">\n    var results = ', 1)[1])[0]
+    files = {path.name for path in summary.iterdir() if path.suffix in (".csv", ".png", ".html")}
+    assert set(shown) == {f"reports/summary/{name}" for name in files}
+    captions = {}
+    for path, result in shown.items():
+        name = Path(path).stem
+        assert result["labels"]["Result"] == RESULTS[name][0]
+        captions[name] = BeautifulSoup(result["caption"], "html.parser").get_text().strip()
+    assert all(captions.values())
+    assert len(set(captions.values())) == len(RESULTS)
+    assert "instruction sources" in captions["table1"]
+    assert project.planned() == set()
 
 
 def test_a_failure_names_stage_log_and_command_and_other_stages_continue(project: Project) -> None:
