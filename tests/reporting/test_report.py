@@ -129,7 +129,7 @@ def test_table_3s_picture_is_readable_on_a_phone(
     pixels_per_inch = min(358 / width, 304 / height)  # page.jinja: the room on 390 pixels, and the height in a row
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
     assert {"MMLU", "DS-1000"} <= {text.get_text().split(" (")[0] for text in texts}
-    assert min(text.get_fontsize() for text in texts) / 72 * pixels_per_inch >= 11
+    assert min(float(text.get_fontsize()) for text in texts) / 72 * pixels_per_inch >= 11
     boxes = {text.get_text(): text.get_window_extent() for text in texts}
     assert [name for name, box in boxes.items() if box.x0 < 0 or box.x1 > figure.bbox.x1] == []
     assert [names for names in combinations(boxes, 2) if boxes[names[0]].overlaps(boxes[names[1]])] == []
