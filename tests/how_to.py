@@ -1,4 +1,4 @@
-"""The how-tos of docs/, done literally: what a page says to write, and the commands under its heading Build.
+"""The how-tos of docs/, done literally: what a page says to write. Its commands: tests/docs/commands.py.
 
 python -m tests.how_to docs/add_a_source.md     # write the page's files and entries into this checkout
 """
@@ -11,26 +11,19 @@ from textwrap import dedent
 
 from ruamel.yaml import YAML
 
-BLOCK = r"((?:    .*\n|\n)+)"
+
+def shown(page: Path) -> list[tuple[str, str]]:
+    """Path and text of each file, or YAML entry of a file, that a page says to write."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^`([\w./]+)`[^\n]*(?:\n[^\n]+)*:\n\n((?:    .*\n|\n)+)", text, re.MULTILINE)
+    return [(name, dedent(block).strip("\n") + "\n") for name, block in blocks]
 
 
 def write_files(page: Path, root: Path) -> list[str]:
-    """Write the files and YAML entries that a page shows into a checkout; their paths."""
-    shown = re.findall(
-        rf"^`([\w./]+)`[^\n]*(?:\n[^\n]+)*:\n\n{BLOCK}",
-        page.read_text(encoding="utf-8").split("## Build\n")[0],
-        re.MULTILINE,
-    )
-    for name, block in shown:
-        _write(root / name, dedent(block).strip("\n") + "\n")
-    return [name for name, _ in shown]
-
-
-def commands(page: Path) -> list[str]:
-    """The commands under a page's heading Build."""
-    build = re.search(rf"\n{BLOCK}", page.read_text(encoding="utf-8").split("## Build\n")[1])
-    assert build, f"{page}: no commands under ## Build"
-    return re.findall(r"^    (.*)$", build[0], re.MULTILINE)
+    """Write what a page shows into a checkout; the paths."""
+    for name, content in shown(page):
+        _write(root / name, content)
+    return [name for name, _ in shown(page)]
 
 
 def _write(path: Path, content: str) -> None:

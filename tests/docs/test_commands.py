@@ -8,6 +8,7 @@ import typer
 from lemur.commands.app import app
 from tests.docs.commands import PAGES, blocks, commands, is_commands
 from tests.docs.elsewhere import ELSEWHERE, FOLLOWED, UNTRIED, Place
+from tests.how_to import shown
 from tests.tools import ROOT
 
 # The first line of what is indented and neither a command nor a file or an entry that a how-to writes.
@@ -30,8 +31,7 @@ ON_PAGES = {command.text for page in PAGES for command in commands(page)}
 def test_no_command_is_overlooked(page):
     other = [block for _, block in blocks(page) if not is_commands(block)]
     if page.name in FOLLOWED:
-        written = re.findall(r"^`[\w./]+`[^\n]*(?:\n[^\n]+)*:\n\n((?:    .*\n|\n)+)", page.read_text("utf-8"), re.M)
-        other = other[len(written) :]
+        other = other[len(shown(page)) :]
     expected = OTHER.get(page.name, [])
     assert len(other) == len(expected), other
     for block, start in zip(other, expected, strict=True):

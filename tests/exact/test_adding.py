@@ -11,6 +11,7 @@ import pytest
 
 from lemur.core.records import read_json, read_jsonl
 from tests import how_to
+from tests.docs.commands import commands
 from tests.exact.conftest import copy, executed_rules
 from tests.tools import ROOT, Project
 
@@ -21,7 +22,7 @@ def follow(page: str, project: Project) -> set[str]:
     """Do what a page says; the rules that ran."""
     how_to.write_files(ROOT / "docs" / page, project.root)
     stages: set[str] = set()
-    for command in how_to.commands(ROOT / "docs" / page):
+    for command in (each.text for each in commands(ROOT / "docs" / page)):
         if command.startswith("snakemake"):
             stages = executed_rules(project, *command.split())
         elif command.startswith("lemur "):

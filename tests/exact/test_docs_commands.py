@@ -44,10 +44,11 @@ TYPED = {"lemur chat": "What is a lemur?\n"}
 # A number of the page's own, or a free one for the test.
 SERVERS = {"make ui": "MLFLOW_PORT={port} make ui", "lemur serve --port 8000": "lemur serve --port {port}"}
 BUILD = "snakemake --cores all "
-HERE = [page for page in PAGES if any(command.text not in ELSEWHERE for command in commands(page))]
-HERE = [page for page in HERE if page.name not in FOLLOWED]
-
-
+HERE = [
+    page
+    for page in PAGES
+    if page.name not in FOLLOWED and any(command.text not in ELSEWHERE for command in commands(page))
+]
 TARGETS = [
     command.text.removeprefix(BUILD)
     for page in HERE

@@ -47,10 +47,8 @@ def table(inputs: Inputs) -> Table:
 def plotted(curve: Curve) -> dict[str, str]:
     """The losses as CSV for `dvc plots`, {name: file}, without the steps that lack one: it would plot zero there."""
     steps, losses = points(curve, "loss")
-    means = [
-        (steps[min(start + STEPS, len(steps)) - 1], float(np.mean(losses[start : start + STEPS])))
-        for start in range(0, len(steps), STEPS)
-    ]
+    windows = [slice(start, start + STEPS) for start in range(0, len(steps), STEPS)]
+    means = [(steps[window][-1], float(np.mean(losses[window]))) for window in windows]
     measured = {kind: dict(zip(*points(curve, f"heldout_{kind}_loss"), strict=True)) for kind in ("code", "text")}
     held_out = [
         (step, loss, measured["text"][step]) for step, loss in measured["code"].items() if step in measured["text"]
@@ -59,10 +57,8 @@ def plotted(curve: Curve) -> dict[str, str]:
 
 
 def _csv(head: str, rows: Sequence[tuple[float, ...]]) -> str:
-    return (
-        "\n".join([head, *(f"{step:.0f}," + ",".join(f"{loss:.6g}" for loss in losses) for step, *losses in rows)])
-        + "\n"
-    )
+    lines = [f"{step:.0f}," + ",".join(f"{loss:.6g}" for loss in losses) for step, *losses in rows]
+    return "\n".join([head, *lines]) + "\n"
 
 
 def draw(inputs: Inputs, path: Path) -> None:

@@ -1,10 +1,8 @@
 """The three models of a variant in MLflow's model registry. Their weights stay with DVC: MLflow has no second copy."""
 
-import re
-
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import RunInfo
 from mlflow.exceptions import MlflowException
 
 from lemur.tracking.variant import Variant
@@ -13,34 +11,15 @@ NAMES = {"base": "lemur-base", "lemur": "lemur", "lemur_chat": "lemur-chat"}
 WEIGHTS = "lemur.weights"
 
 
-def register(
-    client: MlflowClient,
-    uri: str,
-    variant: Variant,
-    model: str,
-    weights: str,
-    run: str,
-    start: int,
-    tags: dict[str, str],
-) -> None:
-    """Log `model` with its scores and make it a version, unless one has the same weights; move the scale's alias.
+def register(client: MlflowClient, model: str, weights: str, scale: str, run: RunInfo, tags: dict[str, str]) -> str:
+    """Log `model` and make it a version, unless one has the same weights; move the scale's alias to it.
 
-    `weights`: their hash. `run`: that of its training.
+    `weights`: their hash. `run`: that of its training. Returns the id of the logged model, which gets the scores. Uses
+    the store of `mlflow.set_tracking_uri`.
     """
-    name, scale = NAMES[model], variant.params.get("report.scale", "")
-    mlflow.set_tracking_uri(uri)
-    experiment = client.get_run(run).info.experiment_id
-    params = {"path": f"models/{model}", "weights": weights}
-    logged = mlflow.create_external_model(
-        name, run, tags, {**params, **({"scale": scale} if scale else {})}, "causal language model", experiment
-    )
-    scores = {key.replace(f"/{model}/", "/"): value for key, value in variant.metrics.items() if f"/{model}/" in key}
-    client.log_batch(
-        run,
-        metrics=[
-            Metric(re.sub(r"[^\w\-./ :]", "_", key), value, start, 0, logged.model_id) for key, value in scores.items()
-        ],
-    )
+    name = NAMES[model]
+    params = {"path": f"models/{model}", "weights": weights} | ({"scale": scale} if scale else {})
+    logged = mlflow.create_external_model(name, run.run_id, tags, params, "causal language model", run.experiment_id)
     try:
         client.create_registered_model(name, description=_description(model))
     except MlflowException as error:
@@ -53,7 +32,7 @@ def register(
         else client.create_model_version(
             name,
             f"models:/{logged.model_id}",
-            run,
+            run.run_id,
             {WEIGHTS: weights, **tags},
             description=_description(model),
             model_id=logged.model_id,
@@ -61,6 +40,12 @@ def register(
     )
     if scale:
         client.set_registered_model_alias(name, scale, version.version)
+    return str(logged.model_id)
+
+
+def scores(variant: Variant, model: str) -> dict[str, float]:
+    """The metrics of a model without its name: `mmlu/acc`."""
+    return {key.replace(f"/{model}/", "/"): value for key, value in variant.metrics.items() if f"/{model}/" in key}
 
 
 def forget(client: MlflowClient, experiment: str, run: str) -> None:

@@ -17,12 +17,11 @@ NO_ANSWERS = ("bits_per_byte",)
 def table(root: Path) -> dict[str, list[str]]:
     """Columns of equal length; the models' answers to an item follow each other. Empty where no samples are."""
     rows = []
-    for model, title in MODELS.items():
+    for order, (model, title) in enumerate(MODELS.items()):
         for path in sorted((root / SAMPLES / model).glob("*.jsonl")):
             if path.stem not in NO_ANSWERS:
                 for number, record in zip(range(ITEMS), read_jsonl(path), strict=False):
-                    key = (path.stem, number, list(MODELS).index(model))
-                    rows.append((key, _row(record, path.stem, title)))
+                    rows.append(((path.stem, number, order), _row(record, path.stem, title)))
     ordered = [row for _, row in sorted(rows, key=lambda row: row[0])]
     return {name: [row[name] for row in ordered] for name in ordered[0]} if ordered else {}
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -35,6 +36,7 @@ KEY, UNFINISHED = "lemur.variant", "lemur.variant.unfinished"
 POINTS = 2000
 """Maximum steps of a curve in MLflow (0.2 s per thousand values); the whole curve is an artifact of its run."""
 SPEEDS = 100
+"""The same for the speeds of a training, which differ little."""
 MAX_PARAMS = 500
 
 
@@ -43,14 +45,15 @@ def put(root: Path) -> str:
     variant = read(root)
     location = store(root)
     with _locked(location.lock):
-        client = MlflowClient(tracking_uri=location.uri)
+        mlflow.set_tracking_uri(location.uri)
+        client = MlflowClient()
         experiment = _experiment(client, location.artifacts)
         runs = _search(client, experiment, KEY, variant.key)
         if runs:
             return f"MLflow: this variant already has a run ({runs[0]})"
         for unfinished in _search(client, experiment, UNFINISHED, variant.key):
             _delete(client, experiment, unfinished)
-        run = _write(client, location.uri, experiment, variant, root)
+        run = _write(client, experiment, variant, root)
         return f"MLflow: new run {run} in experiment {EXPERIMENT}, variant {variant.key[:10]}"
 
 
@@ -62,7 +65,7 @@ def page(root: Path) -> str:
     return f"#/experiments/{experiment}/runs?workflowType=machine_learning"
 
 
-def _write(client: MlflowClient, uri: str, experiment: str, variant: Variant, root: Path) -> str:
+def _write(client: MlflowClient, experiment: str, variant: Variant, root: Path) -> str:
     name = headline.name(variant)
     parent = client.create_run(experiment, tags={UNFINISHED: variant.key}, run_name=name).info
     stages = provenance.locked_stages(root)
@@ -70,16 +73,19 @@ def _write(client: MlflowClient, uri: str, experiment: str, variant: Variant, ro
     origin = provenance.tags(root)
     for model, values in variant.curves.items():
         title = MODELS.get(model, model)
+        speeds = speed.measured(root, model, values)
         tags = {"mlflow.parentRunId": parent.run_id, "lemur.training": model, UNFINISHED: variant.key}
+        tags |= {speed.TAG: speed.HERE if speeds else speed.ELSEWHERE}
         child = client.create_run(experiment, tags=tags, run_name=f"{name} {title} training").info
         params = {key: value for key, value in variant.params.items() if key.startswith(f"{TRAININGS.get(model)}.")}
-        speeds = speed.measured(root, model, values)
-        client.set_tag(child.run_id, speed.TAG, speed.HERE if speeds else speed.ELSEWHERE)
         _log(client, child.run_id, params, [*_thin(values), *_thin(speeds, SPEEDS)], child.start_time)
         _log_data(client, child.run_id, data.get(model, []))
         client.log_artifact(child.run_id, str(root / CURVES / f"{model}.csv"))
         if weights := variant.reports.get(TRAININGS.get(model, ""), {}).get("weights"):
-            registry.register(client, uri, variant, model, str(weights), child.run_id, child.start_time, origin)
+            scale = variant.params.get("report.scale", "")
+            logged = registry.register(client, model, str(weights), scale, child, origin)
+            scores = [(key, value, 0) for key, value in registry.scores(variant, model).items()]
+            _log(client, child.run_id, {}, scores, child.start_time, logged)
         client.delete_tag(child.run_id, UNFINISHED)
         client.set_terminated(child.run_id)
     final = [(key, value, 0) for key, value in {**headline.metrics(variant), **variant.metrics}.items()]
@@ -100,12 +106,18 @@ def _write(client: MlflowClient, uri: str, experiment: str, variant: Variant, ro
 
 
 def _log(
-    client: MlflowClient, run: str, params: dict[str, str], metrics: Sequence[tuple[str, float, int]], start: int
+    client: MlflowClient,
+    run: str,
+    params: dict[str, str],
+    metrics: Sequence[tuple[str, float, int]],
+    start: int,
+    model: str | None = None,
 ) -> None:
+    """`start`: the run's, in ms since 1970; `model`: the logged model whose metrics they are."""
     run_params = [Param(_name(key), value[:MAX_PARAM_VAL_LENGTH]) for key, value in list(params.items())[:MAX_PARAMS]]
     for params_batch in _batches(run_params, MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(run, params=params_batch)
-    run_metrics = [Metric(_name(key), value, start + step, step) for key, value, step in metrics]
+    run_metrics = [Metric(_name(key), value, start + step, step, model) for key, value, step in metrics]
     for batch in _batches(run_metrics, MAX_METRICS_PER_BATCH):
         client.log_batch(run, metrics=batch)
 

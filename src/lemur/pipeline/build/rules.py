@@ -59,8 +59,12 @@ class Rules:
         return [path.rstrip("/") for stage in self.stages() for path in stage.outputs]
 
     def directories(self, stage: Stage, directory: Callable[[str], Any]) -> list[Any]:
-        flagged = {path: directory(path.rstrip("/")) if path.endswith("/") else path for path in stage.outputs}
-        return [in_report(output) if path == FOLDER else output for path, output in flagged.items()]
+        """The outputs with Snakemake's flags: which are folders, and what `snakemake --report` shows."""
+        outputs = []
+        for path in stage.outputs:
+            output = directory(path.rstrip("/")) if path.endswith("/") else path
+            outputs.append(in_report(output) if path == FOLDER else output)
+        return outputs
 
     def priority(self, stage: Stage) -> int:
         return self._dag.priority(stage.name)
