@@ -1,6 +1,6 @@
 """The commands of README.md, CONTRIBUTING.md and docs/, in the order of each page, in one clone with an empty home.
 
-About three minutes on one idle core. tests/docs/elsewhere.py names those that are run elsewhere.
+Four minutes on one idle core. tests/docs/elsewhere.py names those that are run elsewhere.
 """
 
 import os
