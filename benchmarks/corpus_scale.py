@@ -2,17 +2,20 @@
 
     python benchmarks/corpus_scale.py FOLDER --gigabytes 1 --files 100            # and one document changed
     python benchmarks/corpus_scale.py FOLDER --gigabytes 1 --files 100 --again 1  # and all again with one worker
+    python benchmarks/corpus_scale.py FOLDER --alone split_corpus pack_corpus@lemur    # in the folder of such a run
 
 Needs a built demo and seven times the size on disk. The documents are random pieces of the demo's code and text; seven
 of ten are code, one of twenty is a near copy of another. After the build one document is changed and the chain built
 again, to see which shards run. `--again`: the bytes must be the same with that many workers. A stopped run goes on
-with the stage at which it was stopped: the same command again, before the document is changed.
+with the stage at which it was stopped: the same command again, before the document is changed. `--alone`: stages
+without DVC, whose checksums take one core: two rounds of one worker and two, by turns.
 """
 
 import argparse
 import json
 import random
 import re
+import shutil
 import sys
 import threading
 import time
@@ -26,6 +29,7 @@ from measure import cpu_seconds
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 
+from lemur.core.disk import file_md5  # noqa: E402
 from lemur.core.files import read_yaml  # noqa: E402
 from lemur.core.source_shards import read_source  # noqa: E402
 from lemur.corpus.sources import SOURCES  # noqa: E402
@@ -48,8 +52,13 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--again", type=int, help="build all again with so many workers")
+    parser.add_argument("--alone", nargs="+", metavar="STAGE", help="measure stages of a finished run without DVC")
     options = parser.parse_args()
     project = Project(options.folder / "lemur", variables(options.folder))
+    if options.alone:
+        for stage in options.alone:
+            alone(project, stage)
+        return
     if not (options.folder / "prepared").exists():
         prepare(project)
         write_sources(project.root / "data/raw", int(options.gigabytes * 1e9), options.files)
@@ -159,6 +168,30 @@ def build(project: Project, *options: str) -> dict[str, float]:
         link_inputs(project, stage)
     print(f"{'all':24}{sum(times.values()):9.0f}")
     return times
+
+
+def alone(project: Project, stage: str, rounds: int = 2) -> None:
+    """Print the seconds of a stage's command with one worker and with two, and whether they wrote the same bytes."""
+    entry = read_yaml(project.root / "dvc.lock")["stages"][stage]
+    scratch = project.root / ".lemur/alone"
+    command = entry["cmd"]
+    for out in entry["outs"]:
+        command = command.replace(f"={out['path']}", f"={scratch / out['path']}")
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    checksums = set()
+    for workers in (1, 2) * rounds:
+        shutil.rmtree(scratch, ignore_errors=True)
+        for out in entry["outs"]:
+            (scratch / out["path"]).parent.mkdir(parents=True, exist_ok=True)
+        started = time.perf_counter()
+        project.run("env", f"LEMUR_WORKERS={workers}", "bash", "-c", command)
+        seconds[workers].append(time.perf_counter() - started)
+        files = sorted(path for path in scratch.rglob("*") if path.is_file())
+        checksums.add(tuple(file_md5(path) for path in files))
+    shutil.rmtree(scratch)
+    ratio = sum(seconds[1]) / sum(seconds[2])
+    shown = ", ".join(f"{workers}: {' and '.join(f'{s:.0f}' for s in each)} s" for workers, each in seconds.items())
+    print(f"{stage:24}{ratio:5.2f} x as fast with two workers ({shown}); {len(checksums)} version(s) of the bytes")
 
 
 def link_inputs(project: Project, stage: str) -> None:

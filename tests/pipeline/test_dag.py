@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from dvc.lock import LockError
+from dvc.repo import Repo
 from dvc.utils.serialize import dumps_yaml, modify_yaml, parse_yaml
 
 from lemur.core.files import DAG, ENVIRONMENT, PARAMS, ROOT, flatten, read_yaml
@@ -256,6 +257,18 @@ def test_a_wrong_value_is_reported_once_with_the_block_that_contains_it(
 def test_a_stage_without_a_module_is_reported() -> None:
     with pytest.raises(SystemExit, match=r"^no stage 'evaluation\.nosuch': .* src/lemur/FOLDER/STAGE\.py$"):
         stage_module("evaluation.nosuch")
+
+
+def test_a_job_of_a_build_does_not_wait_for_dvcs_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a cluster, where each job reads the DAG, the last of many that start at once would wait for minutes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(locks, "WAIT_S", 0)
+    repo = Repo.init(str(tmp_path), no_scm=True)
+    (tmp_path / "dvc.yaml").write_text("stages: {a: {cmd: echo a, outs: [a]}}", encoding="utf-8")
+    with repo.lock:
+        assert set(Dag(tmp_path, in_job=True).stages) == {"a"}
+        with pytest.raises(SystemExit, match="still holds DVC's lock after 0 s"):
+            Dag(tmp_path)
 
 
 def test_a_busy_lock_names_the_build_without_dvcs_advice(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import getpass
 import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
@@ -41,11 +42,15 @@ class Stage:
 
 
 class Dag:
-    """The stages of dvc.yaml, as DVC itself reads them."""
+    """The stages of dvc.yaml, as DVC itself reads them.
 
-    def __init__(self, root: Path = ROOT) -> None:
+    `in_job`: for a job of a running build, which does not wait for DVC's lock. On a cluster many jobs start at once, and
+    the last in line would wait for longer than `locks.WAIT_S`. All that write dvc.lock then are jobs, which replace it.
+    """
+
+    def __init__(self, root: Path = ROOT, *, in_job: bool = False) -> None:
         self.root = root
-        self.repo = locks.retry_while_locked(lambda: _load_repo(root), root)
+        self.repo = locks.retry_while_locked(lambda: _load_repo(root, in_job), root)
         loaded = [stage for stage in self.repo.index.stages if stage.cmd]
         self.stages = {stage.addressing: _stage(stage) for stage in loaded}
         self._producer = {out.rstrip("/"): stage.name for stage in self.stages.values() for out in stage.outputs}
@@ -124,14 +129,14 @@ def modified_outputs(status: dict[str, Any]) -> set[str]:
     return {path for change in changes for path, kind in change.get("changed outs", {}).items() if kind == "modified"}
 
 
-def _load_repo(root: Path) -> Repo:
+def _load_repo(root: Path, in_job: bool) -> Repo:
     try:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["USER"] = str(os.getuid())  # DVC needs a user name, which a container's user may not have
     repo = Repo(str(root))
     # DVC reads dvc.lock without taking its lock, and writes it non-atomically: see `locks.repair_dvc_lock`.
-    with repo.lock:
+    with nullcontext() if in_job else repo.lock:
         if locks.is_truncated(root):
             locks.repair_dvc_lock(root)
         try:

@@ -42,8 +42,8 @@ class Rules:
             check_environment(dag)
             if not workflow.output_settings.dryrun:
                 hold_build(ROOT)
-        self._dag = Dag()
         # A job on another machine parses the Snakefile too; the process that submitted it decided what it runs.
+        self._dag = Dag(in_job=not workflow.is_main_process)
         changes = self._dag.changes() if workflow.is_main_process else {}
         self._changed = set(changes)
         if workflow.is_main_process and not workflow.output_settings.dryrun:
