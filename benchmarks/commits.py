@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
-from training import ROOT, SHAPES, SIDE, prepare, settings
+from training import ROOT, SHAPES, SIDE, environment, prepare, settings
 
 ROWS = 16
 WORK: dict[str, dict[str, Any]] = {
@@ -59,6 +59,7 @@ def start(request: dict[str, Any]) -> "subprocess.Popen[str]":
         [sys.executable, SIDE, json.dumps(request)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env=environment(),
         encoding="utf-8",
     )
     _pipe(process.stdout).readline()  # it has compiled and warmed up

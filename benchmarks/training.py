@@ -145,6 +145,13 @@ def settings(folder: Path) -> dict[str, Any]:
     return {"folder": str(folder), "prompt": PROMPT, "new": NEW, **trained}
 
 
+def environment() -> dict[str, str]:
+    """That of a stage, for all sides: its allocator takes huge pages, which helps torch as well."""
+    from lemur.core.environment_variables import cleaned
+
+    return {**cleaned(os.environ), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
@@ -154,7 +161,7 @@ def side(request: dict[str, Any], python: Path) -> dict[str, Any]:
         [python, SIDE, json.dumps(request)],
         check=True,
         stdout=subprocess.PIPE,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        env=environment(),
         encoding="utf-8",
     )
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
