@@ -44,8 +44,8 @@ class Stage:
 class Dag:
     """The stages of dvc.yaml, as DVC itself reads them.
 
-    `in_job`: for a job of a running build, which does not wait for DVC's lock. On a cluster many jobs start at once, and
-    the last in line would wait for longer than `locks.WAIT_S`. All that write dvc.lock then are jobs, which replace it.
+    `in_job`: for a job of a running build, which does not wait for DVC's lock: of many that start at once on a cluster,
+    the last in line would wait for longer than `locks.WAIT_S`. Only jobs write dvc.lock then, and they replace it.
     """
 
     def __init__(self, root: Path = ROOT, *, in_job: bool = False) -> None:
