@@ -36,7 +36,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := 1
 
-.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check store store-test gpu dask dask-test peer inspect plan small abilities ds1000 agents toolchains \
+.PHONY: help usable setup reproduce test test-all verify check format lock ui track embed parity serve serve-check store store-test gpu dask dask-test peer inspect plan small abilities benchmarks ds1000 agents toolchains \
 	clean test-exact test-processors cluster-test fuzz
 
 help: ## list the targets
@@ -83,6 +83,13 @@ cluster-test: setup ## test builds on a real Slurm of two nodes, without network
 	@test "$$(id -u)" = 0 || { echo "make cluster-test: needs root, for Slurm and a network of its own" >&2; exit 1; }
 	dpkg -s $(CLUSTER_PACKAGES) >/dev/null 2>&1 || apt-get install -y --no-install-recommends $(CLUSTER_PACKAGES)
 	tests/cluster/namespace python -m pytest -q tests/cluster -m cluster
+
+BENCHMARKS = training.py sandbox.py pipeline.py instructions.py:filter instructions.py:langdetect instructions.py:dedup \
+	tokens.py:tokenize tokens.py:pack corpus.py:loader
+benchmarks: parity ## measure speed against the peers that need no set-up of their own (two hours, on a quiet machine)
+	@for words in $(BENCHMARKS); do \
+		echo "== benchmarks/$$words" | tr : ' '; python benchmarks/$$(echo $$words | tr : ' ') || failed="$$failed $$words"; \
+	done; test -z "$$failed" || { echo "Below a bound, or unclear:$$failed" >&2; exit 1; }
 
 FUZZ_SECONDS ?= 300
 fuzz: setup ## read arbitrary records, then damaged bundled files for FUZZ_SECONDS, with the reader of every source
