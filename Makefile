@@ -84,7 +84,7 @@ cluster-test: setup ## test builds on a real Slurm of two nodes, without network
 	dpkg -s $(CLUSTER_PACKAGES) >/dev/null 2>&1 || apt-get install -y --no-install-recommends $(CLUSTER_PACKAGES)
 	tests/cluster/namespace python -m pytest -q tests/cluster -m cluster
 
-BENCHMARKS = training.py sandbox.py pipeline.py instructions.py:filter instructions.py:langdetect instructions.py:dedup \
+BENCHMARKS = training.py sandbox.py pipeline.py instructions.py:workers instructions.py:langdetect instructions.py:dedup \
 	tokens.py:tokenize tokens.py:pack corpus.py:loader
 benchmarks: parity ## measure speed against the peers that need no set-up of their own (two hours, on a quiet machine)
 	@for words in $(BENCHMARKS); do \

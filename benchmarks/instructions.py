@@ -1,6 +1,6 @@
 """Speed and memory of the instruction stages, as ratios in one run. Needs a built demo (`make reproduce`).
 
-    python benchmarks/instructions.py filter      # English filter: 2 workers against 1
+    python benchmarks/instructions.py workers     # the stages of shards: 2 workers against 1
     python benchmarks/instructions.py langdetect  # its CPU time against bare seeded langdetect's
     python benchmarks/instructions.py dedup       # exact near-duplicates against a bare blocked BLAS triangle
     python benchmarks/instructions.py memory      # peak memory and seconds of each stage with ten times the data
@@ -92,8 +92,7 @@ def normalise(folder: Path) -> None:
     stage(params("normalise"), [folder / source for source in SOURCES], **out, report=folder / "r.json")
 
 
-def english_filter(folder: Path, workers: int = 1) -> None:
-    os.environ["LEMUR_WORKERS"] = str(workers)
+def english_filter(folder: Path) -> None:
     from lemur.instructions.english_filter import english_filter as stage
 
     out = new(kept=folder / "english", rejects=folder / "rejects")
@@ -135,16 +134,23 @@ def encode(folder: Path, source: str = "mixed.jsonl") -> None:
 # ---- measurements ---------------------------------------------------------------------------------------------------
 
 
-def filter_speed(folder: Path, repeats: int, count: int = 40_000) -> None:
+def with_workers(workers: int, stage: Callable[[Path], None], folder: Path) -> None:
+    os.environ["LEMUR_WORKERS"] = str(workers)
+    stage(folder)
+
+
+def worker_speed(folder: Path, repeats: int, count: int = 40_000) -> None:
     prepare(folder, count)
-    one, two = best_in_turn(repeats, (english_filter, folder, 1), (english_filter, folder, 2))
-    print(f"{count:,} conversations: 1 worker {one.seconds:.1f} s, 2 workers {two.seconds:.1f} s")
-    print(f"{one.seconds / two.seconds:.2f} times faster (goal: 1.8); CPU {one.cpu:.1f} and {two.cpu:.1f} s")
+    english_filter(folder)
+    for stage in (normalise, english_filter, embed):
+        one, two = best_in_turn(repeats, *((with_workers, workers, stage, folder) for workers in (1, 2)))
+        print(f"{stage.__name__}: {one.seconds:.1f} s with 1 worker, {two.seconds:.1f} with 2, CPU {two.cpu:.1f} s")
+        print(f"{one.seconds / two.seconds:.2f} times faster (goal: 1.8)", flush=True)
 
 
 def langdetect_cpu(folder: Path, repeats: int, count: int = 8000) -> None:
     prepare(folder, count)
-    calls = [(_bare_langdetect, folder), *((english_filter, folder, workers) for workers in (1, 2))]
+    calls = [(_bare_langdetect, folder), *((with_workers, workers, english_filter, folder) for workers in (1, 2))]
     bare, *ours = best_in_turn(repeats, *calls)
     print(
         f"{count:,} conversations, CPU: bare langdetect {bare.cpu:.1f} s, ours {ours[0].cpu:.1f} and {ours[1].cpu:.1f}"
@@ -273,7 +279,7 @@ def _trl(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     measurements: dict[str, Callable[..., None]] = {
-        "filter": filter_speed,
+        "workers": worker_speed,
         "langdetect": langdetect_cpu,
         "dedup": dedup_speed,
         "memory": memory,
