@@ -118,6 +118,8 @@ class Rules:
     @cached_property
     def _planned(self) -> set[str]:
         planned = self._dag.descendants(self._changed | self._forced)
+        if not self._workflow.is_main_process:
+            return planned  # and leave the markers alone, which other jobs may be reading
         # Write all markers now: Snakemake lists the folder once and assumes that nothing appears in it later.
         MARKERS.mkdir(parents=True, exist_ok=True)
         for name in planned:
