@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import pexpect
@@ -21,7 +23,14 @@ from tests.tools import ROOT
 def start(*words: str) -> pexpect.spawn:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TERM": "dumb"}
     return pexpect.spawn(
-        sys.executable, ["-m", "lemur", *words], env=environment, encoding="utf-8", timeout=300, dimensions=(40, 200)
+        sys.executable,
+        ["-m", "lemur", *words],
+        env=environment,
+        encoding="utf-8",
+        timeout=300,
+        dimensions=(40, 200),
+        # A shell's background job, such as these tests in CI, ignores Ctrl-C, and so would all that it starts.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 
