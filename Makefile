@@ -86,10 +86,10 @@ cluster-test: setup ## test builds on a real Slurm of two nodes, without network
 
 BENCHMARKS = training.py sandbox.py pipeline.py instructions.py:workers instructions.py:langdetect instructions.py:dedup \
 	tokens.py:tokenize tokens.py:pack corpus.py:loader
-benchmarks: parity ## measure speed against the peers that need no set-up of their own (two hours, on a quiet machine)
+benchmarks: parity ## measure speed against the peers that need no set-up of their own (hours, on a quiet machine)
 	@for words in $(BENCHMARKS); do \
 		echo "== benchmarks/$$words" | tr : ' '; python benchmarks/$$(echo $$words | tr : ' ') || failed="$$failed $$words"; \
-	done; test -z "$$failed" || { echo "Below a bound, or unclear:$$failed" >&2; exit 1; }
+	done; test -z "$$failed" || { echo "Failed, below a bound, or unclear:$$failed" >&2; exit 1; }
 
 FUZZ_SECONDS ?= 300
 fuzz: setup ## read arbitrary records, then damaged bundled files for FUZZ_SECONDS, with the reader of every source

@@ -2,7 +2,7 @@
 
     python benchmarks/corpus_scale.py FOLDER --gigabytes 1 --files 100            # and one document changed
     python benchmarks/corpus_scale.py FOLDER --gigabytes 1 --files 100 --again 1  # and all again with one worker
-    python benchmarks/corpus_scale.py FOLDER --alone split_corpus pack_corpus@lemur    # in the folder of such a run
+    python benchmarks/corpus_scale.py FOLDER --alone split_corpus pack_corpus@lemur  # in the folder of such a run
 
 Needs a built demo and seven times the size on disk. The documents are random pieces of the demo's code and text; seven
 of ten are code, one of twenty is a near copy of another. After the build one document is changed and the chain built
@@ -180,11 +180,12 @@ def alone(project: Project, stage: str, rounds: int = 2) -> None:
     seconds: dict[int, list[float]] = {1: [], 2: []}
     checksums = set()
     for workers in (1, 2) * rounds:
+        project.environment["LEMUR_WORKERS"] = str(workers)
         shutil.rmtree(scratch, ignore_errors=True)
         for out in entry["outs"]:
             (scratch / out["path"]).parent.mkdir(parents=True, exist_ok=True)
         started = time.perf_counter()
-        project.run("env", f"LEMUR_WORKERS={workers}", "bash", "-c", command)
+        project.run("bash", "-c", command)
         seconds[workers].append(time.perf_counter() - started)
         files = sorted(path for path in scratch.rglob("*") if path.is_file())
         checksums.add(tuple(file_md5(path) for path in files))

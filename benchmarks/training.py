@@ -146,7 +146,7 @@ def settings(folder: Path) -> dict[str, Any]:
 
 
 def environment() -> dict[str, str]:
-    """That of a stage, for all sides: its allocator takes huge pages, which helps torch as well."""
+    """That of a stage, with its allocator, for all sides."""
     from lemur.core.environment_variables import cleaned
 
     return {**cleaned(os.environ), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}

@@ -21,9 +21,10 @@ def shown(page: Path) -> list[tuple[str, str]]:
 
 def write_files(page: Path, root: Path) -> list[str]:
     """Write what a page shows into a checkout; the paths."""
-    for name, content in shown(page):
+    files = shown(page)
+    for name, content in files:
         _write(root / name, content)
-    return [name for name, _ in shown(page)]
+    return [name for name, _ in files]
 
 
 def _write(path: Path, content: str) -> None:

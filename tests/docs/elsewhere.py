@@ -57,7 +57,7 @@ ELSEWHERE = {
     "python benchmarks/gpu.py --device cpu --tiny": Place("tests/test_gpu.py", '"--device=cpu", "--tiny"'),
     "export LEMUR_MIRROR=FOLDER": Place(".ci/mirror", "export LEMUR_MIRROR="),
     "export LEMUR_MIRROR=/data/benchmarks": Place(".ci/mirror", "export LEMUR_MIRROR="),
-    "make benchmarks": Place(UNTRIED, "measurements of two hours on a quiet machine"),
+    "make benchmarks": Place(UNTRIED, "measurements of hours on a quiet machine"),
     "make benchmarks BENCHMARKS=training.py": Place(UNTRIED, "a measurement of minutes on a quiet machine"),
     "make benchmarks BENCHMARKS=pipeline.py": Place(UNTRIED, "a measurement of minutes on a quiet machine"),
     "snakemake --profile profiles/slurm": SLURM,
