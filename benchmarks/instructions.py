@@ -51,7 +51,7 @@ def sentences() -> list[str]:
     return [part for part in parts if len(part) > 20]
 
 
-def raw(folder: Path, count: int, html: bool = False) -> None:
+def raw(folder: Path, count: int, html: bool = False, per_file: int = 2000) -> None:
     """Write a fetched source of `count` conversations of four turns of one to six sentences; `html`: HTML answers."""
     from tests.instructions.builders import SOURCES, fetched
 
@@ -65,8 +65,11 @@ def raw(folder: Path, count: int, html: bool = False) -> None:
         {"id": str(number), "conversations": [{"from": ("human", "gpt")[t % 2], "value": value(t)} for t in range(4)]}
         for number in range(count)
     ]
+    files = {
+        f"{first:07d}.json": ("sharegpt", rows[first : first + per_file], {}) for first in range(0, count, per_file)
+    }
     for source in SOURCES:
-        fetched(folder / source, source, {"a.json": ("sharegpt", rows, {})} if source == "sharegpt" else {})
+        fetched(folder / source, source, files if source == "sharegpt" else {})
 
 
 def prepare(folder: Path, count: int) -> None:
@@ -139,7 +142,7 @@ def with_workers(workers: int, stage: Callable[[Path], None], folder: Path) -> N
     stage(folder)
 
 
-def worker_speed(folder: Path, repeats: int, count: int = 40_000) -> None:
+def worker_speed(folder: Path, repeats: int, count: int = 200_000) -> None:
     prepare(folder, count)
     english_filter(folder)
     for stage in (normalise, english_filter, embed):
@@ -249,7 +252,8 @@ def peers(folder: Path, repeats: int, count: int = 3000) -> None:
 def _fastchat(folder: Path) -> None:
     from fastchat.data.clean_sharegpt import clean_html_one_sample
 
-    rows = json.loads((folder / "sharegpt/files/a.json").read_text(encoding="utf-8"))
+    files = sorted((folder / "sharegpt/files").iterdir())
+    rows = [row for path in files for row in json.loads(path.read_text(encoding="utf-8"))]
     cleaned = [clean_html_one_sample(row)[0] for row in rows]
     (folder / "fastchat.json").write_text(json.dumps(cleaned, ensure_ascii=False), encoding="utf-8")
 

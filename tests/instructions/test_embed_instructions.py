@@ -1,6 +1,10 @@
 """Stage `embed_instructions` with a tiny WordLlama."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from lemur.instructions.dedup.unit_vectors import unit
 from lemur.instructions.embed_instructions import Params, embed_instructions
 from tests.instructions.builders import chat, conversation_folder, fetched, tokenizer_folder
 
+ROOT = Path(__file__).parents[2]
 BASE: dict[str, Any] = {
     "kind": "wordllama",
     "sources": ["sharegpt"],
@@ -100,6 +105,27 @@ def test_neither_workers_nor_shards_change_a_bit(
         assert run(tmp_path, wordllama, records, shards=shards).tobytes() == whole.tobytes()
         report = read_json(tmp_path / "report.json")
         assert (report["conversations"], report["embedded"], report["zero_vectors"]) == (50, 25, 0)
+
+
+def test_a_worker_is_one_thread(tmp_path: Path, wordllama: Path) -> None:
+    """`tokenizers` would start a thread for each core in each worker."""
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from lemur.instructions.embed_instructions import Params, _start\n"
+        "_, model = _start(Params.model_validate_json(sys.argv[1]), Path(sys.argv[2]))\n"
+        "threads = len(os.listdir('/proc/self/task'))\n"
+        "model.encode(['the cat sat'] * 100)\n"
+        "print(len(os.listdir('/proc/self/task')) - threads)"
+    )
+    command = [sys.executable, "-c", script, json.dumps(BASE), str(wordllama)]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "src"),
+        "RAYON_NUM_THREADS": "3",
+        "TOKENIZERS_PARALLELISM": "true",
+    }
+    more = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    assert int(more) == 0
 
 
 def test_a_broken_line_is_named_and_leaves_no_half_file(tmp_path: Path, wordllama: Path) -> None:

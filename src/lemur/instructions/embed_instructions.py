@@ -10,6 +10,7 @@ from pydantic import Field
 
 from lemur.core.params import StageParams
 from lemur.core.records import Record, batches, read_jsonl, write_json
+from lemur.core.tokenizer_threads import one_thread
 from lemur.instructions.conversation import user_turns
 from lemur.sources.fetched import Fetched, load
 
@@ -112,6 +113,7 @@ def embed_shard(state: "tuple[Params, EmbeddingModel]", shard: "Job") -> Embedde
 
 
 def _start(params: Params, embedding_model: Path) -> "tuple[Params, EmbeddingModel]":
+    one_thread()
     return params, _model(params, embedding_model)
 
 

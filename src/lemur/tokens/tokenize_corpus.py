@@ -1,7 +1,6 @@
 """Stage `tokenize_corpus`: tokenise the corpus, shard by shard."""
 
 import logging
-import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pydantic import Field
 from lemur.core.params import StageParams
 from lemur.core.records import Record, read_jsonl, write_json
 from lemur.core.shards import Job
+from lemur.core.tokenizer_threads import one_thread
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -100,12 +100,9 @@ def tokenize_shard(encoder: Encoder, shard: Shard) -> tuple[Record, int]:
 
 
 def _open(params: Params, tokenizer: Path) -> Encoder:
-    # The library reads these before its first use: a worker is one thread.
-    os.environ["RAYON_NUM_THREADS"] = "1"
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
     from lemur.tokens.tokenizers.tokenizer_folder import document_markers, open_folder
 
+    one_thread()
     model = open_folder(tokenizer)
     markers = document_markers(tokenizer, model)
     begin = markers.begin if params.begin else None

@@ -44,7 +44,7 @@ class WordLlama:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """float32 [n, dimension] of length 1."""
         means = np.zeros((len(texts), self.dimension), np.float64)
-        for row, encoding in enumerate(self._tokenizer.encode_batch(list(texts), add_special_tokens=False)):
+        for row, encoding in enumerate(self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)):
             ids = np.array(encoding.ids, np.int64)
             if len(ids):
                 ids = np.minimum(ids, len(self._vectors) - 1)
