@@ -28,6 +28,7 @@ from measure import best_in_turn, measure
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 THREADS = str(len(os.sched_getaffinity(0)))
+PER_FILE = 2000  # conversations; one worker reads a file
 
 
 def params(stage: str, block: str = "") -> Any:
@@ -51,8 +52,9 @@ def sentences() -> list[str]:
     return [part for part in parts if len(part) > 20]
 
 
-def raw(folder: Path, count: int, html: bool = False, per_file: int = 2000) -> None:
+def raw(folder: Path, count: int, html: bool = False) -> None:
     """Write a fetched source of `count` conversations of four turns of one to six sentences; `html`: HTML answers."""
+    from lemur.core.records import batches
     from tests.instructions.builders import SOURCES, fetched
 
     generator, parts = random.Random(0), sentences()
@@ -65,9 +67,7 @@ def raw(folder: Path, count: int, html: bool = False, per_file: int = 2000) -> N
         {"id": str(number), "conversations": [{"from": ("human", "gpt")[t % 2], "value": value(t)} for t in range(4)]}
         for number in range(count)
     ]
-    files = {
-        f"{first:07d}.json": ("sharegpt", rows[first : first + per_file], {}) for first in range(0, count, per_file)
-    }
+    files = {f"{number:05d}.json": ("sharegpt", batch, {}) for number, batch in enumerate(batches(rows, PER_FILE))}
     for source in SOURCES:
         fetched(folder / source, source, files if source == "sharegpt" else {})
 

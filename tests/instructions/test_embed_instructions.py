@@ -107,7 +107,7 @@ def test_neither_workers_nor_shards_change_a_bit(
         assert (report["conversations"], report["embedded"], report["zero_vectors"]) == (50, 25, 0)
 
 
-def test_a_worker_is_one_thread(tmp_path: Path, wordllama: Path) -> None:
+def test_a_worker_uses_one_thread(tmp_path: Path, wordllama: Path) -> None:
     """`tokenizers` would start a thread for each core in each worker."""
     script = (
         "import os, sys; from pathlib import Path\n"
