@@ -124,8 +124,8 @@ def test_a_worker_uses_one_thread(tmp_path: Path, wordllama: Path) -> None:
         "RAYON_NUM_THREADS": "3",
         "TOKENIZERS_PARALLELISM": "true",
     }
-    more = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-    assert int(more) == 0
+    answer = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", env=environment)
+    assert int(answer.stdout) == 0
 
 
 def test_a_broken_line_is_named_and_leaves_no_half_file(tmp_path: Path, wordllama: Path) -> None:

@@ -139,7 +139,7 @@ from inspect_ai.log import list_eval_logs, read_eval_log
 logs = [read_eval_log(log) for log in list_eval_logs(sys.argv[1])]  # as `inspect view` finds and reads them
 print(json.dumps({log.eval.task: [log.status, len(log.samples), log.results.completed_samples] for log in logs}))
 """
-    answer = subprocess.run([INSPECT, "-c", code, tmp_path / "logs"], capture_output=True, text=True, check=True)
+    answer = subprocess.run([INSPECT, "-c", code, tmp_path / "logs"], capture_output=True, encoding="utf-8", check=True)
     assert json.loads(answer.stdout.splitlines()[-1]) == {
         "mint": ["success", 4, 3],
         "humaneval": ["success", 2, 2],
