@@ -61,7 +61,7 @@ reproduce: setup ## build every artifact, from raw data to reports
 	@echo "Read reports/summary/report.md, or run 'make ui' for MLflow."
 
 test: setup ## run the tests, offline
-	PYTHONWARNDEFAULTENCODING=1 python -m pytest -q -n auto
+	PYTHONWARNDEFAULTENCODING=1 python -m pytest -q -n auto --dist worksteal
 
 test-all: setup ## run the slow tests too
 	python -m pytest -q -m ""
@@ -71,7 +71,7 @@ verify: setup ## build HEAD from scratch in a temporary clone and name the diffe
 
 EXACT ?= exact
 test-exact: setup ## test exact reruns and equal bytes with real builds in temporary clones; some only: EXACT="exact and not tiny"
-	python -m pytest -q -n 2 --dist loadfile tests/exact -m "$(EXACT)"
+	python -m pytest -q -n 2 --dist loadfile tests/exact tests/pipeline -m "$(EXACT)"
 
 PROCESSORS ?= processors or qemu
 # Debian: gcc libc6-dev binutils for processors simulated at native speed, qemu-user for emulated ones (slow).

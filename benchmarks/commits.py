@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def compare(model: str, work: str, folder: Path, other: Path, rounds: int) -> None:
-    request = {**settings(folder), "threads": 1, "seconds": 0, "lockstep": True, **WORK[work]}
+    request = {**settings(folder), "threads": 1, "seconds": 0, "repeat": "lockstep", **WORK[work]}
     sides = [start({**request, "library": "lemur", "checkout": str(checkout)}) for checkout in (other, ROOT)]
     pairs = [[seconds(side) for side in sides] for _ in range(rounds)]
     for side in sides:

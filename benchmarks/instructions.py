@@ -7,7 +7,8 @@
     python benchmarks/instructions.py peers       # normalise against FastChat's cleaning, encode against TRL's
 
 The texts are sentences of the bundled samples, shuffled into conversations. Each measurement runs in its own process;
-the fastest of `--repeats` counts. `peers` needs `make embed` and `pip install --no-deps fschat==0.2.36 trl==1.16.0`.
+of `--repeats` the fastest counts, with `workers` the median of the ratios. `peers` needs `make embed` and
+`pip install --no-deps fschat==0.2.36 trl==1.16.0`.
 """
 
 import argparse
@@ -16,14 +17,17 @@ import json
 import os
 import random
 import shutil
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from compared import benchmark_sources
 from measure import best_in_turn, measure
+from rounds import alternate, ratio
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
@@ -142,13 +146,35 @@ def with_workers(workers: int, stage: Callable[[Path], None], folder: Path) -> N
     stage(folder)
 
 
+def busy_loop(_: Path) -> None:
+    """What two workers can reach on this machine at best: arithmetic without memory, files or a start."""
+    from lemur.core.parallel import Pool
+
+    with Pool() as pool:
+        for _result in pool.map(_add_up, range(40)):
+            pass
+
+
+def _add_up(number: int) -> int:
+    for addend in range(5_000_000):
+        number += addend
+    return number
+
+
 def worker_speed(folder: Path, repeats: int, count: int = 200_000) -> None:
     prepare(folder, count)
     english_filter(folder)
-    for stage in (normalise, english_filter, embed):
-        one, two = best_in_turn(repeats, *((with_workers, workers, stage, folder) for workers in (1, 2)))
-        print(f"{stage.__name__}: {one.seconds:.1f} s with 1 worker, {two.seconds:.1f} with 2, CPU {two.cpu:.1f} s")
-        print(f"{one.seconds / two.seconds:.2f} times faster (goal: 1.8)", flush=True)
+    for stage in (busy_loop, normalise, english_filter, embed):
+        sides = {workers: partial(_speed, with_workers, int(workers), stage, folder) for workers in ("1", "2")}
+        rates = alternate(sides, repeats)
+        times = ratio(rates["2"], rates["1"])
+        goal = "" if stage is busy_loop else f"; goal 1.8: {times.verdict(1.8)}"
+        seconds = " and ".join(f"{1 / statistics.median(rates[workers]):.1f}" for workers in sides)
+        print(f"{stage.__name__}: {seconds} s with 1 and 2 workers, {times} times faster{goal}", flush=True)
+
+
+def _speed(*call: Any) -> float:
+    return 1 / measure(*call).seconds
 
 
 def langdetect_cpu(folder: Path, repeats: int, count: int = 8000) -> None:

@@ -2,6 +2,8 @@
 
     make parity                                       # torch, once
     python benchmarks/training.py [--torch PYTHON] [--models demo 50m 135m] [--threads 1 2] [--rounds 3] [--seconds 6]
+    python benchmarks/training.py --avx2              # both sides as on a processor without AVX-512
+    python benchmarks/training.py --old CHECKOUT      # an older commit takes part: git worktree add CHECKOUT COMMIT
 
 Both sides train the same model on the same sequences of the demo corpus, in float32, with AdamW and clipping, and
 continue the same prompts greedily. torch runs at its best: eager and `torch.compile`, the fastest of several microbatch
@@ -28,7 +30,7 @@ from typing import Any
 from rounds import alternate, best_of, machine, ratio
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
 SIDE = ROOT / "benchmarks/training_side.py"
 SEQUENCES, PROMPT, NEW = 64, 64, 128
 # Changes to the demo's model.
@@ -61,6 +63,10 @@ WORK: dict[str, tuple[dict[str, Any], tuple[str, str], float]] = {
     "generation, batch 1": ({"work": "generation", "rows": 1}, ("growing", "static"), 2.0),
     "generation, batch 16": ({"work": "generation", "rows": 16}, ("growing", "static"), 2.0),
 }
+# With --avx2: a processor of tests/processors for our side; for torch what its own libraries read (ATen and
+# `torch.compile`, MKL, oneDNN), because simulating would have to disassemble its 400 MB.
+PROCESSOR = "haswell"
+TORCH_AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
 def main() -> int:
@@ -71,11 +77,13 @@ def main() -> int:
     parser.add_argument("--work", nargs="+", default=list(WORK), choices=list(WORK))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="duration of each measurement")
+    parser.add_argument("--avx2", action="store_true", help="both sides as on a processor without AVX-512")
+    parser.add_argument("--old", type=Path, metavar="CHECKOUT", help="a checkout of an older commit to measure too")
     arguments = parser.parse_args()
-    print(
-        f"{machine()}\n\n| what | model | threads | lemur | torch | ratio | bound | reached |\n|{' --- |' * 8}",
-        flush=True,
-    )
+    columns = ["what", "model", "threads", "lemur", "torch", "ratio", "bound", "reached"]
+    columns += ["old", "ratio to old"] if arguments.old else []
+    print(f"{machine()}{', as without AVX-512' if arguments.avx2 else ''}\n")
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}", flush=True)
     verdicts = set()
     with tempfile.TemporaryDirectory() as scratch:
         inputs = {name: prepare(name, Path(scratch) / name) for name in arguments.models}
@@ -83,7 +91,8 @@ def main() -> int:
             for name in arguments.models:
                 for threads in arguments.threads:
                     request = {**settings(inputs[name]), "threads": threads, "seconds": arguments.seconds}
-                    verdicts.add(compare(work, request, arguments.torch, arguments.rounds))
+                    sides = side_requests(work, arguments.torch, arguments.old)
+                    verdicts.add(compare(work, request, sides, arguments.rounds, avx2=arguments.avx2))
     return 0 if verdicts <= {"yes"} else 1
 
 
@@ -112,25 +121,40 @@ def prepare(name: str, folder: Path) -> Path:
     return folder
 
 
-def compare(work: str, request: dict[str, Any], torch: Path, rounds: int) -> str:
+def side_requests(work: str, torch: Path, old: Path | None) -> dict[str, tuple[Path, dict[str, str]]]:
+    """{name: (Python, what its request has beyond the others')} of our side, torch's variants and an older commit."""
+    ours = Path(sys.executable)
+    sides = {"lemur": (ours, {"library": "lemur"})}
+    sides |= {variant: (torch, {"library": "torch", "variant": variant}) for variant in WORK[work][1]}
+    return sides | ({"old": (ours, {"library": "lemur", "checkout": str(old.resolve())})} if old else {})
+
+
+def compare(
+    work: str,
+    request: dict[str, Any],
+    sides: dict[str, tuple[Path, dict[str, str]]],
+    rounds: int,
+    *,
+    avx2: bool,
+) -> str:
     """Print a row of the table, then what else the sides say, to stderr. Returns the verdict."""
     more, variants, bound = WORK[work]
     results: dict[str, dict[str, Any]] = {}
 
-    def rate(name: str, python: Path, **side_request: Any) -> float:
-        results[name] = side({**request, **more, **side_request}, python)
+    def rate(name: str) -> float:
+        python, own = sides[name]
+        results[name] = side({**request, **more, **own}, python, avx2=avx2)
         return float(results[name]["rate"])
 
-    sides = {"lemur": partial(rate, "lemur", Path(sys.executable), library="lemur")}
-    sides |= {variant: partial(rate, variant, torch, library="torch", variant=variant) for variant in variants}
-    rates = alternate(sides, rounds)
-    ours = rates.pop("lemur")
-    best = best_of(rates)
-    found = ratio(ours, rates[best])
+    rates = alternate({name: partial(rate, name) for name in sides}, rounds)
+    best = best_of({variant: rates[variant] for variant in variants})
+    found = ratio(rates["lemur"], rates[best])
     verdict = found.verdict(bound)
-    medians = f"{statistics.median(ours):,.0f} | {statistics.median(rates[best]):,.0f} {best}"
-    model = Path(request["folder"]).name
-    print(f"| {work} | {model} | {request['threads']} | {medians} | {found} | {bound} | {verdict} |", flush=True)
+    medians = {name: f"{statistics.median(rates[name]):,.0f}" for name in sides}
+    cells = [work, Path(request["folder"]).name, request["threads"], medians["lemur"], f"{medians[best]} {best}"]
+    cells += [found, bound, verdict]
+    cells += [medians["old"], ratio(rates["lemur"], rates["old"])] if "old" in sides else []
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
     for name, result in results.items():
         print("   ", name, ", ".join(f"{key} {_short(value)}" for key, value in result.items()), file=sys.stderr)
     return verdict
@@ -145,23 +169,25 @@ def settings(folder: Path) -> dict[str, Any]:
     return {"folder": str(folder), "prompt": PROMPT, "new": NEW, **trained}
 
 
-def environment() -> dict[str, str]:
+def environment(library: str = "lemur", *, avx2: bool = False) -> dict[str, str]:
     """That of a stage, with its allocator, for all sides."""
     from lemur.core.environment_variables import cleaned
+    from tests.processors.identity import variables
 
-    return {**cleaned(os.environ), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    processor = {} if not avx2 else TORCH_AVX2 if library == "torch" else variables(PROCESSOR)
+    return {**cleaned(os.environ), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **processor}
 
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def side(request: dict[str, Any], python: Path) -> dict[str, Any]:
+def side(request: dict[str, Any], python: Path, *, avx2: bool) -> dict[str, Any]:
     done = subprocess.run(
         [python, SIDE, json.dumps(request)],
         check=True,
         stdout=subprocess.PIPE,
-        env=environment(),
+        env=environment(request["library"], avx2=avx2),
         encoding="utf-8",
     )
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -1,7 +1,7 @@
 """One side of training.py or commits.py in its own process: `python training_side.py REQUEST`.
 
-Prints its result as JSON. With `lockstep`, each line on stdin requests one more repetition, and it prints the CPU
-seconds.
+Prints its result as JSON. With `repeat: lockstep`, each line on stdin requests one more repetition, and it prints the
+CPU seconds; with `repeat: traced` it prints the nanoseconds of each operation in one repetition.
 """
 
 import json
@@ -9,7 +9,9 @@ import math
 import os
 import statistics
 import sys
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -24,8 +26,8 @@ BATCH = 4  # sequences per step, as at demo scale
 def main() -> None:
     request = json.loads(sys.argv[1])
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: request["threads"]])
-    if request.get("lockstep"):
-        globals()["repeat"] = lockstep
+    if way := request.get("repeat"):
+        globals()["repeat"] = globals()[way]
     result = globals()[f"{request['library']}_{request['work']}"](request)
     result["peak_memory_mib"] = round(peak_mib())
     print(json.dumps(result))
@@ -51,6 +53,24 @@ def lockstep(step: Callable[[], Any], _: float) -> float:
         started = time.process_time()
         step()
         print(time.process_time() - started, flush=True)
+    sys.exit()
+
+
+def traced(step: Callable[[], Any], _: float) -> float:
+    import jax
+
+    step()
+    spent: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        with jax.profiler.trace(folder):
+            step()
+        (file,) = Path(folder).rglob("*.xplane.pb")
+        for plane in jax.profiler.ProfileData.from_file(str(file)).planes:
+            for line in plane.lines:
+                for event in line.events:
+                    if "hlo_op" in dict(event.stats):
+                        spent[event.name] += event.duration_ns
+    print(json.dumps(spent))
     sys.exit()
 
 
@@ -107,7 +127,8 @@ def lemur_training(request: dict[str, Any]) -> dict[str, Any]:
     rate = BATCH * length / repeat(once, request["seconds"])
     square = jnp.ones((2048, 2048), jnp.float32)
     product = jax.jit(lambda a, b: a @ b).lower(square, square).compile()
-    peak = 2 * 2048**3 / repeat(lambda: product(square, square).block_until_ready(), 2)
+    # The fastest of three: the machine may be slow for a second.
+    peak = 2 * 2048**3 / min(repeat(lambda: product(square, square).block_until_ready(), 1) for _ in range(3))
     mfu = rate * flops_per_token(config, length) / peak
     return {
         "rate": rate,
@@ -202,6 +223,25 @@ def lemur_scoring(request: dict[str, Any]) -> dict[str, Any]:
         tokens = data["tokens"][: request["rows"]].astype(np.int32)
     seconds = repeat(lambda: programs.each_token(tokens), request["seconds"])
     return {"rate": tokens.size / seconds, "unit": "tokens/s"}
+
+
+def lemur_heldout(request: dict[str, Any]) -> dict[str, Any]:
+    profile(request)
+    import jax
+    import numpy as np
+    from flax import nnx
+
+    from lemur.model import folder
+    from lemur.training.loss import token_losses
+
+    _, model = folder.load(Path(request["folder"]), dtype="float32")
+    graph, weights = nnx.split(model)
+    # As training.monitoring.heldout.
+    losses = jax.jit(lambda weights, tokens, targets: token_losses(nnx.merge(graph, weights), tokens, targets))
+    with np.load(Path(request["folder"]) / "data.npz") as data:
+        rows = data["tokens"][: request["rows"]].astype(np.int32)
+    seconds = repeat(lambda: losses(weights, rows[:, :-1], rows[:, 1:]).block_until_ready(), request["seconds"])
+    return {"rate": rows[:, 1:].size / seconds, "unit": "tokens/s"}
 
 
 def torch_generation(request: dict[str, Any]) -> dict[str, Any]:

@@ -48,12 +48,25 @@ DAG = """stages:
 PARAMS = "first: {value: 1}\nfork: {left: {value: 2}, right: {value: 3}}\nlast: {value: 4}\n"
 
 
+PRISTINE: list[Path] = []
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of the toy project, not built; made once per session."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for key, value in identity().items():
         monkeypatch.setenv(key, value)
+    if not PRISTINE:
+        PRISTINE.append(tmp_path_factory.mktemp("pristine") / "project")
+        make(PRISTINE[0])
     root = tmp_path / "project"
+    shutil.copytree(PRISTINE[0], root)
+    return Project(root)
+
+
+def make(root: Path) -> None:
+    """Commit the toy project in a new repository. DVC's remote is beside the checkout, as in ROOT's configuration."""
     (root / "src/lemur/toy").mkdir(parents=True)
     for name in (
         "Snakefile",
@@ -85,10 +98,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     project.run("git", "init", "-q")
     project.run("dvc", "init", "-q")
     shutil.copy(ROOT / ".dvc/config", root / ".dvc/config")
-    project.run("dvc", "remote", "modify", "-q", "store", "url", str(tmp_path / "store"))
     project.lemur("dependencies", "--write")
     project.commit()
-    return project
 
 
 # Writes a tensor, records and a blob; an undeclared environment variable plants a difference in one of them.

@@ -20,6 +20,7 @@ def summary_lines(output: str) -> list[str]:
     return [line for line in lines[last + 1 :] if line and not line.startswith("Using workflow specific profile")]
 
 
+@pytest.mark.exact
 def test_stages_that_ran_came_from_the_cache_or_were_unchanged(project: Project) -> None:
     uncommitted = "Git has no committed dvc.lock to compare the artifacts with."
     assert summary_lines(project.run(*BUILD)) == ["4 stages: 4 ran.", uncommitted]
@@ -77,6 +78,7 @@ SHARDS_DAG = """stages:
 """
 
 
+@pytest.mark.exact
 def test_shards_from_the_cache(project: Project) -> None:
     (project.root / "src/lemur/toy/first.py").write_text(SHARDS, encoding="utf-8")
     (project.root / "dvc.yaml").write_text(SHARDS_DAG, encoding="utf-8")
@@ -109,6 +111,7 @@ def test_stages_that_failed_or_were_not_started(project: Project) -> None:
     ]
 
 
+@pytest.mark.exact
 def test_only_weights_differ_on_a_machine_outside_the_profile(built: Project) -> None:
     """The last stage declares the numerics; an undeclared environment variable changes its bytes."""
     built.set("xla_flags: ''", "xla_flags: --xla_cpu_max_isa=AVX", "environment.yaml")

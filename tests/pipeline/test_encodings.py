@@ -61,6 +61,7 @@ def in_locale(project: Project, name: str, tmp_path: Path) -> Project:
     return copy
 
 
+@pytest.mark.exact
 def test_a_locale_does_not_reach_an_artifact_or_dvc_lock(umlauts: Project, tmp_path: Path) -> None:
     expected = in_locale(umlauts, "utf-8", tmp_path)
     expected.run("snakemake", "--cores", "2")
@@ -78,6 +79,7 @@ def test_a_locale_does_not_reach_an_artifact_or_dvc_lock(umlauts: Project, tmp_p
         assert (project.root / "dvc.yaml").read_bytes() == (expected.root / "dvc.yaml").read_bytes(), name
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("name", ["c", "latin-1"])
 def test_dvc_itself_works_or_its_stage_says_what_to_do(umlauts: Project, name: str, tmp_path: Path) -> None:
     project = in_locale(umlauts, name, tmp_path)

@@ -56,6 +56,7 @@ def user(project: Project, tmp_path: Path) -> Project:
     return project
 
 
+@pytest.mark.exact
 def test_none_of_it_reaches_a_stage(user: Project, tmp_path: Path) -> None:
     # DVC itself, called by hand, believes the one and fails at its libraries' warnings with the other.
     del user.environment["GIT_DIR"], user.environment["PYTHONWARNINGS"]
@@ -65,6 +66,7 @@ def test_none_of_it_reaches_a_stage(user: Project, tmp_path: Path) -> None:
         assert (user.root / "data/last.txt").exists()
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("home", ["missing", "unset", "read-only"])
 def test_a_home_is_not_needed(project: Project, home: str, tmp_path: Path) -> None:
     folder = {"missing": "/dev/null/home", "unset": "", "read-only": "/proc"}[home]

@@ -49,8 +49,9 @@ def runs(client: MlflowClient, condition: str) -> list[Run]:
 
 def live_log(root: Path, change: float) -> None:
     curve = read_curve(root / "reports/training/base.csv")
+    speed = {"tokens_per_second": 100.0, "seconds": 0.5, "cpu_percent": 99.0, "peak_memory_mib": 700.0}
     rows = [
-        {"step": int(step), "loss": loss + change, "tokens_per_second": 100.0, "seconds": 0.5}
+        {"step": int(step), "loss": loss + change, **speed}
         for step, loss in zip(curve["step"], curve["loss"], strict=True)
         if step is not None and loss is not None
     ]
@@ -79,6 +80,7 @@ def test_what_a_run_shows_beside_its_numbers(tmp_path: Path, monkeypatch: pytest
     assert json.loads(base.inputs.dataset_inputs[0].dataset.profile) == {"documents": 3, "bytes": 9, "files": 2}
     assert base.data.tags[TAG] == HERE and base.data.metrics["system/tokens_per_second"] == 100
     assert base.data.metrics["system/training_seconds"] == 60
+    assert base.data.metrics["system/cpu_percent"] == 99 and base.data.metrics["system/peak_memory_mib"] == 700
     (lemur,) = runs(client, "tags.`lemur.training` = 'lemur'")
     assert lemur.data.tags[TAG] == ELSEWHERE and not [name for name in lemur.data.metrics if "system/" in name]
     first = client.get_model_version_by_alias("lemur-base", "demo")

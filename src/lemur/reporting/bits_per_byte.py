@@ -41,7 +41,7 @@ def table(inputs: Inputs) -> Table:
 def draw(table: Table, path: Path) -> None:
     """Plot code and text: the three models in order of training, joined by a line, with the unigram baseline."""
     rows = {row["source"]: row for row in table.rows}
-    with picture(path, 7.5, 3.8, "Bits per byte on held-out documents (lower is better)") as figure:
+    with picture(path, 4.6, 3.6, "Bits per byte, held out: lower is better") as figure:
         for axes, (name, color) in zip(
             figure.subplots(1, 2, sharey=True), (("code", CODE), ("text", TEXT)), strict=True
         ):

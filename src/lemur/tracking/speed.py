@@ -1,4 +1,4 @@
-"""The speed of a training that ran in this checkout: measured, so never in an artifact (training.monitoring.live)."""
+"""Speed and memory of a training that ran in this checkout, from its live log: measured, so never in an artifact."""
 
 import math
 from pathlib import Path
@@ -8,11 +8,17 @@ from lemur.core.records import read_jsonl
 LIVE = Path(".lemur/live")
 TAG = "lemur.measured"
 HERE, ELSEWHERE = "in this checkout", "not here: the training came from a cache, or ran elsewhere"
-COLUMNS = {"tokens_per_second": "system/tokens_per_second", "seconds": "system/seconds_per_step"}
+COLUMNS = {
+    "tokens_per_second": "system/tokens_per_second",
+    "seconds": "system/seconds_per_step",
+    "cpu_percent": "system/cpu_percent",
+    "peak_memory_mib": "system/peak_memory_mib",
+}
 
 
 def measured(root: Path, model: str, curve: list[tuple[str, float, int]]) -> list[tuple[str, float, int]]:
-    """Speeds by step, named as MLflow names system metrics; none unless the live log has this very curve's losses.
+    """Speed and memory by step, named as MLflow names system metrics; none unless the live log has this very curve's
+    losses (training.monitoring.live).
 
     A log that lacks steps, because the training was resumed, has no total.
     """

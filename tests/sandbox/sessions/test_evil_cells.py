@@ -106,7 +106,7 @@ CELLS: dict[str, str] = {
     + "def late():\n while True: time.sleep(0.001); say({'call': 9, 'name': 'goto', 'arguments': {}})\n"
     "threading.Thread(target=late, daemon=True).start()",
 }
-SHORT = ("sleep", "endless", "fork bomb", "deaf", "alarm", "while True", "sleep(100)", "stops itself", "10 ** 9")
+SHORT = ("sleep", "endless", "fork bomb", "deaf", "alarm", "while True", "sleep(100)", "SIGSTOP", "10 ** 9")
 
 
 def attack(code: str, mechanism: str | None = None) -> CellOutput:

@@ -1,8 +1,9 @@
-"""Live log of a running training: its curve and its speed, which must not enter an artifact as it always differs."""
+"""Live log of a running training: its curve, and its speed and memory, which always differ and so enter no artifact."""
 
 import json
 import logging
 import os
+import resource
 import time
 from typing import Any, Self
 
@@ -30,7 +31,7 @@ class Live:
         self._is_first_process = jax.process_index() == 0
         self._file: Any = None
         self._mlflow: Any = None
-        self._last_step_end = time.monotonic()
+        self._last_step_end, self._last_cpu = time.monotonic(), time.process_time()
 
     def __enter__(self) -> Self:
         if self._is_first_process:
@@ -59,7 +60,12 @@ class Live:
         speed = {"tokens_per_second": rows * self._length / seconds, "seconds": seconds}
         if self._peak:
             speed["mfu"] = speed["tokens_per_second"] * self._flops / self._peak
-        values = {**{k: v for k, v in row.items() if v is not None}, **speed}
+        cpu, self._last_cpu = time.process_time() - self._last_cpu, time.process_time()
+        load = {
+            "cpu_percent": 100 * cpu / seconds,  # of one core
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+        values = {**{k: v for k, v in row.items() if v is not None}, **speed, **load}
         try:
             if self._file:
                 print(json.dumps(values), file=self._file, flush=True)
@@ -76,7 +82,7 @@ class Live:
 
     def restart_clock(self) -> None:
         """Exclude the time since the last step from the next step's time."""
-        self._last_step_end = time.monotonic()
+        self._last_step_end, self._last_cpu = time.monotonic(), time.process_time()
 
     def __exit__(self, *_: object) -> None:
         try:
