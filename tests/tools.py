@@ -3,9 +3,22 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lemur.pipeline.build.dag import Dag
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@cache
+def checkout_dag() -> "Dag":
+    """The stages of this checkout, to read only; DVC takes 1.6 s to load them."""
+    from lemur.pipeline.build.dag import Dag
+
+    return Dag(ROOT)
 
 
 class Project:

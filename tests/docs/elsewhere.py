@@ -39,7 +39,7 @@ ELSEWHERE = {
     "bin/walk": Place("tests/exact/test_walk.py", 'demo.run("bin/walk"'),
     "make test": Place(".ci/run", "make test\n"),
     "make check": Place(".ci/run", "make check"),
-    "snakemake --report FILE.html": Place("tests/pipeline/test_snakefile.py", '"--report", "page.html"'),
+    "snakemake --report FILE.html": Place("tests/pipeline/test_builds.py", '"--report", "page.html"'),
     "make verify": Place("tests/pipeline/test_verify.py", 'verify(built.root, "HEAD", None, '),
     "make test-exact": Place(".ci/run", "make test-exact EXACT="),
     "make agents": Place(".ci/run", "make agents"),

@@ -21,6 +21,7 @@ from lemur.pipeline.build.dependencies import write
 from lemur.pipeline.build.dvc_job import modify_entries
 from lemur.pipeline.build.run_stage import bind
 from lemur.pipeline.build.validation import check_environment, stage_module, validate, validate_all
+from tests.tools import checkout_dag
 
 STAGES: dict[str, Any] = read_yaml(DAG)["stages"]
 
@@ -54,7 +55,7 @@ def test_command_binds_the_functions_arguments_to_declared_paths(name: str) -> N
 
 
 def test_dvc_reads_fewer_than_a_hundred_stages_with_unique_rule_names() -> None:
-    stages = Dag().stages
+    stages = checkout_dag().stages
     assert len({stage.rule for stage in stages.values()}) == len(stages) < 100
     assert all(stage.desc != stage.name for stage in stages.values())
 
@@ -63,17 +64,17 @@ def test_a_containers_user_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> Non
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pwd.getpwuid", lambda _number: {}["no such user"])
-    assert Dag().changed() <= set(Dag().stages)
+    assert Dag().changed() <= set(checkout_dag().stages)
 
 
 def test_lock_has_no_entry_of_a_removed_stage() -> None:
     """DVC keeps such entries; the entry of a renamed stage must be removed by hand."""
-    assert set(read_yaml(ROOT / "dvc.lock")["stages"]) <= set(Dag(ROOT).stages)
+    assert set(read_yaml(ROOT / "dvc.lock")["stages"]) <= set(checkout_dag().stages)
 
 
 def test_lock_has_no_dependency_that_its_stage_no_longer_declares() -> None:
     """DVC does not miss it, so the stage does not run again, but a build from nothing records another dvc.lock."""
-    stages = Dag(ROOT).stages
+    stages = checkout_dag().stages
     left = {
         name: {dep["path"] for dep in entry.get("deps", [])} - {path for path in stages[name].inputs}
         for name, entry in read_yaml(ROOT / "dvc.lock")["stages"].items()
@@ -110,7 +111,7 @@ def test_dvc_lock_has_dvcs_format() -> None:
 
 
 def test_no_stage_depends_on_a_file_inside_another_stages_directory() -> None:
-    dag = Dag()
+    dag = checkout_dag()
     folders = [Path(path) for stage in dag.stages.values() for path in stage.outputs if path.endswith("/")]
     for stage in dag.stages.values():
         for path in stage.inputs:

@@ -6,8 +6,8 @@ import pytest
 
 from lemur.core.disk import file_md5
 from lemur.core.files import ROOT
-from lemur.pipeline.build.dag import Dag
 from lemur.pipeline.inspect.why import find_stages, why
+from tests.tools import checkout_dag
 
 from .conftest import Project
 
@@ -97,7 +97,7 @@ def test_outputs(built: Project) -> None:
 
 def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    dag = Dag()
+    dag = checkout_dag()
     assert find_stages(dag, "mmlu_base") == find_stages(dag, "reports/eval/base/mmlu.json") == ["mmlu@base"]
     assert find_stages(dag, "models/base/") == find_stages(dag, "./models/base/config.json") == ["base_model"]
     assert set(find_stages(dag, "mmlu")) == {"mmlu@base", "mmlu@lemur", "mmlu@lemur_chat"}

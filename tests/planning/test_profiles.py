@@ -8,13 +8,13 @@ from humanfriendly import parse_timespan
 
 from lemur.core.files import ROOT, SCALES, read_yaml
 from lemur.core.scales import blocks, names
-from lemur.pipeline.build.dag import Dag
 from lemur.planning.corpus_hours import CHECKSUMS
 from lemur.planning.corpus_stages import MODEL
 from lemur.planning.data_plan import plan
 from lemur.planning.machines import MACHINES
 from lemur.planning.trainings import STAGES, read_training
 from lemur.training.flops import flops_per_token
+from tests.tools import checkout_dag
 
 PROFILES = [name for name in names() if (ROOT / "profiles" / name).exists()]
 NEEDS = {"mem_mb", "runtime", "gpus", "nodes"}  # what profiles/slurm asks for, beside processors
@@ -27,7 +27,7 @@ def profile(scale: str) -> dict[str, Any]:
 
 def resources(scale: str, rule: str) -> dict[str, Any]:
     """What profiles/slurm asks for, for one rule; hours instead of `runtime`."""
-    stages = {stage.rule: stage for stage in Dag().stages.values()}
+    stages = {stage.rule: stage for stage in checkout_dag().stages.values()}
     defaults = dict(item.split("=") for item in profile("slurm")["default-resources"])
     all_of = {"mem_mb": stages[rule].mem_mb, **defaults, **profile(scale)["set-resources"].get(rule, {})}
     runtime = all_of.pop("runtime")
@@ -42,7 +42,7 @@ def test_the_scales_beyond_the_demos_size_have_a_profile():
 
 @pytest.mark.parametrize("scale", PROFILES)
 def test_profiles_name_stages_and_what_slurm_is_asked_for(scale):
-    stages = {stage.rule: stage for stage in Dag().stages.values()}
+    stages = {stage.rule: stage for stage in checkout_dag().stages.values()}
     settings = profile(scale)
     assert settings.keys() == {"set-threads", "set-resources"}
     assert settings["set-threads"].keys() | settings["set-resources"].keys() <= stages.keys()

@@ -1,6 +1,7 @@
 """`lemur scale NAME`: set the values of params.yaml that make up a scale, and show what changes."""
 
 import io
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,14 @@ def _stray_overrides(demo: dict[str, Any]) -> set[str]:
 
 def _override_keys(leaves: dict[str, Any]) -> dict[str, str]:
     """Keys with which a single stage can override a shared value: `{"mmlu.limit": "asking.limit", ...}`."""
-    sharing = shared_blocks(read_yaml(DAG)).items()
+    sharing = _shared_blocks().items()
     values = [(own, *key.split(".")[1:], key) for own, names in sharing for key in leaves if key.split(".")[0] in names]
     return {f"{own}.{name}": key for own, name, *deeper, key in values if not deeper}
+
+
+@cache
+def _shared_blocks() -> dict[str, list[str]]:
+    return shared_blocks(read_yaml(DAG))
 
 
 def _read_leaves(file: Path, now: dict[str, Any]) -> dict[str, Any]:
