@@ -40,7 +40,7 @@ def main() -> None:
             folder = prepare(model, Path(scratch) / model)
             for work in arguments.work:
                 request = {**settings(folder), "threads": 1, "seconds": 0, "repeat": "traced", "library": "lemur"}
-                print_row(work, model, side({**request, **ALL[work]}, Path(sys.executable), avx2=False))
+                print_row(work, model, side({**request, **ALL[work]}, Path(sys.executable)))
 
 
 def print_row(work: str, model: str, nanoseconds: dict[str, float]) -> None:

@@ -182,7 +182,7 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def side(request: dict[str, Any], python: Path, *, avx2: bool) -> dict[str, Any]:
+def side(request: dict[str, Any], python: Path, *, avx2: bool = False) -> dict[str, Any]:
     done = subprocess.run(
         [python, SIDE, json.dumps(request)],
         check=True,

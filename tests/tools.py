@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pytest
+
     from lemur.pipeline.build.dag import Dag
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def session_folder(tmp_path_factory: "pytest.TempPathFactory") -> Path:
+    """The session's temporary folder, one for all processes of `pytest -n`, whose own folders are in it."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @cache

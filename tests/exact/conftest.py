@@ -18,7 +18,7 @@ import pytest
 from lemur.core.files import read_yaml
 from lemur.pipeline.build.dag import Dag
 from tests.pipeline.conftest import project as project  # the toy project
-from tests.tools import ROOT, Project, identity
+from tests.tools import ROOT, Project, identity, session_folder
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
@@ -34,10 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Read only: a clone of HEAD at scale tiny, built by `snakemake --cores 2`, committed, with a cache of its own."""
     kept = os.environ.get("LEMUR_EXACT_BUILT")
-    # The processes of `pytest -n` have sibling folders and share a single build.
-    session = tmp_path_factory.getbasetemp()
-    session = session.parent if "PYTEST_XDIST_WORKER" in os.environ else session
-    folder = Path(kept).resolve() if kept else session / "built"
+    # The processes of `pytest -n` share a single build.
+    folder = Path(kept).resolve() if kept else session_folder(tmp_path_factory) / "built"
     project = Project(folder / "lemur", variables(folder))
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w", encoding="utf-8") as lock:

@@ -5,6 +5,7 @@ from pathlib import Path
 import jax
 import pytest
 
+from tests.tools import session_folder
 from tests.training.builders import write_inputs
 
 
@@ -18,9 +19,7 @@ def inputs(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache(tmp_path_factory):
     """Tests train the same tiny models many times; each program is compiled once, for all processes of `pytest -n`."""
-    session = tmp_path_factory.getbasetemp()
-    session = session.parent if "PYTEST_XDIST_WORKER" in os.environ else session
-    jax.config.update("jax_compilation_cache_dir", str(session / "compiled"))
+    jax.config.update("jax_compilation_cache_dir", str(session_folder(tmp_path_factory) / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     yield
     jax.config.update("jax_compilation_cache_dir", None)
