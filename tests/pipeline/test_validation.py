@@ -53,7 +53,7 @@ def refused(changes: Mapping[str, Any], folder: Path, monkeypatch: pytest.Monkey
             {"instruction_tuning.mesh.data": 2, "instruction_tuning.microbatches": 4},
             "instruction_tuning: mesh: data * fsdp is 2, which does not divide rows of a microbatch",
         ),
-        ({"pack_corpus.sequence_length": 1024}, "pack_corpus.sequence_length: found 1024; base_model.model.max_pos"),
+        ({"pack_corpus.sequence_length": 2048}, "pack_corpus.sequence_length: found 2048; base_model.model.max_pos"),
         ({"clean_corpus.max_bytes.books": ABSENT}, "clean_corpus.max_bytes: there is no entry for books; every source"),
         ({"mix_corpus.lemur.weights.sql": ABSENT}, "mix_corpus.lemur.weights: there is no entry for sql; every source"),
         ({"mix_corpus.base.weights.sql": -1.0}, "mix_corpus.base.weights.sql: found -1.0; Input should be greater"),
