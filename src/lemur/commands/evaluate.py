@@ -28,7 +28,8 @@ def eval(
     ] = None,
     shots: Annotated[int | None, typer.Option(metavar="NUMBER", min=0, help="Examples before each item.")] = None,
     context: Annotated[
-        int | None, typer.Option(metavar="NUMBER", min=2, help="Tokens of prompt and answer; else the model's.")
+        int | None,
+        typer.Option(metavar="NUMBER", min=2, help="Tokens of prompt and answer; else of params.yaml, or the model's."),
     ] = None,
     max_new_tokens: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="Tokens of an answer.")] = None,
     tile: Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="Prompts computed together.")] = None,
