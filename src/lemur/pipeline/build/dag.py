@@ -24,7 +24,7 @@ from lemur.pipeline.build import locks
 class Stage:
     """A stage of dvc.yaml: `name` is DVC's address, paths are relative to the root, directories end in a slash.
 
-    `workers`: how many processes it can use, given enough cores.
+    `workers`: how many processes it can use, given enough cores. `lasts`: about how many other stages take as long.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Stage:
     threads: int
     mem_mb: int
     workers: int = 1
+    lasts: int = 1
 
     @property
     def rule(self) -> str:
@@ -101,8 +102,8 @@ class Dag:
         return reached
 
     def priority(self, name: str) -> int:
-        """The length of the longest chain of stages that waits for this one: the longest chain should start first."""
-        return max((1 + self.priority(follower) for follower in self._followers[name]), default=0)
+        """How long the longest chain lasts that waits for this stage: the longest chain should start first."""
+        return max((self.stages[name].lasts + self.priority(name) for name in self._followers[name]), default=0)
 
     def order(self) -> list[str]:
         """All stages, each after those that write its inputs."""
@@ -159,4 +160,5 @@ def _stage(stage: Any) -> Stage:
         threads=meta.get("threads", 1),
         mem_mb=meta.get("mem_mb", 1000),
         workers=meta.get("workers", 1),
+        lasts=meta.get("lasts", 1),
     )
