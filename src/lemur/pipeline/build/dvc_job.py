@@ -1,4 +1,4 @@
-"""`dvc` as the Snakefile's jobs run it (`python -m lemur.pipeline.build.dvc_job ARGUMENT... STAGE`): faster with dvc.lock.
+"""`dvc` as the Snakefile's jobs run it (`python -m lemur.pipeline.build.dvc_job ARGUMENT... STAGE`), only faster.
 
 Fast: for every stage DVC parses all of dvc.lock in pure Python, and once more when it rewrites all of it while it holds
 its lock: 1.4 of 2.5 s at 98 stages, more than everything else in a small stage. Here only the stage's own entry is read
