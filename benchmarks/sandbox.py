@@ -2,7 +2,7 @@
 
     python benchmarks/sandbox.py [--repeats 5] [--humaneval data/raw/humaneval]
 
-Both run the same interpreter with the same flags and `judge.py`, three at once on two cores, through the same pipes.
+Both run the same interpreter with the same flags and `judge.py`, five at once on two cores, through the same pipes.
 The bare ones have no namespaces, limits, filter, or separate user. They take turns; the fastest rounds give the ratio.
 Exits with status 1 above twice the bare time, or if a verdict is not `passed`.
 """
@@ -61,7 +61,7 @@ def bare(program: str) -> bool:
 
 
 def all_bare(programs: list[str]) -> int:
-    with ThreadPoolExecutor(WORKERS + 1) as pool:  # as in the sandbox
+    with ThreadPoolExecutor(WORKERS + 3) as pool:  # as in the sandbox
         return sum(pool.map(bare, programs))
 
 
@@ -77,7 +77,7 @@ def main() -> int:
     arguments = parser.parse_args()
     problems = [problem for file in load(arguments.humaneval).files for problem in readable(humaneval.read(file))]
     programs = [problem.program(problem.canonical_solution) for problem in problems]
-    print(f"{len(programs)} programs, {WORKERS + 1} at once, {WORKERS} workers, {sandbox.layers().mechanism}")
+    print(f"{len(programs)} programs, {WORKERS + 3} at once, {WORKERS} workers, {sandbox.layers().mechanism}")
     fastest = {all_bare: float("inf"), all_sandboxed: float("inf")}
     cpu = dict(fastest)
     for _ in range(arguments.repeats):

@@ -89,7 +89,5 @@ def launch(
         owner = str(unused_user() if user is None else user)
         command += ["setpriv", "--reuid", owner, "--regid", owner, "--clear-groups", "--no-new-privs"]
         command += ["--inh-caps=-all", "--bounding-set=-all"]
-    command += ["prlimit"]
-    command += [f"--{name}={soft}:{hard}" for name, (soft, hard) in limits.rlimits().items()]
     # bubblewrap's environment stays readable in /proc/1/environ, so it gets an empty one.
-    return Launch([*command, "--", *argv], {}, fds, info, release)
+    return Launch([*command, *argv], {}, fds, info, release, limits.rlimits())

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import selectors
 import signal
 import subprocess
@@ -46,6 +47,8 @@ class Launch:
     """Read end of bubblewrap's --info-fd."""
     release: int | None = None
     """Write end of bubblewrap's --block-fd."""
+    rlimits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Soft and hard limits that the sandbox's first process gets, and all others from it."""
     started: Callable[[int], None] | None = None
     """Called with the id of the sandbox's first process before the command starts."""
 
@@ -161,7 +164,9 @@ class Tree:
 
 
 def _release(launch: Launch, tree: Tree) -> None:
-    """Read the first process's id from bubblewrap, pass it to `started`, and only then let the command start."""
+    """Read the first process's id from bubblewrap, limit it, pass it to `started`, and only then let the command start.
+
+    A `prlimit` between bubblewrap and the command would take one more millisecond of each run."""
     if launch.info is not None:
         with open(launch.info, "rb") as file:
             text = file.read()
@@ -169,6 +174,8 @@ def _release(launch: Launch, tree: Tree) -> None:
             pid = int(json.loads(text)["child-pid"])
             with contextlib.suppress(ProcessLookupError):
                 tree.first, tree.first_pid = os.pidfd_open(pid), pid
+                for name, limit in launch.rlimits.items():
+                    resource.prlimit(pid, getattr(resource, f"RLIMIT_{name.upper()}"), limit)
                 if launch.started is not None:
                     launch.started(pid)
     if launch.release is not None:

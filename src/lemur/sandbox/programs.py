@@ -94,12 +94,13 @@ def run_python(
 def run_python_programs(
     programs: Sequence[str], *, names: Sequence[str] | None = None, timeout_s: int, memory_mb: int
 ) -> list[Result]:
-    """Results in the order of `programs`; those that time out run a second time, alone and with more time. One more
-    runs at once than this stage has workers, since a start waits 6 of its 27 ms for the kernel to create namespaces."""
+    """Results in the order of `programs`; those that time out run a second time, alone and with more time.
+
+    Three more run at once than this stage has workers, since a start waits for the kernel (4 ms for control groups)."""
     return judge_all(
         programs,
         lambda program, seconds: run_python(program, timeout_s=seconds, memory_mb=memory_mb),
         names=names,
         timeout_s=timeout_s,
-        at_once=workers.count() + 1,
+        at_once=workers.count() + 3,
     )
