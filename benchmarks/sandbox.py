@@ -2,8 +2,9 @@
 
     python benchmarks/sandbox.py [--repeats 5] [--humaneval data/raw/humaneval]
 
-Both run the same interpreter with the same flags and `judge.py`, five at once on two cores, through the same pipes.
-The bare ones have no namespaces, limits, filter, or separate user. They take turns; the fastest rounds give the ratio.
+Both run the same interpreter with the same flags and `judge.py`, on two cores, through the same pipes: the bare ones
+three at once, the others as many as `sandbox.run_python_programs` chooses. The bare ones have no namespaces, limits,
+filter, or separate user. They take turns; the fastest rounds give the ratio.
 Exits with status 1 above twice the bare time, or if a verdict is not `passed`.
 """
 
@@ -61,7 +62,7 @@ def bare(program: str) -> bool:
 
 
 def all_bare(programs: list[str]) -> int:
-    with ThreadPoolExecutor(WORKERS + 3) as pool:  # as in the sandbox
+    with ThreadPoolExecutor(WORKERS + 1) as pool:
         return sum(pool.map(bare, programs))
 
 
@@ -77,7 +78,7 @@ def main() -> int:
     arguments = parser.parse_args()
     problems = [problem for file in load(arguments.humaneval).files for problem in readable(humaneval.read(file))]
     programs = [problem.program(problem.canonical_solution) for problem in problems]
-    print(f"{len(programs)} programs, {WORKERS + 3} at once, {WORKERS} workers, {sandbox.layers().mechanism}")
+    print(f"{len(programs)} programs, {WORKERS} workers, {sandbox.layers().mechanism}")
     fastest = {all_bare: float("inf"), all_sandboxed: float("inf")}
     cpu = dict(fastest)
     for _ in range(arguments.repeats):
