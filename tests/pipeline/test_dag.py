@@ -120,7 +120,7 @@ def test_dvc_lock_has_dvcs_format() -> None:
 
 
 def test_what_the_first_training_needs_starts_before_anything_else() -> None:
-    """Of `make reproduce`, the three trainings in a row determine the length: two thirds of its time."""
+    """Of `make reproduce`, the three trainings in a row determine the length: more than half of its time."""
     dag = checkout_dag()
     needed = {name for name in dag.stages if "base_model" in dag.descendants([name])} - {"base_model"}
     first = min(dag.priority(name) for name in needed)

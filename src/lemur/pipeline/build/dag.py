@@ -103,7 +103,8 @@ class Dag:
 
     def priority(self, name: str) -> int:
         """How long the longest chain lasts that waits for this stage: the longest chain should start first."""
-        return max((self.stages[name].lasts + self.priority(name) for name in self._followers[name]), default=0)
+        followers = self._followers[name]
+        return max((self.stages[follower].lasts + self.priority(follower) for follower in followers), default=0)
 
     def order(self) -> list[str]:
         """All stages, each after those that write its inputs."""

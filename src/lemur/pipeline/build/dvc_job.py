@@ -1,8 +1,7 @@
 """`dvc` as the Snakefile's jobs run it (`python -m lemur.pipeline.build.dvc_job ARGUMENT... STAGE`), only faster.
 
-Fast: for every stage DVC parses all of dvc.lock in pure Python, and once more when it rewrites all of it while it holds
-its lock: 1.4 of 2.5 s at 98 stages, more than everything else in a small stage. Here only the stage's own entry is read
-and written.
+Fast: for every stage DVC parses all of dvc.lock in pure Python, and rewrites all of it while it holds its lock. Here
+only the stage's own entry is read and written: at 98 stages a small one takes 1.7 s of CPU, and 7.8 with `dvc`.
 
 Atomic: DVC takes 0.4 s to write dvc.lock, and a build killed meanwhile leaves half of it (`locks.repair_dvc_lock`).
 
@@ -26,11 +25,12 @@ EMPTY = "schema: '2.0'\nstages:\n"
 
 
 def entry_of(name: str, text: str) -> re.Match[str] | None:
+    """Where a stage's entry is in the text of a dvc.lock, if it has one."""
     return re.search(rf"^  {re.escape(name)}:\n(?:(?:   .*)?\n)*", text, re.MULTILINE)
 
 
 def read_entry(name: str, path: str) -> tuple[dict[str, Any], str]:
-    """What DVC's `Lockfile._load_yaml` returns, data and text, of a dvc.lock that has only the entry of a stage."""
+    """Replaces DVC's `Lockfile._load_yaml`: the data of a dvc.lock without the other stages' entries, and its text."""
     text = Path(path).read_text(encoding="utf-8")
     entry = entry_of(name, text)
     data = parse_yaml(EMPTY + entry.group(), path) if entry else {"schema": "2.0", "stages": {}}
